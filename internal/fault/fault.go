@@ -1,0 +1,68 @@
+// Package fault says what kind of failure an error is, and what the person
+// can do about it. It hides the mapping from failures to exit codes: a package
+// that finds something wrong names the kind and the remedy where it finds it,
+// and only cmd/clr turns the kind into the process's exit code.
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// A Kind is a class of failure. Its number is the exit code of the process.
+type Kind int
+
+// The kinds. Schedulers act on the numbers, so they never change.
+const (
+	Run         Kind = 1  // the run failed for another reason
+	Usage       Kind = 2  // command line or config; a retry fails the same way
+	Data        Kind = 3  // a recording, manifest or store; a retry fails the same way
+	Diverged    Kind = 4  // loss or gradient not finite
+	Mismatch    Kind = 5  // a verification found a difference
+	Resource    Kind = 6  // disk or memory
+	Interrupted Kind = 75 // stopped by a signal, good checkpoint written; a retry resumes
+)
+
+// An Error is a failure with its kind and, where there is one, its remedy.
+type Error struct {
+	Kind   Kind
+	Err    error
+	Remedy string // a sentence on a line of its own, or empty
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap gives errors.Is and errors.As the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// New makes an error of a kind with a remedy (may be empty) and a formatted
+// message; %w works as in fmt.Errorf.
+func New(k Kind, remedy, format string, args ...any) error {
+	return &Error{Kind: k, Err: fmt.Errorf(format, args...), Remedy: remedy}
+}
+
+// KindOf finds the kind of an error: the outermost one named, Resource for a
+// full disk or a used-up quota wherever it happened, and Run for the rest.
+func KindOf(err error) Kind {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return Resource
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return Run
+}
+
+// Remedy finds what to do about an error, or the empty string.
+func Remedy(err error) string {
+	var e *Error
+	if errors.As(err, &e) && e.Remedy != "" {
+		return e.Remedy
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return "free some space; what was finished before is intact, and the same command goes on from there"
+	}
+	return ""
+}

@@ -1,0 +1,12 @@
+// Package optim moves weights against their gradients: the optimisers, their
+// options, and the schedule of the learning rate.
+package optim
+
+import "clr/internal/kernel"
+
+// A Param is a weight and its gradient. Grad.Data may point into the memory
+// plan of the machine that computed it, so it is only valid until the next run.
+type Param struct {
+	Name        string
+	Value, Grad kernel.Array
+}
