@@ -1,0 +1,32 @@
+# Everything here needs Go alone, except where a target says so.
+export CGO_ENABLED = 0
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: build demo test race lint purego reference ci
+
+build:          ## one static binary, ./clr
+	go build -trimpath -o clr ./cmd/clr
+
+demo:           ## the main job on bundled speech
+	go run ./cmd/clr demo
+
+test:           ## all tests
+	go test ./...
+
+race:           ## the concurrent parts under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race -short ./internal/kernel ./internal/exec ./internal/audio ./internal/checkpoint ./internal/pipeline
+
+lint:           ## formatting, vet, staticcheck
+	@test -z "$$(gofmt -l cmd internal)" || { echo "gofmt would change:"; gofmt -l cmd internal; exit 1; }
+	go vet ./...
+	GOFLAGS= go run $(STATICCHECK) ./...
+
+purego:         ## the plain Go twins alone, and the machines that have nothing else
+	go test -tags purego ./internal/kernel ./internal/op ./internal/exec ./internal/loss
+	GOARCH=arm64 go vet ./...
+
+reference:      ## rewrite configs/reference.yaml from the options in the code
+	go test ./internal/pipeline -run TestReferenceConfig -update
+
+ci:             ## what CI runs
+	bash .ci/run
