@@ -1,0 +1,111 @@
+package optim
+
+import (
+	"math"
+
+	"clr/internal/kernel"
+)
+
+// AdamW is Adam with decoupled weight decay (Loshchilov & Hutter 2019,
+// algorithm 2), as in torch.optim.AdamW:
+//
+//	w = w·(1 - lr·weight_decay)
+//	m = β1·m + (1-β1)·g;  v = β2·v + (1-β2)·g²
+//	w = w - lr·(m/(1-β1ᵗ)) / (√(v/(1-β2ᵗ)) + eps)
+type AdamW struct {
+	LR          float64    `yaml:"lr" doc:"learning rate after the warm-up"`
+	Betas       [2]float64 `yaml:"betas" doc:"how much of the running mean of the gradient, and of its square, is kept"`
+	Eps         float64    `yaml:"eps" doc:"added to the root of the mean square"`
+	WeightDecay float64    `yaml:"weight_decay" doc:"each step shrinks the weights by lr·weight_decay"`
+	Exclude1D   bool       `yaml:"exclude_1d" doc:"spare biases and norm parameters from weight decay"`
+}
+
+// Doc implements Options.
+func (AdamW) Doc() string { return "Adam with decoupled weight decay, as torch.optim.AdamW" }
+
+// LearningRate implements Options.
+func (o AdamW) LearningRate() float64 { return o.LR }
+
+// Check implements Options.
+func (o AdamW) Check() error { return checkAdam("adamw", o) }
+
+// New implements Options.
+func (o AdamW) New(params []*Param) Optimizer { return newAdam(o, true, params) }
+
+// Adam is Kingma & Ba 2015 as in torch.optim.Adam: like AdamW, but the decay
+// is an L2 penalty that joins the gradient, so it passes through the division.
+type Adam struct {
+	LR          float64    `yaml:"lr" doc:"learning rate after the warm-up"`
+	Betas       [2]float64 `yaml:"betas" doc:"how much of the running mean of the gradient, and of its square, is kept"`
+	Eps         float64    `yaml:"eps" doc:"added to the root of the mean square"`
+	WeightDecay float64    `yaml:"weight_decay" doc:"L2 penalty, added to the gradient as weight_decay·w"`
+	Exclude1D   bool       `yaml:"exclude_1d" doc:"spare biases and norm parameters from weight decay"`
+}
+
+// Doc implements Options.
+func (Adam) Doc() string { return "Adam, decay as an L2 penalty, as torch.optim.Adam" }
+
+// LearningRate implements Options.
+func (o Adam) LearningRate() float64 { return o.LR }
+
+// Check implements Options.
+func (o Adam) Check() error { return checkAdam("adam", AdamW(o)) }
+
+// New implements Options.
+func (o Adam) New(params []*Param) Optimizer { return newAdam(AdamW(o), false, params) }
+
+func checkAdam(name string, o AdamW) error {
+	if err := checkRate(name, o.LR); err != nil {
+		return err
+	}
+	if err := within(name, "betas[0]", o.Betas[0], 0, 1, true); err != nil {
+		return err
+	}
+	if err := within(name, "betas[1]", o.Betas[1], 0, 1, true); err != nil {
+		return err
+	}
+	// Below 1e-30 the sum with a float32 root of 0 may vanish, and 0/0 is NaN.
+	if err := within(name, "eps", o.Eps, 1e-30, 1, false); err != nil {
+		return err
+	}
+	return within(name, "weight_decay", o.WeightDecay, 0, inf, true)
+}
+
+type adam struct {
+	AdamW
+	slots
+	decoupled bool
+	m, v      buffers
+	step      []float32 // (1): t, so that a checkpoint holds it
+}
+
+func newAdam(o AdamW, decoupled bool, params []*Param) *adam {
+	a := &adam{AdamW: o, decoupled: decoupled, slots: newSlots(params)}
+	a.m, a.v = a.add("exp_avg", params), a.add("exp_avg_sq", params)
+	t := kernel.New(1)
+	a.arrays["step"], a.step = t, t.Data
+	return a
+}
+
+func (a *adam) Step(params []*Param, lr float64) {
+	a.match(params)
+	a.step[0]++ // stops at 2²⁴, where β2ᵗ has long been 0: no harm
+	t := float64(a.step[0])
+	// w -= rate·m / (√v/root + eps), with the two corrections pulled out.
+	rate := float32(lr / (1 - math.Pow(a.Betas[0], t)))
+	root := float32(1 / math.Sqrt(1-math.Pow(a.Betas[1], t)))
+	b1, b2, eps := float32(1-a.Betas[0]), float32(1-a.Betas[1]), float32(a.Eps)
+	for i, p := range params {
+		l2, keep := decayOf(p, a.WeightDecay, a.Exclude1D), float32(1)
+		if a.decoupled {
+			l2, keep = 0, float32(1-lr*l2)
+		}
+		w, g, m, v := p.Value.Data, p.Grad.Data, a.m.of[i], a.v.of[i]
+		for j := range w {
+			d := g[j] + float32(l2)*w[j]
+			m[j] += b1 * (d - m[j])
+			v[j] += b2 * (d*d - v[j])
+			w[j] = keep*w[j] - rate*m[j]/(root*float32(math.Sqrt(float64(v[j])))+eps)
+		}
+	}
+}

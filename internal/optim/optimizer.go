@@ -1,0 +1,132 @@
+package optim
+
+import (
+	"fmt"
+	"maps"
+	"math"
+
+	"clr/internal/fault"
+	"clr/internal/kernel"
+)
+
+// An Optimizer moves parameters against their gradients. After the first step
+// it allocates nothing, and its results do not depend on the number of threads.
+type Optimizer interface {
+	// Step makes one update with learning rate lr. The parameters are those
+	// that the optimiser was made for, in the same order; anything else is a
+	// programmer's mistake and panics.
+	Step(params []*Param, lr float64)
+	// State names the arrays that the next step depends on, besides weights
+	// and gradients. They are live: copying into them restores a checkpoint.
+	State() map[string]kernel.Array
+}
+
+// Options are an optimiser's settings, as written in a config.
+type Options interface {
+	Doc() string // one line for clr list
+	Check() error
+	New(params []*Param) Optimizer
+	LearningRate() float64 // the base that Schedule bends
+}
+
+// Table names every optimiser with its defaults.
+var Table = map[string]Options{
+	"sgd":   SGD{LR: 0.1, Momentum: 0.9, WeightDecay: 1e-4},
+	"adam":  Adam{LR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
+	"adamw": AdamW{LR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, WeightDecay: 0.01, Exclude1D: true},
+	"lars":  LARS{LR: 0.3, Momentum: 0.9, WeightDecay: 1e-6, Eta: 0.001, Kind: "simclr", Exclude1D: true},
+}
+
+// buffers are one kind of state, such as momentum, with one array a parameter.
+type buffers struct {
+	kind string
+	of   [][]float32 // of[i] belongs to the i-th parameter
+}
+
+// a slots is the state that optimisers share: buffers by parameter, and the
+// names that make them findable in a checkpoint.
+type slots struct {
+	names  []string
+	arrays map[string]kernel.Array
+}
+
+func newSlots(params []*Param) slots {
+	s := slots{arrays: map[string]kernel.Array{}}
+	seen := map[string]bool{}
+	for _, p := range params {
+		if seen[p.Name] {
+			panic("optim: two parameters are named " + p.Name)
+		}
+		seen[p.Name] = true
+		s.names = append(s.names, p.Name)
+	}
+	return s
+}
+
+// add makes zeros shaped like each parameter, kept as "kind.name".
+func (s *slots) add(kind string, params []*Param) buffers {
+	b := buffers{kind: kind}
+	for _, p := range params {
+		a := kernel.New(p.Value.Shape...)
+		s.arrays[kind+"."+p.Name] = a
+		b.of = append(b.of, a.Data)
+	}
+	return b
+}
+
+// State implements Optimizer.
+func (s *slots) State() map[string]kernel.Array { return maps.Clone(s.arrays) }
+
+// match panics unless params are those that the state was made for and each
+// has a gradient of its size.
+func (s *slots) match(params []*Param) {
+	if len(params) != len(s.names) {
+		panic(fmt.Sprintf("optim: step over %d parameters with state for %d", len(params), len(s.names)))
+	}
+	for i, p := range params {
+		if p.Name != s.names[i] {
+			panic(fmt.Sprintf("optim: parameter %d is %s, the state is for %s", i, p.Name, s.names[i]))
+		}
+		if len(p.Grad.Data) != len(p.Value.Data) {
+			panic(fmt.Sprintf("optim: %s has %d values and %d gradients", p.Name, len(p.Value.Data), len(p.Grad.Data)))
+		}
+	}
+}
+
+// oneD tells the parameters that large-batch recipes spare from decay and
+// layer-wise scaling: biases and the two vectors of a norm.
+func oneD(p *Param) bool { return len(p.Value.Shape) <= 1 }
+
+// decayOf is the weight decay of p, given the option exclude_1d.
+func decayOf(p *Param, decay float64, exclude bool) float64 {
+	if exclude && oneD(p) {
+		return 0
+	}
+	return decay
+}
+
+// within is the one way an option is refused: with its name, its value and
+// the range. open leaves the upper end out.
+func within(optimizer, option string, v, lo, hi float64, open bool) error {
+	if v >= lo && (v < hi || v == hi && !open) {
+		return nil
+	}
+	want := fmt.Sprintf("%g to %g", lo, hi)
+	switch {
+	case math.IsInf(hi, 1):
+		want = fmt.Sprintf("%g or more, and finite", lo)
+	case open:
+		want = fmt.Sprintf("at least %g and below %g", lo, hi)
+	}
+	return fault.New(fault.Usage, fmt.Sprintf("set %s to %s", option, want), "%s: %s is %g, it must be %s", optimizer, option, v, want)
+}
+
+var inf = math.Inf(1)
+
+// checkRate and checkDecay are shared by all optimisers.
+func checkRate(optimizer string, lr float64) error {
+	if lr == 0 {
+		return fault.New(fault.Usage, "set lr above 0", "%s: lr is 0, nothing would be learnt", optimizer)
+	}
+	return within(optimizer, "lr", lr, 0, inf, true)
+}

@@ -1,0 +1,76 @@
+package optim
+
+// SGD is stochastic gradient descent as in torch.optim.SGD (dampening 0):
+//
+//	g = g + weight_decay·w;  v = momentum·v + g;  w = w - lr·v
+//	(nesterov: w = w - lr·(g + momentum·v))
+type SGD struct {
+	LR          float64 `yaml:"lr" doc:"learning rate after the warm-up"`
+	Momentum    float64 `yaml:"momentum" doc:"how much of the last update is kept, 0 to below 1"`
+	Nesterov    bool    `yaml:"nesterov" doc:"look ahead along the momentum"`
+	WeightDecay float64 `yaml:"weight_decay" doc:"L2 penalty, added to the gradient as weight_decay·w"`
+	Exclude1D   bool    `yaml:"exclude_1d" doc:"spare biases and norm parameters from weight decay"`
+}
+
+// Doc implements Options.
+func (SGD) Doc() string { return "gradient descent with momentum, as torch.optim.SGD" }
+
+// LearningRate implements Options.
+func (o SGD) LearningRate() float64 { return o.LR }
+
+// Check implements Options.
+func (o SGD) Check() error {
+	if err := checkRate("sgd", o.LR); err != nil {
+		return err
+	}
+	if err := within("sgd", "momentum", o.Momentum, 0, 1, true); err != nil {
+		return err
+	}
+	if o.Nesterov && o.Momentum == 0 {
+		return usage("set momentum above 0 or nesterov to false", "sgd: nesterov needs momentum, which is 0")
+	}
+	return within("sgd", "weight_decay", o.WeightDecay, 0, inf, true)
+}
+
+// New implements Options.
+func (o SGD) New(params []*Param) Optimizer {
+	s := &sgd{SGD: o, slots: newSlots(params)}
+	if o.Momentum > 0 {
+		s.v = s.add("momentum", params)
+	}
+	return s
+}
+
+type sgd struct {
+	SGD
+	slots
+	v buffers
+}
+
+func (s *sgd) Step(params []*Param, lr float64) {
+	s.match(params)
+	mu, rate := float32(s.Momentum), float32(lr)
+	for i, p := range params {
+		decay := float32(decayOf(p, s.WeightDecay, s.Exclude1D))
+		w, g := p.Value.Data, p.Grad.Data
+		switch {
+		case s.Momentum == 0:
+			for j := range w {
+				w[j] -= rate * (g[j] + decay*w[j])
+			}
+		case s.Nesterov:
+			v := s.v.of[i]
+			for j := range w {
+				d := g[j] + decay*w[j]
+				v[j] = mu*v[j] + d
+				w[j] -= rate * (d + mu*v[j])
+			}
+		default:
+			v := s.v.of[i]
+			for j := range w {
+				v[j] = mu*v[j] + (g[j] + decay*w[j])
+				w[j] -= rate * v[j]
+			}
+		}
+	}
+}
