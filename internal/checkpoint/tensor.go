@@ -1,0 +1,260 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strings"
+)
+
+// A Tensor is a named array as files of other tools hold it; exactly one of
+// F32 and I64 is not nil. A nil Shape is a scalar.
+type Tensor struct {
+	Name  string
+	Shape []int
+	F32   []float32
+	I64   []int64
+}
+
+// widths are the bytes of one value of each dtype that can be read.
+var widths = map[string]uint64{"F32": 4, "I64": 8}
+
+func (t Tensor) dtype() string {
+	if t.I64 != nil {
+		return "I64"
+	}
+	return "F32"
+}
+
+// check panics on a tensor that its maker put together wrongly.
+func (t Tensor) check() {
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	switch {
+	case t.Name == metadataKey:
+		panic("checkpoint: a tensor is named " + metadataKey)
+	case (t.F32 == nil) == (t.I64 == nil):
+		panic("checkpoint: tensor " + t.Name + " needs either F32 or I64")
+	case n != len(t.F32)+len(t.I64):
+		panic(fmt.Sprintf("checkpoint: tensor %s has shape %v and %d values", t.Name, t.Shape, len(t.F32)+len(t.I64)))
+	}
+}
+
+// WriteSafetensors writes a safetensors file with exactly the given metadata
+// and reproducible bytes: the widest dtype first, so that every tensor is
+// aligned, then by name; keys sorted; the header padded to 8 bytes.
+func WriteSafetensors(w io.Writer, tensors []Tensor, meta map[string]string) error {
+	return write(w, tensors, meta, func([]byte) {})
+}
+
+func write(w io.Writer, tensors []Tensor, meta map[string]string, finish func(header []byte)) error {
+	tensors = slices.Clone(tensors)
+	slices.SortFunc(tensors, func(a, b Tensor) int {
+		if wa, wb := widths[a.dtype()], widths[b.dtype()]; wa != wb {
+			return int(wb) - int(wa)
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	entries := make([]entry, len(tensors))
+	end := uint64(0)
+	for i, t := range tensors {
+		t.check()
+		if i > 0 && t.Name == tensors[i-1].Name {
+			panic("checkpoint: two tensors are named " + t.Name)
+		}
+		from := end
+		end += widths[t.dtype()] * uint64(len(t.F32)+len(t.I64))
+		entries[i] = entry{Name: t.Name, DType: t.dtype(), Shape: t.Shape, Offsets: [2]uint64{from, end}}
+	}
+	header, err := encodeHeader(entries, meta)
+	if err != nil {
+		return err
+	}
+	finish(header)
+	if _, err := w.Write(header); err != nil {
+		return err
+	}
+	for _, t := range tensors {
+		if err := t.each(func(b []byte) error { _, err := w.Write(b); return err }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunk is how many bytes of a tensor are converted at a time.
+const chunk = 1 << 16
+
+// each hands out the tensor's bytes, little-endian, a chunk at a time.
+func (t Tensor) each(f func([]byte) error) error {
+	var buf [chunk]byte
+	b := buf[:0]
+	flush := func() error {
+		err := f(b)
+		b = buf[:0]
+		return err
+	}
+	for i, v := range t.F32 {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+		if len(b) == chunk || i == len(t.F32)-1 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	for i, v := range t.I64 {
+		b = binary.LittleEndian.AppendUint64(b, uint64(v))
+		if len(b) == chunk || i == len(t.I64)-1 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sum is the CRC-32C of the tensor's bytes, as it stands in the metadata.
+func (t Tensor) sum() string {
+	crc := uint32(0)
+	t.each(func(b []byte) error { crc = crc32.Update(crc, castagnoli, b); return nil }) // f never fails
+	return fmt.Sprintf("%08x", crc)
+}
+
+// LoadTensors reads a safetensors file of any tool, F32 and I64 only, in the
+// order of the data. Checksums that Save wrote are checked; without them only
+// the structure is. Errors are as for Load.
+func LoadTensors(path string) (tensors []Tensor, meta map[string]string, err error) {
+	return load(path, false)
+}
+
+// load reads and checks the file at path; with strict, a file without
+// checksums is refused.
+func load(path string, strict bool) ([]Tensor, map[string]string, error) {
+	var tensors []Tensor
+	meta, err := scan(path, strict, func(e entry) Tensor {
+		t := Tensor{Name: e.Name, Shape: e.Shape}
+		n := (e.Offsets[1] - e.Offsets[0]) / widths[e.DType]
+		if e.DType == "I64" {
+			t.I64 = make([]int64, n)
+		} else {
+			t.F32 = make([]float32, n)
+		}
+		tensors = append(tensors, t)
+		return t
+	})
+	return tensors, meta, err
+}
+
+// verify tells whether Load would believe the file, without keeping its data.
+func verify(path string) error {
+	_, err := scan(path, true, nil)
+	return err
+}
+
+// scan goes through a file once. into gives each tensor the memory to fill,
+// once its size is known to be in the file; nil only checks.
+func scan(path string, strict bool, into func(entry) Tensor) (map[string]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, damaged(path, "it is not a regular file")
+	}
+	size := uint64(info.Size())
+	head := make([]byte, 8)
+	if size < 8 {
+		return nil, damaged(path, "%d bytes are too few for a header", size)
+	}
+	if err := fill(path, f, head); err != nil {
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint64(head)
+	if n > maxHeader || n > size-8 {
+		return nil, damaged(path, "the header claims %d bytes, the file has %d", n, size)
+	}
+	head = append(head, make([]byte, n)...)
+	if err := fill(path, f, head[8:]); err != nil {
+		return nil, err
+	}
+	present, right := sealed(head)
+	if present && !right {
+		return nil, damaged(path, "the header does not match its checksum")
+	}
+	if strict && !present {
+		return nil, damaged(path, "it carries no checksums")
+	}
+	entries, meta, err := decodeHeader(head[8:], size-8-n)
+	if err != nil {
+		return nil, damaged(path, "%v", err)
+	}
+	buf := make([]byte, chunk)
+	for _, e := range entries {
+		want, ok := meta[sumPrefix+":"+e.Name]
+		if strict && !ok {
+			return nil, damaged(path, "array %s carries no checksum", e.Name)
+		}
+		var t Tensor
+		if into != nil {
+			t = into(e)
+		}
+		crc := uint32(0)
+		for left := e.Offsets[1] - e.Offsets[0]; left > 0; {
+			b := buf[:min(left, chunk)]
+			if err := fill(path, f, b); err != nil {
+				return nil, err
+			}
+			crc = crc32.Update(crc, castagnoli, b)
+			left -= uint64(len(b))
+			t.take(b)
+		}
+		if got := fmt.Sprintf("%08x", crc); ok && got != want {
+			return nil, damaged(path, "array %s has checksum %s, it was written with %s", e.Name, got, want)
+		}
+	}
+	return meta, nil
+}
+
+// take decodes b into the tensor's next values; its slices are consumed, the
+// memory stays the caller's.
+func (t *Tensor) take(b []byte) {
+	switch {
+	case t.F32 != nil:
+		n := len(b) / 4
+		for i := range t.F32[:n] {
+			t.F32[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+		}
+		t.F32 = t.F32[n:]
+	case t.I64 != nil:
+		n := len(b) / 8
+		for i := range t.I64[:n] {
+			t.I64[i] = int64(binary.LittleEndian.Uint64(b[8*i:]))
+		}
+		t.I64 = t.I64[n:]
+	}
+}
+
+// fill reads b from f. A file that got shorter since its size was asked for is
+// as damaged as one that always was.
+func fill(path string, f io.Reader, b []byte) error {
+	_, err := io.ReadFull(f, b)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return damaged(path, "it ends early")
+	}
+	if err != nil {
+		return unreadable(path, err)
+	}
+	return nil
+}
