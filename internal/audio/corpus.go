@@ -1,0 +1,262 @@
+package audio
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"clr/internal/fault"
+)
+
+// A Corpus is a manifest: a CSV file with one line per clip. Only the column
+// path is required; label, split, fold, group, start, end and sha256 have a
+// meaning, and any other is kept by its name.
+type Corpus struct {
+	Path    string // of the manifest, as given
+	Columns []string
+	Items   []Item
+
+	fsys fs.FS
+}
+
+// An Item is one line of a manifest.
+type Item struct {
+	Path       string  // as written there
+	File       string  // where it is in the corpus's file system
+	Label      string  // several are joined by ";"; empty if unknown
+	Start, End float64 // seconds; End is 0 where the clip goes on to the recording's end
+	SHA256     string  // of the file, lower-case hex; empty if not given
+	Line       int
+
+	columns []string
+	row     []string
+}
+
+// Value is the field under a column's name, or the empty string.
+func (it Item) Value(column string) string {
+	if i := slices.Index(it.columns, column); i >= 0 && i < len(it.row) {
+		return it.row[i]
+	}
+	return ""
+}
+
+// Labels are the parts of Label.
+func (it Item) Labels() []string {
+	if it.Label == "" {
+		return nil
+	}
+	return strings.Split(it.Label, ";")
+}
+
+// Has says whether the manifest has a column.
+func (c *Corpus) Has(column string) bool { return slices.Contains(c.Columns, column) }
+
+// Read reads item i as a clip of a rate, and checks nothing else.
+func (c *Corpus) Read(i, rate int) (Clip, error) {
+	it := c.Items[i]
+	return ReadClipFS(c.fsys, it.File, rate, it.Start, it.End)
+}
+
+// maxFaults is how many mistakes one error lists.
+const maxFaults = 20
+
+// ReadCorpus reads a manifest and sees that the files it names are there;
+// their paths are relative to the manifest's folder. All mistakes, up to 20,
+// come in one error, each with file, line and column.
+func ReadCorpus(fsys fs.FS, name string) (*Corpus, error) {
+	if !strings.EqualFold(path.Ext(name), ".csv") {
+		return nil, fault.New(fault.Data, "save the manifest as comma-separated values, with the file name ending in .csv",
+			"%s: a manifest is a .csv file, this one ends in %q", name, path.Ext(name))
+	}
+	data, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, fault.New(fault.Data, "give the manifest's path in corpus:", "manifest: %w", err)
+	}
+	p := manifest{fsys: fsys, name: name, corpus: &Corpus{Path: name, fsys: fsys}}
+	p.read(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
+	if len(p.faults) > 0 {
+		return nil, listed(p.faults, "mend the lines named in "+name)
+	}
+	if len(p.corpus.Items) == 0 {
+		return nil, fault.New(fault.Data, "add one line per recording below the header", "%s: the manifest lists no clips", name)
+	}
+	return p.corpus, nil
+}
+
+// listed joins up to maxFaults mistakes into one data error.
+func listed(faults []error, remedy string) error {
+	more := len(faults) - maxFaults
+	if more > 0 {
+		faults = append(slices.Clone(faults[:maxFaults]), fmt.Errorf("and %d more", more))
+	}
+	return fault.New(fault.Data, remedy, "%w", errors.Join(faults...))
+}
+
+// A manifest is a corpus while it is read.
+type manifest struct {
+	fsys   fs.FS
+	name   string
+	corpus *Corpus
+	faults []error
+	seen   map[string]bool // files looked for; true if there
+}
+
+func (p *manifest) fault(line, column int, format string, args ...any) {
+	p.faults = append(p.faults, fmt.Errorf("%s:%d:%d: %w", p.name, line, column, fmt.Errorf(format, args...)))
+}
+
+func (p *manifest) read(data []byte) {
+	p.seen = map[string]bool{}
+	r := csv.NewReader(bytes.NewReader(data))
+	r.FieldsPerRecord = -1
+	header, err := r.Read()
+	if errors.Is(err, io.EOF) {
+		p.fault(1, 1, "the manifest is empty; its first line names the columns: path,label,...")
+		return
+	}
+	if err != nil {
+		p.syntax(err)
+		return
+	}
+	if !p.header(r, header) {
+		return
+	}
+	for {
+		row, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			p.syntax(err)
+			return // where the next line starts is anybody's guess
+		}
+		p.item(r, row)
+	}
+}
+
+func (p *manifest) syntax(err error) {
+	var e *csv.ParseError
+	if errors.As(err, &e) {
+		p.fault(e.Line, e.Column, "%w; put fields with commas or quotes in double quotes, and double the quotes inside", e.Err)
+		return
+	}
+	p.faults = append(p.faults, fmt.Errorf("%s: %w", p.name, err))
+}
+
+// header checks the first line; it is false where the rest makes no sense.
+func (p *manifest) header(r *csv.Reader, header []string) bool {
+	p.corpus.Columns = header
+	for i, column := range header {
+		line, at := r.FieldPos(i)
+		switch {
+		case column == "":
+			p.fault(line, at, "column %d has no name; name it or take it out", i+1)
+		case slices.Index(header, column) < i:
+			p.fault(line, at, "column %q is there twice; rename or remove one of them", column)
+		}
+	}
+	if !slices.Contains(header, "path") {
+		p.fault(1, 1, "there is no column %q among %s; rename the one that names the recordings", "path", strings.Join(header, ","))
+	}
+	return len(p.faults) == 0
+}
+
+func (p *manifest) item(r *csv.Reader, row []string) {
+	line, _ := r.FieldPos(0)
+	columns := p.corpus.Columns
+	if len(row) != len(columns) {
+		p.fault(line, 1, "this line has %d fields, the header %d; quote fields with commas, fill up missing ones with empty fields",
+			len(row), len(columns))
+		return
+	}
+	it := Item{Line: line, columns: columns, row: row}
+	column := func(name string) int {
+		_, at := r.FieldPos(slices.Index(columns, name))
+		return at
+	}
+	before := len(p.faults)
+	it.Path, it.Label, it.SHA256 = it.Value("path"), it.Value("label"), strings.ToLower(it.Value("sha256"))
+	it.Start = p.seconds(line, "start", it, column)
+	it.End = p.seconds(line, "end", it, column)
+	if it.Value("end") != "" && len(p.faults) == before && it.Start >= it.End {
+		p.fault(line, column("end"), "end is %s, not after start %s", it.Value("end"), cmpOr(it.Value("start"), "0"))
+	}
+	if it.SHA256 != "" {
+		if b, err := hex.DecodeString(it.SHA256); err != nil || len(b) != 32 {
+			p.fault(line, column("sha256"), "sha256 is %q, not 64 hexadecimal digits; sha256sum prints them", it.Value("sha256"))
+		}
+	}
+	if it.Path == "" {
+		p.fault(line, column("path"), "the path is empty; name a recording or take the line out")
+	} else {
+		it.File = p.locate(it.Path)
+		if err := p.look(it.File); err != nil {
+			p.fault(line, column("path"), "%s: %w; paths are relative to the manifest's folder", it.Path, err)
+		}
+	}
+	p.corpus.Items = append(p.corpus.Items, it)
+}
+
+func cmpOr(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// seconds reads a time; an empty field is 0.
+func (p *manifest) seconds(line int, name string, it Item, column func(string) int) float64 {
+	s := it.Value(name)
+	if s == "" {
+		return 0
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
+		p.fault(line, column(name), "%s is %q, not a number of seconds from 0 up", name, s)
+		return 0
+	}
+	return v
+}
+
+// locate turns a path of the manifest into one of its file system. It may lead
+// out of the manifest's folder.
+func (p *manifest) locate(name string) string {
+	if _, ok := p.fsys.(host); ok {
+		if filepath.IsAbs(name) {
+			return filepath.Clean(name)
+		}
+		return filepath.Join(filepath.Dir(p.name), filepath.FromSlash(name))
+	}
+	return path.Join(path.Dir(p.name), name)
+}
+
+// look sees that a recording is there and a file.
+func (p *manifest) look(file string) error {
+	if p.seen[file] {
+		return nil
+	}
+	info, err := fs.Stat(p.fsys, file)
+	var e *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("there is no such file")
+	case errors.As(err, &e):
+		return e.Err
+	case err != nil:
+		return err
+	case info.IsDir():
+		return errors.New("this is a folder, not a recording")
+	}
+	p.seen[file] = true
+	return nil
+}
