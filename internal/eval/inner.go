@@ -1,0 +1,97 @@
+package eval
+
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// A part is a training set divided once more, to choose settings on.
+type part struct{ train, valid Set }
+
+// parts gives the validation clips that came with the split; or else divides
+// the training clips into at most k inner folds that validate in turn. Groups
+// stay whole: with at most k groups each is left out once, more are dealt to k
+// folds of like size. Without groups (or with one) classes are dealt evenly,
+// in an order drawn from the seed. A training set of one clip has no parts.
+func (t Training) parts(k int) []part {
+	if t.Valid.N > 0 {
+		return []part{{t.Train, t.Valid}}
+	}
+	var fold []int // (Train.N)
+	if names := distinct(t.Groups); len(names) > 1 {
+		fold = dealGroups(t.Groups, names, min(k, len(names)))
+	} else {
+		fold = dealClasses(t.Train.Labels, min(k, t.Train.N), len(t.Train.Classes), t.Seed)
+	}
+	var out []part
+	for f := range k {
+		var in, held []int
+		for i := range fold {
+			if fold[i] == f {
+				held = append(held, i)
+			} else {
+				in = append(in, i)
+			}
+		}
+		if len(in) > 0 && len(held) > 0 {
+			out = append(out, part{t.Train.Rows(in), t.Train.Rows(held)})
+		}
+	}
+	return out
+}
+
+// dealGroups puts whole groups into k folds: the largest first, each into the
+// fold that is smallest so far (scikit-learn's GroupKFold); ties in order.
+func dealGroups(groups, names []string, k int) []int {
+	size := make([]int, len(names))
+	of := make(map[string]int, len(names))
+	for g, n := range names {
+		of[n] = g
+	}
+	for _, g := range groups {
+		size[of[g]]++
+	}
+	order := make([]int, len(names))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return size[b] - size[a] })
+	total, home := make([]int, k), make([]int, len(names))
+	for _, g := range order {
+		f := slices.Index(total, slices.Min(total))
+		home[g] = f
+		total[f] += size[g]
+	}
+	fold := make([]int, len(groups))
+	for i, g := range groups {
+		fold[i] = home[of[g]]
+	}
+	return fold
+}
+
+// dealClasses shuffles each class and deals it to the folds like cards,
+// going on where the class before ended, so that folds differ by one clip.
+func dealClasses(labels []int, k, classes int, seed uint64) []int {
+	fold := make([]int, len(labels))
+	next := 0
+	for _, clips := range shuffledByClass(labels, classes, seed) {
+		for _, i := range clips {
+			fold[i] = next % k
+			next++
+		}
+	}
+	return fold
+}
+
+// shuffledByClass lists each class's clips in an order drawn from the seed.
+func shuffledByClass(labels []int, classes int, seed uint64) [][]int {
+	byClass := make([][]int, classes)
+	for i, y := range labels {
+		byClass[y] = append(byClass[y], i)
+	}
+	for c, clips := range byClass {
+		r := rand.New(rand.NewPCG(seed, uint64(c)))
+		r.Shuffle(len(clips), func(i, j int) { clips[i], clips[j] = clips[j], clips[i] })
+	}
+	return byClass
+}

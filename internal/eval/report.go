@@ -1,0 +1,140 @@
+package eval
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Names of the rows that commands put into a report.
+const (
+	RowPretrained = "pretrained"
+	RowRandomInit = "random_init"
+	RowStats      = "feature_stats"
+	RowMajority   = "majority"
+)
+
+// A Report holds what one probe found out about several embeddings of the same
+// clips, over the same splits. The first row is the one asked about; the rest
+// say what its scores are worth.
+type Report struct {
+	Probe   string   `json:"probe"`
+	By      string   `json:"by"` // column that divided the clips
+	Classes []string `json:"classes"`
+	Rows    []Row    `json:"rows"`
+}
+
+// A Row is one embedding's scores.
+type Row struct {
+	Name      string       `json:"name"`
+	Dim       int          `json:"dim"`
+	Clips     int          `json:"clips"`             // different test clips
+	Mean      Metrics      `json:"mean"`              // over Folds
+	Std       Metrics      `json:"std"`               // sample deviation over Folds; 0 for one
+	Interval  [2]float64   `json:"accuracy_interval"` // 95 %, bootstrap over test clips, heads as they are
+	Folds     []FoldScore  `json:"folds"`             // one a split and seed
+	PerClass  []ClassScore `json:"per_class"`         // from Confusion
+	Confusion [][]int      `json:"confusion"`         // (K, K) true × predicted, over all splits and seeds
+	Tested    []TestedClip `json:"-"`                 // every test clip of every head, for whoever wants to list them
+	classes   []string
+}
+
+// A FoldScore is one head's test.
+type FoldScore struct {
+	Fold  string `json:"fold"`
+	Seed  uint64 `json:"seed"`
+	Train int    `json:"train"` // clips
+	Valid int    `json:"valid"` // clips that came as validation; 0 if the probe took its own
+	Test  int    `json:"test"`
+	Metrics
+	Choice Choice `json:"choice"`
+}
+
+// A TestedClip is what one head said about one clip.
+type TestedClip struct {
+	Clip, Fold       int // index into the Set, into Row.Folds
+	Label, Predicted int
+}
+
+// bootstrapDraws is how often test clips are drawn again for Interval.
+const bootstrapDraws = 2000
+
+// add scores one head.
+func (r *Row) add(s Split, seed uint64, labels []int, logp []float64, choice Choice) {
+	k := len(r.classes)
+	for i, p := range Predict(logp, k) {
+		r.Tested = append(r.Tested, TestedClip{Clip: s.Test[i], Fold: len(r.Folds), Label: labels[i], Predicted: p})
+	}
+	r.Folds = append(r.Folds, FoldScore{Fold: s.Name, Seed: seed, Train: len(s.Train), Valid: len(s.Valid), Test: len(s.Test),
+		Metrics: Measure(logp, labels, k), Choice: choice})
+}
+
+// finish sums the folds up.
+func (r *Row) finish() {
+	var labels, predicted []int
+	for _, t := range r.Tested {
+		labels, predicted = append(labels, t.Label), append(predicted, t.Predicted)
+	}
+	r.Confusion = Confusion(labels, predicted, len(r.classes))
+	r.PerClass = PerClass(r.Confusion, r.classes)
+	for _, of := range []func(*Metrics) *float64{
+		func(m *Metrics) *float64 { return &m.Accuracy },
+		func(m *Metrics) *float64 { return &m.Balanced },
+		func(m *Metrics) *float64 { return &m.MacroF1 },
+		func(m *Metrics) *float64 { return &m.Weighted },
+		func(m *Metrics) *float64 { return &m.LogLoss },
+		func(m *Metrics) *float64 { return &m.Top5 },
+	} {
+		var v []float64
+		for i := range r.Folds {
+			v = append(v, *of(&r.Folds[i].Metrics))
+		}
+		*of(&r.Mean), *of(&r.Std) = meanStd(v)
+	}
+	share := r.shares()
+	r.Clips = len(share)
+	r.Interval = bootstrap(share, bootstrapDraws, 1)
+}
+
+// shares is, for each test clip, the share of heads that were right about it.
+func (r *Row) shares() []float64 {
+	tested := slices.Clone(r.Tested)
+	slices.SortStableFunc(tested, func(a, b TestedClip) int { return a.Clip - b.Clip })
+	var out []float64
+	for i := 0; i < len(tested); {
+		j, hits := i, 0
+		for ; j < len(tested) && tested[j].Clip == tested[i].Clip; j++ {
+			if tested[j].Label == tested[j].Predicted {
+				hits++
+			}
+		}
+		out = append(out, ratio(hits, j-i))
+		i = j
+	}
+	return out
+}
+
+// bootstrap is the 95 % interval of the mean when clips are drawn again with
+// replacement (Efron's percentile interval).
+func bootstrap(v []float64, draws int, seed uint64) [2]float64 {
+	r := rand.New(rand.NewPCG(seed, 0))
+	means := make([]float64, draws)
+	for i := range means {
+		for range v {
+			means[i] += v[r.IntN(len(v))]
+		}
+		means[i] /= float64(len(v))
+	}
+	slices.Sort(means)
+	at := func(q float64) float64 { return means[int(math.Round(q*float64(draws-1)))] }
+	return [2]float64{at(0.025), at(0.975)}
+}
+
+// WriteJSON writes the report: the same keys in the same order, no clock.
+func (r Report) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	return e.Encode(r)
+}
