@@ -1,6 +1,9 @@
 // Package augment draws random views of a clip. Every draw comes from a
 // generator addressed by (seed, epoch, clip, view), so views do not depend on
 // who makes them or in which order.
+//
+// Spectrograms are log-mel: the logarithm of a power, (F, T). Options in dB are
+// turned into its unit, natural log unless the view's options say db.
 package augment
 
 import (
@@ -17,6 +20,9 @@ type Draw struct {
 	// nil where there is none.
 	OtherSpec func(dst *audio.Spectrogram) error
 	OtherWave func(dst *audio.Clip) error
+
+	unit    unit     // of the spectrogram; Views sets it
+	scratch *scratch // memory of Views, so that a view allocates nothing; may be nil
 }
 
 // An Augmentation is a random change with its options. It is a Wave or a Spec.
@@ -35,4 +41,68 @@ type Wave interface {
 type Spec interface {
 	Augmentation
 	Spec(s *audio.Spectrogram, d Draw) error
+}
+
+// Table names every augmentation with its defaults. A chain lists them in the
+// order in which they are applied.
+var Table = map[string]Augmentation{
+	"gain":         Gain{P: 1, DB: 8},
+	"eq":           EQ{P: 1, DB: 4, Points: 5},
+	"fader":        Fader{P: 1, DB: 4},
+	"mix":          Mix{P: 0.5, SNR: [2]float64{10, 30}},
+	"noise_floor":  NoiseFloor{P: 0.5, DB: [2]float64{30, 60}},
+	"stretch":      Stretch{P: 1, By: 0.25},
+	"mel_warp":     MelWarp{P: 1, Scale: 0.05, Shift: 0.03},
+	"shift":        Shift{P: 1, Bins: 2},
+	"time_shift":   TimeShift{P: 1, By: 0.5},
+	"resized_crop": ResizedCrop{P: 1, Freq: [2]float64{0.6, 1.5}, Time: [2]float64{0.6, 1.5}, Canvas: [2]float64{1, 1.5}, Interpolation: "bicubic"},
+	"time_mask":    TimeMask{P: 1, Frames: 10, Count: 1},
+	"freq_mask":    FreqMask{P: 1, Bins: 8, Count: 1},
+	"blur":         Blur{P: 0.5, Sigma: [2]float64{0, 1.5}},
+
+	"wave_gain":  WaveGain{P: 1, DB: 8},
+	"polarity":   Polarity{P: 0.5},
+	"noise":      Noise{P: 0.5, SNR: [2]float64{10, 40}},
+	"fade":       Fade{P: 0.5, Seconds: 0.25},
+	"wave_mix":   WaveMix{P: 0.5, SNR: [2]float64{10, 30}},
+	"wave_shift": WaveShift{P: 1, By: 0.5},
+}
+
+// hit decides whether an augmentation of probability p happens. It draws
+// whatever p is, so that changing p leaves the later choices as they were.
+func (d Draw) hit(p float64) bool { return d.Rand.Float64() < p }
+
+// between is uniform over r.
+func (d Draw) between(r [2]float64) float64 { return r[0] + d.Rand.Float64()*(r[1]-r[0]) }
+
+// around is uniform over -by..by.
+func (d Draw) around(by float64) float64 { return by * (2*d.Rand.Float64() - 1) }
+
+// memory is the scratch of the views, or some for once.
+func (d Draw) memory() *scratch {
+	if d.scratch != nil {
+		return d.scratch
+	}
+	return &scratch{}
+}
+
+// a scratch is what augmentations work in. Nothing in it outlives a call.
+type scratch struct {
+	next    audio.Spectrogram // the result, before it changes places with the argument
+	other   audio.Spectrogram // what is mixed in
+	taps    []tap
+	kernels []kernel4
+	curve   []float32
+}
+
+// swap makes the result in next the spectrogram, and its old memory the next
+// scratch.
+func (m *scratch) swap(s *audio.Spectrogram) { *s, m.next = m.next, *s }
+
+// floats is memory for n values, not zeroed.
+func (m *scratch) floats(n int) []float32 {
+	if cap(m.curve) < n {
+		m.curve = make([]float32, n)
+	}
+	return m.curve[:n]
 }

@@ -1,0 +1,127 @@
+package augment
+
+import (
+	"math"
+
+	"clr/internal/audio"
+	"clr/internal/fault"
+)
+
+// ResizedCrop cuts a random rectangle out of a canvas around the window and
+// resizes it to the window's shape (BYOL-A, Niizumi et al. 2021, section
+// III-B). The canvas outside the window holds the window's mean, as there.
+type ResizedCrop struct {
+	P             float64    `yaml:"p" doc:"probability"`
+	Freq          [2]float64 `yaml:"freq" doc:"height of the rectangle, in heights of the window"`
+	Time          [2]float64 `yaml:"time" doc:"length of the rectangle, in lengths of the window"`
+	Canvas        [2]float64 `yaml:"canvas" doc:"height and length of the canvas, in those of the window; bounds the rectangle"`
+	Interpolation string     `yaml:"interpolation" doc:"bilinear or bicubic"`
+}
+
+// Doc implements Augmentation.
+func (ResizedCrop) Doc() string { return "random rectangle resized to the whole: pitch and speed" }
+
+// Check implements Augmentation.
+func (a ResizedCrop) Check() error {
+	if a.Interpolation != "bilinear" && a.Interpolation != "bicubic" {
+		return fault.New(fault.Usage, "set interpolation to bilinear or bicubic",
+			"resized_crop: interpolation is %q, it must be bilinear or bicubic", a.Interpolation)
+	}
+	return first(probability("resized_crop", a.P),
+		span("resized_crop", "freq", a.Freq, 0.01, 10), span("resized_crop", "time", a.Time, 0.01, 10),
+		in("resized_crop", "canvas[0]", a.Canvas[0], 1, 10), in("resized_crop", "canvas[1]", a.Canvas[1], 1, 10))
+}
+
+// Spec implements Spec.
+func (a ResizedCrop) Spec(s *audio.Spectrogram, d Draw) error {
+	if !d.hit(a.P) {
+		return nil
+	}
+	bins, top := a.rectangle(s.Bins, a.Freq, a.Canvas[0], d)
+	frames, left := a.rectangle(s.Frames, a.Time, a.Canvas[1], d)
+	m := d.memory()
+	mean := meanOf(s.Data)
+	m.next.Resize(s.Bins, s.Frames)
+	// Along time into next, then along frequency back into s.
+	kernels := a.kernels(m, s.Frames, frames, left)
+	for b := range s.Bins {
+		src, dst := s.Row(b), m.next.Row(b)
+		for t := range dst {
+			dst[t] = kernels[t].at(src, 0, 1, len(src), mean)
+		}
+	}
+	kernels = a.kernels(m, s.Bins, bins, top)
+	for b := range s.Bins {
+		dst := s.Row(b)
+		for t := range dst {
+			dst[t] = kernels[b].at(m.next.Data, t, s.Frames, s.Bins, mean)
+		}
+	}
+	return nil
+}
+
+// rectangle draws one side of the rectangle over an axis of n cells: how many
+// cells it takes, and where it starts, which is negative outside the window.
+func (ResizedCrop) rectangle(n int, size [2]float64, canvas float64, d Draw) (length, start int) {
+	whole := int(float64(n) * canvas)
+	length = min(max(int(float64(n)*d.between(size)), 1), whole)
+	return length, d.Rand.IntN(whole-length+1) - (whole-n)/2
+}
+
+// a kernel4 is the four neighbours of a resampled value and their weights.
+type kernel4 struct {
+	from   int
+	weight [4]float32
+}
+
+// kernels reads n values evenly from start to start+length-1, corners aligned.
+func (a ResizedCrop) kernels(m *scratch, n, length, start int) []kernel4 {
+	if cap(m.kernels) < n {
+		m.kernels = make([]kernel4, n)
+	}
+	k := m.kernels[:n]
+	step := float64(length-1) / float64(max(n-1, 1))
+	for i := range k {
+		at := float64(start) + step*float64(i)
+		floor := math.Floor(at)
+		k[i].from = int(floor) - 1
+		t := float32(at - floor)
+		if a.Interpolation == "bilinear" {
+			k[i].weight = [4]float32{0, 1 - t, t, 0}
+			continue
+		}
+		// Keys 1981 with a = -3/4, as PyTorch's bicubic.
+		const c = -0.75
+		near := func(x float32) float32 { return ((c+2)*x-(c+3))*x*x + 1 }
+		far := func(x float32) float32 { return ((c*x-5*c)*x+8*c)*x - 4*c }
+		k[i].weight = [4]float32{far(1 + t), near(t), near(1 - t), far(2 - t)}
+	}
+	return k
+}
+
+// at applies the kernel to the n cells offset, offset+stride, ... of data,
+// which are followed by mean on both sides.
+func (k *kernel4) at(data []float32, offset, stride, n int, mean float32) float32 {
+	if k.from >= 0 && k.from+3 < n {
+		i := offset + k.from*stride
+		return k.weight[0]*data[i] + k.weight[1]*data[i+stride] + k.weight[2]*data[i+2*stride] + k.weight[3]*data[i+3*stride]
+	}
+	sum := float32(0)
+	for j, w := range k.weight {
+		v := mean
+		if c := k.from + j; c >= 0 && c < n {
+			v = data[offset+c*stride]
+		}
+		sum += w * v
+	}
+	return sum
+}
+
+// meanOf is the mean, summed in float64.
+func meanOf(x []float32) float32 {
+	sum := 0.0
+	for _, v := range x {
+		sum += float64(v)
+	}
+	return float32(sum / float64(len(x)))
+}

@@ -1,0 +1,133 @@
+package augment
+
+import (
+	"math"
+
+	"clr/internal/audio"
+)
+
+// A unit is what the values of a spectrogram are: natural log of power when
+// zero, dB otherwise.
+type unit bool
+
+const (
+	ln unit = false
+	db unit = true
+)
+
+// perDB is how many units one dB is: ln10/10 in natural log, since 10·log10(x)
+// dB is ln(x).
+func (u unit) perDB() float32 {
+	if u == db {
+		return 1
+	}
+	return math.Ln10 / 10
+}
+
+// nepers is how many natural-log units one unit is.
+func (u unit) nepers() float32 {
+	if u == db {
+		return math.Ln10 / 10
+	}
+	return 1
+}
+
+// maxDB bounds all options in dB: more than that is a slip of the hand.
+const maxDB = 120
+
+// Gain makes everything louder or softer.
+type Gain struct {
+	P  float64 `yaml:"p" doc:"probability"`
+	DB float64 `yaml:"db" doc:"the level moves by up to ± this; dB"`
+}
+
+// Doc implements Augmentation.
+func (Gain) Doc() string { return "louder or softer" }
+
+// Check implements Augmentation.
+func (a Gain) Check() error { return first(probability("gain", a.P), in("gain", "db", a.DB, 0, maxDB)) }
+
+// Spec implements Spec.
+func (a Gain) Spec(s *audio.Spectrogram, d Draw) error {
+	if !d.hit(a.P) {
+		return nil
+	}
+	g := float32(d.around(a.DB)) * d.unit.perDB()
+	for i := range s.Data {
+		s.Data[i] += g
+	}
+	return nil
+}
+
+// EQ adds a smooth random curve over frequency, as another microphone, place
+// or room would.
+type EQ struct {
+	P      float64 `yaml:"p" doc:"probability"`
+	DB     float64 `yaml:"db" doc:"standard deviation of the curve where it is drawn; dB"`
+	Points int     `yaml:"points" doc:"how many points the curve is drawn at, evenly over the bins; more make it less smooth"`
+}
+
+// Doc implements Augmentation.
+func (EQ) Doc() string { return "smooth random curve over frequency: another microphone or room" }
+
+// Check implements Augmentation.
+func (a EQ) Check() error {
+	return first(probability("eq", a.P), in("eq", "db", a.DB, 0, maxDB), in("eq", "points", float64(a.Points), 2, 64))
+}
+
+// Spec implements Spec.
+func (a EQ) Spec(s *audio.Spectrogram, d Draw) error {
+	if !d.hit(a.P) {
+		return nil
+	}
+	scale := float32(a.DB) * d.unit.perDB()
+	points := d.memory().floats(a.Points)
+	for i := range points {
+		points[i] = scale * float32(d.Rand.NormFloat64())
+	}
+	for b := range s.Bins {
+		// Between two points the curve is half a cosine: smooth, and never
+		// beyond what was drawn.
+		at := float64(b) / float64(max(s.Bins-1, 1)) * float64(a.Points-1)
+		i := min(int(at), a.Points-2)
+		t := float32(1-math.Cos(math.Pi*(at-float64(i)))) / 2
+		g := points[i] + t*(points[i+1]-points[i])
+		row := s.Row(b)
+		for j := range row {
+			row[j] += g
+		}
+	}
+	return nil
+}
+
+// Fader changes the level in a line over the window (BYOL-A v2's random linear
+// fader, Niizumi et al. 2023).
+type Fader struct {
+	P  float64 `yaml:"p" doc:"probability"`
+	DB float64 `yaml:"db" doc:"the gains at both ends are up to ± this; dB"`
+}
+
+// Doc implements Augmentation.
+func (Fader) Doc() string { return "fade in or out, in a line over the window" }
+
+// Check implements Augmentation.
+func (a Fader) Check() error {
+	return first(probability("fader", a.P), in("fader", "db", a.DB, 0, maxDB))
+}
+
+// Spec implements Spec.
+func (a Fader) Spec(s *audio.Spectrogram, d Draw) error {
+	if !d.hit(a.P) {
+		return nil
+	}
+	head := float32(d.around(a.DB)) * d.unit.perDB()
+	tail := float32(d.around(a.DB)) * d.unit.perDB()
+	step := (tail - head) / float32(max(s.Frames-1, 1))
+	for b := range s.Bins {
+		row := s.Row(b)
+		for t := range row {
+			row[t] += head + step*float32(t)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package augment
+
+import (
+	"math"
+
+	"clr/internal/audio"
+)
+
+// TimeMask wipes spans of frames (SpecAugment, Park et al. 2019): there, each
+// bin takes its mean over the window.
+type TimeMask struct {
+	P      float64 `yaml:"p" doc:"probability of each span"`
+	Frames int     `yaml:"frames" doc:"length of a span: 0 to so many frames, at most half the window"`
+	Count  int     `yaml:"count" doc:"how many spans"`
+}
+
+// Doc implements Augmentation.
+func (TimeMask) Doc() string { return "spans of frames wiped out" }
+
+// Check implements Augmentation.
+func (a TimeMask) Check() error {
+	return first(probability("time_mask", a.P), in("time_mask", "frames", float64(a.Frames), 0, 1e6), in("time_mask", "count", float64(a.Count), 0, 100))
+}
+
+// Spec implements Spec.
+func (a TimeMask) Spec(s *audio.Spectrogram, d Draw) error {
+	for range a.Count {
+		if !d.hit(a.P) {
+			continue
+		}
+		from, to := spanIn(s.Frames, a.Frames, d)
+		if from == to {
+			continue
+		}
+		for b := range s.Bins {
+			row := s.Row(b)
+			mean := meanOf(row)
+			for t := from; t < to; t++ {
+				row[t] = mean
+			}
+		}
+	}
+	return nil
+}
+
+// FreqMask wipes bands of bins (SpecAugment): there, all takes the window's
+// mean.
+type FreqMask struct {
+	P     float64 `yaml:"p" doc:"probability of each band"`
+	Bins  int     `yaml:"bins" doc:"width of a band: 0 to so many bins, at most half of them"`
+	Count int     `yaml:"count" doc:"how many bands"`
+}
+
+// Doc implements Augmentation.
+func (FreqMask) Doc() string { return "bands of bins wiped out" }
+
+// Check implements Augmentation.
+func (a FreqMask) Check() error {
+	return first(probability("freq_mask", a.P), in("freq_mask", "bins", float64(a.Bins), 0, 1e6), in("freq_mask", "count", float64(a.Count), 0, 100))
+}
+
+// Spec implements Spec.
+func (a FreqMask) Spec(s *audio.Spectrogram, d Draw) error {
+	for range a.Count {
+		if !d.hit(a.P) {
+			continue
+		}
+		from, to := spanIn(s.Bins, a.Bins, d)
+		if from == to {
+			continue
+		}
+		mean := meanOf(s.Data)
+		band := s.Data[from*s.Frames : to*s.Frames]
+		for i := range band {
+			band[i] = mean
+		}
+	}
+	return nil
+}
+
+// spanIn draws a span of 0 to most of n cells, but never more than half of
+// them: a clip much shorter than the view would be wiped out.
+func spanIn(n, most int, d Draw) (from, to int) {
+	width := d.Rand.IntN(min(most, n/2) + 1)
+	from = d.Rand.IntN(n - width + 1)
+	return from, from + width
+}
+
+// Blur smooths over bins and frames with a Gaussian.
+type Blur struct {
+	P     float64    `yaml:"p" doc:"probability"`
+	Sigma [2]float64 `yaml:"sigma" doc:"its standard deviation; bins and frames"`
+}
+
+// Doc implements Augmentation.
+func (Blur) Doc() string { return "Gaussian blur over bins and frames" }
+
+// Check implements Augmentation.
+func (a Blur) Check() error {
+	return first(probability("blur", a.P), span("blur", "sigma", a.Sigma, 0, 20))
+}
+
+// Spec implements Spec.
+func (a Blur) Spec(s *audio.Spectrogram, d Draw) error {
+	if !d.hit(a.P) {
+		return nil
+	}
+	sigma := d.between(a.Sigma)
+	radius := int(math.Ceil(2.5 * sigma)) // 99 % of its weight
+	if radius == 0 {
+		return nil
+	}
+	m := d.memory()
+	weights := m.floats(2*radius + 1)
+	sum := float32(0)
+	for i := range weights {
+		x := float64(i-radius) / max(sigma, 1e-3)
+		weights[i] = float32(math.Exp(-x * x / 2))
+		sum += weights[i]
+	}
+	for i := range weights {
+		weights[i] /= sum
+	}
+	// Along time into next, then along frequency back; ends repeat.
+	m.next.Resize(s.Bins, s.Frames)
+	for b := range s.Bins {
+		src, dst := s.Row(b), m.next.Row(b)
+		for t := range dst {
+			v := float32(0)
+			for i, w := range weights {
+				v += w * src[min(max(t+i-radius, 0), len(src)-1)]
+			}
+			dst[t] = v
+		}
+	}
+	clear(s.Data)
+	for b := range s.Bins {
+		dst := s.Row(b)
+		for i, w := range weights {
+			for t, v := range m.next.Row(min(max(b+i-radius, 0), s.Bins-1)) {
+				dst[t] += w * v
+			}
+		}
+	}
+	return nil
+}

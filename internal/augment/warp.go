@@ -1,0 +1,189 @@
+package augment
+
+import (
+	"math"
+
+	"clr/internal/audio"
+)
+
+// A tap says where one value of a resampled row comes from: between from and
+// from+1, t of the way.
+type tap struct {
+	from int32
+	t    float32
+}
+
+// linear makes the taps that read n values at positions start, start+step, ...
+// of a row of width values; beyond the ends the row goes on with its last value.
+func (m *scratch) linear(n, width int, start, step float64) []tap {
+	if cap(m.taps) < n {
+		m.taps = make([]tap, n)
+	}
+	taps := m.taps[:n]
+	for i := range taps {
+		at := min(max(start+step*float64(i), 0), float64(width-1))
+		from := min(int(at), max(width-2, 0))
+		taps[i] = tap{int32(from), float32(at - float64(from))}
+	}
+	return taps
+}
+
+// Stretch makes the sound faster or slower at the same pitch. It changes the
+// number of frames; the view is cut from the result.
+type Stretch struct {
+	P  float64 `yaml:"p" doc:"probability"`
+	By float64 `yaml:"by" doc:"the length is scaled by a factor from 1-by to 1+by"`
+}
+
+// Doc implements Augmentation.
+func (Stretch) Doc() string { return "faster or slower, same pitch" }
+
+// Check implements Augmentation.
+func (a Stretch) Check() error {
+	return first(probability("stretch", a.P), in("stretch", "by", a.By, 0, 0.9))
+}
+
+// margin is how many frames are needed for each frame that must come out.
+func (a Stretch) margin() float64 {
+	if a.P == 0 {
+		return 1
+	}
+	return 1 / (1 - a.By)
+}
+
+// Spec implements Spec.
+func (a Stretch) Spec(s *audio.Spectrogram, d Draw) error {
+	if !d.hit(a.P) {
+		return nil
+	}
+	n := max(1, int(math.Round(float64(s.Frames)*(1+d.around(a.By)))))
+	if n == s.Frames {
+		return nil
+	}
+	m := d.memory()
+	// The middles of the first and last frame stay where they are.
+	step := float64(s.Frames-1) / float64(max(n-1, 1))
+	taps := m.linear(n, s.Frames, 0, step)
+	m.next.Resize(s.Bins, n)
+	for b := range s.Bins {
+		stretchRow(m.next.Row(b), s.Row(b), taps)
+	}
+	m.swap(s)
+	return nil
+}
+
+// stretchRow reads src at the taps.
+func stretchRow(dst, src []float32, taps []tap) {
+	if len(src) == 1 {
+		for i := range dst {
+			dst[i] = src[0]
+		}
+		return
+	}
+	dst = dst[:len(taps)]
+	for i, p := range taps {
+		v := src[p.from]
+		dst[i] = v + p.t*(src[p.from+1]-v)
+	}
+}
+
+// MelWarp scales and shifts the frequency axis, as another vocal tract would:
+// what was at bin b comes to bin b·(1±scale) ± shift·F. Bins that come from
+// beyond the axis repeat its end.
+type MelWarp struct {
+	P     float64 `yaml:"p" doc:"probability"`
+	Scale float64 `yaml:"scale" doc:"the axis is scaled by a factor from 1-scale to 1+scale"`
+	Shift float64 `yaml:"shift" doc:"and moved by up to ± this part of its length"`
+}
+
+// Doc implements Augmentation.
+func (MelWarp) Doc() string { return "frequency axis scaled and shifted: another voice" }
+
+// Check implements Augmentation.
+func (a MelWarp) Check() error {
+	return first(probability("mel_warp", a.P), in("mel_warp", "scale", a.Scale, 0, 0.9), in("mel_warp", "shift", a.Shift, 0, 1))
+}
+
+// Spec implements Spec.
+func (a MelWarp) Spec(s *audio.Spectrogram, d Draw) error {
+	if !d.hit(a.P) {
+		return nil
+	}
+	scale := 1 + d.around(a.Scale)
+	shift := d.around(a.Shift) * float64(s.Bins)
+	m := d.memory()
+	taps := m.linear(s.Bins, s.Bins, -shift/scale, 1/scale)
+	m.next.Resize(s.Bins, s.Frames)
+	for b, p := range taps {
+		dst, lo := m.next.Row(b), s.Row(int(p.from))
+		hi := s.Row(min(int(p.from)+1, s.Bins-1))[:len(lo)]
+		for t, v := range lo {
+			dst[t] = v + p.t*(hi[t]-v)
+		}
+	}
+	m.swap(s)
+	return nil
+}
+
+// Shift moves the frequency axis by whole bins, which blurs nothing. Bins that
+// come from beyond the axis repeat its end.
+type Shift struct {
+	P    float64 `yaml:"p" doc:"probability"`
+	Bins int     `yaml:"bins" doc:"up to so many bins up or down"`
+}
+
+// Doc implements Augmentation.
+func (Shift) Doc() string { return "frequency axis shifted by whole bins" }
+
+// Check implements Augmentation.
+func (a Shift) Check() error {
+	return first(probability("shift", a.P), in("shift", "bins", float64(a.Bins), 0, 1024))
+}
+
+// Spec implements Spec.
+func (a Shift) Spec(s *audio.Spectrogram, d Draw) error {
+	if !d.hit(a.P) {
+		return nil
+	}
+	by := d.Rand.IntN(2*a.Bins+1) - a.Bins
+	m := d.memory()
+	m.next.Resize(s.Bins, s.Frames)
+	for b := range s.Bins {
+		copy(m.next.Row(b), s.Row(min(max(b-by, 0), s.Bins-1)))
+	}
+	m.swap(s)
+	return nil
+}
+
+// TimeShift rolls the window: what leaves it at one end comes back at the other.
+type TimeShift struct {
+	P  float64 `yaml:"p" doc:"probability"`
+	By float64 `yaml:"by" doc:"up to ± this part of the window"`
+}
+
+// Doc implements Augmentation.
+func (TimeShift) Doc() string { return "window rolled in time" }
+
+// Check implements Augmentation.
+func (a TimeShift) Check() error {
+	return first(probability("time_shift", a.P), in("time_shift", "by", a.By, 0, 1))
+}
+
+// Spec implements Spec.
+func (a TimeShift) Spec(s *audio.Spectrogram, d Draw) error {
+	if !d.hit(a.P) {
+		return nil
+	}
+	by := int(math.Round(d.around(a.By)*float64(s.Frames))) % s.Frames
+	if by < 0 {
+		by += s.Frames
+	}
+	old := d.memory().floats(s.Frames)
+	for b := range s.Bins {
+		row := s.Row(b)
+		copy(old, row)
+		copy(row[by:], old)
+		copy(row[:by], old[s.Frames-by:])
+	}
+	return nil
+}
