@@ -79,6 +79,33 @@ func Load(path string) (*Checkpoint, error) {
 	return c, nil
 }
 
+// Restore copies c's arrays into those of state, which are live. The two must
+// have the same names and shapes; if not, nothing is copied, and the error
+// names the first that differs.
+func (c *Checkpoint) Restore(state map[string]kernel.Array) error {
+	differs := func(format string, args ...any) error {
+		return fault.New(fault.Data, "resume with the config that the checkpoint was written under", "the checkpoint does not fit this run: "+format, args...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(state)) {
+		from, ok := c.Arrays[name]
+		if !ok {
+			return differs("it has no %s", name)
+		}
+		if !slices.Equal(from.Shape, state[name].Shape) {
+			return differs("its %s has shape %v, the run's has %v", name, from.Shape, state[name].Shape)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Arrays)) {
+		if _, ok := state[name]; !ok {
+			return differs("the run has no %s", name)
+		}
+	}
+	for name, to := range state {
+		copy(to.Data, c.Arrays[name].Data)
+	}
+	return nil
+}
+
 // remedyDamaged is what a person can do about a file that cannot be believed.
 const remedyDamaged = "use an earlier checkpoint of the run, or copy the file again from where it came from"
 

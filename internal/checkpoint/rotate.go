@@ -7,23 +7,26 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"clr/internal/fault"
 )
 
-// The two checkpoints that a run folder keeps. The older is there for the day
-// when the newer turns out to be damaged.
-const (
-	Last     = "last.safetensors"
-	Previous = "last-1.safetensors"
-)
+// previous is where the checkpoint before the one at path is kept, for the day
+// when that turns out to be damaged: last-1.safetensors beside
+// last.safetensors.
+func previous(path string) string {
+	ext := filepath.Ext(path)
+	return strings.TrimSuffix(path, ext) + "-1" + ext
+}
 
-// SaveRotating saves c as dir/last.safetensors and keeps what stood there as
-// dir/last-1.safetensors, unless that is damaged: a damaged file never takes
-// the place of a good one. Whenever the process is killed, one of the two is
-// whole. The folder must have one writer; what killed ones left is removed.
-func SaveRotating(dir string, c *Checkpoint) error {
-	last, previous := filepath.Join(dir, Last), filepath.Join(dir, Previous)
+// SaveRotating saves c as dir/name, such as last.safetensors, and keeps what
+// stood there as last-1.safetensors, unless that is damaged: a damaged file
+// never takes the place of a good one. Whenever the process is killed, one of
+// the two is whole. The name must have one writer; what killed ones left is
+// removed.
+func SaveRotating(dir, name string, c *Checkpoint) error {
+	last := filepath.Join(dir, name)
 	for i := range asides {
 		if os.Remove(asideName(last, i)) != nil {
 			break
@@ -35,40 +38,41 @@ func SaveRotating(dir string, c *Checkpoint) error {
 		if verify(last) != nil {
 			return nil // missing, or not worth keeping
 		}
-		return keep(last, previous)
+		return keep(last, previous(last))
 	})
 }
 
-// keep gives last a second name, so that it never goes missing; where the file
-// system has no hard links it is renamed, and for a moment only previous is
-// there.
-func keep(last, previous string) error {
-	link := asideName(previous, 0)
+// keep gives last a second name, older, so that it never goes missing; where
+// the file system has no hard links it is renamed, and for a moment only older
+// is there.
+func keep(last, older string) error {
+	link := asideName(older, 0)
 	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if os.Link(last, link) != nil {
-		return os.Rename(last, previous)
+		return os.Rename(last, older)
 	}
-	if err := os.Rename(link, previous); err != nil {
+	if err := os.Rename(link, older); err != nil {
 		os.Remove(link)
 		return err
 	}
 	return nil
 }
 
-// LoadNewest loads dir/last.safetensors or, where that is missing or damaged,
-// dir/last-1.safetensors; the warning then says so and is empty otherwise. A
-// folder that holds neither satisfies errors.Is(err, fs.ErrNotExist).
-func LoadNewest(dir string) (c *Checkpoint, warning string, err error) {
-	c, err = Load(filepath.Join(dir, Last))
+// LoadNewest loads dir/name or, where that is missing or damaged, the one
+// before; the warning then says so and is empty otherwise. A folder that holds
+// neither satisfies errors.Is(err, fs.ErrNotExist).
+func LoadNewest(dir, name string) (c *Checkpoint, warning string, err error) {
+	last := filepath.Join(dir, name)
+	c, err = Load(last)
 	if err == nil || !errors.Is(err, errDamaged) && !errors.Is(err, fs.ErrNotExist) {
 		return c, "", err
 	}
-	older, olderErr := Load(filepath.Join(dir, Previous))
+	older, olderErr := Load(previous(last))
 	switch {
 	case olderErr == nil:
-		return older, fmt.Sprintf("%v; going on from %s", err, filepath.Join(dir, Previous)), nil
+		return older, fmt.Sprintf("%v; going on from %s", err, previous(last)), nil
 	case errors.Is(olderErr, fs.ErrNotExist):
 		return nil, "", err
 	}
