@@ -1,0 +1,204 @@
+package kernel
+
+// A plan is a convolution, or its data gradient, as a list of tile products:
+// for each run of output pixels that see the same taps, the taps' places in
+// the weights and in the input.
+type plan struct {
+	rows               [][]run // (output rows)
+	inStep, outStep    int     // from one pixel of a run to the next, in float32s
+	inBlock, outBlock  int     // float32s of a block of 16 examples
+	taps, inner, outer int     // kernel taps; channels summed over; channels made
+	rowsPerItem        int     // rows of one work item, if a work item is rows
+	small              bool    // a work item is a whole map of one tile instead
+}
+
+// A run is n pixels with the same taps. Without segs nothing reaches them:
+// they are zero.
+type run struct {
+	out, n int
+	segs   []seg
+}
+
+const (
+	// runSteps bounds n·k of one call of the tile product, because assembly
+	// cannot be preempted: about 50 µs.
+	runSteps = 1 << 14
+	// itemBytes is how much input a work item should hold in the second-level
+	// cache while it walks over the output channels.
+	itemBytes = 400 << 10
+	// smallMap is the number of pixels up to which the weights of a layer
+	// outweigh its maps; then a work item keeps one tile's weights instead.
+	smallMap = 32
+)
+
+func (p *plan) tiles() int   { return (p.outer + 15) / 16 }
+func (p *plan) panel() int   { return p.taps * p.inner * Lanes } // packed weights of one tile
+func (p *plan) weights() int { return p.tiles() * p.panel() }
+
+// forwardPlan: y[i,j] = Σ w[kh,kw] · x[i·S - P + kh·D, j·S - P + kw·D].
+func forwardPlan(s ConvShape, oh, ow int) *plan {
+	p := &plan{
+		inStep: s.Stride[1] * s.Ci * Lanes, outStep: s.Co * Lanes,
+		inBlock: s.H * s.W * s.Ci * Lanes, outBlock: oh * ow * s.Co * Lanes,
+		taps: s.Kernel[0] * s.Kernel[1], inner: s.Ci, outer: s.Co,
+	}
+	for i := range oh {
+		var rs []run
+		for j := range ow {
+			var segs []seg
+			for kh := range s.Kernel[0] {
+				ih := i*s.Stride[0] - s.Pad[0] + kh*s.Dilation[0]
+				if ih < 0 || ih >= s.H {
+					continue
+				}
+				for kw := range s.Kernel[1] {
+					iw := j*s.Stride[1] - s.Pad[1] + kw*s.Dilation[1]
+					if iw < 0 || iw >= s.W {
+						continue
+					}
+					segs = appendSeg(segs, seg{
+						a: (kh*s.Kernel[1] + kw) * s.Ci * Lanes,
+						b: (ih*s.W + iw) * s.Ci * Lanes,
+						n: s.Ci,
+					})
+				}
+			}
+			rs = p.appendRun(rs, (i*ow+j)*s.Co*Lanes, segs)
+		}
+		p.rows = append(p.rows, rs)
+	}
+	p.cut(s.Kernel[0], s.W*s.Ci*s.Stride[0], oh*ow)
+	return p
+}
+
+// dataPlan: dx[i,j] = Σ w[kh,kw] · dy[(i + P - kh·D) / S, (j + P - kw·D) / S]
+// over the taps for which the division leaves no rest. Columns with the same
+// rest see the same taps and so make runs. Taps go backwards, so that
+// neighbours in dy are neighbours in the packed weights too.
+func dataPlan(s ConvShape, oh, ow int) *plan {
+	p := &plan{
+		inStep: s.Co * Lanes, outStep: s.Stride[1] * s.Ci * Lanes,
+		inBlock: oh * ow * s.Co * Lanes, outBlock: s.H * s.W * s.Ci * Lanes,
+		taps: s.Kernel[0] * s.Kernel[1], inner: s.Co, outer: s.Ci,
+	}
+	for i := range s.H {
+		var all []run
+		for rest := range min(s.Stride[1], s.W) {
+			var rs []run
+			for j := rest; j < s.W; j += s.Stride[1] {
+				var segs []seg
+				for kh := s.Kernel[0] - 1; kh >= 0; kh-- {
+					a := i + s.Pad[0] - kh*s.Dilation[0]
+					if a < 0 || a%s.Stride[0] != 0 || a/s.Stride[0] >= oh {
+						continue
+					}
+					for kw := s.Kernel[1] - 1; kw >= 0; kw-- {
+						b := j + s.Pad[1] - kw*s.Dilation[1]
+						if b < 0 || b%s.Stride[1] != 0 || b/s.Stride[1] >= ow {
+							continue
+						}
+						segs = appendSeg(segs, seg{
+							a: (p.taps - 1 - kh*s.Kernel[1] - kw) * s.Co * Lanes,
+							b: (a/s.Stride[0]*ow + b/s.Stride[1]) * s.Co * Lanes,
+							n: s.Co,
+						})
+					}
+				}
+				rs = p.appendRun(rs, (i*s.W+j)*s.Ci*Lanes, segs)
+			}
+			all = append(all, rs...)
+		}
+		p.rows = append(p.rows, all)
+	}
+	p.cut(s.Kernel[0], ow*s.Co/s.Stride[0], s.H*s.W)
+	return p
+}
+
+// appendSeg adds a tap; taps whose factors both continue the last one's join it.
+func appendSeg(segs []seg, s seg) []seg {
+	if k := len(segs) - 1; k >= 0 && segs[k].a+segs[k].n*Lanes == s.a && segs[k].b+segs[k].n*Lanes == s.b {
+		segs[k].n += s.n
+		return segs
+	}
+	return append(segs, s)
+}
+
+// appendRun adds a pixel; one that continues the last run joins it.
+func (p *plan) appendRun(rs []run, out int, segs []seg) []run {
+	if k := len(rs) - 1; k >= 0 && len(rs[k].segs) == len(segs) {
+		r := &rs[k]
+		same, steps := true, 0
+		for i, s := range segs {
+			t := r.segs[i]
+			same = same && t.a == s.a && t.n == s.n && t.b+r.n*p.inStep == s.b
+			steps += s.n
+		}
+		if same && (r.n+1)*steps <= runSteps {
+			r.n++
+			return rs
+		}
+	}
+	return append(rs, run{out: out, n: 1, segs: segs})
+}
+
+// cut decides what a work item is. It changes no result: every output pixel is
+// one sum, whoever computes it.
+func (p *plan) cut(kernelRows, inRow, pixels int) {
+	p.small = pixels <= smallMap
+	p.rowsPerItem = min(4, max(1, itemBytes/max(1, inRow*Lanes*4)-kernelRows+1))
+}
+
+// run computes out from in and packed weights for a number of blocks.
+func (p *plan) run(out, in, packed []float32, blocks int) {
+	items := blocks * ((len(p.rows) + p.rowsPerItem - 1) / p.rowsPerItem)
+	if p.small {
+		items = blocks * p.tiles()
+	}
+	share(&planTasks, items, planTask{plan: p, out: out, in: in, packed: packed, blocks: blocks})
+}
+
+type planTask struct {
+	*plan
+	out, in, packed []float32
+	blocks          int
+}
+
+var planTasks stash[planTask]
+
+func (t *planTask) Do(item int) {
+	if t.small {
+		m, b := item/t.blocks, item%t.blocks
+		t.tileRows(m, b, t.rows)
+		return
+	}
+	cuts := (len(t.rows) + t.rowsPerItem - 1) / t.rowsPerItem
+	b, r := item/cuts, item%cuts
+	rows := t.rows[r*t.rowsPerItem : min(len(t.rows), (r+1)*t.rowsPerItem)]
+	for m := range t.tiles() {
+		t.tileRows(m, b, rows)
+	}
+}
+
+// tileRows makes channels 16m … 16m+15 of some rows of block b.
+func (t *planTask) tileRows(m, b int, rows [][]run) {
+	out := t.out[b*t.outBlock : (b+1)*t.outBlock]
+	g := tile{
+		a:     t.packed[m*t.panel() : (m+1)*t.panel()],
+		b:     t.in[b*t.inBlock : (b+1)*t.inBlock],
+		bStep: t.inStep, cStep: t.outStep,
+		rows: min(16, t.outer-m*16),
+	}
+	for _, row := range rows {
+		for i := range row {
+			r := &row[i]
+			g.c, g.segs, g.outer = out[r.out+m*256:], r.segs, r.n
+			if len(r.segs) == 0 {
+				for o := range r.n {
+					clear(g.c[o*g.cStep:][:g.rows*Lanes])
+				}
+				continue
+			}
+			runTile(&g)
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package kernel
+
+import "math"
+
+// A Pool slides a window over maps (N,C,H,W) in lanes. Padding must be smaller
+// than the kernel, so that no window is empty; trailing rows and columns that
+// fill no window are left out.
+type Pool struct {
+	N, C, H, W          int
+	Kernel, Stride, Pad [2]int
+}
+
+// Out is the size of the output maps.
+func (s Pool) Out() (h, w int) {
+	return (s.H+2*s.Pad[0]-s.Kernel[0])/s.Stride[0] + 1, (s.W+2*s.Pad[1]-s.Kernel[1])/s.Stride[1] + 1
+}
+
+// MaxForward computes the maximum of each window; padding never wins, NaN does.
+func (s Pool) MaxForward(y, x []float32) { s.forward(poolTask{Pool: s, y: y, x: x, max: true}) }
+
+// AvgForward computes the mean of each window, padding counted as zeros.
+func (s Pool) AvgForward(y, x []float32) { s.forward(poolTask{Pool: s, y: y, x: x}) }
+
+// MaxBackward computes dx: each window's gradient goes to its maximum, the
+// first of equals, the last NaN if there is one (as PyTorch).
+func (s Pool) MaxBackward(dx, x, dy []float32) {
+	s.backward(poolTask{Pool: s, y: dy, x: x, dx: dx, max: true})
+}
+
+// AvgBackward computes dx: each window's gradient is shared out evenly.
+func (s Pool) AvgBackward(dx, dy []float32) { s.backward(poolTask{Pool: s, y: dy, dx: dx}) }
+
+func (s Pool) forward(t poolTask) {
+	t.prepare()
+	share(&poolTasks, Blocks(s.N)*t.oh, t)
+}
+
+func (s Pool) backward(t poolTask) {
+	t.prepare()
+	share(&poolTasks, Blocks(s.N)*t.cuts, t)
+}
+
+// poolChannels is how many channels a work item of the backward pass takes:
+// windows overlap, so an item owns whole maps.
+const poolChannels = 16
+
+type poolTask struct {
+	Pool
+	y, x, dx []float32 // y: output or its gradient
+	max      bool
+	oh, ow   int
+	cuts     int
+}
+
+var poolTasks stash[poolTask]
+
+func (t *poolTask) prepare() {
+	for i, size := range [2]int{t.H, t.W} {
+		check(t.Stride[i] >= 1 && t.Pad[i] >= 0 && t.Pad[i] < t.Kernel[i] && size+2*t.Pad[i] >= t.Kernel[i],
+			"Pool: padding must be smaller than the kernel, and the kernel than the padded map")
+	}
+	t.oh, t.ow = t.Out()
+	t.cuts = (t.C + poolChannels - 1) / poolChannels
+	b := Blocks(t.N) * Lanes * t.C
+	check(len(t.y) >= b*t.oh*t.ow, "Pool: output side too short")
+	check(t.x == nil || len(t.x) >= b*t.H*t.W, "Pool: input side too short")
+	check(t.dx == nil || len(t.dx) >= b*t.H*t.W, "Pool: gradient too short")
+}
+
+func (t *poolTask) Do(item int) {
+	if t.dx == nil {
+		t.row(item/t.oh, item%t.oh)
+		return
+	}
+	b, c0 := item/t.cuts, item%t.cuts*poolChannels
+	c1 := min(t.C, c0+poolChannels)
+	for p := range t.H * t.W {
+		clear(t.dx[((b*t.H*t.W+p)*t.C+c0)*Lanes:][:(c1-c0)*Lanes])
+	}
+	for i := range t.oh {
+		for j := range t.ow {
+			t.scatter(b, i, j, c0, c1)
+		}
+	}
+}
+
+// window gives the part of output (i, j)'s window that lies on the map.
+func (t *poolTask) window(i, j int) (h0, h1, w0, w1 int) {
+	h, w := i*t.Stride[0]-t.Pad[0], j*t.Stride[1]-t.Pad[1]
+	return max(0, h), min(t.H, h+t.Kernel[0]), max(0, w), min(t.W, w+t.Kernel[1])
+}
+
+// row makes output row i of block b.
+func (t *poolTask) row(b, i int) {
+	x := t.x[b*t.H*t.W*t.C*Lanes:]
+	scale := 1 / float32(t.Kernel[0]*t.Kernel[1])
+	for j := range t.ow {
+		h0, h1, w0, w1 := t.window(i, j)
+		for c := range t.C {
+			var m lane
+			if t.max {
+				for l := range m {
+					m[l] = float32(math.Inf(-1))
+				}
+			}
+			for h := h0; h < h1; h++ {
+				for w := w0; w < w1; w++ {
+					v := at(x, (h*t.W+w)*t.C+c)
+					if t.max {
+						for l, f := range v {
+							if f > m[l] || f != f {
+								m[l] = f
+							}
+						}
+					} else {
+						for l, f := range v {
+							m[l] += f
+						}
+					}
+				}
+			}
+			if !t.max {
+				for l := range m {
+					m[l] *= scale
+				}
+			}
+			*at(t.y, ((b*t.oh+i)*t.ow+j)*t.C+c) = m
+		}
+	}
+}
+
+// scatter adds the gradient of output (i, j) to its window, for some channels.
+func (t *poolTask) scatter(b, i, j, c0, c1 int) {
+	h0, h1, w0, w1 := t.window(i, j)
+	dx := t.dx[b*t.H*t.W*t.C*Lanes:]
+	scale := 1 / float32(t.Kernel[0]*t.Kernel[1])
+	for c := c0; c < c1; c++ {
+		dy := *at(t.y, ((b*t.oh+i)*t.ow+j)*t.C+c)
+		if !t.max {
+			for h := h0; h < h1; h++ {
+				for w := w0; w < w1; w++ {
+					for l, d := range at(dx, (h*t.W+w)*t.C+c) {
+						at(dx, (h*t.W+w)*t.C+c)[l] = d + dy[l]*scale
+					}
+				}
+			}
+			continue
+		}
+		x := t.x[b*t.H*t.W*t.C*Lanes:]
+		first := (h0*t.W+w0)*t.C + c
+		m := *at(x, first)
+		var best [Lanes]int
+		for l := range best {
+			best[l] = first
+		}
+		for h := h0; h < h1; h++ {
+			for w := w0; w < w1; w++ {
+				p := (h*t.W+w)*t.C + c
+				for l, f := range at(x, p) {
+					if f > m[l] || f != f {
+						m[l], best[l] = f, p
+					}
+				}
+			}
+		}
+		for l, p := range best {
+			dx[p*Lanes+l] += dy[l]
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package kernel
+
+// Everything that multiplies is built from one shape of product, a tile of
+// 16 × 16 results. In a forward pass the rows are output channels and the
+// columns the sixteen examples of a block: one tile is a contiguous KiB of the
+// output, a pixel's channels (C, 16) are already a packed right factor, and so
+// the list of kernel taps that fall inside the map is the whole matrix
+// product, without any rearranging of the input.
+
+// A seg is a run of steps whose factors lie one after the other. Offsets and
+// steps count float32s.
+type seg struct {
+	a, b int
+	n    int // tile: rows of 16 in a and b;  tileT: pixels
+}
+
+// A tile is the argument of the product routines. The assembly reads it field
+// by field (see _gen): change both together.
+//
+//	tile:  c[o][i][j] (+)= Σ segs Σ k<n   a[seg.a + 16k + i] · b[o·bStep + seg.b + 16k + j]
+//	tileT: c[i][j]    (+)= Σ segs Σ p<n Σ k<16   a[seg.a + p·aStep + 16i + k] · b[seg.b + p·bStep + 16k + j]
+type tile struct {
+	a, b, c []float32
+	segs    []seg
+	outer   int  // tiles o; tile only
+	aStep   int  // tileT only
+	bStep   int  // float32s
+	cStep   int  // float32s; tile only
+	rows    int  // rows i of c that exist, at most 16
+	acc     bool // add to c
+}
+
+// tileTwin is the plain form of tile.
+func tileTwin(t *tile) {
+	for o := range t.outer {
+		var sum [16]lane
+		c := t.c[o*t.cStep:][:t.rows*Lanes]
+		if t.acc {
+			for i := range t.rows {
+				sum[i] = *at(c, i)
+			}
+		}
+		for _, s := range t.segs {
+			a := t.a[s.a:][:s.n*Lanes]
+			b := t.b[o*t.bStep+s.b:][:s.n*Lanes]
+			for k := range s.n {
+				av, bv := at(a, k), at(b, k)
+				for i := range sum {
+					row, v := &sum[i], av[i]
+					for j := range row {
+						row[j] += v * bv[j]
+					}
+				}
+			}
+		}
+		for i := range t.rows {
+			*at(c, i) = sum[i]
+		}
+	}
+}
+
+// tileTTwin is the plain form of tileT.
+func tileTTwin(t *tile) {
+	var sum [16]lane
+	c := t.c[:t.rows*Lanes]
+	if t.acc {
+		for i := range t.rows {
+			sum[i] = *at(c, i)
+		}
+	}
+	for _, s := range t.segs {
+		for p := range s.n {
+			a := t.a[s.a+p*t.aStep:][:t.rows*Lanes]
+			b := t.b[s.b+p*t.bStep:][:16*Lanes]
+			for k := range Lanes {
+				bv := at(b, k)
+				for i := range t.rows {
+					row, v := &sum[i], a[i*Lanes+k]
+					for j := range row {
+						row[j] += v * bv[j]
+					}
+				}
+			}
+		}
+	}
+	for i := range t.rows {
+		*at(c, i) = sum[i]
+	}
+}
+
+// transposeTwin writes n transposed 16 × 16 blocks one after the other to dst.
+// In src a block's rows are stride apart and blocks are step apart.
+func transposeTwin(dst, src []float32, stride, step, n int) {
+	for b := range n {
+		d := (*[256]float32)(dst[b*256:])
+		for i := range 16 {
+			s := at(src[b*step+i*stride:], 0)
+			for j, v := range s {
+				d[j*16+i] = v
+			}
+		}
+	}
+}
