@@ -1,0 +1,318 @@
+package op_test
+
+import (
+	"fmt"
+	"testing"
+
+	"clr/internal/op"
+
+	"gorgonia.org/gorgonia"
+)
+
+type (
+	node  = gorgonia.Node
+	nodes = gorgonia.Nodes
+)
+
+// awkward batches: one, fewer than the lanes, one more than them.
+var awkward = []int{1, 7, 17}
+
+func TestGradients(t *testing.T) {
+	var cases []gradientCase
+	for _, n := range awkward {
+		cases = append(cases, convCases(n)...)
+		cases = append(cases, normCases(n)...)
+		cases = append(cases, poolCases(n)...)
+		cases = append(cases, layoutCases(n)...)
+		cases = append(cases, pointCases(n)...)
+	}
+	for _, c := range cases {
+		t.Run(c.name, c.check)
+	}
+}
+
+func convCases(n int) (cs []gradientCase) {
+	for _, k := range []struct {
+		s                             size
+		co                            int
+		kernel, stride, pad, dilation [2]int
+	}{
+		{size{n, 3, 5, 7}, 4, [2]int{3, 3}, [2]int{1, 1}, [2]int{1, 1}, [2]int{1, 1}},
+		{size{n, 2, 7, 5}, 18, [2]int{3, 3}, [2]int{2, 2}, [2]int{1, 1}, [2]int{1, 1}},
+		{size{n, 1, 9, 11}, 3, [2]int{7, 7}, [2]int{2, 2}, [2]int{3, 3}, [2]int{1, 1}},
+		{size{n, 5, 4, 3}, 2, [2]int{1, 1}, [2]int{2, 2}, [2]int{0, 0}, [2]int{1, 1}},
+		{size{n, 2, 6, 7}, 3, [2]int{3, 2}, [2]int{1, 2}, [2]int{2, 0}, [2]int{2, 1}},
+	} {
+		cs = append(cs, gradientCase{
+			name:   fmt.Sprintf("conv %+v", k),
+			shapes: [][]int{k.s.shape(), {k.co, k.s.c, k.kernel[0], k.kernel[1]}},
+			build: func(in nodes) (*node, error) {
+				return onMaps(n, in[0], func(x *node) (*node, error) {
+					return op.Conv(x, in[1], n, op.ConvOptions{Stride: k.stride, Pad: k.pad, Dilation: k.dilation})
+				})
+			},
+			ref: func(in [][]float64) []float64 {
+				return refConv(in[0], in[1], k.s, k.co, k.kernel, k.stride, k.pad, k.dilation)
+			},
+		})
+	}
+	one := [2]int{1, 1}
+	cs = append(cs, gradientCase{
+		name:   fmt.Sprintf("linear of %d", n),
+		shapes: [][]int{{n, 19}, {5, 19}},
+		build: func(in nodes) (*node, error) {
+			l, err := op.ToLanes(in[0])
+			if err != nil {
+				return nil, err
+			}
+			if l, err = op.Linear(l, in[1], n); err != nil {
+				return nil, err
+			}
+			return op.ToRows(l, n)
+		},
+		ref: func(in [][]float64) []float64 {
+			return refConv(in[0], in[1], size{n, 19, 1, 1}, 5, one, one, [2]int{}, one)
+		},
+	})
+	return cs
+}
+
+func normCases(n int) (cs []gradientCase) {
+	s := size{n, 3, 3, 5}
+	for _, relu := range []bool{false, true} {
+		cs = append(cs, gradientCase{
+			name:   fmt.Sprintf("bias of %d, relu %v", n, relu),
+			shapes: [][]int{s.shape(), {3}},
+			build: func(in nodes) (*node, error) {
+				return onMaps(n, in[0], func(x *node) (*node, error) { return op.Bias(x, in[1], n, relu) })
+			},
+			ref: func(in [][]float64) []float64 { return refBias(in[0], in[1], s, relu) },
+		})
+		for _, residual := range []bool{false, true} {
+			groups := []int{1}
+			if n > 1 {
+				groups = append(groups, n)
+			}
+			if n == 17 {
+				groups = []int{1, 17}
+			}
+			for _, k := range groups {
+				cs = append(cs, trainCase(s, k, relu, residual))
+			}
+			cs = append(cs, evalCase(s, relu, residual))
+		}
+	}
+	return append(cs, trainCase(size{2 * n, 2, 1, 3}, 2, true, true), trainCase(size{2 * n, 18, 3, 1}, 2, true, false))
+}
+
+func trainCase(s size, groups int, relu, residual bool) gradientCase {
+	c := gradientCase{
+		name:   fmt.Sprintf("batch norm %+v groups %d relu %v residual %v", s, groups, relu, residual),
+		shapes: [][]int{s.shape(), {s.c}, {s.c}},
+		build: func(in nodes) (*node, error) {
+			return onMaps(s.n, in[0], func(x *node) (*node, error) {
+				r, err := lanesOrNil(in, 3, residual)
+				if err != nil {
+					return nil, err
+				}
+				y, _, err := op.BatchNorm(x, in[1], in[2], r, s.n, op.NormOptions{Groups: groups, ReLU: relu})
+				return y, err
+			})
+		},
+		ref: func(in [][]float64) []float64 {
+			var r []float64
+			if residual {
+				r = in[3]
+			}
+			return refNorm(in[0], in[1], in[2], r, nil, nil, s, groups, relu)
+		},
+	}
+	if residual {
+		c.shapes = append(c.shapes, s.shape())
+	}
+	return c
+}
+
+func evalCase(s size, relu, residual bool) gradientCase {
+	mean, variance := []float64{0.5, -0.25, 0.125}, []float64{0.5, 2, 1}
+	c := gradientCase{
+		name:   fmt.Sprintf("batch norm eval %+v relu %v residual %v", s, relu, residual),
+		shapes: [][]int{s.shape(), {s.c}, {s.c}},
+		build: func(in nodes) (*node, error) {
+			return onMaps(s.n, in[0], func(x *node) (*node, error) {
+				r, err := lanesOrNil(in, 3, residual)
+				if err != nil {
+					return nil, err
+				}
+				m, err := bound(x.Graph(), "mean", mean)
+				if err != nil {
+					return nil, err
+				}
+				v, err := bound(x.Graph(), "variance", variance)
+				if err != nil {
+					return nil, err
+				}
+				return op.BatchNormEval(x, m, v, in[1], in[2], r, s.n, op.NormOptions{ReLU: relu})
+			})
+		},
+		ref: func(in [][]float64) []float64 {
+			var r []float64
+			if residual {
+				r = in[3]
+			}
+			return refNorm(in[0], in[1], in[2], r, mean, variance, s, 1, relu)
+		},
+	}
+	if residual {
+		c.shapes = append(c.shapes, s.shape())
+	}
+	return c
+}
+
+// lanesOrNil is input i in lanes, if there is to be one.
+func lanesOrNil(in nodes, i int, yes bool) (*node, error) {
+	if !yes {
+		return nil, nil
+	}
+	return op.ToLanes(in[i])
+}
+
+func bound(g *gorgonia.ExprGraph, name string, values []float64) (*node, error) {
+	data := make([]float32, len(values))
+	for i, v := range values {
+		data[i] = float32(v)
+	}
+	n, err := op.Input(g, name, len(data))
+	if err != nil {
+		return nil, err
+	}
+	return n, op.Bind(n, data)
+}
+
+func poolCases(n int) (cs []gradientCase) {
+	for _, largest := range []bool{true, false} {
+		pool, global := op.AvgPool, op.GlobalMean
+		if largest {
+			pool, global = op.MaxPool, op.GlobalMax
+		}
+		for _, k := range []struct {
+			s                   size
+			kernel, stride, pad [2]int
+		}{
+			{size{n, 2, 7, 9}, [2]int{3, 3}, [2]int{2, 2}, [2]int{1, 1}},
+			{size{n, 3, 5, 4}, [2]int{2, 2}, [2]int{2, 2}, [2]int{0, 0}},
+			{size{n, 1, 4, 5}, [2]int{3, 1}, [2]int{1, 1}, [2]int{1, 0}},
+		} {
+			cs = append(cs, gradientCase{
+				name:   fmt.Sprintf("pool %+v largest %v", k, largest),
+				shapes: [][]int{k.s.shape()},
+				build: func(in nodes) (*node, error) {
+					return onMaps(n, in[0], func(x *node) (*node, error) {
+						return pool(x, n, op.PoolOptions{Kernel: k.kernel, Stride: k.stride, Pad: k.pad})
+					})
+				},
+				ref: func(in [][]float64) []float64 { return refPool(in[0], k.s, k.kernel, k.stride, k.pad, largest) },
+			})
+		}
+		for _, keep := range []bool{false, true} {
+			s := size{n, 3, 4, 5}
+			cs = append(cs, gradientCase{
+				name:   fmt.Sprintf("global of %d largest %v keep rows %v", n, largest, keep),
+				shapes: [][]int{s.shape()},
+				build: func(in nodes) (*node, error) {
+					l, err := op.ToLanes(in[0])
+					if err != nil {
+						return nil, err
+					}
+					if l, err = global(l, n, keep); err != nil {
+						return nil, err
+					}
+					return op.ToRows(l, n)
+				},
+				ref: func(in [][]float64) []float64 { return refGlobal(in[0], s, keep, largest) },
+			})
+		}
+	}
+	return cs
+}
+
+func layoutCases(n int) []gradientCase {
+	return []gradientCase{{
+		name:   fmt.Sprintf("rows of %d", n),
+		shapes: [][]int{{n + 2, 2, 3}},
+		build:  func(in nodes) (*node, error) { return op.Rows(in[0], 1, n+1) },
+		ref:    func(in [][]float64) []float64 { return in[0][6 : 6+6*n] },
+	}, {
+		name:   fmt.Sprintf("all rows of %d, reshaped", n),
+		shapes: [][]int{{n, 2, 3}},
+		build: func(in nodes) (*node, error) {
+			r, err := op.Rows(in[0], 0, n)
+			if err != nil {
+				return nil, err
+			}
+			return op.Reshape(r, 3, 2*n)
+		},
+		ref: func(in [][]float64) []float64 { return in[0] },
+	}, {
+		name:   fmt.Sprintf("concat of %d", n),
+		shapes: [][]int{{n, 3}, {n, 5}},
+		build:  func(in nodes) (*node, error) { return op.Concat(in[0], in[1]) },
+		ref:    func(in [][]float64) []float64 { return refConcat(in[0], in[1], n) },
+	}, {
+		name:   fmt.Sprintf("normalize %d", n),
+		shapes: [][]int{{n, 13}},
+		build:  func(in nodes) (*node, error) { return op.Normalize(in[0]) },
+		ref:    func(in [][]float64) []float64 { return refNormalize(in[0], 13) },
+	}, {
+		name:   fmt.Sprintf("lanes and back of %d", n),
+		shapes: [][]int{{n, 3, 2, 5}},
+		build: func(in nodes) (*node, error) {
+			return onMaps(n, in[0], func(x *node) (*node, error) { return x, nil })
+		},
+		ref: func(in [][]float64) []float64 { return in[0] },
+	}}
+}
+
+func pointCases(n int) []gradientCase {
+	s := size{n, 2, 3, 3}
+	return []gradientCase{{
+		name:   fmt.Sprintf("relu of %d", n),
+		shapes: [][]int{s.shape()},
+		build: func(in nodes) (*node, error) {
+			return onMaps(n, in[0], op.ReLU)
+		},
+		ref: func(in [][]float64) []float64 { return refBias(in[0], make([]float64, 2), s, true) },
+	}, {
+		name:   fmt.Sprintf("x + relu(x) + 3x + stop(y) of %d", n),
+		shapes: [][]int{{n, 6}, {n, 6}},
+		frozen: 1,
+		build: func(in nodes) (*node, error) {
+			r, err := op.ReLU(in[0])
+			if err != nil {
+				return nil, err
+			}
+			if r, err = op.Add(in[0], r); err != nil {
+				return nil, err
+			}
+			three, err := op.Scale(in[0], 3)
+			if err != nil {
+				return nil, err
+			}
+			if r, err = op.Add(r, three); err != nil {
+				return nil, err
+			}
+			stop, err := op.StopGradient(in[1])
+			if err != nil {
+				return nil, err
+			}
+			return op.Add(r, stop)
+		},
+		ref: func(in [][]float64) []float64 {
+			y := make([]float64, 6*n)
+			for i, x := range in[0] {
+				y[i] = 4*x + max(x, 0) + in[1][i]
+			}
+			return y
+		},
+	}}
+}

@@ -1,0 +1,101 @@
+package op
+
+import (
+	"fmt"
+
+	"clr/internal/kernel"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// A fused loss computes its value and its gradients in one pass. Since a node has
+// one result, the Func of such a loss packs them into one vector,
+//
+//	[loss | d loss/d in[i] | d loss/d in[j] ...]
+//
+// the gradients of those inputs that DiffWRT names, in order, each row-major. Its
+// Infer returns PackedShape, its Diff is PackedDiff, and LossOf(packed) is the
+// scalar that a graph is differentiated from.
+
+// PackedShape is the shape of a packed loss whose gradients are of these shapes.
+func PackedShape(grads ...tensor.Shape) tensor.Shape {
+	n := 1
+	for _, s := range grads {
+		n += Size(s)
+	}
+	return tensor.Shape{n}
+}
+
+// LossOf is element 0 of a packed loss, a scalar.
+func LossOf(packed *gorgonia.Node) (*gorgonia.Node, error) {
+	return Apply(first{}, packed)
+}
+
+// PackedDiff is the Diff of a packed loss: the windows of its value, times the
+// scalar's gradient.
+func PackedDiff(wrt []bool, in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	ds := make(gorgonia.Nodes, len(in))
+	at := 1
+	for i, n := range in {
+		if !wrt[i] {
+			continue
+		}
+		d, err := Apply(scaledWindow{offset: at, shape: n.Shape()}, out, grad)
+		if err != nil {
+			return nil, err
+		}
+		ds[i], at = d, at+Size(n.Shape())
+	}
+	return ds, nil
+}
+
+// first is element 0 of a packed loss. It hands its own gradient, a scalar, to the
+// loss as it is: only PackedDiff knows what to do with one.
+type first struct{}
+
+func (first) Sig() string     { return "loss_of" }
+func (first) DiffWRT() []bool { return []bool{true} }
+
+func (first) Infer(in ...tensor.Shape) (tensor.Shape, error) {
+	if len(in[0]) != 1 || in[0][0] < 2 {
+		return nil, fmt.Errorf("a packed loss is a vector [loss | gradients]")
+	}
+	return tensor.Shape{}, nil
+}
+
+func (first) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	return gorgonia.Nodes{grad}, nil
+}
+
+func (first) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	out.Data[0] = in[0].Data[0]
+	return nil
+}
+
+// scaledWindow is a window of input 0 times the scalar that is input 1.
+type scaledWindow struct {
+	constant
+	offset int
+	shape  tensor.Shape
+}
+
+func (s scaledWindow) Sig() string {
+	return fmt.Sprintf("scaled_window{at %d, %v}", s.offset, s.shape)
+}
+func (s scaledWindow) DiffWRT() []bool { return []bool{false, false} }
+
+func (s scaledWindow) Infer(in ...tensor.Shape) (tensor.Shape, error) {
+	if len(in[0]) != 1 || s.offset+Size(s.shape) > in[0][0] || len(in[1]) != 0 {
+		return nil, fmt.Errorf("want a packed loss and the gradient of its scalar")
+	}
+	return s.shape, nil
+}
+
+func (s scaledWindow) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	by := in[1].Data[0]
+	for i, v := range in[0].Data[s.offset : s.offset+len(out.Data)] {
+		out.Data[i] = v * by
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package op
+
+import (
+	"fmt"
+
+	"clr/internal/kernel"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Add is a + b, of equal shapes.
+func Add(a, b *gorgonia.Node) (*gorgonia.Node, error) { return Apply(sum{}, a, b) }
+
+// ReLU is max(x, 0), and NaN where x is.
+func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) { return Apply(relu{}, x) }
+
+// Scale is x times a constant.
+func Scale(x *gorgonia.Node, by float32) (*gorgonia.Node, error) { return Apply(scale{by}, x) }
+
+type sum struct{}
+
+func (sum) Sig() string     { return "add" }
+func (sum) DiffWRT() []bool { return []bool{true, true} }
+func (sum) InPlace() int    { return AnyInput }
+
+func (sum) Infer(in ...tensor.Shape) (tensor.Shape, error) {
+	return in[0], same(in...)
+}
+
+func (sum) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	return gorgonia.Nodes{grad, grad}, nil
+}
+
+func (sum) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	kernel.Add(out.Data, in[0].Data, in[1].Data)
+	return nil
+}
+
+type relu struct{}
+
+func (relu) Sig() string                                    { return "relu" }
+func (relu) DiffWRT() []bool                                { return []bool{true} }
+func (relu) InPlace() int                                   { return 0 }
+func (relu) Infer(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }
+
+func (relu) Diff(_ gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	d, err := Apply(reluGrad{}, out, grad)
+	return gorgonia.Nodes{d}, err
+}
+
+func (relu) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	kernel.ReLU(out.Data, in[0].Data)
+	return nil
+}
+
+// reluGrad is dy where y > 0, over (y, dy).
+type reluGrad struct{ constant }
+
+func (reluGrad) Sig() string     { return "relu_grad" }
+func (reluGrad) DiffWRT() []bool { return []bool{false, false} }
+func (reluGrad) InPlace() int    { return 1 }
+
+func (reluGrad) Infer(in ...tensor.Shape) (tensor.Shape, error) {
+	return in[1], same(in...)
+}
+
+func (reluGrad) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	kernel.ReLUGrad(out.Data, in[0].Data, in[1].Data)
+	return nil
+}
+
+type scale struct{ by float32 }
+
+func (s scale) Sig() string                                    { return fmt.Sprintf("scale{%x}", s.by) }
+func (s scale) DiffWRT() []bool                                { return []bool{true} }
+func (s scale) InPlace() int                                   { return 0 }
+func (s scale) Infer(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }
+
+func (s scale) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	d, err := Apply(s, grad)
+	return gorgonia.Nodes{d}, err
+}
+
+func (s scale) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	for i, v := range in[0].Data {
+		out.Data[i] = v * s.by
+	}
+	return nil
+}
+
+// same refuses shapes that are not all equal.
+func same(in ...tensor.Shape) error {
+	for _, s := range in[1:] {
+		if !sameShape(s, in[0]) {
+			return fmt.Errorf("the shapes differ: %v and %v", in[0], s)
+		}
+	}
+	return nil
+}

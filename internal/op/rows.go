@@ -1,0 +1,114 @@
+package op
+
+import (
+	"fmt"
+
+	"clr/internal/kernel"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Concat sets rows side by side: (N, D1), (N, D2) → (N, D1+D2).
+func Concat(a, b *gorgonia.Node) (*gorgonia.Node, error) { return Apply(concat{}, a, b) }
+
+// Normalize gives each row of x (N, D) unit length: x / max(‖x‖, 1e-12).
+func Normalize(x *gorgonia.Node) (*gorgonia.Node, error) { return Apply(normalize{}, x) }
+
+type concat struct{}
+
+func (concat) Sig() string     { return "concat" }
+func (concat) DiffWRT() []bool { return []bool{true, true} }
+
+func (concat) Infer(in ...tensor.Shape) (tensor.Shape, error) {
+	if len(in[0]) != 2 || len(in[1]) != 2 || in[0][0] != in[1][0] {
+		return nil, fmt.Errorf("want (N, D1) and (N, D2)")
+	}
+	return tensor.Shape{in[0][0], in[0][1] + in[1][1]}, nil
+}
+
+func (concat) Diff(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	d := in[0].Shape()[1]
+	da, err := Apply(columns{from: 0, to: d}, grad)
+	if err != nil {
+		return nil, err
+	}
+	db, err := Apply(columns{from: d, to: d + in[1].Shape()[1]}, grad)
+	return gorgonia.Nodes{da, db}, err
+}
+
+func (concat) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	width := out.Shape[1]
+	for i, at := 0, 0; i < len(in); i++ {
+		d := in[i].Shape[1]
+		for r := range out.Shape[0] {
+			copy(out.Data[r*width+at:][:d], in[i].Data[r*d:])
+		}
+		at += d
+	}
+	return nil
+}
+
+// columns is the columns [from, to) of rows.
+type columns struct {
+	constant
+	from, to int
+}
+
+func (f columns) Sig() string     { return fmt.Sprintf("columns{%d to %d}", f.from, f.to) }
+func (f columns) DiffWRT() []bool { return []bool{false} }
+
+func (f columns) Infer(in ...tensor.Shape) (tensor.Shape, error) {
+	if len(in[0]) != 2 || f.to > in[0][1] {
+		return nil, fmt.Errorf("there are no such columns")
+	}
+	return tensor.Shape{in[0][0], f.to - f.from}, nil
+}
+
+func (f columns) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	d, width := f.to-f.from, in[0].Shape[1]
+	for r := range out.Shape[0] {
+		copy(out.Data[r*d:][:d], in[0].Data[r*width+f.from:])
+	}
+	return nil
+}
+
+// shortest is the length below which a row is not stretched to 1, PyTorch's eps.
+const shortest = 1e-12
+
+type normalize struct{}
+
+func (normalize) Sig() string     { return "normalize" }
+func (normalize) DiffWRT() []bool { return []bool{true} }
+
+func (normalize) Infer(in ...tensor.Shape) (tensor.Shape, error) {
+	if len(in[0]) != 2 {
+		return nil, fmt.Errorf("want rows (N, D)")
+	}
+	return in[0], nil
+}
+
+func (normalize) Diff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	dx, err := Apply(normalizeGrad{}, in[0], out, grad)
+	return gorgonia.Nodes{dx}, err
+}
+
+func (normalize) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	kernel.NormalizeRows(out.Data, in[0].Data, out.Shape[0], out.Shape[1], shortest)
+	return nil
+}
+
+// normalizeGrad is over (x, y, dy).
+type normalizeGrad struct{ constant }
+
+func (normalizeGrad) Sig() string     { return "normalize_grad" }
+func (normalizeGrad) DiffWRT() []bool { return []bool{false, false, false} }
+
+func (normalizeGrad) Infer(in ...tensor.Shape) (tensor.Shape, error) {
+	return in[0], same(in...)
+}
+
+func (normalizeGrad) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	kernel.NormalizeRowsGrad(out.Data, in[0].Data, in[1].Data, in[2].Data, out.Shape[0], out.Shape[1], shortest)
+	return nil
+}

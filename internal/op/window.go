@@ -1,0 +1,94 @@
+package op
+
+import (
+	"fmt"
+
+	"clr/internal/kernel"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// window is the part of an array that starts at an element and fills a shape.
+type window struct {
+	offset int
+	shape  tensor.Shape
+	stop   bool // no gradient passes
+}
+
+// StopGradient is x, and constant to whoever differentiates.
+func StopGradient(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return Apply(window{0, x.Shape(), true}, x)
+}
+
+// Rows is the rows [from, to) of x along its first axis. Feature maps have no rows.
+func Rows(x *gorgonia.Node, from, to int) (*gorgonia.Node, error) {
+	s := x.Shape()
+	if len(s) == 0 || from < 0 || from >= to || to > s[0] {
+		return nil, fmt.Errorf("op: rows %d to %d of %v do not exist", from, to, s)
+	}
+	row := Size(s[1:])
+	return Apply(window{from * row, append(tensor.Shape{to - from}, s[1:]...), false}, x)
+}
+
+// Reshape is x in another shape of as many elements.
+func Reshape(x *gorgonia.Node, shape ...int) (*gorgonia.Node, error) {
+	if Size(shape) != Size(x.Shape()) {
+		return nil, fmt.Errorf("op: %v cannot take the shape %v", x.Shape(), shape)
+	}
+	return Apply(window{0, shape, false}, x)
+}
+
+func (w window) Alias() int      { return w.offset }
+func (w window) DiffWRT() []bool { return []bool{!w.stop} }
+
+func (w window) Sig() string {
+	if w.stop {
+		return "stop_gradient"
+	}
+	return fmt.Sprintf("window{at %d, %v}", w.offset, w.shape)
+}
+
+func (w window) Infer(in ...tensor.Shape) (tensor.Shape, error) {
+	if w.offset < 0 || w.offset+Size(w.shape) > Size(in[0]) {
+		return nil, fmt.Errorf("the window leaves the array")
+	}
+	return w.shape, nil
+}
+
+func (w window) Diff(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	if w.stop {
+		return gorgonia.Nodes{nil}, nil
+	}
+	s := in[0].Shape()
+	if Size(w.shape) == Size(s) {
+		d, err := Apply(window{0, s, false}, grad)
+		return gorgonia.Nodes{d}, err
+	}
+	d, err := Apply(spread{offset: w.offset, shape: s}, grad)
+	return gorgonia.Nodes{d}, err
+}
+
+func (w window) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	copy(out.Data, in[0].Data[w.offset:])
+	return nil
+}
+
+// spread puts an array at an offset into zeros: the gradient of a window.
+type spread struct {
+	constant
+	offset int
+	shape  tensor.Shape
+}
+
+func (s spread) Sig() string                                 { return fmt.Sprintf("spread{at %d, %v}", s.offset, s.shape) }
+func (s spread) DiffWRT() []bool                             { return []bool{false} }
+func (s spread) Infer(...tensor.Shape) (tensor.Shape, error) { return s.shape, nil }
+
+func (s spread) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	end := s.offset + len(in[0].Data)
+	clear(out.Data[:s.offset])
+	copy(out.Data[s.offset:end], in[0].Data)
+	clear(out.Data[end:])
+	return nil
+}
