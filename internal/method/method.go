@@ -1,0 +1,120 @@
+// Package method holds the ways to learn without labels, each in a file that
+// follows its paper's pseudocode. A method hides its graphs: it takes batches
+// of paired views, and leaves gradients in its Params.
+package method
+
+import (
+	"context"
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"clr/internal/fault"
+	"clr/internal/kernel"
+	"clr/internal/model"
+	"clr/internal/optim"
+)
+
+// A Batch is N pairs of views.
+type Batch struct {
+	N            int
+	X            []float32 // (2N, 1, F, T): the N first views, then the N second views
+	Bins, Frames int
+	Step         int // of the whole run; addresses what a method draws at random
+}
+
+// A Result is what one step says of itself.
+type Result struct {
+	Loss float32
+	Z    kernel.Array // (2N, P): the unit projections of the batch's rows, valid until the next step
+}
+
+// A Method learns from batches of paired views.
+//
+// Step computes the loss and leaves its gradients in Params; it changes nothing
+// of State, so a step that failed can be forgotten. Then the optimiser moves
+// the Params, and Advance does what the method does after that: running
+// statistics, towers that follow, queues. Its argument is the part of the run
+// that is done, 0 to 1. A batch may be smaller than Setup's.
+type Method interface {
+	Step(ctx context.Context, b Batch) (Result, error)
+	Advance(progress float64)
+	Params() []*optim.Param         // what the optimiser moves
+	State() map[string]kernel.Array // live arrays, all a resumed run needs; "encoder.*" is what export takes
+}
+
+// A Setup is what every method is told. Two methods of the same options and
+// Setup are the same to the last bit.
+type Setup struct {
+	Encoder             model.Encoder
+	Batch, Bins, Frames int
+	Seed                uint64
+}
+
+// Options are a method's settings.
+type Options interface {
+	Doc() string // one line for clr list
+	Check() error
+	New(Setup) (Method, error)
+}
+
+// Table holds the methods by name with their defaults.
+var Table = map[string]Options{
+	"simclr": SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"moco":   MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
+}
+
+// check refuses what no method can work with; rows is what a tower sees of a
+// batch.
+func (s Setup) check(rows, groups int) error {
+	if s.Batch < 1 || s.Bins < 1 || s.Frames < 1 {
+		return fault.New(fault.Usage, "", "a batch of %d spectrograms of %d × %d, must be 1 or more each", s.Batch, s.Bins, s.Frames)
+	}
+	if groupsOf(groups, rows) != groups {
+		return fault.New(fault.Usage, "choose a batch that is a multiple of bn_groups, and at least twice as large",
+			"bn_groups is %d, into which a batch of %d (%d rows) cannot be split", groups, s.Batch, rows)
+	}
+	return s.Encoder.Check()
+}
+
+// fits refuses a batch that is not of s.
+func (s Setup) fits(b Batch) error {
+	if b.N < 1 || b.N > s.Batch || b.Bins != s.Bins || b.Frames != s.Frames || len(b.X) != 2*b.N*b.Bins*b.Frames {
+		return fmt.Errorf("a batch of %d pairs of %d × %d in %d values does not fit a method made for up to %d pairs of %d × %d",
+			b.N, b.Bins, b.Frames, len(b.X), s.Batch, s.Bins, s.Frames)
+	}
+	return nil
+}
+
+// tower lays encoder and projector over spectrograms x (N, 1, F, T), giving
+// unit projections (N, P).
+func (s Setup) tower(b *model.Builder, p *model.Params, projector model.MLP, x *gorgonia.Node) *gorgonia.Node {
+	h := s.Encoder.Build(b, p, "encoder", x)   // (N, D)
+	z := projector.Build(b, p, "projector", h) // (N, P)
+	return b.Normalize(z)
+}
+
+// groupsOf is the number of groups for a batch of rows: the one asked for, or,
+// for a short last batch, the next smaller one that splits it into equal groups
+// of two rows or more.
+func groupsOf(groups, rows int) int {
+	for groups > 1 && (rows%groups != 0 || rows/groups < 2) {
+		groups--
+	}
+	return groups
+}
+
+// checkHead is what the Check of every method with a temperature, a projector
+// and groups begins with.
+func checkHead(temperature float64, projector model.MLP, groups int) error {
+	if !(temperature > 0) {
+		return fault.New(fault.Usage, "", "temperature is %g, must be positive", temperature)
+	}
+	if groups < 1 {
+		return fault.New(fault.Usage, "", "bn_groups is %d, must be 1 or more", groups)
+	}
+	if err := projector.Check(); err != nil {
+		return fmt.Errorf("projector: %w", err)
+	}
+	return nil
+}

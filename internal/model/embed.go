@@ -1,0 +1,53 @@
+package model
+
+import (
+	"context"
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// An Embedder computes embeddings with the running statistics, so that a
+// spectrogram's embedding does not depend on its neighbours in the batch. It
+// reads the Params as they are at each call. One goroutine at a time.
+type Embedder struct {
+	machine *Machine
+	x, h    *G.Node
+	batch   []float32 // (N, 1, F, T)
+	size    int       // F·T
+	dim     int
+}
+
+// NewEmbedder builds e over p, its names under name and a dot, for batches of n
+// spectrograms of bins × frames.
+func NewEmbedder(e Encoder, p *Params, name string, n, bins, frames int) (*Embedder, error) {
+	b := NewBuilder(Inference)
+	x := b.Input("x", n, 1, bins, frames) // (N, 1, F, T)
+	h := e.Build(b, p, name, x)           // (N, D)
+	m, err := b.Compile(h)
+	if err != nil {
+		return nil, err
+	}
+	d := &Embedder{machine: m, x: x, h: h, batch: make([]float32, n*bins*frames), size: bins * frames, dim: h.Shape()[1]}
+	m.Set(x, d.batch)
+	return d, nil
+}
+
+// Dim is the size of an embedding.
+func (d *Embedder) Dim() int { return d.dim }
+
+// Embed maps up to N spectrograms x, one after the other, to as many rows of
+// Dim values in dst.
+func (d *Embedder) Embed(ctx context.Context, dst, x []float32) error {
+	rows := len(x) / d.size
+	if len(x) != rows*d.size || len(x) > len(d.batch) || len(dst) != rows*d.dim {
+		return fmt.Errorf("embed: %d values in for %d out; need up to %d rows of %d in, as many of %d out",
+			len(x), len(dst), len(d.batch)/d.size, d.size, d.dim)
+	}
+	clear(d.batch[copy(d.batch, x):])
+	if err := d.machine.Run(ctx); err != nil {
+		return err
+	}
+	copy(dst, d.machine.Value(d.h).Data)
+	return nil
+}

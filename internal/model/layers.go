@@ -1,0 +1,193 @@
+package model
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"clr/internal/fault"
+	"clr/internal/kernel"
+	"clr/internal/op"
+)
+
+// Lanes turns rows (N, C, H, W) or (N, D) into a feature map.
+func (b *Builder) Lanes(x *G.Node) *G.Node {
+	return b.lay("lanes", func() (*G.Node, error) {
+		y, err := op.ToLanes(x)
+		if err == nil {
+			b.rows[y] = x.Shape()[0]
+		}
+		return y, err
+	})
+}
+
+// Rows turns a feature map of one value a channel into rows (N, D).
+func (b *Builder) Rows(x *G.Node) *G.Node {
+	return b.lay("rows", func() (*G.Node, error) { return op.ToRows(x, b.n(x)) })
+}
+
+// Conv is a convolution to out channels without bias, weight (Co, Ci, KH, KW)
+// name.weight; square kernel, the same stride and padding both ways.
+func (b *Builder) Conv(p *Params, name string, x *G.Node, out, size, stride, pad int) *G.Node {
+	return b.lay(name, func() (*G.Node, error) {
+		w, err := b.weight(p, name+".weight", he, out, channels(x), size, size)
+		if err != nil {
+			return nil, err
+		}
+		o := op.ConvOptions{Stride: [2]int{stride, stride}, Pad: [2]int{pad, pad}}
+		y, err := op.Conv(x, w, b.n(x), o)
+		return b.keep(y, err, x)
+	})
+}
+
+// A Norm says what goes with a batch normalisation.
+type Norm struct {
+	Residual *G.Node // added before the ReLU, or nil
+	ReLU     bool
+	Zero     bool // the scale γ begins as 0 instead of 1
+}
+
+// BatchNorm normalises each channel, name.weight being the scale γ and
+// name.bias the shift β: PyTorch's, with eps 1e-5. In training the statistics
+// are the batch's (a group's, see Groups), and Machine.UpdateStats moves
+// name.running_mean and name.running_var; in inference they are those.
+func (b *Builder) BatchNorm(p *Params, name string, x *G.Node, o Norm) *G.Node {
+	return b.lay(name, func() (*G.Node, error) {
+		c, first := channels(x), float32(1)
+		if o.Zero {
+			first = 0
+		}
+		gamma, err := b.weight(p, name+".weight", constant(first), c)
+		if err != nil {
+			return nil, err
+		}
+		beta, err := b.weight(p, name+".bias", constant(0), c)
+		if err != nil {
+			return nil, err
+		}
+		mean, err := p.getBuffer(name+".running_mean", 0, c)
+		if err != nil {
+			return nil, err
+		}
+		variance, err := p.getBuffer(name+".running_var", 1, c)
+		if err != nil {
+			return nil, err
+		}
+		steps, err := p.getBuffer(name+".num_batches_tracked", 0)
+		if err != nil {
+			return nil, err
+		}
+		s := statistics{mean: mean.Data, variance: variance.Data, steps: steps.Data}
+		if b.mode == Inference {
+			return b.normFixed(p, name, x, gamma, beta, s, o)
+		}
+		return b.normBatch(x, gamma, beta, s, o)
+	})
+}
+
+// eps keeps the deviation of a constant channel from 0, as in PyTorch.
+const eps = 1e-5
+
+func (b *Builder) normFixed(p *Params, name string, x, gamma, beta *G.Node, s statistics, o Norm) (*G.Node, error) {
+	c := channels(x)
+	mean, err := b.leaf(b.named(p, name+".running_mean"), kernel.Array{Shape: []int{c}, Data: s.mean})
+	if err != nil {
+		return nil, err
+	}
+	variance, err := b.leaf(b.named(p, name+".running_var"), kernel.Array{Shape: []int{c}, Data: s.variance})
+	if err != nil {
+		return nil, err
+	}
+	y, err := op.BatchNormEval(x, mean, variance, gamma, beta, o.Residual, b.n(x), op.NormOptions{Eps: eps, ReLU: o.ReLU})
+	return b.keep(y, err, x)
+}
+
+func (b *Builder) normBatch(x, gamma, beta *G.Node, s statistics, o Norm) (*G.Node, error) {
+	n, hw := b.n(x), x.Shape()[1]*x.Shape()[2]
+	if s.count = n / b.groups * hw; s.count < 2 {
+		return nil, fault.New(fault.Usage, "make the batch larger, use fewer bn_groups, or drop the short last batch",
+			"batch normalisation over a single value of a channel: %d row(s) in %d group(s)", n, b.groups)
+	}
+	y, stats, err := op.BatchNorm(x, gamma, beta, o.Residual, n, op.NormOptions{Groups: b.groups, Eps: eps, ReLU: o.ReLU})
+	if err != nil {
+		return nil, err
+	}
+	s.node = stats
+	b.stats = append(b.stats, s)
+	return b.keep(y, nil, x)
+}
+
+// Linear maps a feature map of one value a channel to out channels: weight
+// (Out, D) name.weight and, with bias, (Out) name.bias. ReLU needs a bias.
+func (b *Builder) Linear(p *Params, name string, x *G.Node, out int, bias, relu bool) *G.Node {
+	return b.lay(name, func() (*G.Node, error) {
+		d := channels(x)
+		w, err := b.weight(p, name+".weight", uniform(d), out, d)
+		if err != nil {
+			return nil, err
+		}
+		y, err := op.Linear(x, w, b.n(x))
+		if y, err = b.keep(y, err, x); err != nil || !bias {
+			return y, err
+		}
+		v, err := b.weight(p, name+".bias", uniform(d), out)
+		if err != nil {
+			return nil, err
+		}
+		y, err = op.Bias(y, v, b.n(x), relu)
+		return b.keep(y, err, x)
+	})
+}
+
+// ReLU is max(x, 0).
+func (b *Builder) ReLU(x *G.Node) *G.Node {
+	return b.lay("relu", func() (*G.Node, error) {
+		y, err := op.ReLU(x)
+		return b.keep(y, err, x)
+	})
+}
+
+// MaxPool is the maximum over square windows.
+func (b *Builder) MaxPool(x *G.Node, size, stride, pad int) *G.Node {
+	return b.lay("maxpool", func() (*G.Node, error) {
+		o := op.PoolOptions{Kernel: [2]int{size, size}, Stride: [2]int{stride, stride}, Pad: [2]int{pad, pad}}
+		y, err := op.MaxPool(x, b.n(x), o)
+		return b.keep(y, err, x)
+	})
+}
+
+// GlobalMean is the mean over frequency and time, or with keepRows over time
+// only, as rows: (N, C), or (N, C·F) with C outside.
+func (b *Builder) GlobalMean(x *G.Node, keepRows bool) *G.Node {
+	return b.Rows(b.lay("global mean", func() (*G.Node, error) {
+		y, err := op.GlobalMean(x, b.n(x), keepRows)
+		return b.keep(y, err, x)
+	}))
+}
+
+// GlobalMax is GlobalMean's shape with the maximum.
+func (b *Builder) GlobalMax(x *G.Node, keepRows bool) *G.Node {
+	return b.Rows(b.lay("global max", func() (*G.Node, error) {
+		y, err := op.GlobalMax(x, b.n(x), keepRows)
+		return b.keep(y, err, x)
+	}))
+}
+
+// Concat puts rows (N, D1) and (N, D2) side by side: (N, D1+D2).
+func (b *Builder) Concat(x, y *G.Node) *G.Node {
+	return b.lay("concat", func() (*G.Node, error) { return op.Concat(x, y) })
+}
+
+// Normalize scales each row of (N, D) to unit length.
+func (b *Builder) Normalize(x *G.Node) *G.Node {
+	return b.lay("normalize", func() (*G.Node, error) { return op.Normalize(x) })
+}
+
+// channels of a feature map (⌈N/16⌉, H, W, C, 16).
+func channels(x *G.Node) int {
+	s := x.Shape()
+	if len(s) != 5 {
+		panic(fmt.Sprintf("model: %v is not a feature map", s))
+	}
+	return s[3]
+}

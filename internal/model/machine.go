@@ -1,0 +1,148 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"clr/internal/exec"
+	"clr/internal/kernel"
+	"clr/internal/op"
+	"clr/internal/optim"
+)
+
+// statistics are one batch normalisation's: the node of this run's, (G, 3, C)
+// with mean, biased variance and 1/√(variance+eps) of each group, and the
+// buffers that follow them.
+type statistics struct {
+	node                  *G.Node
+	count                 int // values of a channel in a group
+	mean, variance, steps []float32
+}
+
+// A Machine runs one compiled graph, one goroutine at a time.
+type Machine struct {
+	graph *G.ExprGraph
+	exec  *exec.Machine
+	used  []*optim.Param
+	grads G.Nodes // of used
+	stats []statistics
+	bound map[*G.Node]*float32 // what Set was given last
+}
+
+// Compile readies the graph to compute outputs.
+func (b *Builder) Compile(outputs ...*G.Node) (*Machine, error) {
+	return b.compile(nil, outputs)
+}
+
+// CompileGrad is Compile for a loss: each Run also leaves in Param.Grad, for
+// every weight of the graph, the gradient of the loss.
+func (b *Builder) CompileGrad(loss *G.Node, also ...*G.Node) (*Machine, error) {
+	var grads G.Nodes
+	b.lay("gradients", func() (*G.Node, error) {
+		if b.done {
+			return nil, errCompiled
+		}
+		var err error
+		grads, err = op.Grad(loss, b.nodes...)
+		return loss, err
+	})
+	return b.compile(grads, append([]*G.Node{loss}, also...))
+}
+
+var errCompiled = errors.New("a builder compiles once; begin another one")
+
+func (b *Builder) compile(grads G.Nodes, outputs []*G.Node) (*Machine, error) {
+	m := &Machine{graph: b.graph, used: b.used, grads: grads, stats: b.stats, bound: map[*G.Node]*float32{}}
+	b.lay("compile", func() (*G.Node, error) {
+		if b.done {
+			return nil, errCompiled
+		}
+		b.done = true
+		all := append(append([]*G.Node{}, outputs...), grads...)
+		for _, s := range b.stats {
+			all = append(all, s.node)
+		}
+		var err error
+		m.exec, err = exec.Compile(b.graph, exec.Options{}, all...)
+		return nil, err
+	})
+	if b.err != nil {
+		return nil, b.err
+	}
+	return m, nil
+}
+
+// Run computes the outputs from the inputs that were set and the weights as
+// they are. After the Run of a CompileGrad, Param.Grad is a view of the
+// gradients, good until the next one. A cancelled ctx stops it between two
+// operations, with ctx's error; weights and buffers are never touched.
+func (m *Machine) Run(ctx context.Context) error {
+	if err := m.exec.Run(ctx); err != nil {
+		return err
+	}
+	for i, g := range m.grads {
+		m.used[i].Grad = m.Value(g)
+	}
+	return nil
+}
+
+// Set lets an input read from data, which must hold the input's shape and stay
+// as it is during Run. Nothing is copied.
+func (m *Machine) Set(n *G.Node, data []float32) {
+	if want := n.Shape().TotalSize(); len(data) != want {
+		panic(fmt.Sprintf("model: Set: input %s %v needs %d values, has %d", n.Name(), n.Shape(), want, len(data)))
+	}
+	if m.bound[n] == &data[0] {
+		return
+	}
+	if err := op.Bind(n, data); err != nil {
+		panic("model: Set: " + err.Error())
+	}
+	m.bound[n] = &data[0]
+}
+
+// Value is what the last Run left at an output, good until the next one.
+func (m *Machine) Value(n *G.Node) kernel.Array {
+	a, err := m.exec.Value(n)
+	if err != nil {
+		panic("model: Value: " + err.Error())
+	}
+	return a
+}
+
+// Plan tells the memory that the machine uses.
+func (m *Machine) Plan() exec.Plan { return m.exec.Plan() }
+
+// Graph is the graph that the machine runs; to look at, not to change.
+func (m *Machine) Graph() *G.ExprGraph { return m.graph }
+
+// momentum is the weight of the newest batch in the running statistics:
+// PyTorch's default.
+const momentum = 0.1
+
+// UpdateStats moves the running statistics by those of the last Run, with
+// PyTorch's rules: running = 0.9·running + 0.1·new, the new variance being the
+// unbiased one. With several groups of rows (Builder.Groups) the new statistics
+// are the means over groups of the groups' means and unbiased variances; where
+// g devices keep g sets of running statistics, this keeps their mean.
+func (m *Machine) UpdateStats() {
+	for _, s := range m.stats {
+		stats := m.Value(s.node)
+		groups, c := stats.Shape[0], stats.Shape[2]
+		unbiased := float64(s.count) / float64(s.count-1)
+		for j := range c {
+			mean, variance := 0.0, 0.0
+			for g := range groups {
+				mean += float64(stats.Data[(3*g+0)*c+j])
+				variance += float64(stats.Data[(3*g+1)*c+j]) * unbiased
+			}
+			mean, variance = mean/float64(groups), variance/float64(groups)
+			s.mean[j] = float32((1-momentum)*float64(s.mean[j]) + momentum*mean)
+			s.variance[j] = float32((1-momentum)*float64(s.variance[j]) + momentum*variance)
+		}
+		s.steps[0]++
+	}
+}

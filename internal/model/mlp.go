@@ -1,0 +1,49 @@
+package model
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"clr/internal/fault"
+)
+
+// An MLP is a stack of linear layers with ReLU between them: projector,
+// predictor or probe; with no hidden layer a linear probe. With Norm it is
+// SimCLR's projector, without it MoCo v2's. Layers are numbered as in PyTorch's
+// Sequential(Linear, [BatchNorm1d,] ReLU, ..., Linear).
+type MLP struct {
+	Hidden []int `yaml:"hidden" doc:"sizes of the hidden layers"`
+	Out    int   `yaml:"out" doc:"size of the result"`
+	Norm   bool  `yaml:"norm" doc:"batch normalisation after each hidden layer, which then has no bias of its own"`
+}
+
+func (h MLP) Check() error {
+	for i, n := range h.Hidden {
+		if n < 1 {
+			return fault.New(fault.Usage, "", "hidden layer %d has size %d, must be 1 or more", i+1, n)
+		}
+	}
+	if h.Out < 1 {
+		return fault.New(fault.Usage, "", "out is %d, must be 1 or more", h.Out)
+	}
+	return nil
+}
+
+// Build lays the MLP over rows x (N, D), giving (N, Out); its weights' names
+// begin with name and a dot.
+func (h MLP) Build(b *Builder, p *Params, name string, x *G.Node) *G.Node {
+	i := 0
+	next := func() string { i++; return fmt.Sprintf("%s.%d", name, i-1) }
+	x = b.Lanes(x)
+	for _, width := range h.Hidden {
+		if h.Norm {
+			x = b.Linear(p, next(), x, width, false, false)
+			x = b.BatchNorm(p, next(), x, Norm{ReLU: true})
+		} else {
+			x = b.Linear(p, next(), x, width, true, true)
+		}
+		next() // the ReLU, which has no weights, has a number
+	}
+	return b.Rows(b.Linear(p, next(), x, h.Out, true, false))
+}
