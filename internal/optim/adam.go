@@ -75,8 +75,11 @@ type adam struct {
 	AdamW
 	slots
 	decoupled bool
-	m, v      buffers
+	m, v      [][]float32
 	step      []float32 // (1): t, so that a checkpoint holds it
+
+	lr         float64
+	rate, root float32 // of this step
 }
 
 func newAdam(o AdamW, decoupled bool, params []*Param) *adam {
@@ -91,21 +94,27 @@ func (a *adam) Step(params []*Param, lr float64) {
 	a.match(params)
 	a.step[0]++ // stops at 2²⁴, where β2ᵗ has long been 0: no harm
 	t := float64(a.step[0])
-	// w -= rate·m / (√v/root + eps), with the two corrections pulled out.
-	rate := float32(lr / (1 - math.Pow(a.Betas[0], t)))
-	root := float32(1 / math.Sqrt(1-math.Pow(a.Betas[1], t)))
+	// w -= rate·m / (root·√v + eps), with the two corrections pulled out.
+	a.lr = lr
+	a.rate = float32(lr / (1 - math.Pow(a.Betas[0], t)))
+	a.root = float32(1 / math.Sqrt(1-math.Pow(a.Betas[1], t)))
+	a.each(params, a)
+}
+
+// Do implements kernel.Task for one piece.
+func (a *adam) Do(item int) {
+	c, p, w, g := a.piece(item)
+	decay := decayOf(p, a.WeightDecay, a.Exclude1D)
+	l2, keep := float32(decay), float32(1)
+	if a.decoupled {
+		l2, keep = 0, float32(1-a.lr*decay)
+	}
 	b1, b2, eps := float32(1-a.Betas[0]), float32(1-a.Betas[1]), float32(a.Eps)
-	for i, p := range params {
-		l2, keep := decayOf(p, a.WeightDecay, a.Exclude1D), float32(1)
-		if a.decoupled {
-			l2, keep = 0, float32(1-lr*l2)
-		}
-		w, g, m, v := p.Value.Data, p.Grad.Data, a.m.of[i], a.v.of[i]
-		for j := range w {
-			d := g[j] + float32(l2)*w[j]
-			m[j] += b1 * (d - m[j])
-			v[j] += b2 * (d*d - v[j])
-			w[j] = keep*w[j] - rate*m[j]/(root*float32(math.Sqrt(float64(v[j])))+eps)
-		}
+	m, v := a.m[c.param][c.from:c.to], a.v[c.param][c.from:c.to]
+	for i, grad := range g {
+		d := grad + l2*w[i]
+		m[i] += b1 * (d - m[i])
+		v[i] += b2 * (d*d - v[i])
+		w[i] = keep*w[i] - a.rate*m[i]/(a.root*float32(math.Sqrt(float64(v[i])))+eps)
 	}
 }

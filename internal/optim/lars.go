@@ -1,10 +1,6 @@
 package optim
 
-import (
-	"math"
-
-	"clr/internal/fault"
-)
+import "math"
 
 // LARS scales each parameter's rate by the ratio of its norm to its
 // gradient's, which lets very large batches train (You et al. 2017). Two
@@ -54,57 +50,92 @@ func (o LARS) Check() error {
 	return nil
 }
 
-func usage(remedy, format string, args ...any) error {
-	return fault.New(fault.Usage, remedy, format, args...)
-}
-
 // New implements Options.
 func (o LARS) New(params []*Param) Optimizer {
-	l := &lars{LARS: o, slots: newSlots(params)}
+	l := &lars{LARS: o, slots: newSlots(params), trust: make([]float64, len(params))}
 	l.v = l.add("momentum", params)
+	l.sums = make([]norms, len(l.pieces))
 	return l
 }
 
 type lars struct {
 	LARS
 	slots
-	v buffers
+	v     [][]float32
+	sums  []norms   // by piece
+	trust []float64 // by parameter
+	lr    float64
+	move  bool // the second pass
 }
+
+// norms are sums of squares.
+type norms struct{ w, g, decayed float64 } // decayed: of g + weight_decay·w
 
 func (l *lars) Step(params []*Param, lr float64) {
 	l.match(params)
-	mu := float32(l.Momentum)
-	for i, p := range params {
-		decay := decayOf(p, l.WeightDecay, l.Exclude1D)
-		trust := 1.0
+	l.lr = lr
+	l.move = false
+	l.each(params, l)
+	for i, next := 0, 0; i < len(params); i++ {
+		var n norms
+		for ; next < len(l.pieces) && l.pieces[next].param == i; next++ {
+			n.w += l.sums[next].w
+			n.g += l.sums[next].g
+			n.decayed += l.sums[next].decayed
+		}
+		l.trust[i] = l.trustOf(params[i], n)
+	}
+	l.move = true
+	l.each(params, l)
+}
+
+// trustOf is the layer's own factor on the learning rate.
+func (l *lars) trustOf(p *Param, n norms) float64 {
+	if l.Exclude1D && oneD(p) {
+		return 1
+	}
+	top := math.Sqrt(n.w)
+	bottom := math.Sqrt(n.decayed)
+	if l.Kind == "you" {
+		bottom = math.Sqrt(n.g) + l.WeightDecay*top
+	}
+	if top == 0 || bottom == 0 {
+		return 1
+	}
+	return l.Eta * top / bottom
+}
+
+// Do implements kernel.Task for one piece: first its norms, then its move.
+func (l *lars) Do(item int) {
+	c, p, w, g := l.piece(item)
+	decay := decayOf(p, l.WeightDecay, l.Exclude1D)
+	if !l.move {
 		if !(l.Exclude1D && oneD(p)) {
-			trust = l.trust(p, decay)
+			l.sums[item] = normsOf(w, g, decay)
 		}
-		// into scales what enters the momentum, out what leaves it.
-		into, out := float32(lr*trust), float32(1)
-		if l.Kind == "you" {
-			into, out = float32(trust), float32(lr)
-		}
-		w, g, v := p.Value.Data, p.Grad.Data, l.v.of[i]
-		for j := range w {
-			v[j] = mu*v[j] + into*(g[j]+float32(decay)*w[j])
-			w[j] -= out * v[j]
-		}
+		return
+	}
+	// into scales what enters the momentum, out what leaves it.
+	into, out := float32(l.lr*l.trust[c.param]), float32(1)
+	if l.Kind == "you" {
+		into, out = float32(l.trust[c.param]), float32(l.lr)
+	}
+	mu, l2 := float32(l.Momentum), float32(decay)
+	v := l.v[c.param][c.from:c.to]
+	for i, grad := range g {
+		v[i] = mu*v[i] + into*(grad+l2*w[i])
+		w[i] -= out * v[i]
 	}
 }
 
-// trust is the layer's own factor on the learning rate.
-func (l *lars) trust(p *Param, decay float64) float64 {
-	w, g := p.Value.Data, p.Grad.Data
-	norm := math.Sqrt(sumSquares(w))
-	bottom := 0.0
-	if l.Kind == "simclr" {
-		bottom = math.Sqrt(sumSquaresDecayed(g, w, decay))
-	} else {
-		bottom = math.Sqrt(sumSquares(g)) + decay*norm
+func normsOf(w, g []float32, decay float64) norms {
+	var n norms
+	for i := range g {
+		a, b := float64(w[i]), float64(g[i])
+		d := b + decay*a
+		n.w += a * a
+		n.g += b * b
+		n.decayed += d * d
 	}
-	if norm == 0 || bottom == 0 {
-		return 1
-	}
-	return l.Eta * norm / bottom
+	return n
 }

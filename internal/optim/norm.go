@@ -13,17 +13,16 @@ func GradNorm(params []*Param) float64 {
 }
 
 // sumSquares is Σ x², in four interleaved sums so that the additions overlap.
-func sumSquares(x []float32) float64 { return sumSquaresDecayed(x, nil, 0) }
-
-// sumSquaresDecayed is Σ (g + decay·w)²; without w, Σ g².
-func sumSquaresDecayed(g, w []float32, decay float64) float64 {
-	var s [4]float64
-	for i := range g {
-		d := float64(g[i])
-		if w != nil {
-			d += decay * float64(w[i])
-		}
-		s[i&3] += d * d
+func sumSquares(x []float32) float64 {
+	var a, b, c, d float64
+	for ; len(x) >= 4; x = x[4:] {
+		a += float64(x[0]) * float64(x[0])
+		b += float64(x[1]) * float64(x[1])
+		c += float64(x[2]) * float64(x[2])
+		d += float64(x[3]) * float64(x[3])
 	}
-	return (s[0] + s[1]) + (s[2] + s[3])
+	for _, v := range x {
+		a += float64(v) * float64(v)
+	}
+	return (a + b) + (c + d)
 }

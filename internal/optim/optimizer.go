@@ -37,21 +37,34 @@ var Table = map[string]Options{
 	"lars":  LARS{LR: 0.3, Momentum: 0.9, WeightDecay: 1e-6, Eta: 0.001, Kind: "simclr", Exclude1D: true},
 }
 
-// buffers are one kind of state, such as momentum, with one array a parameter.
-type buffers struct {
-	kind string
-	of   [][]float32 // of[i] belongs to the i-th parameter
+// A piece is a stretch of one parameter, the unit in which work is shared out.
+// How parameters are cut depends on their sizes alone, so sums over pieces,
+// added up in order, are the same on any number of threads.
+type piece struct{ param, from, to int }
+
+const pieceSize = 1 << 15
+
+func cut(params []*Param) []piece {
+	var pieces []piece
+	for i, p := range params {
+		for from := 0; from < len(p.Value.Data); from += pieceSize {
+			pieces = append(pieces, piece{i, from, min(from+pieceSize, len(p.Value.Data))})
+		}
+	}
+	return pieces
 }
 
-// a slots is the state that optimisers share: buffers by parameter, and the
-// names that make them findable in a checkpoint.
+// slots is what optimisers share: state arrays by parameter, under names that
+// a checkpoint can hold, and the way to go over all pieces.
 type slots struct {
 	names  []string
 	arrays map[string]kernel.Array
+	pieces []piece
+	params []*Param // during a step
 }
 
 func newSlots(params []*Param) slots {
-	s := slots{arrays: map[string]kernel.Array{}}
+	s := slots{arrays: map[string]kernel.Array{}, pieces: cut(params)}
 	seen := map[string]bool{}
 	for _, p := range params {
 		if seen[p.Name] {
@@ -64,14 +77,14 @@ func newSlots(params []*Param) slots {
 }
 
 // add makes zeros shaped like each parameter, kept as "kind.name".
-func (s *slots) add(kind string, params []*Param) buffers {
-	b := buffers{kind: kind}
+func (s *slots) add(kind string, params []*Param) [][]float32 {
+	var of [][]float32
 	for _, p := range params {
 		a := kernel.New(p.Value.Shape...)
 		s.arrays[kind+"."+p.Name] = a
-		b.of = append(b.of, a.Data)
+		of = append(of, a.Data)
 	}
-	return b
+	return of
 }
 
 // State implements Optimizer.
@@ -91,6 +104,20 @@ func (s *slots) match(params []*Param) {
 			panic(fmt.Sprintf("optim: %s has %d values and %d gradients", p.Name, len(p.Value.Data), len(p.Grad.Data)))
 		}
 	}
+}
+
+// each does t for every piece of params, in parallel.
+func (s *slots) each(params []*Param, t kernel.Task) {
+	s.params = params
+	kernel.Parallel(len(s.pieces), t)
+	s.params = nil
+}
+
+// piece is the parameter of a piece, and its part of weights and gradients.
+func (s *slots) piece(i int) (c piece, p *Param, w, g []float32) {
+	c = s.pieces[i]
+	p = s.params[c.param]
+	return c, p, p.Value.Data[c.from:c.to], p.Grad.Data[c.from:c.to]
 }
 
 // oneD tells the parameters that large-batch recipes spare from decay and
@@ -123,7 +150,11 @@ func within(optimizer, option string, v, lo, hi float64, open bool) error {
 
 var inf = math.Inf(1)
 
-// checkRate and checkDecay are shared by all optimisers.
+func usage(remedy, format string, args ...any) error {
+	return fault.New(fault.Usage, remedy, format, args...)
+}
+
+// checkRate is shared by all optimisers.
 func checkRate(optimizer string, lr float64) error {
 	if lr == 0 {
 		return fault.New(fault.Usage, "set lr above 0", "%s: lr is 0, nothing would be learnt", optimizer)

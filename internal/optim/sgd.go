@@ -44,33 +44,36 @@ func (o SGD) New(params []*Param) Optimizer {
 type sgd struct {
 	SGD
 	slots
-	v buffers
+	v  [][]float32
+	lr float32
 }
 
 func (s *sgd) Step(params []*Param, lr float64) {
 	s.match(params)
-	mu, rate := float32(s.Momentum), float32(lr)
-	for i, p := range params {
-		decay := float32(decayOf(p, s.WeightDecay, s.Exclude1D))
-		w, g := p.Value.Data, p.Grad.Data
-		switch {
-		case s.Momentum == 0:
-			for j := range w {
-				w[j] -= rate * (g[j] + decay*w[j])
-			}
-		case s.Nesterov:
-			v := s.v.of[i]
-			for j := range w {
-				d := g[j] + decay*w[j]
-				v[j] = mu*v[j] + d
-				w[j] -= rate * (d + mu*v[j])
-			}
-		default:
-			v := s.v.of[i]
-			for j := range w {
-				v[j] = mu*v[j] + (g[j] + decay*w[j])
-				w[j] -= rate * v[j]
-			}
+	s.lr = float32(lr)
+	s.each(params, s)
+}
+
+// Do implements kernel.Task for one piece.
+func (s *sgd) Do(item int) {
+	c, p, w, g := s.piece(item)
+	decay := float32(decayOf(p, s.WeightDecay, s.Exclude1D))
+	mu, lr := float32(s.Momentum), s.lr
+	if s.Momentum == 0 {
+		for i, grad := range g {
+			w[i] -= lr * (grad + decay*w[i])
 		}
+		return
+	}
+	v := s.v[c.param][c.from:c.to]
+	for i, grad := range g {
+		d := grad + decay*w[i]
+		v[i] = mu*v[i] + d
+		if s.Nesterov {
+			d += mu * v[i]
+		} else {
+			d = v[i]
+		}
+		w[i] -= lr * d
 	}
 }
