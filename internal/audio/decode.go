@@ -1,43 +1,223 @@
 package audio
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"io"
-	"io/fs"
-	"os"
 
 	"clr/internal/fault"
 )
 
 // A Recording is what a file holds: interleaved frames of Channels samples at
-// the file's own rate; full scale is -1..1.
+// the file's own rate; full scale is -1..1, though float files may go beyond.
 type Recording struct {
 	Rate, Channels int
 	Samples        []float32 // (frames, channels)
 }
 
+// maxSamples bounds one clip or recording, 1 GiB as float32 (4.6 hours of mono
+// at 16 kHz). A few bytes of FLAC can claim any length of silence, and a few
+// samples at "1 Hz" any length after resampling.
+const maxSamples = 1 << 28
+
+const (
+	convert = "convert it to 16-bit WAV or FLAC, for example with sox or ffmpeg, and name the new file in the manifest"
+	replace = "fetch or export the recording again, or take its line out of the manifest"
+)
+
+// A source is an opened recording, read frame by frame.
+type source struct {
+	rate, channels int
+	frames         int64                            // that the file holds; -1 where a header's claim is all there is
+	seek           func(frame int64) error          // nil where only reading on leads anywhere
+	read           func(dst []float32) (int, error) // whole interleaved frames into dst; samples read; io.EOF after the last
+}
+
+// A decoder knows one format by its first bytes.
+type decoder struct {
+	name  string
+	match func(head []byte) bool
+	open  func(r io.ReadSeeker, size int64) (*source, error) // nil: known, but not read here
+}
+
+// headBytes is how much of a file the decoders see to know it by.
+const headBytes = 16
+
+// decoders are tried in order. A new format is a line here and a file beside wav.go.
+var decoders = []decoder{
+	{"WAV", magic("RIFF", "WAVE"), openWAV},
+	{"FLAC", magic("fLaC", ""), openFLAC},
+	{"RF64 (WAV beyond 4 GiB)", magic("RF64", ""), nil},
+	{"RIFX (big-endian WAV)", magic("RIFX", ""), nil},
+	{"RIFF without WAVE", magic("RIFF", ""), nil},
+	{"AIFF", magic("FORM", ""), nil},
+	{"AU", magic(".snd", ""), nil},
+	{"Ogg (Vorbis or Opus)", magic("OggS", ""), nil},
+	{"MP3", magic("ID3", ""), nil},
+	{"MP3", func(h []byte) bool { return len(h) > 1 && h[0] == 0xff && h[1]&0xe6 == 0xe2 }, nil},
+	{"MP4 (AAC or ALAC)", func(h []byte) bool { return len(h) >= 8 && string(h[4:8]) == "ftyp" }, nil},
+	{"CAF", magic("caff", ""), nil},
+	{"WavPack", magic("wvpk", ""), nil},
+}
+
+// magic matches files that begin with first and hold second at byte 8.
+func magic(first, second string) func([]byte) bool {
+	return func(head []byte) bool {
+		return bytes.HasPrefix(head, []byte(first)) && (second == "" || len(head) >= 8 && bytes.HasPrefix(head[8:], []byte(second)))
+	}
+}
+
+// open finds a recording's decoder by the recording's first bytes.
+func open(r io.ReadSeeker) (*source, error) {
+	size, err := r.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	if size == 0 {
+		return nil, fault.New(fault.Data, replace, "the file is empty: 0 bytes")
+	}
+	head := make([]byte, min(size, headBytes))
+	if err := readAt(r, 0, head); err != nil {
+		return nil, err
+	}
+	for _, d := range decoders {
+		if !d.match(head) {
+			continue
+		}
+		if d.open == nil {
+			return nil, fault.New(fault.Data, convert, "this is %s, which is not supported; WAV and FLAC are", d.name)
+		}
+		s, err := d.open(r, size)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", d.name, err)
+		}
+		return s, s.check()
+	}
+	return nil, fault.New(fault.Data, convert, "no recording known here begins with %q; WAV and FLAC are supported", head)
+}
+
+// check refuses what no later step can use.
+func (s *source) check() error {
+	const most = 1 << 20 // Hz; bat detectors reach half of it
+	switch {
+	case s.channels < 1:
+		return fault.New(fault.Data, replace, "the header says %d channels; at least 1 is needed", s.channels)
+	case s.rate < 1 || s.rate > most:
+		return fault.New(fault.Data, replace, "the header says %d Hz; a sample rate from 1 to %d Hz is needed", s.rate, most)
+	case s.frames == 0:
+		return fault.New(fault.Data, replace, "there are no samples: 0 frames of %d channels at %d Hz", s.channels, s.rate)
+	}
+	return nil
+}
+
+// readAt fills dst from one place of a file.
+func readAt(r io.ReadSeeker, at int64, dst []byte) error {
+	if _, err := r.Seek(at, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(r, dst)
+	return err
+}
+
 // Decode reads a whole recording, whatever its name says: the first bytes tell
-// the format. name is for messages.
-func Decode(r io.ReadSeeker, name string) (Recording, error) {
-	return Recording{}, fault.New(fault.Data, "", "%s: not yet", name)
+// the format. name stands in messages. A damaged or cut file is a data error,
+// and so is a panic of the format's library.
+func Decode(r io.ReadSeeker, name string) (rec Recording, err error) {
+	defer named(name, &err)
+	s, err := open(r)
+	if err != nil {
+		return Recording{}, err
+	}
+	rec = Recording{Rate: s.rate, Channels: s.channels}
+	buf := s.block()
+	for {
+		n, err := s.read(buf)
+		rec.Samples = append(rec.Samples, buf[:n]...)
+		switch {
+		case len(rec.Samples) > maxSamples:
+			return Recording{}, tooLong(s.rate)
+		case errors.Is(err, io.EOF) && len(rec.Samples) == 0:
+			s.frames = 0
+			return Recording{}, s.check()
+		case errors.Is(err, io.EOF):
+			return rec, nil
+		case err != nil:
+			return Recording{}, err
+		}
+	}
 }
 
-// Host is the machine's own file system: Open takes any path that the
-// operating system does, absolute or with "..", which os.DirFS refuses.
-func Host() fs.FS { return host{} }
-
-type host struct{}
-
-func (host) Open(name string) (fs.File, error)     { return os.Open(name) }
-func (host) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
-
-// ReadClip is ReadClipFS on the machine's own files.
-func ReadClip(path string, rate int, start, end float64) (Clip, error) {
-	return ReadClipFS(Host(), path, rate, start, end)
+func tooLong(rate int) error {
+	return fault.New(fault.Data, "cut it into clips, or give start and end columns in the manifest",
+		"the clip is longer than %d samples (at %d Hz: %.0f minutes)", maxSamples, rate, maxSamples/60/float64(rate))
 }
 
-// ReadClipFS reads the stretch from start to end (seconds; an end of 0 means
-// the recording's end) of a recording as one clip: the mean of its channels,
-// resampled to rate where the file has another (rate 0 keeps the file's own).
-func ReadClipFS(fsys fs.FS, path string, rate int, start, end float64) (Clip, error) {
-	return Clip{}, fault.New(fault.Data, "", "%s: not yet", path)
+// block is a buffer of whole frames for reading.
+func (s *source) block() []float32 {
+	return make([]float32, max(1, 4096/s.channels)*s.channels)
+}
+
+// named puts a file's name before an error, and turns a panic into one.
+func named(name string, err *error) {
+	if p := recover(); p != nil {
+		*err = fault.New(fault.Data, replace, "the decoder failed on this file: %v", p)
+	}
+	if *err != nil {
+		*err = fault.New(fault.Data, fault.Remedy(*err), "%s: %w", name, *err)
+	}
+}
+
+// mono reads frames first to last (-1: to the end) as the mean of the
+// channels. It gives what there is; total is the recording's frames, or -1 where
+// reading stopped before its end.
+func (s *source) mono(first, last int64) (samples []float32, total int64, err error) {
+	at := int64(0)
+	if s.seek != nil && first > 0 { // then frames is known
+		if first >= s.frames {
+			return nil, s.frames, nil
+		}
+		if err := s.seek(first); err != nil {
+			return nil, -1, err
+		}
+		at = first
+	}
+	buf := s.block()
+	if s.frames > 0 {
+		n := s.frames - at
+		if last >= 0 {
+			n = min(n, last-at)
+		}
+		samples = make([]float32, 0, max(0, min(n, maxSamples)))
+	}
+	for last < 0 || at < last {
+		n, err := s.read(buf)
+		for i := 0; i+s.channels <= n && (last < 0 || at < last); i += s.channels {
+			if at >= first {
+				samples = append(samples, mean(buf[i:i+s.channels]))
+			}
+			at++
+		}
+		if len(samples) > maxSamples {
+			return nil, -1, tooLong(s.rate)
+		}
+		if errors.Is(err, io.EOF) {
+			return samples, at, nil
+		}
+		if err != nil {
+			return nil, -1, err
+		}
+	}
+	return samples, -1, nil
+}
+
+func mean(x []float32) float32 {
+	if len(x) == 1 {
+		return x[0]
+	}
+	sum := 0.0
+	for _, v := range x {
+		sum += float64(v)
+	}
+	return float32(sum / float64(len(x)))
 }

@@ -10,7 +10,7 @@ var Features = map[string]FeatureOptions{
 	"kaldi_mfcc":  KaldiMFCC{NumCeps: 13, CepstralLifter: 22, Fbank: kaldiDefaults},
 }
 
-// kaldiDefaults are those of Kaldi's compute-fbank-feats, but for dither: a
-// stored feature must come out the same each time.
+// kaldiDefaults are those of Kaldi's compute-fbank-feats, but for dither,
+// energy (left out of fbank, as torchaudio does) and the energy floor.
 var kaldiDefaults = KaldiFbank{FrameLength: 25, FrameShift: 10, NumMelBins: 23, LowFreq: 20, WindowType: "povey", Preemphasis: 0.97,
 	RemoveDCOffset: true, SnipEdges: true, RoundToPowerOfTwo: true, UsePower: true, RawEnergy: true, EnergyFloor: 1, Scale: 32768}

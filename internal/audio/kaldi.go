@@ -1,9 +1,16 @@
 package audio
 
-import "errors"
+import (
+	"fmt"
+	"math"
+	"math/bits"
+
+	"github.com/mjibson/go-dsp/window"
+)
 
 // KaldiFbank are Kaldi's log-mel filterbank energies; the names are those of
-// torchaudio.compliance.kaldi.
+// torchaudio.compliance.kaldi. There is no dither: a stored feature must come
+// out the same each time.
 type KaldiFbank struct {
 	FrameLength       float64 `yaml:"frame_length" doc:"milliseconds per window"`
 	FrameShift        float64 `yaml:"frame_shift" doc:"milliseconds from one frame to the next"`
@@ -24,17 +31,222 @@ type KaldiFbank struct {
 	Scale             float64 `yaml:"scale" doc:"multiplies the samples first; 32768 is Kaldi's 16-bit scale, 1 keeps -1..1"`
 }
 
-func (o KaldiFbank) Doc() string                   { return "log-mel filterbank energies, as Kaldi computes them (no dither)" }
-func (o KaldiFbank) Check(rate int) error          { return nil }
-func (o KaldiFbank) New(rate int) (Feature, error) { return nil, errors.New("not yet") }
+// Doc describes the feature in one line.
+func (o KaldiFbank) Doc() string { return "log-mel filterbank energies, as Kaldi computes them" }
 
-// KaldiMFCC are Kaldi's cepstral coefficients.
-type KaldiMFCC struct {
-	NumCeps        int        `yaml:"num_ceps" doc:"coefficients kept"`
-	CepstralLifter float64    `yaml:"cepstral_lifter" doc:"scaling of higher coefficients; 0 is none"`
-	Fbank          KaldiFbank `yaml:"fbank" doc:"the filterbank they are made from"`
+// Check finds settings that make no feature of clips at a rate.
+func (o KaldiFbank) Check(rate int) error {
+	size, hop, high := o.samples(rate, o.FrameLength), o.samples(rate, o.FrameShift), o.high(rate)
+	return broken([]rule{
+		{rate >= 1, "sample_rate", fmt.Sprintf("is %d, set it to 1 Hz or more", rate)},
+		{size >= 2 && size <= sizeLimit, "frame_length",
+			fmt.Sprintf("is %v ms, %d samples at %d Hz; set it to 2 samples or more", o.FrameLength, size, rate)},
+		{o.RoundToPowerOfTwo || size%2 == 0, "frame_length",
+			fmt.Sprintf("is %v ms, %d samples at %d Hz; set an even number, or round_to_power_of_two", o.FrameLength, size, rate)},
+		{hop >= 1 && hop <= sizeLimit, "frame_shift",
+			fmt.Sprintf("is %v ms, %d samples at %d Hz; set it to 1 sample or more", o.FrameShift, hop, rate)},
+		{o.NumMelBins >= 1 && o.NumMelBins <= 4096, "num_mel_bins", fmt.Sprintf("is %d, set it from 1 to 4096", o.NumMelBins)},
+		{o.LowFreq >= 0 && o.LowFreq < high, "low_freq", fmt.Sprintf("is %v, set it from 0 to below high_freq, here %v", o.LowFreq, high)},
+		{high <= float64(rate)/2, "high_freq", fmt.Sprintf("is %v, above half the sample rate, %v; set it to 0 for that", o.HighFreq, float64(rate)/2)},
+		oneOf("window_type", o.WindowType, "povey", "hanning", "hamming", "blackman", "rectangular"),
+		{o.Preemphasis >= 0 && o.Preemphasis <= 1, "preemphasis_coefficient", fmt.Sprintf("is %v, set it from 0 to 1", o.Preemphasis)},
+		{o.EnergyFloor >= 0, "energy_floor", fmt.Sprintf("is %v, set it to 0 or more", o.EnergyFloor)},
+		{o.Scale > 0 && o.Scale <= 1<<31, "scale", fmt.Sprintf("is %v, set it above 0, to 2^31 at most", o.Scale)},
+	})
 }
 
-func (o KaldiMFCC) Doc() string                   { return "mel-frequency cepstral coefficients, as Kaldi computes them (no dither)" }
-func (o KaldiMFCC) Check(rate int) error          { return nil }
-func (o KaldiMFCC) New(rate int) (Feature, error) { return nil, errors.New("not yet") }
+// samples is a time in milliseconds, rounded down as Kaldi does.
+func (o KaldiFbank) samples(rate int, ms float64) int {
+	if !(ms >= 0 && ms < 1e9) {
+		return 0
+	}
+	return int(float64(rate) * ms * 0.001)
+}
+
+func (o KaldiFbank) high(rate int) float64 {
+	if o.HighFreq <= 0 {
+		return o.HighFreq + float64(rate)/2
+	}
+	return o.HighFreq
+}
+
+// kaldiWindows make the windows of a size.
+var kaldiWindows = map[string]func(n int) []float64{
+	"hanning": window.Hann, "hamming": window.Hamming, "blackman": window.Blackman, "rectangular": window.Rectangular,
+	"povey": func(n int) []float64 {
+		w := window.Hann(n)
+		for i, v := range w {
+			w[i] = math.Pow(v, 0.85)
+		}
+		return w
+	},
+}
+
+// New readies the window and the filters for clips of a rate.
+func (o KaldiFbank) New(rate int) (Feature, error) {
+	f, err := newKaldi(o, rate)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func newKaldi(o KaldiFbank, rate int) (*kaldi, error) {
+	if err := o.Check(rate); err != nil {
+		return nil, err
+	}
+	size := o.samples(rate, o.FrameLength)
+	fft := size
+	if o.RoundToPowerOfTwo {
+		fft = 1 << bits.Len(uint(size-1))
+	}
+	return &kaldi{options: o, rate: rate, hop: o.samples(rate, o.FrameShift), window: kaldiWindows[o.WindowType](size), fft: newRealFFT(fft),
+		bank:  newKaldiBank(fft, o.NumMelBins, float64(rate), o.LowFreq, o.high(rate)),
+		frame: make([]float64, size), spectrum: make([]float64, fft/2+1), mel: make([]float64, o.NumMelBins)}, nil
+}
+
+type kaldi struct {
+	options   KaldiFbank
+	rate, hop int
+	window    []float64 // (window)
+	fft       *realFFT
+	bank      melBank
+	frame     []float64 // (window)
+	spectrum  []float64 // (fft/2+1)
+	mel       []float64 // (mels)
+}
+
+// needs is how many samples the shortest clip has: one window.
+func (f *kaldi) needs() int { return len(f.window) }
+
+func (f *kaldi) frames(samples int) int {
+	switch {
+	case samples < f.needs():
+		return 0
+	case f.options.SnipEdges:
+		return 1 + (samples-len(f.window))/f.hop
+	}
+	return (samples + f.hop/2) / f.hop
+}
+
+func (f *kaldi) Shape(samples int) (bins, frames int) {
+	bins = f.options.NumMelBins
+	if f.options.UseEnergy {
+		bins++
+	}
+	return bins, f.frames(samples)
+}
+
+func (f *kaldi) Extract(dst *Spectrogram, c Clip) error {
+	if err := fits(c, f.rate, f.needs()); err != nil {
+		return err
+	}
+	dst.Resize(f.Shape(len(c.Samples)))
+	at, energyAt := 0, 0
+	if f.options.UseEnergy && !f.options.HTKCompat {
+		at = 1
+	} else {
+		energyAt = len(f.mel)
+	}
+	for t := range dst.Frames {
+		energy := f.compute(t, c.Samples)
+		for b, v := range f.mel {
+			dst.Data[(at+b)*dst.Frames+t] = float32(v)
+		}
+		if f.options.UseEnergy {
+			dst.Data[energyAt*dst.Frames+t] = float32(energy)
+		}
+	}
+	if f.options.SubtractMean {
+		for b := range dst.Bins {
+			subtractMean(dst.Row(b))
+		}
+	}
+	return nil
+}
+
+// kaldiEpsilon is under every logarithm: FLT_EPSILON.
+const kaldiEpsilon = 1.0 / (1 << 23)
+
+// compute fills f.mel with the log energies of frame t, in the order of
+// Kaldi's feature-window.cc, and gives the window's log energy.
+func (f *kaldi) compute(t int, x []float32) (energy float64) {
+	o, w := f.options, f.frame
+	f.cut(t, x)
+	if o.RemoveDCOffset {
+		mean := 0.0
+		for _, v := range w {
+			mean += v
+		}
+		mean /= float64(len(w))
+		for i := range w {
+			w[i] -= mean
+		}
+	}
+	if o.RawEnergy {
+		energy = f.logEnergy()
+	}
+	for i := len(w) - 1; i > 0; i-- {
+		w[i] -= o.Preemphasis * w[i-1]
+	}
+	w[0] -= o.Preemphasis * w[0]
+	for i, v := range f.window {
+		w[i] *= v
+	}
+	if !o.RawEnergy {
+		energy = f.logEnergy()
+	}
+	squares(f.spectrum, f.fft.forward(w))
+	if !o.UsePower {
+		roots(f.spectrum)
+	}
+	f.bank.apply(f.mel, f.spectrum)
+	for b, v := range f.mel {
+		f.mel[b] = math.Log(max(v, kaldiEpsilon))
+	}
+	return energy
+}
+
+// cut copies the samples of frame t, scaled. Beyond the clip it is mirrored,
+// the ends repeated.
+func (f *kaldi) cut(t int, x []float32) {
+	from := t * f.hop
+	if !f.options.SnipEdges {
+		from -= len(f.window)/2 - f.hop/2
+	}
+	for i := range f.frame {
+		at := from + i
+		if at < 0 || at >= len(x) {
+			at = mirroredTwice(at, len(x))
+		}
+		f.frame[i] = float64(x[at]) * f.options.Scale
+	}
+}
+
+// mirroredTwice reflects i into [0, n), the ends repeated.
+func mirroredTwice(i, n int) int {
+	i %= 2 * n
+	if i < 0 {
+		i += 2 * n
+	}
+	return min(i, 2*n-1-i)
+}
+
+func (f *kaldi) logEnergy() float64 {
+	e := math.Log(max(dot(f.frame, f.frame), kaldiEpsilon))
+	if f.options.EnergyFloor > 0 {
+		e = max(e, math.Log(f.options.EnergyFloor))
+	}
+	return e
+}
+
+func subtractMean(x []float32) {
+	sum := 0.0
+	for _, v := range x {
+		sum += float64(v)
+	}
+	mean := sum / float64(len(x))
+	for i, v := range x {
+		x[i] = float32(float64(v) - mean)
+	}
+}

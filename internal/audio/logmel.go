@@ -1,6 +1,11 @@
 package audio
 
-import "errors"
+import (
+	"fmt"
+	"math"
+
+	"clr/internal/fault"
+)
 
 // LogMel is the log-mel spectrogram of librosa and torchaudio; the names are theirs.
 type LogMel struct {
@@ -20,16 +25,149 @@ type LogMel struct {
 	TopDB     float64 `yaml:"top_db" doc:"db: no value lies more than this below the clip's maximum; 0 is no limit"`
 }
 
-func (o LogMel) Doc() string                   { return "log-mel spectrogram, as librosa and torchaudio compute it" }
-func (o LogMel) Check(rate int) error          { return nil }
-func (o LogMel) New(rate int) (Feature, error) { return nil, errors.New("not yet") }
+// Doc describes the feature in one line.
+func (o LogMel) Doc() string { return "log-mel spectrogram, as librosa and torchaudio compute it" }
 
-// MFCC are mel-frequency cepstral coefficients in torchaudio's convention.
-type MFCC struct {
-	NMFCC int    `yaml:"n_mfcc" doc:"coefficients kept, from the 0th"`
-	Mel   LogMel `yaml:"mel" doc:"the log-mel spectrogram they are made from; log: db (torchaudio's default) or ln"`
+// sizeLimit bounds lengths that a config gives, in samples or bins.
+const sizeLimit = 1 << 20
+
+// Check finds settings that make no feature of clips at a rate.
+func (o LogMel) Check(rate int) error {
+	nyquist := float64(rate) / 2
+	rules := []rule{
+		{rate >= 1, "sample_rate", fmt.Sprintf("is %d, set it to 1 Hz or more", rate)},
+		{o.NFFT >= 2 && o.NFFT <= sizeLimit, "n_fft", fmt.Sprintf("is %d, set it from 2 to %d", o.NFFT, sizeLimit)},
+		{o.WinLength >= 2 && o.WinLength <= o.NFFT, "win_length", fmt.Sprintf("is %d, set it from 2 to n_fft = %d", o.WinLength, o.NFFT)},
+		{o.HopLength >= 1 && o.HopLength <= sizeLimit, "hop_length", fmt.Sprintf("is %d, set it from 1 to %d", o.HopLength, sizeLimit)},
+		{o.NMels >= 1 && o.NMels <= 4096, "n_mels", fmt.Sprintf("is %d, set it from 1 to 4096", o.NMels)},
+		{o.FMin >= 0 && o.FMin < o.high(rate), "f_min", fmt.Sprintf("is %v, set it from 0 to below f_max = %v", o.FMin, o.high(rate))},
+		{o.high(rate) <= nyquist, "f_max", fmt.Sprintf("is %v, above half the sample rate, %v; set it to 0 for that", o.FMax, nyquist)},
+		oneOf("mel_scale", o.MelScale, "htk", "slaney"),
+		oneOf("mel_norm", o.MelNorm, "none", "slaney"),
+		{o.Power == 1 || o.Power == 2, "power", fmt.Sprintf("is %v, set it to 1 or 2", o.Power)},
+		oneOf("pad_mode", o.PadMode, "reflect", "constant"),
+		oneOf("log", o.Log, "ln", "db", "none"),
+		{o.Log != "ln" || o.Floor > 0 && o.Floor <= 1, "floor", fmt.Sprintf("is %v, set it above 0, to 1 at most", o.Floor)},
+		{o.TopDB >= 0 && o.TopDB <= 1000, "top_db", fmt.Sprintf("is %v, set it from 0 to 1000", o.TopDB)},
+	}
+	return broken(rules)
 }
 
-func (o MFCC) Doc() string                   { return "mel-frequency cepstral coefficients, as torchaudio computes them" }
-func (o MFCC) Check(rate int) error          { return nil }
-func (o MFCC) New(rate int) (Feature, error) { return nil, errors.New("not yet") }
+// high is the mel filters' upper end in Hz.
+func (o LogMel) high(rate int) float64 {
+	if o.FMax == 0 {
+		return float64(rate) / 2
+	}
+	return o.FMax
+}
+
+// A rule is a condition on one setting.
+type rule struct {
+	kept    bool
+	setting string
+	message string // value and remedy, after the setting's name
+}
+
+func oneOf(setting, value string, names ...string) rule {
+	for _, name := range names {
+		if value == name {
+			return rule{kept: true}
+		}
+	}
+	return rule{false, setting, fmt.Sprintf("is %q, set it to one of %q", value, names)}
+}
+
+// broken is the first rule that is not kept, as an error.
+func broken(rules []rule) error {
+	for _, r := range rules {
+		if !r.kept {
+			return fault.New(fault.Usage, "", "feature.%s %s", r.setting, r.message)
+		}
+	}
+	return nil
+}
+
+// New readies the window and the filters for clips of a rate.
+func (o LogMel) New(rate int) (Feature, error) {
+	f, err := newLogMel(o, rate)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+type logMel struct {
+	options LogMel
+	rate    int
+	stft    *stft
+	bank    melBank
+	mel     []float64 // (bins)
+}
+
+func newLogMel(o LogMel, rate int) (*logMel, error) {
+	if err := o.Check(rate); err != nil {
+		return nil, err
+	}
+	bank := newMelBank(o.NFFT/2+1, o.NMels, float64(rate), o.FMin, o.high(rate), o.MelScale, o.MelNorm)
+	return &logMel{options: o, rate: rate, stft: newSTFT(o), bank: bank, mel: make([]float64, o.NMels)}, nil
+}
+
+func (f *logMel) Shape(samples int) (bins, frames int) {
+	return f.options.NMels, f.stft.frames(samples)
+}
+
+// amplitudeMin is the floor under decibels, torchaudio's and librosa's amin.
+const amplitudeMin = 1e-10
+
+func (f *logMel) Extract(dst *Spectrogram, c Clip) error {
+	if err := fits(c, f.rate, f.stft.needs()); err != nil {
+		return err
+	}
+	dst.Resize(f.Shape(len(c.Samples)))
+	o := f.options
+	decibels := 10 / math.Ln10
+	if o.Power == 1 {
+		decibels = 20 / math.Ln10
+	}
+	for t := range dst.Frames {
+		f.bank.apply(f.mel, f.stft.at(t, c.Samples))
+		for b, v := range f.mel {
+			switch o.Log {
+			case "ln":
+				v = math.Log(v + o.Floor)
+			case "db":
+				v = decibels * math.Log(max(v, amplitudeMin))
+			}
+			dst.Data[b*dst.Frames+t] = float32(v)
+		}
+	}
+	if o.Log == "db" && o.TopDB > 0 {
+		clampBelow(dst.Data, float32(o.TopDB))
+	}
+	return nil
+}
+
+// clampBelow lifts what lies more than span below the maximum.
+func clampBelow(x []float32, span float32) {
+	top := x[0]
+	for _, v := range x {
+		top = max(top, v)
+	}
+	for i, v := range x {
+		x[i] = max(v, top-span)
+	}
+}
+
+// squares is |x|².
+func squares(dst []float64, x []complex128) {
+	x = x[:len(dst)]
+	for i, v := range x {
+		dst[i] = real(v)*real(v) + imag(v)*imag(v)
+	}
+}
+
+func roots(x []float64) {
+	for i, v := range x {
+		x[i] = math.Sqrt(v)
+	}
+}

@@ -1,0 +1,398 @@
+package audio
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/csv"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"clr/internal/fault"
+)
+
+func TestDecodeMatchesLibsndfile(t *testing.T) {
+	cases := referenceCases(t)
+	n := 0
+	for name, c := range cases {
+		if !strings.HasPrefix(name, "decode/") {
+			continue
+		}
+		n++
+		var p struct{ File string }
+		c.params(t, &p)
+		f, err := os.Open(filepath.Join(referenceDir, p.File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err := Decode(f, p.File)
+		f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rec.Rate != 16000 || rec.Channels != 2 {
+			t.Errorf("%s: %d channels at %d Hz", name, rec.Channels, rec.Rate)
+		}
+		c.matches(t, "samples", len(rec.Samples)/2, 2, wide(rec.Samples))
+	}
+	if n != 11 {
+		t.Errorf("%d decode cases, want 11", n)
+	}
+	for _, name := range []string{"wav_ulaw.wav", "wav_alaw.wav", "wav_ima_adpcm.wav", "aiff_pcm_16.aiff", "au_pcm_16.au"} {
+		_, err := ReadClip(filepath.Join(referenceDir, "decode", name), 16000, 0, 0)
+		if fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "not supported") || fault.Remedy(err) == "" {
+			t.Errorf("%s: error %v, want one that names the format", name, err)
+		}
+	}
+}
+
+func TestReferenceWave(t *testing.T) {
+	c, err := ReadClip(filepath.Join(referenceDir, "wave_16k.wav"), 16000, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, w := range loadNPY(t, "audio/wave_16k.out.wave.npy").data {
+		if float64(c.Samples[i]) != w {
+			t.Fatalf("sample %d is %v, want %v", i, c.Samples[i], w)
+		}
+	}
+}
+
+// The zoo of odd and broken files: see shared/data/wavzoo/README.md.
+func TestWavZoo(t *testing.T) {
+	dir := sharedFolder(t, "data/wavzoo")
+	b, err := os.ReadFile(filepath.Join(dir, "manifest.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(bytes.NewReader(b)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := func(s string) float64 {
+		v, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	read := 0
+	for _, row := range rows[1:] {
+		name, expect := row[0], row[3]
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		rec, err := Decode(bytes.NewReader(data), name)
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 16<<20 {
+			t.Errorf("%s: %d bytes allocated for %d of file", name, used, len(data))
+		}
+		if err != nil {
+			t.Logf("%s: %v", expect, err)
+			if expect == "decode" {
+				t.Errorf("%s must be read: %v", name, err)
+			}
+			if fault.KindOf(err) != fault.Data || !strings.HasPrefix(err.Error(), name+": ") || fault.Remedy(err) == "" {
+				t.Errorf("%s: error %q of kind %d with remedy %q", name, err, fault.KindOf(err), fault.Remedy(err))
+			}
+			continue
+		}
+		read++
+		if expect == "reject" {
+			t.Errorf("%s must be refused, gave %d samples", name, len(rec.Samples))
+			continue
+		}
+		channels, rate := int(number(row[4])), int(number(row[5]))
+		if rec.Channels != channels || rec.Rate != rate {
+			t.Errorf("%s: %d channels at %d Hz, want %d at %d", name, rec.Channels, rec.Rate, channels, rate)
+		}
+		if row[6] == "" || len(rec.Samples) != channels*int(number(row[6])) {
+			t.Errorf("%s: %d samples of %d channels, want %s frames", name, len(rec.Samples), rec.Channels, row[6])
+		}
+		if row[8] == "" {
+			continue
+		}
+		peak, sum := 0.0, 0.0
+		for _, v := range rec.Samples {
+			peak = max(peak, math.Abs(float64(v)))
+			sum += float64(v) * float64(v)
+		}
+		rms := math.Sqrt(sum / float64(len(rec.Samples)))
+		if want := number(row[8]); math.Abs(peak-want) > 1e-6*max(1, want) {
+			t.Errorf("%s: peak %v, want %v", name, peak, want)
+		}
+		if want := number(row[9]); math.Abs(rms-want) > 1e-6*max(1, want) {
+			t.Errorf("%s: rms %v, want %v", name, rms, want)
+		}
+	}
+	t.Logf("%d of %d read", read, len(rows)-1)
+}
+
+// A wavFile is a WAV in parts, for tests to spoil.
+type wavFile struct {
+	tag                   uint16
+	channels, rate, align int
+	bits                  int
+	data                  []byte
+	dataSize, riffSize    int // as claimed; -1 is the truth
+}
+
+func pcm16(samples ...int16) wavFile {
+	w := wavFile{tag: 1, channels: 1, rate: 16000, align: 2, bits: 16, dataSize: -1, riffSize: -1}
+	for _, s := range samples {
+		w.data = binary.LittleEndian.AppendUint16(w.data, uint16(s))
+	}
+	return w
+}
+
+func (w wavFile) bytes() []byte {
+	le := binary.LittleEndian
+	if w.dataSize < 0 {
+		w.dataSize = len(w.data)
+	}
+	if w.riffSize < 0 {
+		w.riffSize = 36 + len(w.data)
+	}
+	b := append([]byte("RIFF"), le.AppendUint32(nil, uint32(w.riffSize))...)
+	b = append(b, "WAVEfmt \x10\x00\x00\x00"...)
+	b = le.AppendUint16(le.AppendUint16(b, w.tag), uint16(w.channels))
+	b = le.AppendUint32(le.AppendUint32(b, uint32(w.rate)), uint32(w.rate*w.align))
+	b = le.AppendUint16(le.AppendUint16(b, uint16(w.align)), uint16(w.bits))
+	b = le.AppendUint32(append(b, "data"...), uint32(w.dataSize))
+	return append(b, w.data...)
+}
+
+func TestBrokenWAV(t *testing.T) {
+	with := func(change func(*wavFile)) []byte { w := pcm16(1, 2, 3, 4); change(&w); return w.bytes() }
+	nan := binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(math.NaN())))
+	for name, c := range map[string]struct {
+		data []byte
+		want []string
+	}{
+		"empty.wav":    {nil, []string{"0 bytes"}},
+		"cut.wav":      {with(func(w *wavFile) { w.dataSize = 4000 }), []string{"4000", "8"}},
+		"none.wav":     {with(func(w *wavFile) { w.data = nil }), []string{"0 frames"}},
+		"rate.wav":     {with(func(w *wavFile) { w.rate = 0 }), []string{"0 Hz"}},
+		"fast.wav":     {with(func(w *wavFile) { w.rate = 1<<32 - 1 }), []string{"4294967295 Hz"}},
+		"channels.wav": {with(func(w *wavFile) { w.channels = 0 }), []string{"0 channels"}},
+		"align.wav":    {with(func(w *wavFile) { w.align = 4 }), []string{"4 bytes", "1 channels of 16 bits take 2"}},
+		"bits.wav":     {with(func(w *wavFile) { w.bits, w.align = 12, 2 }), []string{"12-bit PCM"}},
+		"tag.wav":      {with(func(w *wavFile) { w.tag = 0x55 }), []string{"MP3"}},
+		"odd.wav":      {with(func(w *wavFile) { w.tag = 0x1234 }), []string{"0x1234"}},
+		"nan.wav":      {with(func(w *wavFile) { w.tag, w.bits, w.align, w.data = 3, 32, 4, nan }), []string{"sample 0 is NaN"}},
+		"head.wav":     {pcm16(1).bytes()[:30], []string{"claims 16 bytes", "10 left"}},
+		"half.wav":     {with(func(w *wavFile) { w.data = w.data[:1] }), []string{"0 frames"}},
+		"noise.mp3":    {[]byte("\xff\xfb\x90\x00 and so on"), []string{"MP3"}},
+		"text.wav":     {[]byte("hello"), []string{`"hello"`}},
+		"cut.flac":     {[]byte("fLaC\x00\x00\x00\x22"), []string{"cut"}},
+	} {
+		fsys := fstest.MapFS{name: {Data: c.data}}
+		_, err := ReadClipFS(fsys, name, 16000, 0, 0)
+		if fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
+			t.Errorf("%s: error %v, want a data error with a remedy", name, err)
+			continue
+		}
+		for _, want := range append(c.want, name) {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %q does not say %q", name, err, want)
+			}
+		}
+	}
+	if _, err := ReadClipFS(fstest.MapFS{}, "missing.wav", 16000, 0, 0); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "missing.wav") {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+// All widths give the same samples, across reads of any length.
+func TestPCMWidths(t *testing.T) {
+	const n = 10000 // more than a block
+	want := make([]float32, n)
+	for i := range want {
+		want[i] = float32(i%256-128) / 128
+	}
+	for _, bits := range []int{8, 16, 24, 32} {
+		w := wavFile{tag: 1, channels: 1, rate: 16000, align: bits / 8, bits: bits, dataSize: -1, riffSize: -1}
+		for _, v := range want {
+			x := uint32(int32(float64(v) * (1 << 31)))
+			if bits == 8 {
+				w.data = append(w.data, byte(x>>24)+128)
+				continue
+			}
+			var b [4]byte
+			binary.LittleEndian.PutUint32(b[:], x)
+			w.data = append(w.data, b[4-bits/8:]...)
+		}
+		rec, err := Decode(bytes.NewReader(w.bytes()), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range want {
+			if rec.Samples[i] != v {
+				t.Fatalf("%d bits: sample %d is %v, want %v", bits, i, rec.Samples[i], v)
+			}
+		}
+	}
+}
+
+func TestSpans(t *testing.T) {
+	x := make([]int16, 16000)
+	for i := range x {
+		x[i] = int16(i)
+	}
+	flacFile, err := os.ReadFile(filepath.Join(referenceDir, "decode/flac_pcm_16.flac"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fsys := fstest.MapFS{"a.wav": {Data: pcm16(x...).bytes()}, "b.flac": {Data: flacFile}} // 1 s; 50 ms
+	whole, err := ReadClipFS(fsys, "b.flac", 0, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name       string
+		start, end float64
+		first, n   int
+		want       string
+	}{
+		{"a.wav", 0, 0, 0, 16000, ""},
+		{"a.wav", 0.25, 0.5, 4000, 4000, ""},
+		{"a.wav", 0.5, 0, 8000, 8000, ""},
+		{"a.wav", 0.5, 1.009, 8000, 8000, ""}, // rounded in the manifest
+		{"a.wav", 0.5, 1.1, 0, 0, "ends at 1.1 s, the recording at 1 s"},
+		{"a.wav", 1, 0, 0, 0, "starts at 1 s, the recording ends at 1 s"},
+		{"a.wav", 1e300, 0, 0, 0, "ends at 1 s"},
+		{"a.wav", 0.5, 0.2, 0, 0, "holds nothing"},
+		{"a.wav", -1, 0, 0, 0, "holds nothing"},
+		{"a.wav", math.NaN(), 0, 0, 0, "holds nothing"},
+		{"a.wav", 0.5, 0.50001, 0, 0, "shorter than one sample"},
+		{"b.flac", 0.01, 0.02, 160, 160, ""},
+		{"b.flac", 0.01, 0, 160, 640, ""},
+		{"b.flac", 0.06, 0, 0, 0, "ends at 0.05 s"},
+		{"b.flac", 0.01, 0.07, 0, 0, "the recording at 0.05 s"},
+	} {
+		clip, err := ReadClipFS(fsys, c.name, 16000, c.start, c.end)
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) || fault.KindOf(err) != fault.Data {
+				t.Errorf("%s %v-%v: error %v, want %q", c.name, c.start, c.end, err, c.want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s %v-%v: %v", c.name, c.start, c.end, err)
+			continue
+		}
+		if len(clip.Samples) != c.n {
+			t.Errorf("%s %v-%v: %d samples, want %d", c.name, c.start, c.end, len(clip.Samples), c.n)
+			continue
+		}
+		want := float32(c.first) / 32768
+		if c.name == "b.flac" {
+			want = whole.Samples[c.first]
+		}
+		if clip.Samples[0] != want {
+			t.Errorf("%s %v-%v: begins with %v, want %v", c.name, c.start, c.end, clip.Samples[0], want)
+		}
+	}
+}
+
+func TestMixAndResample(t *testing.T) {
+	w := pcm16()
+	w.channels, w.align, w.rate = 2, 4, 8000
+	for range 4000 {
+		w.data = append(w.data, 0, 0x40, 0, 0xe0) // 0.5 and -0.25
+	}
+	fsys := fstest.MapFS{"a.wav": {Data: w.bytes()}}
+	c, err := ReadClipFS(fsys, "a.wav", 16000, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Rate != 16000 || len(c.Samples) != 8000 || math.Abs(float64(c.Samples[4000])-0.125) > 1e-3 {
+		t.Errorf("%d samples at %d Hz, middle %v; want 8000 at 16000, 0.125", len(c.Samples), c.Rate, c.Samples[4000])
+	}
+	if c, err = ReadClipFS(fsys, "a.wav", 0, 0, 0); err != nil || c.Rate != 8000 || c.Samples[7] != 0.125 {
+		t.Errorf("rate 0: %d Hz, %v, %v", c.Rate, c.Samples[7], err)
+	}
+}
+
+// A panic in a format's library is an error that names the file.
+func TestPanicBecomesError(t *testing.T) {
+	err := func() (err error) {
+		defer named("a.flac", &err)
+		panic("index out of range")
+	}()
+	if fault.KindOf(err) != fault.Data || err.Error() != "a.flac: the decoder failed on this file: index out of range" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Reading fails as the disk does, wherever the file stops.
+func TestEveryCut(t *testing.T) {
+	for _, name := range []string{"wav_pcm_24.wav", "wav_double.wav", "flac_pcm_16.flac"} {
+		data, err := os.ReadFile(filepath.Join(referenceDir, "decode", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 0; n < len(data); n += 1 + len(data)/300 {
+			if _, err := Decode(bytes.NewReader(data[:n]), name); fault.KindOf(err) != fault.Data {
+				t.Errorf("%s cut to %d of %d bytes: error %v, want a data error", name, n, len(data), err)
+			}
+		}
+		if _, err := Decode(bytes.NewReader(data), name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(pcm16(1, -2, 3).bytes())
+	w := pcm16(1, -2, 3, 4)
+	w.tag, w.bits, w.align = 3, 32, 4
+	f.Add(w.bytes())
+	w = pcm16(1, -2, 3)
+	w.bits, w.align, w.channels = 24, 6, 2
+	f.Add(w.bytes())
+	for _, name := range []string{"flac_pcm_s8.flac", "wavex_pcm_16.wav"} {
+		b, err := os.ReadFile(filepath.Join(referenceDir, "decode", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b[:min(len(b), 1000)])
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		rec, err := Decode(bytes.NewReader(data), "fuzz")
+		if err != nil {
+			if fault.KindOf(err) != fault.Data {
+				t.Fatalf("kind %d: %v", fault.KindOf(err), err)
+			}
+			return
+		}
+		if rec.Rate < 1 || rec.Channels < 1 || len(rec.Samples) == 0 || len(rec.Samples)%rec.Channels != 0 {
+			t.Fatalf("%d samples of %d channels at %d Hz", len(rec.Samples), rec.Channels, rec.Rate)
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for _, name := range []string{"wav_pcm_16.wav", "flac_pcm_16.flac", "wav_float.wav"} {
+		data, err := os.ReadFile(filepath.Join(referenceDir, "decode", name))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := Decode(bytes.NewReader(data), name); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(0.1*float64(b.N)/b.Elapsed().Seconds(), "audio-s/s") // two channels of 50 ms
+		})
+	}
+}

@@ -1,0 +1,367 @@
+package audio
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"clr/internal/fault"
+)
+
+func extract(t *testing.T, o FeatureOptions, c Clip) Spectrogram {
+	t.Helper()
+	f, err := o.New(c.Rate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s Spectrogram
+	if err := f.Extract(&s, c); err != nil {
+		t.Fatal(err)
+	}
+	if bins, frames := f.Shape(len(c.Samples)); bins != s.Bins || frames != s.Frames {
+		t.Errorf("Shape says (%d, %d), Extract made (%d, %d)", bins, frames, s.Bins, s.Frames)
+	}
+	return s
+}
+
+func TestSTFTMatchesTorchaudio(t *testing.T) {
+	cases := referenceCases(t)
+	for _, name := range []string{"audio/stft_power_512", "audio/stft_power_400_nocenter", "audio/stft_magnitude_256"} {
+		c := cases[name]
+		var p struct {
+			NFFT      int `json:"n_fft"`
+			WinLength int `json:"win_length"`
+			HopLength int `json:"hop_length"`
+			Power     float64
+			Center    bool
+		}
+		c.params(t, &p)
+		s := newSTFT(LogMel{NFFT: p.NFFT, WinLength: p.WinLength, HopLength: p.HopLength, Power: p.Power, Center: p.Center, PadMode: "reflect"})
+		x := c.wave(t, 16000).Samples
+		bins, frames := p.NFFT/2+1, s.frames(len(x))
+		got := make([]float64, bins*frames)
+		for i := range frames {
+			for b, v := range s.at(i, x) {
+				got[b*frames+i] = v
+			}
+		}
+		c.matches(t, "spec", bins, frames, got)
+	}
+}
+
+func TestMelBanksMatchTorchaudio(t *testing.T) {
+	cases := referenceCases(t)
+	for _, name := range []string{"htk_none", "htk_slaney", "slaney_none", "slaney_slaney", "htk_none_64"} {
+		c := cases["audio/melbank_"+name]
+		var p struct {
+			Bins  int     `json:"n_freqs"`
+			Low   float64 `json:"f_min"`
+			High  float64 `json:"f_max"`
+			Mels  int     `json:"n_mels"`
+			Norm  string
+			Scale string `json:"mel_scale"`
+		}
+		c.params(t, &p)
+		got := make([]float64, p.Bins*p.Mels)
+		for i, f := range newMelBank(p.Bins, p.Mels, 16000, p.Low, p.High, p.Scale, p.Norm) {
+			for k, w := range f.weights {
+				got[(f.first+k)*p.Mels+i] = w
+			}
+		}
+		c.matches(t, "fb", p.Bins, p.Mels, got)
+	}
+}
+
+func TestDCTMatchesTorchaudio(t *testing.T) {
+	dct := newDCT(20, 40)
+	got := make([]float64, 0, 800)
+	for n := range 40 {
+		for k := range 20 {
+			got = append(got, dct[k][n])
+		}
+	}
+	referenceCases(t)["audio/dct2_ortho"].matches(t, "dct", 40, 20, got)
+}
+
+func TestLogMelMatchesTorchaudio(t *testing.T) {
+	cases := referenceCases(t)
+	for _, name := range []string{"audio/logmel_htk_1024x64", "audio/logmel_slaney_512x40", "audio/logmel_htk_400x80"} {
+		c := cases[name]
+		var p struct {
+			NFFT  int     `json:"n_fft"`
+			Mels  int     `json:"n_mels"`
+			Low   float64 `json:"f_min"`
+			High  float64 `json:"f_max"`
+			Norm  string
+			Scale string `json:"mel_scale"`
+		}
+		c.params(t, &p)
+		o := Features["logmel"].(LogMel)
+		o.NFFT, o.NMels, o.FMin, o.FMax, o.MelScale = p.NFFT, p.Mels, p.Low, p.High, p.Scale
+		if p.Norm != "" {
+			o.MelNorm = p.Norm
+		}
+		for output, log := range map[string]string{"mel": "none", "log": "ln", "db": "db"} {
+			o.Log = log
+			s := extract(t, o, c.wave(t, 16000))
+			c.matches(t, output, s.Bins, s.Frames, wide(s.Data))
+		}
+	}
+}
+
+func TestMFCCMatchesTorchaudio(t *testing.T) {
+	cases := referenceCases(t)
+	for name, log := range map[string]string{"audio/mfcc_db": "db", "audio/mfcc_log": "ln"} {
+		o := Features["mfcc"].(MFCC)
+		o.Mel.Log = log
+		s := extract(t, o, cases[name].wave(t, 16000))
+		cases[name].matches(t, "mfcc", s.Bins, s.Frames, wide(s.Data))
+	}
+}
+
+func TestKaldiMatchesTorchaudio(t *testing.T) {
+	type params struct {
+		NumMelBins     int     `json:"num_mel_bins"`
+		WindowType     string  `json:"window_type"`
+		SnipEdges      bool    `json:"snip_edges"`
+		UseEnergy      bool    `json:"use_energy"`
+		HTKCompat      bool    `json:"htk_compat"`
+		NumCeps        int     `json:"num_ceps"`
+		CepstralLifter float64 `json:"cepstral_lifter"`
+	}
+	cases := referenceCases(t)
+	for _, name := range []string{"fbank40", "fbank40_int16_scale", "fbank23_energy_noedge", "fbank128_hanning", "mfcc13", "mfcc20_energy"} {
+		c := cases["audio/kaldi_"+name]
+		var p params
+		c.params(t, &p)
+		o := kaldiDefaults
+		o.Scale, o.NumMelBins, o.WindowType = 1, p.NumMelBins, p.WindowType
+		o.SnipEdges, o.UseEnergy, o.HTKCompat = p.SnipEdges, p.UseEnergy, p.HTKCompat
+		var options FeatureOptions = o
+		if strings.HasPrefix(name, "mfcc") {
+			options = KaldiMFCC{NumCeps: p.NumCeps, CepstralLifter: p.CepstralLifter, Fbank: o}
+		}
+		s := extract(t, options, c.wave(t, 16000))
+		c.matches(t, "feat", s.Frames, s.Bins, transposed(s))
+	}
+}
+
+// HTK's order: what Kaldi puts first comes last, and C0 is √2 larger.
+func TestKaldiHTKOrder(t *testing.T) {
+	c := referenceCases(t)["audio/kaldi_fbank40"].wave(t, 16000)
+	o := kaldiDefaults
+	o.UseEnergy = true
+	plain := extract(t, o, c)
+	o.HTKCompat = true
+	htk := extract(t, o, c)
+	for b := range plain.Bins {
+		if plain.Row(b)[3] != htk.Row((b + plain.Bins - 1) % plain.Bins)[3] {
+			t.Fatalf("fbank: bin %d is not where HTK has it", b)
+		}
+	}
+	m := KaldiMFCC{NumCeps: 13, CepstralLifter: 22, Fbank: kaldiDefaults}
+	plain = extract(t, m, c)
+	m.Fbank.HTKCompat = true
+	htk = extract(t, m, c)
+	if got, want := float64(htk.Row(12)[3]), math.Sqrt2*float64(plain.Row(0)[3]); math.Abs(got-want) > 1e-4*math.Abs(want) {
+		t.Errorf("C0 is %v, want %v", got, want)
+	}
+	if htk.Row(0)[3] != plain.Row(1)[3] {
+		t.Errorf("C1 is not first")
+	}
+}
+
+func TestKaldiSubtractMean(t *testing.T) {
+	o := kaldiDefaults
+	o.SubtractMean = true
+	s := extract(t, o, referenceCases(t)["audio/kaldi_fbank40"].wave(t, 16000))
+	for b := range s.Bins {
+		sum := 0.0
+		for _, v := range s.Row(b) {
+			sum += float64(v)
+		}
+		if math.Abs(sum) > 1e-3 {
+			t.Errorf("bin %d sums to %g", b, sum)
+		}
+	}
+}
+
+// Every entry of the table works at both ends of its clip lengths, twice with
+// the same bytes, and on silence.
+func TestFeatureTable(t *testing.T) {
+	for name, o := range Features {
+		if o.Doc() == "" || strings.Contains(o.Doc(), "\n") {
+			t.Errorf("%s: Doc is %q, want one line", name, o.Doc())
+		}
+		if err := o.Check(16000); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		f, err := o.New(16000)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		shortest := 0
+		for n := range 3000 {
+			bins, frames := f.Shape(n)
+			if bins < 1 {
+				t.Fatalf("%s: %d bins", name, bins)
+			}
+			clip := Clip{Rate: 16000, Samples: make([]float32, n)}
+			var s Spectrogram
+			if frames == 0 {
+				shortest = n + 1
+				err := f.Extract(&s, clip)
+				if fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "samples") {
+					t.Fatalf("%s: %d samples: error %v, want a data error", name, n, err)
+				}
+				continue
+			}
+			if n > shortest+2 && n%97 != 0 {
+				continue
+			}
+			if err := f.Extract(&s, clip); err != nil {
+				t.Fatalf("%s: %d samples: %v", name, n, err)
+			}
+			for i, v := range s.Data {
+				if v-v != 0 {
+					t.Fatalf("%s: silence of %d samples: value %d is %v", name, n, i, v)
+				}
+			}
+		}
+		if shortest != 400 {
+			t.Errorf("%s: the shortest clip is %d samples, want one window, 400", name, shortest)
+		}
+		if err := f.Extract(new(Spectrogram), Clip{Rate: 44100, Samples: make([]float32, 9999)}); err == nil ||
+			!strings.Contains(err.Error(), "44100") || !strings.Contains(err.Error(), "16000") {
+			t.Errorf("%s: a clip of another rate: %v", name, err)
+		}
+	}
+}
+
+// Frames hold what the twin, written from the definition, gives.
+func TestPadModesAgainstDefinition(t *testing.T) {
+	x := make([]float32, 50)
+	for i := range x {
+		x[i] = float32(math.Sin(float64(i*i) / 7))
+	}
+	for _, mode := range []string{"reflect", "constant"} {
+		for _, size := range []int{16, 20, 31} {
+			o := LogMel{NFFT: size, WinLength: 10, HopLength: 7, Power: 2, Center: true, PadMode: mode}
+			s := newSTFT(o)
+			for i := range s.frames(len(x)) {
+				got := s.at(i, x)
+				for k, v := range got {
+					var re, im float64
+					for j := range size {
+						at := i*7 - size/2 + j
+						w := 0.0
+						if p := j - (size-10)/2; p >= 0 && p < 10 {
+							w = 0.5 - 0.5*math.Cos(2*math.Pi*float64(p)/10)
+						}
+						sample := 0.0
+						switch {
+						case at >= 0 && at < len(x):
+							sample = float64(x[at])
+						case mode == "reflect" && at < 0 && -at < len(x):
+							sample = float64(x[-at])
+						case mode == "reflect" && at >= len(x):
+							sample = float64(x[2*(len(x)-1)-at])
+						}
+						sin, cos := math.Sincos(-2 * math.Pi * float64(j*k) / float64(size))
+						re, im = re+w*sample*cos, im+w*sample*sin
+					}
+					if math.Abs(v-(re*re+im*im)) > 1e-10 {
+						t.Fatalf("%s, size %d: frame %d bin %d is %v, want %v", mode, size, i, k, v, re*re+im*im)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestSettingsAreChecked(t *testing.T) {
+	mel, bank := Features["logmel"].(LogMel), kaldiDefaults
+	with := func(change func(*LogMel)) LogMel { o := mel; change(&o); return o }
+	kaldi := func(change func(*KaldiFbank)) KaldiFbank { o := bank; change(&o); return o }
+	for _, c := range []struct {
+		rate    int
+		options FeatureOptions
+		want    string
+	}{
+		{8000, mel, "f_max"},
+		{0, mel, "sample_rate"},
+		{16000, with(func(o *LogMel) { o.NFFT = 0 }), "n_fft"},
+		{16000, with(func(o *LogMel) { o.NFFT = 1 << 40 }), "n_fft"},
+		{16000, with(func(o *LogMel) { o.WinLength = 2000 }), "win_length"},
+		{16000, with(func(o *LogMel) { o.HopLength = 0 }), "hop_length"},
+		{16000, with(func(o *LogMel) { o.NMels = -1 }), "n_mels"},
+		{16000, with(func(o *LogMel) { o.FMin = 7900 }), "f_min"},
+		{16000, with(func(o *LogMel) { o.FMin = math.NaN() }), "f_min"},
+		{16000, with(func(o *LogMel) { o.FMax = math.NaN() }), "f_m"},
+		{16000, with(func(o *LogMel) { o.MelScale = "bark" }), "mel_scale"},
+		{16000, with(func(o *LogMel) { o.MelNorm = "" }), "mel_norm"},
+		{16000, with(func(o *LogMel) { o.Power = 3 }), "power"},
+		{16000, with(func(o *LogMel) { o.PadMode = "edge" }), "pad_mode"},
+		{16000, with(func(o *LogMel) { o.Log = "log2" }), "log"},
+		{16000, with(func(o *LogMel) { o.Floor = 0 }), "floor"},
+		{16000, with(func(o *LogMel) { o.TopDB = -1 }), "top_db"},
+		{16000, MFCC{NMFCC: 65, Mel: mel}, "n_mfcc"},
+		{16000, MFCC{NMFCC: 5, Mel: LogMel{}}, "n_fft"},
+		{16000, kaldi(func(o *KaldiFbank) { o.FrameLength = 0 }), "frame_length"},
+		{16000, kaldi(func(o *KaldiFbank) { o.FrameShift = math.Inf(1) }), "frame_shift"},
+		{16000, kaldi(func(o *KaldiFbank) { o.WindowType = "kaiser" }), "window_type"},
+		{16000, kaldi(func(o *KaldiFbank) { o.HighFreq = -8000 }), "low_freq"},
+		{16000, kaldi(func(o *KaldiFbank) { o.Scale = 0 }), "scale"},
+		{22050, kaldi(func(o *KaldiFbank) { o.RoundToPowerOfTwo = false }), "frame_length"},
+		{16000, KaldiMFCC{NumCeps: 24, Fbank: bank}, "num_ceps"},
+		{16000, KaldiMFCC{NumCeps: 5, Fbank: kaldi(func(o *KaldiFbank) { o.UsePower = false })}, "use_power"},
+	} {
+		err := c.options.Check(c.rate)
+		if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v at %d Hz: error %v, want a usage error about %s", c.options, c.rate, err, c.want)
+		}
+		if _, err := c.options.New(c.rate); err == nil {
+			t.Errorf("%+v at %d Hz: New gives no error", c.options, c.rate)
+		}
+	}
+}
+
+func TestExtractAllocatesNothing(t *testing.T) {
+	clip := Clip{Rate: 16000, Samples: make([]float32, 16000)}
+	for name, o := range Features {
+		f, err := o.New(16000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s Spectrogram
+		if a := testing.AllocsPerRun(5, func() {
+			if err := f.Extract(&s, clip); err != nil {
+				t.Fatal(err)
+			}
+		}); a != 0 {
+			t.Errorf("%s: %v allocations a clip", name, a)
+		}
+	}
+}
+
+func BenchmarkExtract(b *testing.B) {
+	clip := Clip{Rate: 16000, Samples: make([]float32, 16000*5)}
+	for i := range clip.Samples {
+		clip.Samples[i] = float32(i*i%1001)/500 - 1
+	}
+	for _, name := range []string{"logmel", "mfcc", "kaldi_fbank", "kaldi_mfcc"} {
+		b.Run(name, func(b *testing.B) {
+			f, err := Features[name].New(16000)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var s Spectrogram
+			for b.Loop() {
+				if err := f.Extract(&s, clip); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(5*float64(b.N)/b.Elapsed().Seconds(), "audio-s/s")
+		})
+	}
+}
