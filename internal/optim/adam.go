@@ -111,10 +111,13 @@ func (a *adam) Do(item int) {
 	}
 	b1, b2, eps := float32(1-a.Betas[0]), float32(1-a.Betas[1]), float32(a.Eps)
 	m, v := a.m[c.param][c.from:c.to], a.v[c.param][c.from:c.to]
+	rate, root := a.rate, a.root
+	w, m, v = w[:len(g)], m[:len(g)], v[:len(g)] // one length, so no bounds to check below
 	for i, grad := range g {
 		d := grad + l2*w[i]
-		m[i] += b1 * (d - m[i])
-		v[i] += b2 * (d*d - v[i])
-		w[i] = keep*w[i] - a.rate*m[i]/(a.root*float32(math.Sqrt(float64(v[i])))+eps)
+		mean := m[i] + b1*(d-m[i])
+		square := v[i] + b2*(d*d-v[i])
+		m[i], v[i] = mean, square
+		w[i] = keep*w[i] - rate*mean/(root*float32(math.Sqrt(float64(square)))+eps)
 	}
 }

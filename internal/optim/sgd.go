@@ -66,14 +66,14 @@ func (s *sgd) Do(item int) {
 		return
 	}
 	v := s.v[c.param][c.from:c.to]
+	w, v = w[:len(g)], v[:len(g)] // one length, so no bounds to check below
+	along, ahead := float32(1), float32(0) // the weight follows along·v + ahead·d
+	if s.Nesterov {
+		along, ahead = mu, 1
+	}
 	for i, grad := range g {
 		d := grad + decay*w[i]
 		v[i] = mu*v[i] + d
-		if s.Nesterov {
-			d += mu * v[i]
-		} else {
-			d = v[i]
-		}
-		w[i] -= lr * d
+		w[i] -= lr * (along*v[i] + ahead*d)
 	}
 }
