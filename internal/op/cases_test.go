@@ -61,14 +61,7 @@ func convCases(n int) (cs []gradientCase) {
 		name:   fmt.Sprintf("linear of %d", n),
 		shapes: [][]int{{n, 19}, {5, 19}},
 		build: func(in nodes) (*node, error) {
-			l, err := op.ToLanes(in[0])
-			if err != nil {
-				return nil, err
-			}
-			if l, err = op.Linear(l, in[1], n); err != nil {
-				return nil, err
-			}
-			return op.ToRows(l, n)
+			return onRows(n, in[0], func(x *node) (*node, error) { return op.Linear(x, in[1], n) })
 		},
 		ref: func(in [][]float64) []float64 {
 			return refConv(in[0], in[1], size{n, 19, 1, 1}, 5, one, one, [2]int{}, one)
@@ -220,14 +213,7 @@ func poolCases(n int) (cs []gradientCase) {
 				name:   fmt.Sprintf("global of %d largest %v keep rows %v", n, largest, keep),
 				shapes: [][]int{s.shape()},
 				build: func(in nodes) (*node, error) {
-					l, err := op.ToLanes(in[0])
-					if err != nil {
-						return nil, err
-					}
-					if l, err = global(l, n, keep); err != nil {
-						return nil, err
-					}
-					return op.ToRows(l, n)
+					return onRows(n, in[0], func(x *node) (*node, error) { return global(x, n, keep) })
 				},
 				ref: func(in [][]float64) []float64 { return refGlobal(in[0], s, keep, largest) },
 			})

@@ -80,6 +80,7 @@ type normalize struct{}
 
 func (normalize) Sig() string     { return "normalize" }
 func (normalize) DiffWRT() []bool { return []bool{true} }
+func (normalize) InPlace() int    { return 0 }
 
 func (normalize) Infer(in ...tensor.Shape) (tensor.Shape, error) {
 	if len(in[0]) != 2 {
@@ -103,6 +104,7 @@ type normalizeGrad struct{ constant }
 
 func (normalizeGrad) Sig() string     { return "normalize_grad" }
 func (normalizeGrad) DiffWRT() []bool { return []bool{false, false, false} }
+func (normalizeGrad) InPlace() int    { return 2 }
 
 func (normalizeGrad) Infer(in ...tensor.Shape) (tensor.Shape, error) {
 	return in[0], same(in...)
