@@ -1,0 +1,79 @@
+// Command gen writes the assembly of package kernel: go generate ./internal/kernel.
+//
+// Every routine exists for AVX2 with FMA (vectors of 8) and AVX-512 (of 16),
+// written once. Both issue the same sequence of operations for each element and
+// so give the same bytes. The arguments are structs of package kernel; a test
+// there holds the offsets used here to the real ones.
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+func main() {
+	ConstraintExpr("amd64,!purego")
+	for _, width := range []int{8, 16} {
+		v := vectors{width}
+		v.tile()
+		v.tileT()
+		v.transpose()
+	}
+	Generate()
+}
+
+// vectors is a target: registers of width float32s.
+type vectors struct{ width int }
+
+func (v vectors) wide() bool { return v.width == 16 }
+
+// text begins a routine, named for the target.
+func (v vectors) text(name, signature string) {
+	suffix := "AVX2"
+	if v.wide() {
+		suffix = "AVX512"
+	}
+	TEXT(name+suffix, NOSPLIT, signature)
+	Pragma("noescape")
+}
+
+func (v vectors) register() reg.VecVirtual {
+	if v.wide() {
+		return ZMM()
+	}
+	return YMM()
+}
+
+func (v vectors) zero(r reg.VecVirtual) {
+	if v.wide() {
+		VPXORD(r, r, r)
+	} else {
+		VXORPS(r, r, r)
+	}
+}
+
+// per is how many registers make sixteen lanes.
+func (v vectors) per() int { return 16 / v.width }
+
+// part is the place of register i of the sixteen lanes at m.
+func (v vectors) part(m Mem, i int) Mem { return m.Offset(i * v.width * 4) }
+
+func ret() {
+	VZEROUPPER()
+	RET()
+}
+
+// field loads a 64-bit field of the argument struct.
+func field(p reg.Register, offset int) reg.GPVirtual {
+	r := GP64()
+	MOVQ(Mem{Base: p, Disp: offset}, r)
+	return r
+}
+
+// bytesField loads a field that counts float32s, as bytes.
+func bytesField(p reg.Register, offset int) reg.GPVirtual {
+	r := field(p, offset)
+	SHLQ(U8(2), r)
+	return r
+}

@@ -1,0 +1,66 @@
+package kernel
+
+import (
+	"fmt"
+	"testing"
+)
+
+// The layers of ResNet-18 over 128 views of 64 × 96 (bins × frames).
+var resnetLayers = []ConvShape{
+	{N: 128, Ci: 1, Co: 64, H: 64, W: 96, Kernel: square(7), Stride: square(2), Pad: square(3)},
+	{N: 128, Ci: 64, Co: 64, H: 16, W: 24, Kernel: square(3), Stride: square(1), Pad: square(1)},
+	{N: 128, Ci: 64, Co: 128, H: 16, W: 24, Kernel: square(3), Stride: square(2), Pad: square(1)},
+	{N: 128, Ci: 64, Co: 128, H: 16, W: 24, Kernel: square(1), Stride: square(2)},
+	{N: 128, Ci: 128, Co: 128, H: 8, W: 12, Kernel: square(3), Stride: square(1), Pad: square(1)},
+	{N: 128, Ci: 256, Co: 256, H: 4, W: 6, Kernel: square(3), Stride: square(1), Pad: square(1)},
+	{N: 128, Ci: 512, Co: 512, H: 2, W: 3, Kernel: square(3), Stride: square(1), Pad: square(1)},
+	{N: 128, Ci: 512, Co: 512, H: 1, W: 1, Kernel: square(1), Stride: square(1)},
+}
+
+// useful is the number of floating-point operations that no padding hides.
+func (c *Conv) useful() float64 {
+	var steps float64
+	for _, row := range c.forward.rows {
+		for _, r := range row {
+			for _, s := range r.segs {
+				steps += float64(r.n * s.n)
+			}
+		}
+	}
+	return 2 * steps * float64(c.shape.Co*c.shape.N)
+}
+
+func benchConv(b *testing.B, pass func(c *Conv, y, x, w, scratch []float32)) {
+	for _, s := range resnetLayers {
+		for _, path := range paths()[1:] {
+			b.Run(fmt.Sprintf("%dto%d_%dx%d_k%d_s%d/%s", s.Ci, s.Co, s.H, s.W, s.Kernel[0], s.Stride[0], isaNames[path]), func(b *testing.B) {
+				use(b, path)
+				c, err := NewConv(s)
+				if err != nil {
+					b.Fatal(err)
+				}
+				oh, ow := c.Out()
+				x := lanesOf(random(1, s.N*s.Ci*s.H*s.W), s.N, s.Ci, s.H, s.W, 0)
+				y := lanesOf(random(2, s.N*s.Co*oh*ow), s.N, s.Co, oh, ow, 0)
+				w := random(3, s.Co*s.Ci*s.Kernel[0]*s.Kernel[1])
+				scratch := make([]float32, max(c.ScratchForward(), c.ScratchData(), c.ScratchWeights()))
+				for b.Loop() {
+					pass(c, y, x, w, scratch)
+				}
+				b.ReportMetric(c.useful()*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
+		}
+	}
+}
+
+func BenchmarkConvForward(b *testing.B) {
+	benchConv(b, func(c *Conv, y, x, w, scratch []float32) { c.Forward(y, x, w, scratch) })
+}
+
+func BenchmarkConvData(b *testing.B) {
+	benchConv(b, func(c *Conv, y, x, w, scratch []float32) { c.BackwardData(x, y, w, scratch) })
+}
+
+func BenchmarkConvWeights(b *testing.B) {
+	benchConv(b, func(c *Conv, y, x, w, scratch []float32) { c.BackwardWeights(w, x, y, scratch) })
+}
