@@ -18,13 +18,13 @@ type LinearProbe struct {
 	CMax          float64 `yaml:"c_max" doc:"largest C to try"`
 	CSteps        int     `yaml:"c_steps" doc:"values of C to try, evenly spaced in log C; 1 takes c_min"`
 	Standardize   bool    `yaml:"standardize" doc:"bring each feature to mean 0 and deviation 1, as measured on the training clips"`
-	Tolerance     float64 `yaml:"tolerance" doc:"a fit ends when no entry of the mean loss's gradient is larger"`
+	Tolerance     float64 `yaml:"tolerance" doc:"a fit ends when the gradient of the mean loss and its penalty is no longer than this"`
 	MaxIterations int     `yaml:"max_iterations" doc:"a fit that has not ended by then is kept and marked in the report"`
 	InnerFolds    int     `yaml:"inner_folds" doc:"parts of the training clips that take turns as validation where no validation clips are given; groups stay whole"`
 	Seed          uint64  `yaml:"seed" doc:"deals clips to inner folds where no groups are known"`
 }
 
-var linearDefaults = LinearProbe{CMin: 1e-5, CMax: 1e2, CSteps: 15, Standardize: true, Tolerance: 1e-5, MaxIterations: 1000, InnerFolds: 5, Seed: 1}
+var linearDefaults = LinearProbe{CMin: 1e-5, CMax: 10, CSteps: 13, Standardize: true, Tolerance: 1e-4, MaxIterations: 1000, InnerFolds: 5, Seed: 1}
 
 // Doc says in one line what this is.
 func (LinearProbe) Doc() string {
@@ -105,9 +105,10 @@ func (p LinearProbe) Fit(ctx context.Context, t Training) (Head, error) {
 func (p LinearProbe) path(ctx context.Context, hits []int, cs []float64, train, valid Set) error {
 	scale := p.scaler(train)
 	x, v := scale.apply(train), scale.apply(valid)
+	r := newRegression(x)
 	var last *Logistic
 	for i, c := range cs {
-		m, _, err := FitLogistic(ctx, x, c, Solver{p.Tolerance, p.MaxIterations}, last)
+		m, _, err := r.fit(ctx, c, Solver{p.Tolerance, p.MaxIterations}, last)
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package eval
 
 import (
 	"context"
-	"errors"
 	"math"
 	"slices"
 
@@ -20,14 +19,14 @@ type Logistic struct {
 
 // A Solver says when a fit ends.
 type Solver struct {
-	Tolerance     float64 // largest entry of the gradient of objective/(C·N)
+	Tolerance     float64 // length of the gradient of objective/(C·N)
 	MaxIterations int
 }
 
 // An End says how a fit ended.
 type End struct {
 	Iterations int
-	Gradient   float64 // largest entry of the gradient of objective/(C·N)
+	Gradient   float64 // length of the gradient of objective/(C·N)
 	Objective  float64 // C·Σ loss + ½‖W‖²
 	Converged  bool    // Gradient <= Tolerance
 }
@@ -39,99 +38,167 @@ type End struct {
 // on the number of threads. The error is ctx's, or Diverged if the features
 // are so large that the loss is not finite.
 func FitLogistic(ctx context.Context, s Set, c float64, o Solver, start *Logistic) (*Logistic, End, error) {
-	f := newObjective(s, c)
-	theta := f.pack(start)
-	end := End{}
-	f.at(theta)
-	if g := maxAbs(f.gradient); g > o.Tolerance && len(f.classes) > 1 {
-		problem := optimize.Problem{
-			Func: f.value,
-			Grad: func(grad, x []float64) {
-				f.at(x)
-				copy(grad, f.gradient)
-			},
-			Status: func() (optimize.Status, error) {
-				if err := ctx.Err(); err != nil {
-					return optimize.Failure, err
-				}
-				return optimize.NotTerminated, nil
-			},
-		}
-		settings := &optimize.Settings{GradientThreshold: o.Tolerance, MajorIterations: o.MaxIterations, Converger: optimize.NeverTerminate{}}
-		method := &optimize.LBFGS{Linesearcher: &optimize.MoreThuente{DecreaseFactor: 1e-4, CurvatureFactor: 0.9}, Store: 20}
-		result, err := optimize.Minimize(problem, theta, settings, method)
-		if ctx.Err() != nil {
-			return nil, End{}, ctx.Err()
-		}
-		// A line search that finds no lower point has met the limit of
-		// float64: the best point so far is kept, and its gradient says
-		// how good it is.
-		if result == nil {
-			return nil, End{}, err
-		}
-		if errors.Is(err, optimize.ErrZeroDimensional) {
-			return nil, End{}, err
-		}
-		theta, end.Iterations = result.X, result.MajorIterations
-		f.at(theta)
+	return newRegression(s).fit(ctx, c, o, start)
+}
+
+// A regression fits one training set with several C.
+type regression struct {
+	*objective
+	turned *rotation // nil if the objective is over the features as they are
+	gram   []float64 // (D+1, D+1) of the objective's features
+}
+
+func newRegression(s Set) *regression {
+	r := &regression{}
+	if s.D > s.N {
+		q, l := newRotation(s)
+		r.turned, s = &q, l
 	}
-	end.Gradient = maxAbs(f.gradient)
-	end.Objective = f.loss * c * float64(s.N)
+	r.objective, r.gram = newObjective(s), gram(s)
+	return r
+}
+
+func (r *regression) fit(ctx context.Context, c float64, o Solver, start *Logistic) (*Logistic, End, error) {
+	r.penalize(c)
+	if start != nil && r.turned != nil {
+		start = &Logistic{K: start.K, D: r.turned.n, W: r.turned.turn(start.W), B: start.B}
+	}
+	theta := r.pack(start)
+	r.at(theta)
+	end := End{}
+	if len(r.classes) > 1 && !(norm(r.gradient) <= o.Tolerance) {
+		// A line search that finds nothing lower has met the limits of
+		// float64, in the whitened variables first. Then the plain ones go
+		// on, and what they reach is reported.
+		m := r.set.D + 1
+		for _, w := range []whitener{newWhitener(r.gram, m, r.doubt, r.penalty), {m: m}} {
+			n, err := r.minimize(ctx, theta, w, o.Tolerance, o.MaxIterations-end.Iterations)
+			if err != nil {
+				return nil, End{}, err
+			}
+			end.Iterations += n
+			r.at(theta)
+			if norm(r.gradient) <= o.Tolerance || end.Iterations >= o.MaxIterations {
+				break
+			}
+		}
+	}
+	end.Gradient = norm(r.gradient)
+	end.Objective = r.loss * c * float64(r.set.N)
 	end.Converged = end.Gradient <= o.Tolerance
 	if math.IsNaN(end.Objective) || math.IsInf(end.Objective, 0) {
 		return nil, End{}, fault.New(fault.Diverged, "standardize the features", "the logistic loss is not finite at C = %v", c)
 	}
-	return f.unpack(theta), end, nil
+	model := r.unpack(theta)
+	if r.turned != nil {
+		model.D, model.W = r.turned.d, r.turned.back(model.W)
+	}
+	return model, end, nil
+}
+
+// minimize moves theta, in w's variables, until the gradient (by the
+// plain ones) is no longer than the tolerance, for at most limit steps, or until the
+// line search fails. It returns the steps made, and ctx's error.
+func (r *regression) minimize(ctx context.Context, theta []float64, w whitener, tolerance float64, limit int) (int, error) {
+	var last []float64
+	plain := make([]float64, len(theta))
+	at := func(u []float64) {
+		if !slices.Equal(last, u) {
+			last = append(last[:0], u...)
+			copy(plain, u)
+			w.weights(plain)
+		}
+		r.at(plain)
+	}
+	problem := optimize.Problem{
+		Func: func(u []float64) float64 {
+			at(u)
+			return r.loss
+		},
+		Grad: func(g, u []float64) {
+			at(u)
+			copy(g, r.objective.gradient)
+			w.gradient(g)
+		},
+		Status: func() (optimize.Status, error) {
+			if err := ctx.Err(); err != nil {
+				return optimize.Failure, err
+			}
+			return optimize.NotTerminated, nil
+		},
+	}
+	settings := &optimize.Settings{MajorIterations: limit, Converger: flat(func(u []float64) bool {
+		at(u)
+		return norm(r.objective.gradient) <= tolerance
+	})}
+	method := &optimize.LBFGS{Linesearcher: &optimize.MoreThuente{DecreaseFactor: 1e-4, CurvatureFactor: 0.9}, Store: 20}
+	u := slices.Clone(theta)
+	w.whiten(u)
+	result, _ := optimize.Minimize(problem, u, settings, method)
+	if ctx.Err() != nil || result == nil {
+		return 0, ctx.Err()
+	}
+	copy(theta, result.X)
+	w.weights(theta)
+	return result.MajorIterations, nil
+}
+
+// flat is an optimize.Converger by a condition on the point.
+type flat func(u []float64) bool
+
+func (flat) Init(int) {}
+
+func (f flat) Converged(l *optimize.Location) optimize.Status {
+	if f(l.X) {
+		return optimize.GradientThreshold
+	}
+	return optimize.NotTerminated
 }
 
 // LogProba gives each row's log-probabilities.
 func (m *Logistic) LogProba(s Set) []float64 { // (N, D) → (N, K)
 	out := make([]float64, s.N*m.K)
-	each(s.N, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			z := out[i*m.K : (i+1)*m.K]
-			logits(z, s.Row(i), m.W, m.B)
-			logSoftmax(z)
+	for i := range s.N {
+		z := out[i*m.K : (i+1)*m.K]
+		for k := range z {
+			z[k] = dense.Ddot(m.D, m.W[k*m.D:(k+1)*m.D], 1, s.Row(i), 1) + m.B[k]
 		}
-	})
+		logSoftmax(z)
+	}
 	return out
 }
 
-// pack gives the starting point: W (K', D), then b (K'), of the K' classes
-// that occur.
-func (f *objective) pack(start *Logistic) []float64 {
+// pack gives the starting point, rows (w, b) of the classes that occur.
+func (f *objective) pack(start *Logistic) []float64 { // (K', D+1)
+	d := f.set.D
 	theta := make([]float64, len(f.gradient))
 	if start == nil {
 		return theta
 	}
 	for k, c := range f.classes {
-		copy(theta[k*f.d:(k+1)*f.d], start.W[c*f.d:(c+1)*f.d])
+		row := theta[k*(d+1) : (k+1)*(d+1)]
+		copy(row, start.W[c*d:(c+1)*d])
 		if b := start.B[c]; !math.IsInf(b, -1) {
-			theta[len(f.classes)*f.d+k] = b
+			row[d] = b
 		}
 	}
 	return theta
 }
 
-func (f *objective) unpack(theta []float64) *Logistic {
-	all := len(f.set.Classes)
-	m := &Logistic{K: all, D: f.d, W: make([]float64, all*f.d), B: slices.Repeat([]float64{math.Inf(-1)}, all)}
-	b := theta[len(f.classes)*f.d:]
+func (f *objective) unpack(theta []float64) *Logistic { // (K', D+1)
+	all, d := len(f.set.Classes), f.set.D
+	m := &Logistic{K: all, D: d, W: make([]float64, all*d), B: slices.Repeat([]float64{math.Inf(-1)}, all)}
 	mean := 0.0
-	for _, v := range b {
-		mean += v / float64(len(b))
+	for k := range f.classes {
+		mean += theta[k*(d+1)+d] / float64(len(f.classes))
 	}
 	for k, c := range f.classes {
-		copy(m.W[c*f.d:(c+1)*f.d], theta[k*f.d:(k+1)*f.d])
-		m.B[c] = b[k] - mean
+		row := theta[k*(d+1) : (k+1)*(d+1)]
+		copy(m.W[c*d:(c+1)*d], row[:d])
+		m.B[c] = row[d] - mean
 	}
 	return m
 }
 
-func maxAbs(v []float64) float64 {
-	m := 0.0
-	for _, x := range v {
-		m = math.Max(m, math.Abs(x)) // NaN stays
-	}
-	return m
-}
+// norm is the length of a vector.
+func norm(v []float64) float64 { return math.Sqrt(dense.Ddot(len(v), v, 1, v, 1)) }

@@ -41,7 +41,7 @@ type Choice struct {
 	Epoch         int     `json:"epoch,omitempty"`          // whose weights were kept, counted from 1
 	ValidAccuracy float64 `json:"valid_accuracy,omitempty"` // of the choice
 	Iterations    int     `json:"iterations,omitempty"`     // of the last fit
-	Gradient      float64 `json:"gradient,omitempty"`       // largest entry at its end
+	Gradient      float64 `json:"gradient,omitempty"`       // its length at the end
 	Note          string  `json:"note,omitempty"`           // what a reader should know, e.g. a fit that did not converge
 }
 

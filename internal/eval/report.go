@@ -33,7 +33,7 @@ type Row struct {
 	Clips     int          `json:"clips"`             // different test clips
 	Mean      Metrics      `json:"mean"`              // over Folds
 	Std       Metrics      `json:"std"`               // sample deviation over Folds; 0 for one
-	Interval  [2]float64   `json:"accuracy_interval"` // 95 %, bootstrap over test clips, heads as they are
+	Interval  [2]float64   `json:"accuracy_interval"` // 95 %, clips drawn again within each split; says nothing of other splits or heads
 	Folds     []FoldScore  `json:"folds"`             // one a split and seed
 	PerClass  []ClassScore `json:"per_class"`         // from Confusion
 	Confusion [][]int      `json:"confusion"`         // (K, K) true × predicted, over all splits and seeds
@@ -93,39 +93,53 @@ func (r *Row) finish() {
 		}
 		*of(&r.Mean), *of(&r.Std) = meanStd(v)
 	}
-	share := r.shares()
-	r.Clips = len(share)
-	r.Interval = bootstrap(share, bootstrapDraws, 1)
+	shares := r.shares()
+	seen := make(map[int]bool)
+	for _, t := range r.Tested {
+		seen[t.Clip] = true
+	}
+	r.Clips = len(seen)
+	r.Interval = bootstrap(shares, bootstrapDraws, 1)
 }
 
-// shares is, for each test clip, the share of heads that were right about it.
-func (r *Row) shares() []float64 {
-	tested := slices.Clone(r.Tested)
-	slices.SortStableFunc(tested, func(a, b TestedClip) int { return a.Clip - b.Clip })
-	var out []float64
-	for i := 0; i < len(tested); {
-		j, hits := i, 0
-		for ; j < len(tested) && tested[j].Clip == tested[i].Clip; j++ {
-			if tested[j].Label == tested[j].Predicted {
-				hits++
+// shares is, for each split and each of its test clips, the share of the
+// split's heads that were right about the clip.
+func (r *Row) shares() [][]float64 {
+	names := r.splits()
+	out := make([][]float64, len(names))
+	heads := make([]float64, len(names))
+	for _, f := range r.Folds {
+		s := slices.Index(names, f.Fold)
+		out[s] = make([]float64, f.Test)
+		heads[s]++
+	}
+	at := 0
+	for _, f := range r.Folds {
+		s := slices.Index(names, f.Fold)
+		for i := range f.Test { // every head of a split tests the same clips in the same order
+			if t := r.Tested[at+i]; t.Label == t.Predicted {
+				out[s][i] += 1 / heads[s]
 			}
 		}
-		out = append(out, ratio(hits, j-i))
-		i = j
+		at += f.Test
 	}
 	return out
 }
 
-// bootstrap is the 95 % interval of the mean when clips are drawn again with
-// replacement (Efron's percentile interval).
-func bootstrap(v []float64, draws int, seed uint64) [2]float64 {
+// bootstrap is the 95 % interval of the mean over splits of the mean over
+// their clips, when each split's clips are drawn again with replacement
+// (Efron's percentile interval).
+func bootstrap(splits [][]float64, draws int, seed uint64) [2]float64 {
 	r := rand.New(rand.NewPCG(seed, 0))
 	means := make([]float64, draws)
 	for i := range means {
-		for range v {
-			means[i] += v[r.IntN(len(v))]
+		for _, v := range splits {
+			sum := 0.0
+			for range v {
+				sum += v[r.IntN(len(v))]
+			}
+			means[i] += sum / float64(len(v)*len(splits))
 		}
-		means[i] /= float64(len(v))
 	}
 	slices.Sort(means)
 	at := func(q float64) float64 { return means[int(math.Round(q*float64(draws-1)))] }

@@ -1,9 +1,166 @@
 package eval
 
-import "io"
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
 
-// WriteTable writes the report for a terminal of 80 columns.
+const (
+	tableWidth = 80 // columns of a terminal
+	nameWidth  = 16 // for classes, splits and rows
+)
+
+// WriteTable writes the report for a terminal of 80 columns: every row's
+// scores, then the first row split by split and class by class.
 func (r Report) WriteTable(w io.Writer) error {
-	_, err := io.WriteString(w, "")
+	var b strings.Builder
+	r.scores(&b)
+	if len(r.Rows) > 0 {
+		first := r.Rows[0]
+		first.splitTable(&b, r.By)
+		first.classTable(&b)
+		first.confusionTable(&b)
+	}
+	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (r Report) scores(b *strings.Builder) {
+	if len(r.Rows) == 0 {
+		fmt.Fprintf(b, "%s probe: no rows\n", r.Probe)
+		return
+	}
+	fmt.Fprintf(b, "%s probe: %d classes, %s by %s, %s\n\n", r.Probe, len(r.Classes),
+		count(len(r.Rows[0].splits()), "split"), r.By, count(r.Rows[0].Clips, "test clip"))
+	fmt.Fprintf(b, "%-*s %5s  %-13s %-12s  %-13s  %s\n", nameWidth, "", "dim", "accuracy %", "95 % of it", "macro-F1 %", "log loss")
+	for _, row := range r.Rows {
+		spread := len(row.Folds) > 1
+		fmt.Fprintf(b, "%-*s %5d  %-13s %-12s  %-13s  %s\n", nameWidth, short(row.Name), row.Dim,
+			plusMinus(100*row.Mean.Accuracy, 100*row.Std.Accuracy, 1, spread),
+			fmt.Sprintf("%.1f..%.1f", 100*row.Interval[0], 100*row.Interval[1]),
+			plusMinus(100*row.Mean.MacroF1, 100*row.Std.MacroF1, 1, spread),
+			plusMinus(row.Mean.LogLoss, row.Std.LogLoss, 3, spread))
+	}
+}
+
+func (r Row) splitTable(b *strings.Builder, by string) {
+	seeds := len(r.Folds) > len(r.splits())
+	fmt.Fprintf(b, "\n%s\n\n%-*s", r.Name, nameWidth, short(by))
+	if seeds {
+		fmt.Fprintf(b, " %6s", "seed")
+	}
+	fmt.Fprintf(b, " %6s %6s %10s %10s  %s\n", "train", "test", "accuracy", "macro-F1", "chosen")
+	for _, f := range r.Folds {
+		fmt.Fprintf(b, "%-*s", nameWidth, short(f.Fold))
+		if seeds {
+			fmt.Fprintf(b, " %6d", f.Seed)
+		}
+		fmt.Fprintf(b, " %6d %6d %10.1f %10.1f  %s\n", f.Train, f.Test, 100*f.Accuracy, 100*f.MacroF1, f.Choice)
+		if f.Choice.Note != "" {
+			fmt.Fprintf(b, "  note: %s\n", f.Choice.Note)
+		}
+	}
+}
+
+func (r Row) classTable(b *strings.Builder) {
+	fmt.Fprintf(b, "\n%-*s %10s %8s %8s %8s\n", nameWidth, "class", "precision", "recall", "F1", "clips")
+	for _, c := range r.PerClass {
+		fmt.Fprintf(b, "%-*s %10.1f %8.1f %8.1f %8d\n", nameWidth, short(c.Class), 100*c.Precision, 100*c.Recall, 100*c.F1, c.Support)
+	}
+}
+
+// confusionTable writes the matrix where it fits, and else the commonest
+// mistakes.
+func (r Row) confusionTable(b *strings.Builder) {
+	k, most := len(r.Confusion), 0
+	for _, row := range r.Confusion {
+		most = max(most, slices.Max(row))
+	}
+	width := max(len(strconv.Itoa(most)), len(strconv.Itoa(k))) + 1
+	if nameWidth+5+k*width > tableWidth {
+		r.mistakes(b)
+		return
+	}
+	fmt.Fprintf(b, "\n%-*s    ", nameWidth, "true, predicted")
+	for c := range k {
+		fmt.Fprintf(b, "%*d", width, c+1)
+	}
+	b.WriteByte('\n')
+	for c, row := range r.Confusion {
+		fmt.Fprintf(b, "%3d %-*s", c+1, nameWidth, short(r.PerClass[c].Class))
+		for _, n := range row {
+			if n == 0 {
+				fmt.Fprintf(b, "%*s", width, ".")
+			} else {
+				fmt.Fprintf(b, "%*d", width, n)
+			}
+		}
+		b.WriteByte('\n')
+	}
+}
+
+func (r Row) mistakes(b *strings.Builder) {
+	type mistake struct{ from, to, n int }
+	var all []mistake
+	for from, row := range r.Confusion {
+		for to, n := range row {
+			if from != to && n > 0 {
+				all = append(all, mistake{from, to, n})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b mistake) int { return cmp.Compare(b.n, a.n) })
+	fmt.Fprintf(b, "\n%-*s %-*s %6s of\n", nameWidth, "true", nameWidth, "predicted", "clips")
+	for _, m := range all[:min(len(all), 15)] {
+		fmt.Fprintf(b, "%-*s %-*s %6d of %d\n", nameWidth, short(r.PerClass[m.from].Class), nameWidth, short(r.PerClass[m.to].Class), m.n, r.PerClass[m.from].Support)
+	}
+}
+
+// String says what was chosen, e.g. "C 0.01" or "lr 0.001, epoch 12".
+func (c Choice) String() string {
+	switch {
+	case c.C != 0:
+		return fmt.Sprintf("C %.2g", c.C)
+	case c.LearningRate != 0:
+		return fmt.Sprintf("lr %.2g, epoch %d", c.LearningRate, c.Epoch)
+	}
+	return ""
+}
+
+// splits lists the different splits of a row, in order.
+func (r Row) splits() []string {
+	var out []string
+	for _, f := range r.Folds {
+		if !slices.Contains(out, f.Fold) {
+			out = append(out, f.Fold)
+		}
+	}
+	return out
+}
+
+func plusMinus(mean, std float64, digits int, spread bool) string {
+	if !spread {
+		return fmt.Sprintf("%.*f", digits, mean)
+	}
+	return fmt.Sprintf("%.*f ± %.*f", digits, mean, digits, std)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// short cuts a name to the width of its column.
+func short(name string) string {
+	if utf8.RuneCountInString(name) <= nameWidth {
+		return name
+	}
+	return string([]rune(name)[:nameWidth-1]) + "…"
 }

@@ -1,0 +1,39 @@
+package eval
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// bounds divides n rows into at most 32 chunks of at least 64 rows.
+func bounds(n int) [][2]int {
+	rows := max(64, (n+31)/32)
+	var out [][2]int
+	for lo := 0; lo < n; lo += rows {
+		out = append(out, [2]int{lo, min(n, lo+rows)})
+	}
+	return out
+}
+
+// share runs do(0), ..., do(n-1), which must not touch one another, on all
+// processors, or here if the work (multiplications, say) is small.
+func share(n, work int, do func(i int)) {
+	workers := min(n, runtime.GOMAXPROCS(0))
+	if workers < 2 || work < 1<<15 {
+		for i := range n {
+			do(i)
+		}
+		return
+	}
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	all.Wait()
+}
