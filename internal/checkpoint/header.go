@@ -154,7 +154,7 @@ func decodeHeader(text []byte, size uint64) ([]entry, map[string]string, error) 
 		seen[name] = true
 		if name == metadataKey {
 			if err := d.Decode(&meta); err != nil {
-				return nil, nil, fmt.Errorf("the metadata is not an object of strings: %w", err)
+				return nil, nil, fmt.Errorf("the metadata is not a JSON object of strings: %w", err)
 			}
 			continue
 		}
@@ -201,15 +201,18 @@ func place(entries []entry, size uint64) error {
 			return fmt.Errorf("%q ends at byte %d of the data, there are %d: the file is truncated", e.Name, to, size)
 		}
 		n := width
+		if slices.Contains(e.Shape, 0) {
+			n = 0
+		}
 		for _, d := range e.Shape {
-			// n stays below size whenever it matters, so this cannot overflow.
-			if d < 0 || d > 0 && n > (to-from)/uint64(d) {
-				return fmt.Errorf("%q has shape %v and %d bytes", e.Name, e.Shape, to-from)
+			// No partial product may pass what there is, so none overflows.
+			if d < 0 || n > 0 && n > (to-from)/uint64(d) {
+				return fmt.Errorf("%q has shape %v of %s, which is not %d bytes", e.Name, e.Shape, e.DType, to-from)
 			}
 			n *= uint64(d)
 		}
 		if n != to-from {
-			return fmt.Errorf("%q has shape %v of %s, which is %d bytes, and %d bytes", e.Name, e.Shape, e.DType, n, to-from)
+			return fmt.Errorf("%q has shape %v of %s, which is not %d bytes", e.Name, e.Shape, e.DType, to-from)
 		}
 		end = to
 	}

@@ -136,9 +136,24 @@ func LoadTensors(path string) (tensors []Tensor, meta map[string]string, err err
 
 // load reads and checks the file at path; with strict, a file without
 // checksums is refused.
-func load(path string, strict bool) ([]Tensor, map[string]string, error) {
-	var tensors []Tensor
-	meta, err := scan(path, strict, func(e entry) Tensor {
+func load(path string, strict bool) (tensors []Tensor, meta map[string]string, err error) {
+	meta, err = open(path, func(f io.Reader, size uint64) (map[string]string, error) {
+		return scan(path, f, size, strict, collect(&tensors))
+	})
+	return tensors, meta, err
+}
+
+// verify tells whether Load would believe the file, without keeping its data.
+func verify(path string) error {
+	_, err := open(path, func(f io.Reader, size uint64) (map[string]string, error) {
+		return scan(path, f, size, true, nil)
+	})
+	return err
+}
+
+// collect makes memory for each tensor and lists it.
+func collect(tensors *[]Tensor) func(entry) Tensor {
+	return func(e entry) Tensor {
 		t := Tensor{Name: e.Name, Shape: e.Shape}
 		n := (e.Offsets[1] - e.Offsets[0]) / widths[e.DType]
 		if e.DType == "I64" {
@@ -146,21 +161,12 @@ func load(path string, strict bool) ([]Tensor, map[string]string, error) {
 		} else {
 			t.F32 = make([]float32, n)
 		}
-		tensors = append(tensors, t)
+		*tensors = append(*tensors, t)
 		return t
-	})
-	return tensors, meta, err
+	}
 }
 
-// verify tells whether Load would believe the file, without keeping its data.
-func verify(path string) error {
-	_, err := scan(path, true, nil)
-	return err
-}
-
-// scan goes through a file once. into gives each tensor the memory to fill,
-// once its size is known to be in the file; nil only checks.
-func scan(path string, strict bool, into func(entry) Tensor) (map[string]string, error) {
+func open(path string, read func(f io.Reader, size uint64) (map[string]string, error)) (map[string]string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, unreadable(path, err)
@@ -173,7 +179,13 @@ func scan(path string, strict bool, into func(entry) Tensor) (map[string]string,
 	if !info.Mode().IsRegular() {
 		return nil, damaged(path, "it is not a regular file")
 	}
-	size := uint64(info.Size())
+	return read(f, uint64(info.Size()))
+}
+
+// scan goes once through the size bytes of f, the file at path. into gives
+// each tensor the memory to fill, once its size is known to be in the file; nil
+// only checks.
+func scan(path string, f io.Reader, size uint64, strict bool, into func(entry) Tensor) (map[string]string, error) {
 	head := make([]byte, 8)
 	if size < 8 {
 		return nil, damaged(path, "%d bytes are too few for a header", size)

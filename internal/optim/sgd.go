@@ -66,7 +66,7 @@ func (s *sgd) Do(item int) {
 		return
 	}
 	v := s.v[c.param][c.from:c.to]
-	w, v = w[:len(g)], v[:len(g)] // one length, so no bounds to check below
+	w, v = w[:len(g)], v[:len(g)]          // one length, so no bounds to check below
 	along, ahead := float32(1), float32(0) // the weight follows along·v + ahead·d
 	if s.Nesterov {
 		along, ahead = mu, 1

@@ -1,0 +1,225 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"clr/internal/fault"
+	"clr/internal/kernel"
+)
+
+func example() *Checkpoint {
+	r := rand.New(rand.NewPCG(1, 2))
+	c := &Checkpoint{Meta: map[string]string{"step": "17", "config": "a: \"b\"\n\"crc32c\":\"x\" <ü>"}, Arrays: map[string]kernel.Array{}}
+	for name, shape := range map[string][]int{"encoder.conv1.weight": {4, 1, 3, 3}, "encoder.bn1.bias": {4}, "scalar": nil, "empty": {3, 0, 2}, "naïve \"name\"": {2, 3}} {
+		a := kernel.New(shape...)
+		for i := range a.Data {
+			a.Data[i] = r.Float32() - 0.5
+		}
+		c.Arrays[name] = a
+	}
+	odd := c.Arrays["encoder.conv1.weight"].Data
+	odd[0], odd[1], odd[2] = float32(math.NaN()), float32(math.Inf(-1)), math.Float32frombits(1<<31)
+	return c
+}
+
+func save(t testing.TB, c *Checkpoint) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "a.safetensors")
+	if err := Save(path, c); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func read(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func put(t testing.TB, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// equal compares bits, so that NaN is equal to itself.
+func equal(a, b *Checkpoint) bool {
+	if !reflect.DeepEqual(a.Meta, b.Meta) || len(a.Arrays) != len(b.Arrays) {
+		return false
+	}
+	for name, x := range a.Arrays {
+		y, ok := b.Arrays[name]
+		if !ok || !slices.Equal(x.Shape, y.Shape) || len(x.Data) != len(y.Data) {
+			return false
+		}
+		for i := range x.Data {
+			if math.Float32bits(x.Data[i]) != math.Float32bits(y.Data[i]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func TestRoundTrip(t *testing.T) {
+	for name, c := range map[string]*Checkpoint{"example": example(), "empty": {Meta: map[string]string{}}} {
+		path := save(t, c)
+		got, err := Load(path)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !equal(c, got) {
+			t.Errorf("%s: loaded %v, saved %v", name, got, c)
+		}
+		if again := save(t, got); !bytes.Equal(read(t, path), read(t, again)) {
+			t.Errorf("%s: saved again, the bytes differ", name)
+		}
+	}
+}
+
+// The layout as its own documentation tells it, read without our reader.
+func TestLayout(t *testing.T) {
+	c := example()
+	b := read(t, save(t, c))
+	n := binary.LittleEndian.Uint64(b)
+	if n%8 != 0 {
+		t.Errorf("header of %d bytes is not padded to 8", n)
+	}
+	var header map[string]json.RawMessage
+	if err := json.Unmarshal(b[8:8+n], &header); err != nil {
+		t.Fatal(err)
+	}
+	var meta map[string]string
+	if err := json.Unmarshal(header["__metadata__"], &meta); err != nil {
+		t.Fatal(err)
+	}
+	if meta["step"] != "17" {
+		t.Errorf("metadata is %v", meta)
+	}
+	for name, a := range c.Arrays {
+		var e struct {
+			DType   string   `json:"dtype"`
+			Shape   []int    `json:"shape"`
+			Offsets []uint64 `json:"data_offsets"`
+		}
+		if err := json.Unmarshal(header[name], &e); err != nil {
+			t.Fatal(err)
+		}
+		data := b[8+n+e.Offsets[0] : 8+n+e.Offsets[1]]
+		if e.DType != "F32" || e.Shape == nil || !slices.Equal(e.Shape, a.Shape) || len(data) != 4*len(a.Data) {
+			t.Fatalf("%s is %+v, want shape %v", name, e, a.Shape)
+		}
+		for i, v := range a.Data {
+			if got := binary.LittleEndian.Uint32(data[4*i:]); got != math.Float32bits(v) {
+				t.Errorf("%s[%d] is %x, want %g", name, i, got, v)
+			}
+		}
+	}
+}
+
+func TestWriteSafetensors(t *testing.T) {
+	var b bytes.Buffer
+	tensors := []Tensor{
+		{Name: "b.bias", Shape: []int{3}, F32: []float32{1, 2, 3}},
+		{Name: "z.num_batches_tracked", I64: []int64{1 << 40}},
+		{Name: "a.weight", Shape: []int{1, 1}, F32: []float32{4}},
+	}
+	if err := WriteSafetensors(&b, tensors, map[string]string{"format": "pt"}); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"__metadata__":{"format":"pt"},` +
+		`"a.weight":{"dtype":"F32","shape":[1,1],"data_offsets":[8,12]},` +
+		`"b.bias":{"dtype":"F32","shape":[3],"data_offsets":[12,24]},` +
+		`"z.num_batches_tracked":{"dtype":"I64","shape":[],"data_offsets":[0,8]}}`
+	n := binary.LittleEndian.Uint64(b.Bytes())
+	if got := strings.TrimRight(string(b.Bytes()[8:8+n]), " "); got != want {
+		t.Errorf("header is\n%s, want\n%s", got, want)
+	}
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	put(t, path, b.Bytes())
+	got, meta, err := LoadTensors(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 3 || got[0].I64[0] != 1<<40 || got[1].F32[0] != 4 || got[2].F32[2] != 3 || meta["format"] != "pt" {
+		t.Errorf("read %v, %v", got, meta)
+	}
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "no checksums") {
+		t.Errorf("as a checkpoint: %v, want it refused for lack of checksums", err)
+	}
+}
+
+func TestLoadOther(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "missing"))
+	if !errors.Is(err, fs.ErrNotExist) || fault.KindOf(err) != fault.Data {
+		t.Errorf("missing file: %v", err)
+	}
+	dir := t.TempDir()
+	_, err = Load(dir)
+	refused(t, "folder", dir, err)
+}
+
+func TestRestore(t *testing.T) {
+	c := &Checkpoint{Arrays: map[string]kernel.Array{"a": {Shape: []int{2}, Data: []float32{1, 2}}, "b": {Shape: []int{1, 1}, Data: []float32{3}}}}
+	state := map[string]kernel.Array{"a": kernel.New(2), "b": kernel.New(1, 1)}
+	live := state["a"].Data
+	if err := c.Restore(state); err != nil || live[1] != 2 || state["b"].Data[0] != 3 {
+		t.Errorf("restored %v, %v", state, err)
+	}
+	for want, state := range map[string]map[string]kernel.Array{
+		"it has no c":                {"a": kernel.New(2), "b": kernel.New(1, 1), "c": kernel.New(1)},
+		"the run has no b":           {"a": kernel.New(2)},
+		"shape [1 1], the run's has": {"a": kernel.New(2), "b": kernel.New(1)},
+	} {
+		err := c.Restore(state)
+		if err == nil || !strings.Contains(err.Error(), want) || fault.KindOf(err) != fault.Data {
+			t.Errorf("%v, want %q", err, want)
+		}
+		if state["a"].Data[0] != 0 {
+			t.Errorf("%s: something was copied", want)
+		}
+	}
+}
+
+func TestMistakesPanic(t *testing.T) {
+	for name, f := range map[string]func(){
+		"reserved": func() { Save("/dev/null/x", &Checkpoint{Meta: map[string]string{"crc32c:x": ""}}) },
+		"shape": func() {
+			WriteSafetensors(&bytes.Buffer{}, []Tensor{{Name: "a", Shape: []int{2}, F32: []float32{1}}}, nil)
+		},
+		"neither":  func() { WriteSafetensors(&bytes.Buffer{}, []Tensor{{Name: "a", Shape: []int{0}}}, nil) },
+		"metadata": func() { WriteSafetensors(&bytes.Buffer{}, []Tensor{{Name: "__metadata__", F32: []float32{1}}}, nil) },
+		"twice": func() {
+			WriteSafetensors(&bytes.Buffer{}, []Tensor{{Name: "a", F32: []float32{1}}, {Name: "a", F32: []float32{1}}}, nil)
+		},
+	} {
+		func() {
+			defer func() {
+				if v, _ := recover().(string); !strings.HasPrefix(v, "checkpoint: ") {
+					t.Errorf("%s: panic %q", name, v)
+				}
+			}()
+			f()
+		}()
+	}
+	if err := WriteSafetensors(&bytes.Buffer{}, []Tensor{{Name: "a\xff", F32: []float32{1}}}, nil); err == nil {
+		t.Error("a name that is not UTF-8 was written")
+	}
+}
