@@ -49,19 +49,25 @@ type Choice struct {
 // the finished heads. Errors name the split; they are those of Set.Check,
 // Split.Check and the probe's Check and Fit.
 func Evaluate(ctx context.Context, name string, p Probe, s Set, splits []Split) (Row, error) {
+	return EvaluateEach(ctx, name, p, func(Split) Set { return s }, splits)
+}
+
+// EvaluateEach is Evaluate where each split has embeddings of its own, of the
+// same clips: those of an encoder that was trained without its test clips.
+func EvaluateEach(ctx context.Context, name string, p Probe, of func(Split) Set, splits []Split) (Row, error) {
 	if err := p.Check(); err != nil {
 		return Row{}, err
 	}
-	if err := s.Check(); err != nil {
-		return Row{}, err
-	}
+	row := Row{Name: name}
 	for _, split := range splits {
+		s := of(split)
+		if err := s.Check(); err != nil {
+			return Row{}, err
+		}
 		if err := split.Check(s); err != nil {
 			return Row{}, err
 		}
-	}
-	row := Row{Name: name, Dim: s.D, classes: s.Classes}
-	for _, split := range splits {
+		row.Dim, row.classes = s.D, s.Classes
 		test := s.Rows(split.Test)
 		for _, seed := range p.Repeats() {
 			t := Training{Train: s.Rows(split.Train), Valid: s.Rows(split.Valid), Groups: split.Groups, Fold: split.Name, Seed: seed}

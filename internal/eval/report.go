@@ -24,6 +24,10 @@ type Report struct {
 	By      string   `json:"by"` // column that divided the clips
 	Classes []string `json:"classes"`
 	Rows    []Row    `json:"rows"`
+
+	// Encoders is the SHA-256 of the encoder behind each split's embeddings of
+	// the first row, the same before and after probing.
+	Encoders map[string]string `json:"encoders,omitempty"`
 }
 
 // A Row is one embedding's scores.
