@@ -178,6 +178,9 @@ func (m *moco) permute(n, step int) []int {
 // Advance moves the running statistics, lets the key tower follow, and puts
 // the keys of the last step over the oldest of the queue.
 func (m *moco) Advance(float64) {
+	if m.last == nil {
+		panic("method: moco: Advance without a Step before")
+	}
 	m.last.query.UpdateStats()
 	m.key.Follow(m.query, float32(m.o.Momentum)) // f_k = m f_k + (1-m) f_q
 

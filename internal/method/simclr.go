@@ -72,6 +72,7 @@ func (m *simclr) Step(ctx context.Context, b Batch) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	m.last = nil
 	g.machine.Set(g.x, b.X)
 	if err := g.machine.Run(ctx); err != nil {
 		return Result{}, err
@@ -81,7 +82,12 @@ func (m *simclr) Step(ctx context.Context, b Batch) (Result, error) {
 }
 
 // Advance moves the running statistics.
-func (m *simclr) Advance(float64) { m.last.machine.UpdateStats() }
+func (m *simclr) Advance(float64) {
+	if m.last == nil {
+		panic("method: simclr: Advance without a Step before")
+	}
+	m.last.machine.UpdateStats()
+}
 
 func (m *simclr) Params() []*optim.Param { return m.params.All() }
 

@@ -1,0 +1,91 @@
+package loss
+
+import (
+	"math"
+	"slices"
+
+	"clr/internal/kernel"
+)
+
+// An array in float64, for the loops below.
+type rows struct {
+	n, d int
+	x    []float64
+}
+
+func (r rows) row(i int) []float64 { return r.x[i*r.d : (i+1)*r.d] }
+
+func wide(a kernel.Array) rows {
+	r := rows{n: a.Shape[0], d: len(a.Data) / a.Shape[0], x: make([]float64, len(a.Data))}
+	for i, v := range a.Data {
+		r.x[i] = float64(v)
+	}
+	return r
+}
+
+func dot(a, b []float64) float64 {
+	s := 0.0
+	for i := range a {
+		s += a[i] * b[i]
+	}
+	return s
+}
+
+// The losses as the papers write them, in float64 loops over rows in[0], in[1], ...
+// They do not normalise: that is done before.
+
+// ntxentLoops is SimCLR's algorithm 1.
+func ntxentLoops(tau float64, in ...rows) float64 {
+	z := in[0]
+	n := z.n / 2
+	ell := func(i, j int) float64 {
+		largest := math.Inf(-1)
+		for k := range 2 * n {
+			if k != i {
+				largest = math.Max(largest, dot(z.row(i), z.row(k))/tau)
+			}
+		}
+		sum := 0.0
+		for k := range 2 * n {
+			if k != i {
+				sum += math.Exp(dot(z.row(i), z.row(k))/tau - largest)
+			}
+		}
+		return -(dot(z.row(i), z.row(j))/tau - largest - math.Log(sum))
+	}
+	total := 0.0
+	for k := range n {
+		total += ell(k, k+n) + ell(k+n, k)
+	}
+	return total / float64(2*n)
+}
+
+// infonceLoops is MoCo's algorithm 1: cross entropy of [l_pos, l_neg] with class 0.
+func infonceLoops(tau float64, in ...rows) float64 {
+	q, k, queue := in[0], in[1], in[2]
+	total := 0.0
+	for i := range q.n {
+		logits := []float64{dot(q.row(i), k.row(i)) / tau}
+		for j := range queue.n {
+			logits = append(logits, dot(q.row(i), queue.row(j))/tau)
+		}
+		total += crossEntropyOf(logits, 0)
+	}
+	return total / float64(q.n)
+}
+
+func crossEntropyLoops(_ float64, in ...rows) float64 {
+	total := 0.0
+	for i := range in[0].n {
+		total += crossEntropyOf(in[0].row(i), int(in[1].x[i]))
+	}
+	return total / float64(in[0].n)
+}
+
+func crossEntropyOf(logits []float64, class int) float64 {
+	largest, sum := slices.Max(logits), 0.0
+	for _, l := range logits {
+		sum += math.Exp(l - largest)
+	}
+	return largest + math.Log(sum) - logits[class]
+}

@@ -1,0 +1,107 @@
+package method
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+
+	"clr/internal/exec/exectest"
+	"clr/internal/kernel"
+	"clr/internal/model"
+)
+
+// The rows of Z are unit vectors, and the loss is the papers' of them.
+func TestLossIsOfTheProjections(t *testing.T) {
+	const n, d = 6, 8
+	for _, name := range names(options()) {
+		m := newMethod(t, options()[name], setup(n))
+		train(t, m, sgd(m), n, 0, 3)
+		r := step(t, m, toy(n, 3))
+		row := func(i int) []float32 { return r.Z.Data[i*d : (i+1)*d] }
+		cosine := func(a, b []float32) float64 { return kernel.Dot(a, b) / 0.2 }
+		loss := 0.0
+		for i := range 2 * n {
+			if norm := kernel.SumSquares(row(i)); math.Abs(norm-1) > 1e-5 {
+				t.Errorf("%s: |z|² of row %d is %g", name, i, norm)
+			}
+		}
+		if q, ok := m.State()["queue"]; ok {
+			for i := range n {
+				positive := cosine(row(i), row(i+n))
+				sum := math.Exp(positive)
+				for j := range q.Shape[0] {
+					sum += math.Exp(cosine(row(i), q.Data[j*d:(j+1)*d]))
+				}
+				loss += (math.Log(sum) - positive) / n
+			}
+		} else {
+			for i := range 2 * n {
+				sum := 0.0
+				for j := range 2 * n {
+					if j != i {
+						sum += math.Exp(cosine(row(i), row(j)))
+					}
+				}
+				loss += (math.Log(sum) - cosine(row(i), row((i+n)%(2*n)))) / (2 * n)
+			}
+		}
+		if math.Abs(float64(r.Loss)-loss) > 1e-5 {
+			t.Errorf("%s: the loss is %g, of the projections %g", name, r.Loss, loss)
+		}
+	}
+}
+
+// graphs are all that a method runs.
+func graphs(m Method) []*model.Machine {
+	switch m := m.(type) {
+	case *simclr:
+		return []*model.Machine{m.last.machine}
+	case *moco:
+		return []*model.Machine{m.last.query, m.last.key}
+	}
+	return nil
+}
+
+// Every method's graphs are ordinary Gorgonia graphs: its own tape machine
+// computes the same bytes, gradients included.
+func TestGraphsRunOnTheTapeMachine(t *testing.T) {
+	for _, name := range names(options()) {
+		m := newMethod(t, options()[name], setup(6))
+		step(t, m, toy(6, 0))
+		for _, machine := range graphs(m) {
+			var outputs gorgonia.Nodes
+			g := machine.Graph()
+			for _, n := range g.AllNodes() {
+				switch {
+				case n.IsVar() && n.Deriv() != nil:
+					outputs = append(outputs, n.Deriv())
+				case n.Op() != nil && (fmt.Sprint(n.Op()) == "loss_of" || fmt.Sprint(n.Op()) == "normalize"):
+					outputs = append(outputs, n)
+				}
+			}
+			if len(outputs) == 0 {
+				t.Fatalf("%s: a graph without outputs", name)
+			}
+			exectest.SameOnTape(t, g, outputs...)
+		}
+	}
+}
+
+func TestStepAllocatesNothing(t *testing.T) {
+	const n = 4
+	for _, name := range names(options()) {
+		m := newMethod(t, options()[name], setup(n))
+		b, ctx := toy(n, 0), context.Background()
+		if got := testing.AllocsPerRun(5, func() {
+			if _, err := m.Step(ctx, b); err != nil {
+				t.Fatal(err)
+			}
+			m.Advance(0)
+		}); got > 0 {
+			t.Errorf("%s: a step allocates %g times", name, got)
+		}
+	}
+}

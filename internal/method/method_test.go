@@ -1,0 +1,183 @@
+package method
+
+import (
+	"context"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"clr/internal/fault"
+	"clr/internal/kernel"
+	"clr/internal/model"
+	"clr/internal/optim"
+)
+
+const bins, frames = 16, 12
+
+var encoder = model.ResNet{Depth: 10, Width: 4, Stem: "small", Pool: "mean"}
+
+func setup(batch int) Setup {
+	return Setup{Encoder: encoder, Batch: batch, Bins: bins, Frames: frames, Seed: 5}
+}
+
+// options are small settings of every method; with norm the projector is
+// SimCLR's, without it MoCo's.
+func options() map[string]Options {
+	norm, plain := model.MLP{Hidden: []int{16}, Out: 8, Norm: true}, model.MLP{Hidden: []int{16}, Out: 8}
+	return map[string]Options{
+		"simclr":          SimCLR{Temperature: 0.2, Projector: norm, Groups: 1},
+		"simclr by views": SimCLR{Temperature: 0.2, Projector: norm, Groups: 2},
+		"moco":            MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: plain, Groups: 1},
+		"moco in groups":  MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: norm, Groups: 2},
+	}
+}
+
+func names(o map[string]Options) []string { return slices.Sorted(maps.Keys(o)) }
+
+func newMethod(t *testing.T, o Options, s Setup) Method {
+	t.Helper()
+	m, err := o.New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// toy makes n pairs of views for a step. A clip is one of 48 sounds: a tone of
+// some bin, steady or pulsing in one of two ways. Its views differ in noise. The
+// sounds go round, so that keys of the last five batches of eight are of others.
+func toy(n, step int) Batch {
+	r := rand.New(rand.NewPCG(11, uint64(step)))
+	b := Batch{N: n, X: make([]float32, 2*n*bins*frames), Bins: bins, Frames: frames, Step: step}
+	for i := range b.X {
+		clip := (step*n + i/(bins*frames)%n) % 48
+		bin, frame := i/frames%bins, i%frames
+		on := [3]bool{true, frame%4 < 2, frame%6 < 2}[clip/bins]
+		b.X[i] = float32(r.NormFloat64()) / 4
+		if on && bin == clip*5%bins {
+			b.X[i] += 2
+		}
+	}
+	return b
+}
+
+func step(t *testing.T, m Method, b Batch) Result {
+	t.Helper()
+	r, err := m.Step(context.Background(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// train takes steps [from, to) and returns the losses.
+func train(t *testing.T, m Method, opt optim.Optimizer, n, from, to int) []float32 {
+	t.Helper()
+	var losses []float32
+	for s := from; s < to; s++ {
+		losses = append(losses, step(t, m, toy(n, s)).Loss)
+		opt.Step(m.Params(), 0.05)
+		m.Advance(float64(s+1) / float64(to))
+	}
+	return losses
+}
+
+func sgd(m Method) optim.Optimizer {
+	return optim.SGD{LR: 0.05, Momentum: 0.9}.New(m.Params())
+}
+
+// clone makes a state that no longer changes with the method.
+func clone(s map[string]kernel.Array) map[string]kernel.Array {
+	c := map[string]kernel.Array{}
+	for name, a := range s {
+		c[name] = kernel.Array{Shape: a.Shape, Data: slices.Clone(a.Data)}
+	}
+	return c
+}
+
+// same compares two states to the last bit.
+func same(t *testing.T, what string, got, want map[string]kernel.Array) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d arrays, want %d", what, len(got), len(want))
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if !slices.Equal(got[name].Data, want[name].Data) {
+			t.Errorf("%s: %s differs", what, name)
+			return
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	for name, o := range Table {
+		if err := o.Check(); err != nil {
+			t.Errorf("defaults of %s: %v", name, err)
+		}
+		if !strings.Contains(o.Doc(), "20") || strings.Contains(o.Doc(), "\n") {
+			t.Errorf("%s: %q names no paper in one line", name, o.Doc())
+		}
+		m := newMethod(t, o, setup(8))
+		step(t, m, toy(8, 0))
+		m.Advance(1)
+	}
+}
+
+func TestChecks(t *testing.T) {
+	head := model.MLP{Out: 8}
+	for _, c := range []struct {
+		o    Options
+		want string
+	}{
+		{SimCLR{0, head, 1}, "temperature is 0, must be positive"},
+		{SimCLR{math.NaN(), head, 1}, "temperature is NaN, must be positive"},
+		{SimCLR{0.1, head, 0}, "bn_groups is 0, must be 1 or more"},
+		{SimCLR{0.1, model.MLP{}, 1}, "projector: out is 0, must be 1 or more"},
+		{MoCo{-1, 0.9, 8, head, 1}, "temperature is -1, must be positive"},
+		{MoCo{0.2, 1.5, 8, head, 1}, "momentum is 1.5, must be between 0 and 1"},
+		{MoCo{0.2, 0.9, 0, head, 1}, "queue is 0, must be between 1 and 16777216"},
+		{MoCo{0.2, 0.9, 8, model.MLP{Hidden: []int{-1}, Out: 1}, 1}, "projector: hidden layer 1 has size -1, must be 1 or more"},
+	} {
+		if err := c.o.Check(); err == nil || err.Error() != c.want || fault.KindOf(err) != fault.Usage {
+			t.Errorf("%+v: %v, want %s", c.o, err, c.want)
+		}
+	}
+	for _, c := range []struct {
+		o    Options
+		s    Setup
+		want string
+	}{
+		{SimCLR{0.1, head, 3}, setup(4), "bn_groups is 3, into which a batch of 4 (8 rows) cannot be split"},
+		{MoCo{0.2, 0.9, 8, head, 4}, setup(4), "bn_groups is 4, into which a batch of 4 (4 rows) cannot be split"},
+		{SimCLR{0.1, head, 1}, setup(0), "a batch of 0 spectrograms of 16 × 12, must be 1 or more each"},
+		{SimCLR{0.1, head, 1}, Setup{model.ResNet{}, 4, bins, frames, 1}, "resnet depth is 0, must be 10, 18, 34 or 50"},
+	} {
+		if m, err := c.o.New(c.s); m != nil || err == nil || err.Error() != c.want || fault.KindOf(err) != fault.Usage {
+			t.Errorf("%+v: %v, want %s", c.o, err, c.want)
+		}
+	}
+}
+
+// Every method tells clips apart far better than by chance.
+func TestMethodsLearn(t *testing.T) {
+	const n = 8
+	for _, name := range names(options()) {
+		m := newMethod(t, options()[name], setup(n))
+		steps, chance := 60, math.Log(2*n-1)
+		if strings.HasPrefix(name, "moco") { // more slowly, as the queue has to fill first
+			steps, chance = 150, math.Log(19+1)
+		}
+		losses := train(t, m, sgd(m), n, 0, steps)
+		last := 0.0
+		for _, l := range losses[steps-5:] {
+			last += float64(l) / 5
+		}
+		t.Logf("%s: %.3f -> %.3f, chance %.3f", name, losses[0], last, chance)
+		if last > 0.65*chance {
+			t.Errorf("%s: the loss goes from %g to %g; chance is %g", name, losses[0], last, chance)
+		}
+	}
+}
