@@ -61,7 +61,12 @@ func (a *adaptor) Hashcode() uint32 {
 	return h.Sum32()
 }
 
+// SymDiff expects a gradient of the result's shape, or the scalar that LossOf hands
+// to a packed loss.
 func (a *adaptor) SymDiff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	if s := grad.Shape(); len(s) > 0 && !sameShape(s, a.out) {
+		return nil, fmt.Errorf("op: %s is %v and its gradient %v", a.f.Sig(), a.out, s)
+	}
 	return a.f.Diff(in, out, grad)
 }
 

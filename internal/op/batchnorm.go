@@ -1,6 +1,7 @@
 package op
 
 import (
+	"errors"
 	"fmt"
 
 	"clr/internal/kernel"
@@ -28,7 +29,9 @@ func BatchNorm(x, gamma, beta, residual *gorgonia.Node, n int, o NormOptions) (y
 	if err != nil {
 		return nil, nil, err
 	}
-	if stats, err = Apply(normStats{s: s}, x); err != nil {
+	stats, err = fixed{sig: fmt.Sprintf("batch_norm_stats%+v", s), shape: tensor.Shape{s.Groups, 3, s.C},
+		run: func(stats kernel.Array, in []kernel.Array, _ []float32) { s.Stats(stats.Data, in[0].Data) }}.apply(x)
+	if err != nil {
 		return nil, nil, err
 	}
 	y, err = applyNorm(norm{s: s, relu: o.ReLU, residual: residual != nil}, x, stats, gamma, beta, residual)
@@ -45,7 +48,13 @@ func BatchNormEval(x, mean, variance, gamma, beta, residual *gorgonia.Node, n in
 	if s.Groups != 1 {
 		return nil, fmt.Errorf("op: batch_norm_eval over %v: %d groups cannot share running statistics", x.Shape(), s.Groups)
 	}
-	stats, err := Apply(normRunning{s: s}, mean, variance)
+	if err := errors.Join(want("the running mean", mean.Shape(), s.C), want("the running variance", variance.Shape(), s.C)); err != nil {
+		return nil, fmt.Errorf("op: batch_norm_eval over %v: %w", x.Shape(), err)
+	}
+	stats, err := fixed{sig: fmt.Sprintf("batch_norm_running%+v", s), shape: tensor.Shape{1, 3, s.C},
+		run: func(stats kernel.Array, in []kernel.Array, _ []float32) {
+			s.RunningStats(stats.Data, in[0].Data, in[1].Data)
+		}}.apply(mean, variance)
 	if err != nil {
 		return nil, err
 	}
@@ -76,56 +85,13 @@ func applyNorm(f norm, x, stats, gamma, beta, residual *gorgonia.Node) (*gorgoni
 	return Apply(f, x, stats, gamma, beta, residual)
 }
 
-// normStats is x's own statistics.
-type normStats struct {
-	constant
-	s kernel.Norm
-}
-
-func (f normStats) Sig() string     { return fmt.Sprintf("batch_norm_stats%+v", f.s) }
-func (f normStats) DiffWRT() []bool { return []bool{false} }
-
-func (f normStats) Infer(...tensor.Shape) (tensor.Shape, error) {
-	return tensor.Shape{f.s.Groups, 3, f.s.C}, nil
-}
-
-func (f normStats) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	f.s.Stats(out.Data, in[0].Data)
-	return nil
-}
-
-// normRunning is the same array from a running mean and variance.
-type normRunning struct {
-	constant
-	s kernel.Norm
-}
-
-func (f normRunning) Sig() string     { return fmt.Sprintf("batch_norm_running%+v", f.s) }
-func (f normRunning) DiffWRT() []bool { return []bool{false, false} }
-
-func (f normRunning) Infer(in ...tensor.Shape) (tensor.Shape, error) {
-	if err := want("the running mean", in[0], f.s.C); err != nil {
-		return nil, err
-	}
-	return tensor.Shape{1, 3, f.s.C}, want("the running variance", in[1], f.s.C)
-}
-
-func (f normRunning) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	f.s.RunningStats(out.Data, in[0].Data, in[1].Data)
-	return nil
-}
-
 // norm is y over (x, stats, gamma, beta[, residual]).
 type norm struct {
 	s                      kernel.Norm
 	relu, residual, frozen bool
 }
 
-func (f norm) maps() maps { return maps{f.s.N, f.s.C, f.s.H, f.s.W} }
-
-func (f norm) Sig() string {
-	return fmt.Sprintf("batch_norm%+v", f)
-}
+func (f norm) Sig() string { return fmt.Sprintf("batch_norm%+v", f) }
 
 func (f norm) DiffWRT() []bool {
 	if f.residual {

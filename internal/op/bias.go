@@ -35,33 +35,18 @@ func (f bias) Infer(in ...tensor.Shape) (tensor.Shape, error) {
 func (f bias) Diff(_ gorgonia.Nodes, out, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 	var err error
 	if f.relu {
-		if dy, err = Apply(reluGrad{}, out, dy); err != nil {
+		if dy, err = reluGrad(out, dy); err != nil {
 			return nil, err
 		}
 	}
-	db, err := Apply(biasGrad{m: f.m}, dy)
+	db, err := fixed{sig: f.Sig() + " gradient", shape: tensor.Shape{f.m.C},
+		run: func(db kernel.Array, in []kernel.Array, _ []float32) {
+			kernel.BiasGrad(db.Data, in[0].Data, f.m.N, f.m.C, f.m.H*f.m.W)
+		}}.apply(dy)
 	return gorgonia.Nodes{dy, db}, err
 }
 
 func (f bias) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	kernel.AddBias(out.Data, in[0].Data, in[1].Data, f.m.N, f.m.C, f.m.H*f.m.W, f.relu)
-	return nil
-}
-
-// biasGrad sums dy over examples and pixels → (C).
-type biasGrad struct {
-	constant
-	m maps
-}
-
-func (f biasGrad) Sig() string     { return fmt.Sprintf("bias_grad%+v", f.m) }
-func (f biasGrad) DiffWRT() []bool { return []bool{false} }
-
-func (f biasGrad) Infer(in ...tensor.Shape) (tensor.Shape, error) {
-	return tensor.Shape{f.m.C}, want("dy", in[0], f.m.lanes()...)
-}
-
-func (f biasGrad) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	kernel.BiasGrad(out.Data, in[0].Data, f.m.N, f.m.C, f.m.H*f.m.W)
 	return nil
 }

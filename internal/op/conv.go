@@ -57,7 +57,7 @@ func applyConv(name string, x, w *gorgonia.Node, s kernel.ConvShape) (*gorgonia.
 	if err != nil {
 		return nil, fmt.Errorf("op: %s over %v, %v: %w", name, x.Shape(), w.Shape(), err)
 	}
-	return Apply(conv{name, s, plan, w.Shape()}, x, w)
+	return Apply(conv{name, s, plan}, x, w)
 }
 
 // conv is a linear layer as well, which is a convolution of one pixel.
@@ -65,10 +65,7 @@ type conv struct {
 	name  string
 	shape kernel.ConvShape
 	plan  *kernel.Conv
-	w     tensor.Shape
 }
-
-func (f conv) in() maps { return maps{f.shape.N, f.shape.Ci, f.shape.H, f.shape.W} }
 
 func (f conv) out() maps {
 	h, w := f.plan.Out()
@@ -81,54 +78,22 @@ func (f conv) Infer(...tensor.Shape) (tensor.Shape, error) { return f.out().lane
 func (f conv) Scratch(...tensor.Shape) int                 { return f.plan.ScratchForward() }
 
 // Diff makes dw first: if x dies there, dx can take its place.
-func (f conv) Diff(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	dw, err := Apply(convWeights{conv: f}, in[0], grad)
+func (f conv) Diff(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+	dw, err := fixed{sig: f.Sig() + " weight gradient", shape: in[1].Shape(), scratch: f.plan.ScratchWeights(),
+		run: func(dw kernel.Array, in []kernel.Array, scratch []float32) {
+			f.plan.BackwardWeights(dw.Data, in[0].Data, in[1].Data, scratch)
+		}}.apply(in[0], dy)
 	if err != nil {
 		return nil, err
 	}
-	dx, err := Apply(convData{conv: f}, in[1], grad)
+	dx, err := fixed{sig: f.Sig() + " data gradient", shape: in[0].Shape(), scratch: f.plan.ScratchData(),
+		run: func(dx kernel.Array, in []kernel.Array, scratch []float32) {
+			f.plan.BackwardData(dx.Data, in[1].Data, in[0].Data, scratch)
+		}}.apply(in[1], dy)
 	return gorgonia.Nodes{dx, dw}, err
 }
 
 func (f conv) Run(out kernel.Array, in []kernel.Array, scratch []float32) error {
 	f.plan.Forward(out.Data, in[0].Data, in[1].Data, scratch)
-	return nil
-}
-
-// convData is the gradient of conv's x, over (w, dy).
-type convData struct {
-	constant
-	conv conv
-}
-
-func (f convData) Sig() string                 { return f.conv.Sig() + " data gradient" }
-func (f convData) DiffWRT() []bool             { return []bool{false, false} }
-func (f convData) Scratch(...tensor.Shape) int { return f.conv.plan.ScratchData() }
-
-func (f convData) Infer(in ...tensor.Shape) (tensor.Shape, error) {
-	return f.conv.in().lanes(), want("dy", in[1], f.conv.out().lanes()...)
-}
-
-func (f convData) Run(out kernel.Array, in []kernel.Array, scratch []float32) error {
-	f.conv.plan.BackwardData(out.Data, in[1].Data, in[0].Data, scratch)
-	return nil
-}
-
-// convWeights is the gradient of conv's w, over (x, dy).
-type convWeights struct {
-	constant
-	conv conv
-}
-
-func (f convWeights) Sig() string                 { return f.conv.Sig() + " weight gradient" }
-func (f convWeights) DiffWRT() []bool             { return []bool{false, false} }
-func (f convWeights) Scratch(...tensor.Shape) int { return f.conv.plan.ScratchWeights() }
-
-func (f convWeights) Infer(in ...tensor.Shape) (tensor.Shape, error) {
-	return f.conv.w, want("dy", in[1], f.conv.out().lanes()...)
-}
-
-func (f convWeights) Run(out kernel.Array, in []kernel.Array, scratch []float32) error {
-	f.conv.plan.BackwardWeights(out.Data, in[0].Data, in[1].Data, scratch)
 	return nil
 }

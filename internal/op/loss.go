@@ -41,7 +41,7 @@ func PackedDiff(wrt []bool, in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgon
 		if !wrt[i] {
 			continue
 		}
-		d, err := Apply(scaledWindow{offset: at, shape: n.Shape()}, out, grad)
+		d, err := scaledWindow(out, grad, at, n.Shape())
 		if err != nil {
 			return nil, err
 		}
@@ -73,29 +73,16 @@ func (first) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	return nil
 }
 
-// scaledWindow is a window of input 0 times the scalar that is input 1.
-type scaledWindow struct {
-	constant
-	offset int
-	shape  tensor.Shape
-}
-
-func (s scaledWindow) Sig() string {
-	return fmt.Sprintf("scaled_window{at %d, %v}", s.offset, s.shape)
-}
-func (s scaledWindow) DiffWRT() []bool { return []bool{false, false} }
-
-func (s scaledWindow) Infer(in ...tensor.Shape) (tensor.Shape, error) {
-	if len(in[0]) != 1 || s.offset+Size(s.shape) > in[0][0] || len(in[1]) != 0 {
-		return nil, fmt.Errorf("want a packed loss and the gradient of its scalar")
+// scaledWindow is a window of a packed loss times a scalar.
+func scaledWindow(packed, by *gorgonia.Node, offset int, shape tensor.Shape) (*gorgonia.Node, error) {
+	if s := packed.Shape(); len(s) != 1 || offset+Size(shape) > s[0] || len(by.Shape()) != 0 {
+		return nil, fmt.Errorf("op: a packed loss %v, with the gradient %v, has no window of %v at %d", s, by.Shape(), shape, offset)
 	}
-	return s.shape, nil
-}
-
-func (s scaledWindow) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	by := in[1].Data[0]
-	for i, v := range in[0].Data[s.offset : s.offset+len(out.Data)] {
-		out.Data[i] = v * by
-	}
-	return nil
+	return fixed{sig: fmt.Sprintf("scaled_window{at %d, %v}", offset, shape), shape: shape,
+		run: func(out kernel.Array, in []kernel.Array, _ []float32) {
+			by := in[1].Data[0]
+			for i, v := range in[0].Data[offset : offset+len(out.Data)] {
+				out.Data[i] = v * by
+			}
+		}}.apply(packed, by)
 }

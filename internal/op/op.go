@@ -165,11 +165,3 @@ func sameShape(a, b tensor.Shape) bool {
 	}
 	return true
 }
-
-// constant is the Diff of functions that have no gradient: gradients themselves
-// (Grad is taken once), statistics, stops.
-type constant struct{}
-
-func (constant) Diff(in gorgonia.Nodes, _, _ *gorgonia.Node) (gorgonia.Nodes, error) {
-	return make(gorgonia.Nodes, len(in)), nil
-}

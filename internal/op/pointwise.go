@@ -45,7 +45,7 @@ func (relu) InPlace() int                                   { return 0 }
 func (relu) Infer(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }
 
 func (relu) Diff(_ gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	d, err := Apply(reluGrad{}, out, grad)
+	d, err := reluGrad(out, grad)
 	return gorgonia.Nodes{d}, err
 }
 
@@ -54,20 +54,12 @@ func (relu) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	return nil
 }
 
-// reluGrad is dy where y > 0, over (y, dy).
-type reluGrad struct{ constant }
-
-func (reluGrad) Sig() string     { return "relu_grad" }
-func (reluGrad) DiffWRT() []bool { return []bool{false, false} }
-func (reluGrad) InPlace() int    { return 1 }
-
-func (reluGrad) Infer(in ...tensor.Shape) (tensor.Shape, error) {
-	return in[1], same(in...)
-}
-
-func (reluGrad) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	kernel.ReLUGrad(out.Data, in[0].Data, in[1].Data)
-	return nil
+// reluGrad is dy where y > 0.
+func reluGrad(y, dy *gorgonia.Node) (*gorgonia.Node, error) {
+	return fixed{sig: "relu_grad", shape: dy.Shape(),
+		run: func(dx kernel.Array, in []kernel.Array, _ []float32) {
+			kernel.ReLUGrad(dx.Data, in[0].Data, in[1].Data)
+		}}.over(1, y, dy)
 }
 
 type scale struct{ by float32 }

@@ -14,95 +14,104 @@ type PoolOptions struct{ Kernel, Stride, Pad [2]int }
 
 // MaxPool is the maximum under each window of n maps; padding never wins.
 func MaxPool(x *gorgonia.Node, n int, o PoolOptions) (*gorgonia.Node, error) {
-	return applyPool("max_pool", x, n, o, true)
+	p, out, err := poolOf("max_pool", x, n, o)
+	if err != nil {
+		return nil, err
+	}
+	return Apply(pooling{fmt.Sprintf("max_pool%+v", p), out, p.MaxForward, p.MaxBackward, true}, x)
 }
 
 // AvgPool is the mean under each window of n maps; padding counts as zeros, as in
 // PyTorch's default.
 func AvgPool(x *gorgonia.Node, n int, o PoolOptions) (*gorgonia.Node, error) {
-	return applyPool("avg_pool", x, n, o, false)
-}
-
-func applyPool(name string, x *gorgonia.Node, n int, o PoolOptions, largest bool) (*gorgonia.Node, error) {
-	m, err := mapsOf(name, x, n)
+	p, out, err := poolOf("avg_pool", x, n, o)
 	if err != nil {
 		return nil, err
 	}
-	for i := range o.Stride {
+	backward := func(dx, _, dy []float32) { p.AvgBackward(dx, dy) }
+	return Apply(pooling{fmt.Sprintf("avg_pool%+v", p), out, p.AvgForward, backward, false}, x)
+}
+
+// GlobalMean is the mean of each channel of n maps over their pixels →
+// (B, 1, 1, C, 16). With keepRows it is taken along each row only, and feature
+// c*H + h is the mean of row h of channel c → (B, 1, 1, C*H, 16).
+func GlobalMean(x *gorgonia.Node, n int, keepRows bool) (*gorgonia.Node, error) {
+	g, out, err := globalOf("global_mean", x, n, keepRows)
+	if err != nil {
+		return nil, err
+	}
+	backward := func(dx, _, dy []float32) { g.MeanGrad(dx, dy) }
+	return Apply(pooling{fmt.Sprintf("global_mean%+v", g), out, g.Mean, backward, false}, x)
+}
+
+// GlobalMax is as GlobalMean, of the largest pixel.
+func GlobalMax(x *gorgonia.Node, n int, keepRows bool) (*gorgonia.Node, error) {
+	g, out, err := globalOf("global_max", x, n, keepRows)
+	if err != nil {
+		return nil, err
+	}
+	return Apply(pooling{fmt.Sprintf("global_max%+v", g), out, g.Max, g.MaxGrad, true}, x)
+}
+
+func poolOf(name string, x *gorgonia.Node, n int, o PoolOptions) (kernel.Pool, tensor.Shape, error) {
+	m, err := mapsOf(name, x, n)
+	if err != nil {
+		return kernel.Pool{}, nil, err
+	}
+	for i, side := range [2]int{m.H, m.W} {
 		if o.Stride[i] == 0 {
 			o.Stride[i] = o.Kernel[i]
 		}
 		if o.Kernel[i] < 1 || o.Stride[i] < 1 || o.Pad[i] < 0 || 2*o.Pad[i] > o.Kernel[i] {
-			return nil, fmt.Errorf("op: %s over %v: kernel %v, stride %v, pad %v; a window is at least 1 and twice its padding at most its size",
+			return kernel.Pool{}, nil, fmt.Errorf("op: %s over %v: kernel %v, stride %v, pad %v; a window is at least 1 and twice its padding at most its size",
 				name, x.Shape(), o.Kernel, o.Stride, o.Pad)
 		}
+		if side+2*o.Pad[i] < o.Kernel[i] {
+			return kernel.Pool{}, nil, fmt.Errorf("op: %s: a window of %v does not fit maps %v padded by %v", name, o.Kernel, x.Shape(), o.Pad)
+		}
 	}
-	if m.H+2*o.Pad[0] < o.Kernel[0] || m.W+2*o.Pad[1] < o.Kernel[1] {
-		return nil, fmt.Errorf("op: %s: a window of %v does not fit maps %v padded by %v", name, o.Kernel, x.Shape(), o.Pad)
+	p := kernel.Pool{N: n, C: m.C, H: m.H, W: m.W, Kernel: o.Kernel, Stride: o.Stride, Pad: o.Pad}
+	m.H, m.W = p.Out()
+	return p, m.lanes(), nil
+}
+
+func globalOf(name string, x *gorgonia.Node, n int, keepRows bool) (kernel.Global, tensor.Shape, error) {
+	m, err := mapsOf(name, x, n)
+	if err != nil {
+		return kernel.Global{}, nil, err
 	}
-	return Apply(pool{kernel.Pool{N: n, C: m.C, H: m.H, W: m.W, Kernel: o.Kernel, Stride: o.Stride, Pad: o.Pad}, largest}, x)
+	g := kernel.Global{N: n, C: m.C, H: m.H, W: m.W, KeepRows: keepRows}
+	return g, maps{n, g.Features(), 1, 1}.lanes(), nil
 }
 
-type pool struct {
-	p       kernel.Pool
-	largest bool
+// pooling is any of the four: a kernel and its gradient.
+type pooling struct {
+	sig      string
+	out      tensor.Shape
+	forward  func(y, x []float32)
+	backward func(dx, x, dy []float32)
+	usesX    bool // backward does, to find the maxima again
 }
 
-func (f pool) in() maps { return maps{f.p.N, f.p.C, f.p.H, f.p.W} }
+func (f pooling) Sig() string                                 { return f.sig }
+func (f pooling) DiffWRT() []bool                             { return []bool{true} }
+func (f pooling) Infer(...tensor.Shape) (tensor.Shape, error) { return f.out, nil }
 
-func (f pool) out() maps {
-	h, w := f.p.Out()
-	return maps{f.p.N, f.p.C, h, w}
-}
-
-func (f pool) Sig() string                                 { return fmt.Sprintf("pool%+v", f) }
-func (f pool) DiffWRT() []bool                             { return []bool{true} }
-func (f pool) Infer(...tensor.Shape) (tensor.Shape, error) { return f.out().lanes(), nil }
-
-func (f pool) Diff(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+func (f pooling) Diff(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+	grad := fixed{sig: f.sig + " gradient", shape: in[0].Shape()}
 	var dx *gorgonia.Node
 	var err error
-	if f.largest {
-		dx, err = Apply(poolGrad{pool: f}, grad, in[0])
+	if f.usesX {
+		grad.run = func(dx kernel.Array, in []kernel.Array, _ []float32) { f.backward(dx.Data, in[1].Data, in[0].Data) }
+		dx, err = grad.apply(dy, in[0])
 	} else {
-		dx, err = Apply(poolGrad{pool: f}, grad)
+		grad.run = func(dx kernel.Array, in []kernel.Array, _ []float32) { f.backward(dx.Data, nil, in[0].Data) }
+		dx, err = grad.apply(dy)
 	}
 	return gorgonia.Nodes{dx}, err
 }
 
-func (f pool) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	if f.largest {
-		f.p.MaxForward(out.Data, in[0].Data)
-	} else {
-		f.p.AvgForward(out.Data, in[0].Data)
-	}
-	return nil
-}
-
-// poolGrad is over (dy, x) for the maximum, over dy alone for the mean.
-type poolGrad struct {
-	constant
-	pool pool
-}
-
-func (f poolGrad) Sig() string { return f.pool.Sig() + " gradient" }
-
-func (f poolGrad) DiffWRT() []bool {
-	if f.pool.largest {
-		return []bool{false, false}
-	}
-	return []bool{false}
-}
-
-func (f poolGrad) Infer(in ...tensor.Shape) (tensor.Shape, error) {
-	return f.pool.in().lanes(), want("dy", in[0], f.pool.out().lanes()...)
-}
-
-func (f poolGrad) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	if f.pool.largest {
-		f.pool.p.MaxBackward(out.Data, in[1].Data, in[0].Data)
-	} else {
-		f.pool.p.AvgBackward(out.Data, in[0].Data)
-	}
+func (f pooling) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	f.forward(out.Data, in[0].Data)
 	return nil
 }

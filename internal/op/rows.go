@@ -29,11 +29,11 @@ func (concat) Infer(in ...tensor.Shape) (tensor.Shape, error) {
 
 func (concat) Diff(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	d := in[0].Shape()[1]
-	da, err := Apply(columns{from: 0, to: d}, grad)
+	da, err := columns(grad, 0, d)
 	if err != nil {
 		return nil, err
 	}
-	db, err := Apply(columns{from: d, to: d + in[1].Shape()[1]}, grad)
+	db, err := columns(grad, d, d+in[1].Shape()[1])
 	return gorgonia.Nodes{da, db}, err
 }
 
@@ -50,27 +50,14 @@ func (concat) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 }
 
 // columns is the columns [from, to) of rows.
-type columns struct {
-	constant
-	from, to int
-}
-
-func (f columns) Sig() string     { return fmt.Sprintf("columns{%d to %d}", f.from, f.to) }
-func (f columns) DiffWRT() []bool { return []bool{false} }
-
-func (f columns) Infer(in ...tensor.Shape) (tensor.Shape, error) {
-	if len(in[0]) != 2 || f.to > in[0][1] {
-		return nil, fmt.Errorf("there are no such columns")
-	}
-	return tensor.Shape{in[0][0], f.to - f.from}, nil
-}
-
-func (f columns) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	d, width := f.to-f.from, in[0].Shape[1]
-	for r := range out.Shape[0] {
-		copy(out.Data[r*d:][:d], in[0].Data[r*width+f.from:])
-	}
-	return nil
+func columns(x *gorgonia.Node, from, to int) (*gorgonia.Node, error) {
+	return fixed{sig: fmt.Sprintf("columns{%d to %d}", from, to), shape: tensor.Shape{x.Shape()[0], to - from},
+		run: func(out kernel.Array, in []kernel.Array, _ []float32) {
+			d, width := to-from, in[0].Shape[1]
+			for r := range out.Shape[0] {
+				copy(out.Data[r*d:][:d], in[0].Data[r*width+from:])
+			}
+		}}.apply(x)
 }
 
 // shortest is the length below which a row is not stretched to 1, PyTorch's eps.
@@ -90,27 +77,14 @@ func (normalize) Infer(in ...tensor.Shape) (tensor.Shape, error) {
 }
 
 func (normalize) Diff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	dx, err := Apply(normalizeGrad{}, in[0], out, grad)
+	dx, err := fixed{sig: "normalize_grad", shape: in[0].Shape(),
+		run: func(dx kernel.Array, in []kernel.Array, _ []float32) {
+			kernel.NormalizeRowsGrad(dx.Data, in[0].Data, in[1].Data, in[2].Data, dx.Shape[0], dx.Shape[1], shortest)
+		}}.over(2, in[0], out, grad)
 	return gorgonia.Nodes{dx}, err
 }
 
 func (normalize) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	kernel.NormalizeRows(out.Data, in[0].Data, out.Shape[0], out.Shape[1], shortest)
-	return nil
-}
-
-// normalizeGrad is over (x, y, dy).
-type normalizeGrad struct{ constant }
-
-func (normalizeGrad) Sig() string     { return "normalize_grad" }
-func (normalizeGrad) DiffWRT() []bool { return []bool{false, false, false} }
-func (normalizeGrad) InPlace() int    { return 2 }
-
-func (normalizeGrad) Infer(in ...tensor.Shape) (tensor.Shape, error) {
-	return in[0], same(in...)
-}
-
-func (normalizeGrad) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	kernel.NormalizeRowsGrad(out.Data, in[0].Data, in[1].Data, in[2].Data, out.Shape[0], out.Shape[1], shortest)
 	return nil
 }

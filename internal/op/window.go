@@ -65,30 +65,22 @@ func (w window) Diff(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes,
 		d, err := Apply(window{0, s, false}, grad)
 		return gorgonia.Nodes{d}, err
 	}
-	d, err := Apply(spread{offset: w.offset, shape: s}, grad)
+	d, err := w.spread(grad, s)
 	return gorgonia.Nodes{d}, err
+}
+
+// spread puts the window's gradient back in its place, into zeros.
+func (w window) spread(grad *gorgonia.Node, shape tensor.Shape) (*gorgonia.Node, error) {
+	return fixed{sig: fmt.Sprintf("spread{at %d, %v}", w.offset, shape), shape: shape,
+		run: func(out kernel.Array, in []kernel.Array, _ []float32) {
+			end := w.offset + len(in[0].Data)
+			clear(out.Data[:w.offset])
+			copy(out.Data[w.offset:end], in[0].Data)
+			clear(out.Data[end:])
+		}}.apply(grad)
 }
 
 func (w window) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	copy(out.Data, in[0].Data[w.offset:])
-	return nil
-}
-
-// spread puts an array at an offset into zeros: the gradient of a window.
-type spread struct {
-	constant
-	offset int
-	shape  tensor.Shape
-}
-
-func (s spread) Sig() string                                 { return fmt.Sprintf("spread{at %d, %v}", s.offset, s.shape) }
-func (s spread) DiffWRT() []bool                             { return []bool{false} }
-func (s spread) Infer(...tensor.Shape) (tensor.Shape, error) { return s.shape, nil }
-
-func (s spread) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	end := s.offset + len(in[0].Data)
-	clear(out.Data[:s.offset])
-	copy(out.Data[s.offset:end], in[0].Data)
-	clear(out.Data[end:])
 	return nil
 }
