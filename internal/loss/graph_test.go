@@ -3,6 +3,7 @@ package loss
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
@@ -114,5 +115,26 @@ func TestKeysHaveNoGradient(t *testing.T) {
 	}
 	if _, err := op.Grad(loss, in...); err == nil {
 		t.Error("keys or queue have a gradient")
+	}
+}
+
+// Sides of 1 are no scalars to us, whatever Gorgonia thinks of them.
+func TestOneRow(t *testing.T) {
+	one := func(shape ...int) kernel.Array {
+		a := kernel.New(shape...)
+		for i := range a.Data {
+			a.Data[i] = 0.5
+		}
+		return a
+	}
+	for _, d := range []int{1, 3} {
+		loss, g := graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return CrossEntropy(in[0], in[1]) }, 1, one(1, d), kernel.New(1))
+		near(t, "cross entropy of one row", float64(loss.Data[0]), math.Log(float64(d)), 1e-6)
+		near(t, "its gradient", float64(g[0].Data[0]), 1/float64(d)-1, 1e-6)
+		loss, g = graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return NTXent(in[0], 1) }, 1, one(2, d))
+		near(t, "NT-Xent of one pair", float64(loss.Data[0]), 0, 1e-6) // no negatives
+		near(t, "its gradient", float64(g[0].Data[0]), 0, 1e-6)
+		loss, _ = graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return InfoNCE(in[0], in[1], in[2], 1) }, 1, one(1, d), one(1, d), one(1, d))
+		near(t, "InfoNCE of one query", float64(loss.Data[0]), math.Log(2), 1e-6)
 	}
 }

@@ -1,8 +1,10 @@
 package model
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,5 +100,25 @@ func TestMisusePanics(t *testing.T) {
 			}()
 			f()
 		}()
+	}
+}
+
+// One graph may hold two towers whose layers have equal names.
+func TestTwoTowersInOneGraph(t *testing.T) {
+	p, q, b := NewParams(1), NewParams(2), NewBuilder(Training)
+	x := b.Input("x", 3, 4)
+	y := b.Concat(MLP{Out: 2}.Build(b, p, "head", x), MLP{Out: 2}.Build(b, q, "head", x))
+	m, err := b.Compile(y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Set(x, draw(12))
+	if err := m.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if row := m.Value(y).Data[4*i : 4*i+4]; slices.Equal(row[:2], row[2:]) {
+			t.Errorf("row %d is the same tower twice: %v", i, row)
+		}
 	}
 }

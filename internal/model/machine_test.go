@@ -157,6 +157,17 @@ func TestEmbedder(t *testing.T) {
 			t.Errorf("rows %v embed otherwise alone", rows)
 		}
 	}
+	single, err := NewEmbedder(tiny, p, "encoder", 1, bins, frames)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := make([]float32, d.Dim())
+	if err := single.Embed(ctx, h, x[4*size:5*size]); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(h, all[4*d.Dim():5*d.Dim()]) {
+		t.Error("a row embeds otherwise in a batch of one")
+	}
 	for _, w := range p.All() {
 		for i := range w.Value.Data {
 			w.Value.Data[i] *= 1.5
