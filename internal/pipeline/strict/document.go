@@ -39,6 +39,12 @@ func (s *Schema) Decode(name string, text []byte, o Overrides, into any) (*Docum
 // variable, or "default".
 func (d *Document) Origin(path string) string { return d.origins[path].String() }
 
+// Overridden tells whether a path's value comes from a flag or a variable.
+func (d *Document) Overridden(path string) bool {
+	at, ok := d.origins[path]
+	return ok && at.line == 0
+}
+
 // Bad tells whether something at or below a path could not be decoded.
 func (d *Document) Bad(path string) bool {
 	for p := range d.bad {

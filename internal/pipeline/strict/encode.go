@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -33,6 +34,41 @@ func (s *Schema) Encode(v any, comment func(path string) string) []byte {
 		}
 	}
 	return format(lines)
+}
+
+// Inline writes one value of a config, a section or part too, on a line.
+func (s *Schema) Inline(v any, path string) string {
+	at := reflect.Indirect(reflect.ValueOf(v))
+	for _, word := range strings.Split(path, ".") {
+		i := slices.IndexFunc(keys(at.Type()), func(k key) bool { return k.name == word })
+		if i < 0 {
+			panic("strict: a config has no " + path)
+		}
+		at = at.FieldByIndex(keys(at.Type())[i].index)
+	}
+	return s.inline(at)
+}
+
+func (s *Schema) inline(v reflect.Value) string {
+	var words []string
+	switch v.Kind() {
+	case reflect.Interface:
+		words = append(words, nameKey+": "+s.nameOf(v))
+		v = v.Elem()
+		fallthrough
+	case reflect.Struct:
+		for _, k := range keys(v.Type()) {
+			words = append(words, k.name+": "+s.inline(v.FieldByIndex(k.index)))
+		}
+		return "{" + strings.Join(words, ", ") + "}"
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			words = append(words, s.inline(v.Index(i)))
+		}
+		return "[" + strings.Join(words, ", ") + "]"
+	default:
+		return scalarText(v)
+	}
 }
 
 // Reference writes a config with every key, its doc as comments, and below
@@ -137,7 +173,7 @@ func (w *writer) list(l line, v reflect.Value) {
 	sections := v.Type().Elem().Kind() == reflect.Struct
 	l.heading = l.indent == 0 && (parts || sections)
 	if !parts && !sections {
-		l.value, l.leaf = scalars(v), true
+		l.value, l.leaf = w.schema.inline(v), true
 		w.add(l)
 		return
 	}
@@ -166,19 +202,6 @@ func (w *writer) item(path string, v reflect.Value, indent int) {
 		w.section(path, v, indent+1)
 	}
 	w.lines[first].indent, w.lines[first].key = indent, "- "+w.lines[first].key
-}
-
-// scalars writes a list of values on one line; lists of lists nest.
-func scalars(v reflect.Value) string {
-	words := make([]string, v.Len())
-	for i := range words {
-		if e := v.Index(i); e.Kind() == reflect.Slice || e.Kind() == reflect.Array {
-			words[i] = scalars(e)
-		} else {
-			words[i] = scalarText(e)
-		}
-	}
-	return "[" + strings.Join(words, ", ") + "]"
 }
 
 // farthest is the column past which a comment is not moved to align it.

@@ -26,6 +26,17 @@ func TestEncode(t *testing.T) {
 	golden(t, "testdata/reference.yaml", string(toySchema().Reference(defaults(), "# All keys.\n")))
 }
 
+func TestInline(t *testing.T) {
+	for path, want := range map[string]string{
+		"shape": "{name: polygon, sides: 5, corner: {round: 1.0e-07}, marks: [1, -2]}", "band": "[0.5, 2]", "depth": "4",
+		"layers": "[{name: dot}, {name: circle, radius: 7800, fill: true}]",
+	} {
+		if got := toySchema().Inline(full(), path); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}
+
 func golden(t *testing.T, path, got string) {
 	t.Helper()
 	if *update {

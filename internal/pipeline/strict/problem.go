@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,21 +65,20 @@ func (p Problem) excerpt() string {
 	return fmt.Sprintf("\n  %s | %s\n  %*s | %s^%s", number, string(line), len(number), "", gap, strings.Repeat("~", width-1))
 }
 
-// sorted puts problems in the order of the file, and those of overrides last.
+// sorted puts problems in the order of the file, those of the file as a whole
+// first and those of overrides last.
 func sorted(p []Problem) Problems {
 	slices.SortStableFunc(p, func(a, b Problem) int {
-		switch al, bl := a.at.line, b.at.line; {
-		case al == bl:
-			return a.at.column - b.at.column
-		case al == 0:
-			return 1
-		case bl == 0:
-			return -1
-		default:
-			return al - bl
-		}
+		return cmp.Or(cmp.Compare(a.at.rank(), b.at.rank()), a.at.line-b.at.line, a.at.column-b.at.column)
 	})
 	return p
+}
+
+func (o origin) rank() int {
+	if o.line == 0 && o.source != nil && o.source.lines == nil {
+		return 1
+	}
+	return 0
 }
 
 // Nearest finds what a person meant by a word that is not among those known,

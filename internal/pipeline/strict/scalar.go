@@ -15,7 +15,7 @@ import (
 var (
 	integerText = regexp.MustCompile(`^[+-]?(0|[1-9][0-9]*(_[0-9]+)*)$`)
 	floatText   = regexp.MustCompile(`^[+-]?(0|[1-9][0-9]*(_[0-9]+)*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?$`)
-	plainText   = regexp.MustCompile(`^[A-Za-z_./][A-Za-z0-9_./+-]*$`)
+	plainText   = regexp.MustCompile(`^[A-Za-z_./](:?[A-Za-z0-9_./+-])*$`)
 )
 
 // setScalar parses n into v. A mistake is the rest of a sentence that begins
