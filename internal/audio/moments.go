@@ -1,0 +1,75 @@
+package audio
+
+import (
+	"math"
+
+	"clr/internal/fault"
+)
+
+// Moments are the mean and the (population) standard deviation of features,
+// over all values and for each bin.
+type Moments struct {
+	Mean, Std       float64
+	BinMean, BinStd []float64 // (bins)
+}
+
+// A tally is a count, a mean and a sum of squared differences from it.
+type tally struct{ n, mean, squares float64 }
+
+// add joins two tallies (Chan, Golub, LeVeque 1979): no cancellation, however
+// far the values lie from 0.
+func (t *tally) add(u tally) {
+	if u.n == 0 {
+		return
+	}
+	n := t.n + u.n
+	d := u.mean - t.mean
+	t.mean += d * u.n / n
+	t.squares += u.squares + d*d*t.n*u.n/n
+	t.n = n
+}
+
+func (t tally) std() float64 { return math.Sqrt(t.squares / t.n) }
+
+func tallyOf(x []float32) tally {
+	t := tally{n: float64(len(x))}
+	for _, v := range x {
+		t.mean += float64(v)
+	}
+	t.mean /= t.n
+	for _, v := range x {
+		d := float64(v) - t.mean
+		t.squares += d * d
+	}
+	return t
+}
+
+// MeanStd computes the moments over some clips, usually those trained on, in
+// float64 and in the order given, so that equal calls give equal bytes.
+func (s *Store) MeanStd(clips []int) (Moments, error) {
+	if len(clips) == 0 {
+		return Moments{}, fault.New(fault.Data, "see that the manifest's split leaves some clips to train on", "there are no clips to take mean and deviation of")
+	}
+	bins, _ := s.Entry(clips[0])
+	rows := make([]tally, bins)
+	var spec Spectrogram
+	for _, i := range clips {
+		if err := s.Load(i, &spec); err != nil {
+			return Moments{}, err
+		}
+		if spec.Bins != bins {
+			return Moments{}, s.damaged("clip %s has %d bins, clip %s has %d", s.Path(i), spec.Bins, s.Path(clips[0]), bins)
+		}
+		for b := range rows {
+			rows[b].add(tallyOf(spec.Row(b)))
+		}
+	}
+	var all tally
+	m := Moments{BinMean: make([]float64, bins), BinStd: make([]float64, bins)}
+	for b, t := range rows {
+		m.BinMean[b], m.BinStd[b] = t.mean, t.std()
+		all.add(t)
+	}
+	m.Mean, m.Std = all.mean, all.std()
+	return m, nil
+}

@@ -1,0 +1,82 @@
+package audio
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"clr/internal/fault"
+)
+
+// extraction counts the changes of what features come out of equal settings;
+// a change here makes all stores anew.
+const extraction = 1
+
+// settingsOf writes a feature's settings as JSON, each under the name it has in
+// a config, in the order of the struct: equal settings are equal bytes.
+func settingsOf(o FeatureOptions, rate int) (string, error) {
+	b, err := settingsJSON(reflect.ValueOf(o))
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf(`{"extraction":%d,"feature":%q,"options":%s,"sample_rate":%d}`, extraction, reflect.TypeOf(o).Name(), b, rate), nil
+}
+
+func settingsJSON(v reflect.Value) (string, error) {
+	if v.Kind() != reflect.Struct {
+		b, err := json.Marshal(v.Interface())
+		return string(b), err
+	}
+	var fields []string
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+		if name == "" {
+			panic("audio: option " + v.Type().Field(i).Name + " of " + v.Type().Name() + " has no yaml tag")
+		}
+		value, err := settingsJSON(v.Field(i))
+		if err != nil {
+			return "", fmt.Errorf("feature.%s: %w", name, err)
+		}
+		fields = append(fields, fmt.Sprintf("%q:%s", name, value))
+	}
+	return "{" + strings.Join(fields, ",") + "}", nil
+}
+
+// differences lists what two settings differ in, "n_fft is 512 in the store, 1024 here".
+func differences(store, here string) ([]string, error) {
+	var a, b any
+	for _, s := range []struct {
+		text string
+		into *any
+	}{{store, &a}, {here, &b}} {
+		if err := json.Unmarshal([]byte(s.text), s.into); err != nil {
+			return nil, fault.New(fault.Data, "", "settings %q: %w", s.text, err)
+		}
+	}
+	in, now := map[string]string{}, map[string]string{}
+	flatten("", a, in)
+	flatten("", b, now)
+	all := maps.Clone(in)
+	maps.Copy(all, now)
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if in[name] != now[name] {
+			out = append(out, fmt.Sprintf("%s is %s in the store, %s here", name, cmpOr(in[name], "not set"), cmpOr(now[name], "not set")))
+		}
+	}
+	return out, nil
+}
+
+func flatten(name string, v any, into map[string]string) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		into[name] = fmt.Sprint(v)
+		return
+	}
+	for k, x := range m {
+		flatten(strings.TrimPrefix(strings.TrimPrefix(name+"."+k, "."), "options."), x, into)
+	}
+}
