@@ -298,6 +298,7 @@ func TestCompileRefuses(t *testing.T) {
 		{[]*node{input(other, r, "y", 3)}, `input "y" (3) is not of this graph`},
 		{[]*node{gorgonia.Must(gorgonia.Tanh(x))}, "Gorgonia's own"},
 		{[]*node{gorgonia.Must(gorgonia.HadamardProd(x, x))}, "Gorgonia's own"},
+		{[]*node{must(op.Add(x, g.AddNode(gorgonia.NewConstant(tensor.New(tensor.WithBacking([]float32{1, 2, 3}))))))}, "neither an input nor a constant number"},
 	} {
 		if _, err := exec.Compile(g, exec.Options{}, c.outputs...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("want %q: %v", c.want, err)

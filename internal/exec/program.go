@@ -57,8 +57,9 @@ func needed(outputs []*gorgonia.Node) (*program, error) {
 				return nil, fmt.Errorf("exec: %w", err)
 			}
 			p.funcs[n] = f
-		} else if n.Op() != nil && n.Value() == nil {
-			return nil, fmt.Errorf("exec: %s has neither inputs nor a value", describe(n))
+		} else if n.Op() != nil && (len(n.Shape()) > 0 || n.Value() == nil) {
+			// Gorgonia tells constant tensors apart by their shortened text only.
+			return nil, fmt.Errorf("exec: %s is neither an input nor a constant number", describe(n))
 		}
 		for _, c := range p.inputs[n] {
 			if c.ID() >= n.ID() {

@@ -26,9 +26,32 @@ func TestGradients(t *testing.T) {
 		cases = append(cases, layoutCases(n)...)
 		cases = append(cases, pointCases(n)...)
 	}
+	cases = append(cases, loneCases()...)
 	for _, c := range cases {
 		t.Run(c.name, c.check)
 	}
+}
+
+// loneCases have arrays of one element, which stock ops take for scalars.
+func loneCases() []gradientCase {
+	return []gradientCase{trainCase(size{3, 1, 2, 2}, 1, true, true), {
+		name:   "linear, bias and sum of one",
+		shapes: [][]int{{1, 1}, {1, 1}, {1}},
+		build: func(in nodes) (*node, error) {
+			y, err := onRows(1, in[0], func(x *node) (*node, error) {
+				y, err := op.Linear(x, in[1], 1)
+				if err != nil {
+					return nil, err
+				}
+				return op.Bias(y, in[2], 1, false)
+			})
+			if err != nil {
+				return nil, err
+			}
+			return op.Add(y, in[0])
+		},
+		ref: func(in [][]float64) []float64 { return []float64{in[0][0]*in[1][0] + in[2][0] + in[0][0]} },
+	}}
 }
 
 func convCases(n int) (cs []gradientCase) {
