@@ -87,9 +87,9 @@ func (c *Conv) BackwardData(dx, dy, w, scratch []float32) {
 
 func (c *Conv) checkMaps(name string, y, x, w []float32) {
 	s, b := c.shape, Blocks(c.shape.N)*Lanes
-	check(len(y) >= b*c.oh*c.ow*s.Co, name+": output side too short")
-	check(len(x) >= b*s.H*s.W*s.Ci, name+": input side too short")
-	check(len(w) >= s.Co*s.Ci*s.Kernel[0]*s.Kernel[1], name+": weights too short")
+	check(len(y) >= b*c.oh*c.ow*s.Co, name, "output side too short")
+	check(len(x) >= b*s.H*s.W*s.Ci, name, "input side too short")
+	check(len(w) >= s.Co*s.Ci*s.Kernel[0]*s.Kernel[1], name, "weights too short")
 }
 
 // packSplit cuts the packing of one tile's weights into items, because a small

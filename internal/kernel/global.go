@@ -30,9 +30,9 @@ func (g Global) MaxGrad(dx, x, dy []float32) { g.run(globalTask{y: dy, x: x, dx:
 
 func (g Global) run(t globalTask) {
 	b := Blocks(g.N) * Lanes
-	check(len(t.y) >= b*g.Features(), "Global: features too short")
-	check(t.x == nil || len(t.x) >= b*g.C*g.H*g.W, "Global: maps too short")
-	check(t.dx == nil || len(t.dx) >= b*g.C*g.H*g.W, "Global: gradient too short")
+	check(len(t.y) >= b*g.Features(), "Global", "features too short")
+	check(t.x == nil || len(t.x) >= b*g.C*g.H*g.W, "Global", "maps too short")
+	check(t.dx == nil || len(t.dx) >= b*g.C*g.H*g.W, "Global", "gradient too short")
 	t.Global = g
 	t.cuts = (g.C + poolChannels - 1) / poolChannels
 	share(&globalTasks, Blocks(g.N)*t.cuts, t)

@@ -15,13 +15,13 @@ func at(x []float32, i int) *lane { return (*lane)(x[i*Lanes:]) }
 // ToLanes rearranges src (N,C,H,W) into dst [⌈N/16⌉][H][W][C][16] and sets the
 // padded lanes to zero.
 func ToLanes(dst, src []float32, n, c, h, w int) {
-	check(len(dst) >= Blocks(n)*Lanes*c*h*w && len(src) >= n*c*h*w, "ToLanes: slice too short")
+	check(len(dst) >= Blocks(n)*Lanes*c*h*w && len(src) >= n*c*h*w, "ToLanes", "slice too short")
 	share(&laneTasks, Blocks(n)*h, laneTask{lanes: dst, rows: src, n: n, c: c, h: h, w: w, to: true})
 }
 
 // FromLanes rearranges src [⌈N/16⌉][H][W][C][16] into dst (N,C,H,W).
 func FromLanes(dst, src []float32, n, c, h, w int) {
-	check(len(dst) >= n*c*h*w && len(src) >= Blocks(n)*Lanes*c*h*w, "FromLanes: slice too short")
+	check(len(dst) >= n*c*h*w && len(src) >= Blocks(n)*Lanes*c*h*w, "FromLanes", "slice too short")
 	share(&laneTasks, Blocks(n)*h, laneTask{lanes: src, rows: dst, n: n, c: c, h: h, w: w})
 }
 
@@ -58,8 +58,8 @@ func (t *laneTask) Do(item int) {
 }
 
 // check panics when a caller broke a routine's contract.
-func check(ok bool, message string) {
+func check(ok bool, routine, complaint string) {
 	if !ok {
-		panic("kernel: " + message)
+		panic("kernel: " + routine + ": " + complaint)
 	}
 }

@@ -7,8 +7,8 @@ func MatMulScratch(m, n, k int) int { return (Blocks(m) + Blocks(n)) * k * Lanes
 // transA; b is (k,n), or (n,k) with transB; rows lie one after the other. Sums
 // run over k in order, in float32.
 func MatMul(c, a, b []float32, m, n, k int, transA, transB, accumulate bool, scratch []float32) {
-	check(len(c) >= m*n && len(a) >= m*k && len(b) >= k*n, "MatMul: matrix too short")
-	check(len(scratch) >= MatMulScratch(m, n, k), "MatMul: scratch too short")
+	check(len(c) >= m*n && len(a) >= m*k && len(b) >= k*n, "MatMul", "matrix too short")
+	check(len(scratch) >= MatMulScratch(m, n, k), "MatMul", "scratch too short")
 	left := scratch[:Blocks(m)*k*Lanes]              // (⌈m/16⌉, k, 16)
 	right := scratch[len(left):][:Blocks(n)*k*Lanes] // (⌈n/16⌉, k, 16)
 	share(&panelTasks, Blocks(m), panelTask{panels: left, x: a, n: m, k: k, rows: !transA})

@@ -20,9 +20,9 @@ func (s Norm) first(g int) int { return (g*s.N + s.groups() - 1) / s.groups() }
 func (s Norm) count(g int) int { return (s.first(g+1) - s.first(g)) * s.pixels() }
 
 func (s Norm) check(name string, maps ...[]float32) {
-	check(s.N >= 1 && s.groups() <= s.N, name+": fewer rows than groups")
+	check(s.N >= 1 && s.groups() <= s.N, name, "fewer rows than groups")
 	for _, m := range maps {
-		check(len(m) >= Blocks(s.N)*s.pixels()*s.C*Lanes, name+": maps too short")
+		check(len(m) >= Blocks(s.N)*s.pixels()*s.C*Lanes, name, "maps too short")
 	}
 }
 
@@ -49,7 +49,7 @@ func (s Norm) Stats(stats, x []float32) {
 
 // RunningStats writes (1,3,C), the same from running statistics.
 func (s Norm) RunningStats(stats, mean, variance []float32) {
-	check(s.groups() == 1, "Norm.RunningStats: running statistics know no groups")
+	check(s.groups() == 1, "Norm.RunningStats", "running statistics know no groups")
 	for c := range s.C {
 		stats[c], stats[s.C+c] = mean[c], variance[c]
 		stats[2*s.C+c] = float32(1 / math.Sqrt(float64(variance[c])+float64(s.Eps)))

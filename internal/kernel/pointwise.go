@@ -17,25 +17,25 @@ const (
 
 // ReLU computes y = max(x, 0); NaN stays NaN. y may be x.
 func ReLU(y, x []float32) {
-	check(len(y) == len(x), "ReLU: lengths differ")
+	check(len(y) == len(x), "ReLU", "lengths differ")
 	pointwise(pointArgs{op: opReLU, dst: y, a: x})
 }
 
 // ReLUGrad computes dx = dy where y is not ≤ 0, and 0 elsewhere. dx may be dy.
 func ReLUGrad(dx, y, dy []float32) {
-	check(len(dx) == len(y) && len(dx) == len(dy), "ReLUGrad: lengths differ")
+	check(len(dx) == len(y) && len(dx) == len(dy), "ReLUGrad", "lengths differ")
 	pointwise(pointArgs{op: opReLUGrad, dst: dx, a: y, b: dy})
 }
 
 // Add computes dst = a + b. dst may be a or b.
 func Add(dst, a, b []float32) {
-	check(len(dst) == len(a) && len(dst) == len(b), "Add: lengths differ")
+	check(len(dst) == len(a) && len(dst) == len(b), "Add", "lengths differ")
 	pointwise(pointArgs{op: opAdd, dst: dst, a: a, b: b})
 }
 
 // Axpy computes y += alpha·x.
 func Axpy(alpha float32, x, y []float32) {
-	check(len(x) == len(y), "Axpy: lengths differ")
+	check(len(x) == len(y), "Axpy", "lengths differ")
 	pointwise(pointArgs{op: opAxpy, dst: y, a: x, t: alpha})
 }
 
@@ -44,7 +44,7 @@ func Scale(alpha float32, x []float32) { pointwise(pointArgs{op: opScale, dst: x
 
 // Lerp computes dst += t·(src - dst).
 func Lerp(dst, src []float32, t float32) {
-	check(len(dst) == len(src), "Lerp: lengths differ")
+	check(len(dst) == len(src), "Lerp", "lengths differ")
 	pointwise(pointArgs{op: opLerp, dst: dst, a: src, t: t})
 }
 
@@ -112,7 +112,7 @@ func pointTwin(p *pointArgs) {
 // Dot is Σ a·b in float64: sixteen sums, one per index modulo 16, over pieces
 // of fixed size, all added in a fixed order.
 func Dot(a, b []float32) float64 {
-	check(len(a) == len(b), "Dot: lengths differ")
+	check(len(a) == len(b), "Dot", "lengths differ")
 	items := (len(a) + pieceSize - 1) / pieceSize
 	part := doubles.get()
 	defer doubles.put(part)

@@ -57,14 +57,14 @@ var poolTasks stash[poolTask]
 func (t *poolTask) prepare() {
 	for i, size := range [2]int{t.H, t.W} {
 		check(t.Stride[i] >= 1 && t.Pad[i] >= 0 && t.Pad[i] < t.Kernel[i] && size+2*t.Pad[i] >= t.Kernel[i],
-			"Pool: padding must be smaller than the kernel, and the kernel than the padded map")
+			"Pool", "padding must be smaller than the kernel, and the kernel than the padded map")
 	}
 	t.oh, t.ow = t.Out()
 	t.cuts = (t.C + poolChannels - 1) / poolChannels
 	b := Blocks(t.N) * Lanes * t.C
-	check(len(t.y) >= b*t.oh*t.ow, "Pool: output side too short")
-	check(t.x == nil || len(t.x) >= b*t.H*t.W, "Pool: input side too short")
-	check(t.dx == nil || len(t.dx) >= b*t.H*t.W, "Pool: gradient too short")
+	check(len(t.y) >= b*t.oh*t.ow, "Pool", "output side too short")
+	check(t.x == nil || len(t.x) >= b*t.H*t.W, "Pool", "input side too short")
+	check(t.dx == nil || len(t.dx) >= b*t.H*t.W, "Pool", "gradient too short")
 }
 
 func (t *poolTask) Do(item int) {

@@ -8,7 +8,7 @@ const rowsPerItem = 16
 // NormalizeRows computes y = x / max(‖x‖, eps) for each row of x (N,D). Norms
 // are float64. y may be x.
 func NormalizeRows(y, x []float32, n, d int, eps float32) {
-	check(len(y) >= n*d && len(x) >= n*d, "NormalizeRows: slice too short")
+	check(len(y) >= n*d && len(x) >= n*d, "NormalizeRows", "slice too short")
 	share(&rowTasks, (n+rowsPerItem-1)/rowsPerItem, rowTask{dst: y, x: x, n: n, d: d, eps: eps})
 }
 
@@ -18,7 +18,7 @@ func NormalizeRows(y, x []float32, n, d int, eps float32) {
 //
 // dx may be dy.
 func NormalizeRowsGrad(dx, x, y, dy []float32, n, d int, eps float32) {
-	check(len(dx) >= n*d && len(x) >= n*d && len(y) >= n*d && len(dy) >= n*d, "NormalizeRowsGrad: slice too short")
+	check(len(dx) >= n*d && len(x) >= n*d && len(y) >= n*d && len(dy) >= n*d, "NormalizeRowsGrad", "slice too short")
 	share(&rowTasks, (n+rowsPerItem-1)/rowsPerItem, rowTask{dst: dx, x: x, y: y, dy: dy, n: n, d: d, eps: eps})
 }
 

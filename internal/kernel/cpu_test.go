@@ -1,0 +1,100 @@
+package kernel
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"clr/internal/fault"
+)
+
+func TestChoose(t *testing.T) {
+	for _, c := range []struct {
+		wanted string
+		best   isa
+		want   isa
+		fails  string // what the error names
+	}{
+		{"", avx512, avx512, ""},
+		{"", generic, generic, ""},
+		{"generic", avx512, generic, ""},
+		{"avx2", avx512, avx2, ""},
+		{"avx512", avx512, avx512, ""},
+		{"avx512", avx2, avx2, "avx512"},
+		{"sse9", avx2, avx2, "generic, avx2, avx512"},
+	} {
+		got := choose(c.wanted, c.best)
+		if got.isa != c.want {
+			t.Errorf("%q on %s: %s, want %s", c.wanted, isaNames[c.best], isaNames[got.isa], isaNames[c.want])
+		}
+		if (got.err != nil) != (c.fails != "") {
+			t.Errorf("%q on %s: error %v", c.wanted, isaNames[c.best], got.err)
+		}
+		if got.err != nil && (!strings.Contains(got.err.Error(), c.fails) || fault.KindOf(got.err) != fault.Usage || fault.Remedy(got.err) == "") {
+			t.Errorf("%q: error %q of kind %d, remedy %q", c.wanted, got.err, fault.KindOf(got.err), fault.Remedy(got.err))
+		}
+	}
+}
+
+// The environment's CLR_CPU is what these tests run with, too.
+func TestCPU(t *testing.T) {
+	if err := CheckCPU(); err != nil {
+		t.Fatal(err)
+	}
+	if want := os.Getenv("CLR_CPU"); want != "" && CPU() != want {
+		t.Errorf("CPU %q, CLR_CPU asks for %q", CPU(), want)
+	}
+}
+
+// The generator writes these offsets into the assembly.
+func TestOffsets(t *testing.T) {
+	var s seg
+	var g tile
+	got := []uintptr{
+		unsafe.Offsetof(s.a), unsafe.Offsetof(s.b), unsafe.Offsetof(s.n), unsafe.Sizeof(s),
+		unsafe.Offsetof(g.a), unsafe.Offsetof(g.b), unsafe.Offsetof(g.c), unsafe.Offsetof(g.segs), unsafe.Offsetof(g.outer),
+		unsafe.Offsetof(g.aStep), unsafe.Offsetof(g.bStep), unsafe.Offsetof(g.cStep), unsafe.Offsetof(g.rows), unsafe.Offsetof(g.acc),
+	}
+	want := []uintptr{0, 8, 16, 24, 0, 24, 48, 72, 96, 104, 112, 120, 128, 136}
+	if runtime.GOARCH != "amd64" {
+		t.Skip("no assembly for", runtime.GOARCH)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("offset %d is %d, the generator has %d", i, got[i], want[i])
+		}
+	}
+}
+
+// go generate reproduces the assembly to the byte.
+func TestGenerated(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "gen")
+	build := exec.Command("go", "build", "-C", "_gen", "-o", program, ".")
+	build.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-mod=readonly", "GOWORK=off", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Skipf("the generator does not build offline (its modules are not in the cache): %s", out)
+	}
+	fresh := filepath.Join(t.TempDir(), "fresh.s")
+	if out, err := exec.Command(program, "-out", fresh).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	got, want := withoutCommand(t, fresh), withoutCommand(t, "kernel_amd64.s")
+	if got != want {
+		t.Error("kernel_amd64.s is not what _gen writes: run go generate ./internal/kernel")
+	}
+}
+
+// withoutCommand reads a file less its first line, which names the command.
+func withoutCommand(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(raw), "\n")
+	return rest
+}
