@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 )
@@ -38,6 +39,74 @@ func (t Training) parts(k int) []part {
 		}
 	}
 	return out
+}
+
+// holdOut gives one part: the validation clips that came with the split, or
+// about a share of the training clips. Of groups it takes whole ones, from the
+// one after the fold's name in natural order on (as HEAR takes fold i+1), but
+// none that has a class to itself. Without groups it takes that share of each
+// class, drawn from the seed, and leaves each class a clip. It is an empty part
+// if no clip can be spared.
+func (t Training) holdOut(share float64) part {
+	if t.Valid.N > 0 {
+		return part{t.Train, t.Valid}
+	}
+	held := t.wholeGroups(share)
+	if held == nil {
+		held = make([]bool, t.Train.N)
+		for _, clips := range shuffledByClass(t.Train.Labels, len(t.Train.Classes), t.Seed) {
+			for _, i := range clips[:max(0, min(len(clips)-1, int(math.Ceil(share*float64(len(clips))))))] {
+				held[i] = true
+			}
+		}
+	}
+	var in, out []int
+	for i, h := range held {
+		if h {
+			out = append(out, i)
+		} else {
+			in = append(in, i)
+		}
+	}
+	return part{t.Train.Rows(in), t.Train.Rows(out)}
+}
+
+// wholeGroups marks the clips of the groups that holdOut takes; nil if there
+// are none to take.
+func (t Training) wholeGroups(share float64) []bool {
+	names := distinct(t.Groups)
+	after := 0
+	for after < len(names) && natural(names[after], t.Fold) <= 0 {
+		after++
+	}
+	held, n := make([]bool, t.Train.N), 0
+	for i := range names {
+		if float64(n) >= share*float64(t.Train.N) {
+			break
+		}
+		g := names[(after+i)%len(names)]
+		left, lost := make([]int, len(t.Train.Classes)), make([]int, len(t.Train.Classes))
+		for j, y := range t.Train.Labels {
+			if t.Groups[j] == g {
+				lost[y]++
+			} else if !held[j] {
+				left[y]++
+			}
+		}
+		if slices.ContainsFunc(t.Train.Labels, func(y int) bool { return lost[y] > 0 && left[y] == 0 }) {
+			continue
+		}
+		for j := range held {
+			if t.Groups[j] == g {
+				held[j] = true
+				n++
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return held
 }
 
 // dealGroups puts whole groups into k folds: the largest first, each into the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"clr/internal/fault"
 )
@@ -94,8 +95,10 @@ func (p LinearProbe) Fit(ctx context.Context, t Training) (Head, error) {
 	switch {
 	case !end.Converged:
 		choice.Note = fmt.Sprintf("did not converge: gradient %.1e after %d iterations", end.Gradient, end.Iterations)
-	case len(cs) > 1 && (best == len(cs)-1 || best == 0) && hits[0] != hits[len(cs)-1]:
-		choice.Note = "the best C is at the end of the grid"
+	case best > 0 && best == len(cs)-1:
+		choice.Note = "the largest C was best; c_max may be too small"
+	case best == 0 && hits[0] > slices.Min(hits):
+		choice.Note = "the smallest C was best; c_min may be too large"
 	}
 	return linearHead{scale, model, choice}, nil
 }

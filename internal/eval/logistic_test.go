@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"testing"
 )
 
@@ -197,63 +196,6 @@ func threads(t *testing.T, s Set) {
 	}
 }
 
-func TestLogisticDegenerate(t *testing.T) {
-	ctx := context.Background()
-	for name, s := range map[string]Set{
-		"two clips":          blobs(2, 3, 2, 1, 0, 1),
-		"more features":      blobs(12, 90, 3, 1, 0, 2),
-		"one a class":        blobs(5, 4, 5, 1, 0, 3),
-		"one feature":        blobs(40, 1, 3, 1, 0, 4),
-		"constant features":  {X: slices.Repeat([]float64{3.7}, 40), N: 10, D: 4, Labels: []int{0, 1, 0, 1, 0, 1, 0, 1, 0, 0}, Classes: classNames(2)},
-		"a class unseen":     {X: blobs(10, 3, 2, 1, 0, 5).X, N: 10, D: 3, Labels: []int{0, 2, 0, 2, 0, 2, 0, 2, 0, 2}, Classes: classNames(4)},
-		"huge scale":         scaled(blobs(60, 6, 3, 1, 0.3, 6), 1e12),
-		"tiny scale":         scaled(blobs(60, 6, 3, 1, 0.3, 6), 1e-12),
-		"separable, large C": blobs(60, 6, 3, 50, 0, 7),
-		"duplicate features": doubled(blobs(60, 6, 3, 1, 0, 8)),
-		"one class (inner)":  {X: []float64{1, 2, 3}, N: 3, D: 1, Labels: []int{1, 1, 1}, Classes: classNames(2)},
-	} {
-		head, err := linearDefaults.Fit(ctx, Training{Train: s, Seed: 1})
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		seen := map[int]bool{}
-		for _, y := range s.Labels {
-			seen[y] = true
-		}
-		logp := head.LogProba(s)
-		for i := range s.N {
-			sum := 0.0
-			for k := range s.Classes {
-				v := logp[i*len(s.Classes)+k]
-				if math.IsNaN(v) || seen[k] == math.IsInf(v, -1) {
-					t.Fatalf("%s: log p of class %d is %v", name, k, v)
-				}
-				sum += math.Exp(v)
-			}
-			if math.Abs(sum-1) > 1e-12 {
-				t.Fatalf("%s: probabilities sum to %v", name, sum)
-			}
-		}
-	}
-}
-
-func scaled(s Set, by float64) Set {
-	for i := range s.X {
-		s.X[i] *= by
-	}
-	return s
-}
-
-func doubled(s Set) Set {
-	out := s
-	out.D, out.X = 2*s.D, nil
-	for i := range s.N {
-		out.X = append(append(out.X, s.Row(i)...), s.Row(i)...)
-	}
-	return out
-}
-
 func TestFitStopsWhenAsked(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -291,74 +233,6 @@ func seq(from, to int) []int {
 		out = append(out, i)
 	}
 	return out
-}
-
-// TestShortcutsKeepTheOptimum compares whitened and rotated fits with plain
-// L-BFGS, on features that repeat and blend one another.
-func TestShortcutsKeepTheOptimum(t *testing.T) {
-	for _, s := range []Set{blobs(60, 7, 3, 0.5, 1, 1), blobs(30, 29, 3, 0.5, 1, 2), blobs(30, 30, 3, 0.5, 1, 3),
-		blobs(30, 80, 4, 0.5, 1, 4), doubled(blobs(60, 7, 3, 0.5, 1, 5)), doubled(blobs(20, 15, 3, 0.5, 1, 6)), doubled(blobs(300, 70, 3, 0.5, 1, 7))} {
-		for _, c := range []float64{1e-3, 1, 100} {
-			fast, end, err := FitLogistic(context.Background(), s, c, Solver{1e-6, 5000}, nil)
-			if err != nil || !end.Converged {
-				t.Fatal(err, end)
-			}
-			r := &regression{objective: newObjective(s)}
-			r.penalize(c)
-			theta := r.pack(nil)
-			if _, err := r.minimize(context.Background(), theta, whitener{m: s.D + 1}, 1e-6, 5000); err != nil {
-				t.Fatal(err)
-			}
-			plain := r.unpack(theta)
-			a, ga := slope(s, c, fast.W, fast.B)
-			b, gb := slope(s, c, plain.W, plain.B)
-			scale := c * float64(s.N)
-			if math.Abs(a-b) > 1e-7*scale || math.Abs(a-end.Objective) > 1e-9*scale {
-				t.Errorf("N %d D %d C %v: objective %v (says %v), plain %v", s.N, s.D, c, a, end.Objective, b)
-			}
-			if ga > 1.01e-6*scale || math.Abs(ga/scale-end.Gradient) > 1e-8 {
-				t.Errorf("N %d D %d C %v: gradient %v (says %v), plain %v", s.N, s.D, c, ga/scale, end.Gradient, gb/scale)
-			}
-			// A fit from another C's optimum ends at the same place.
-			other, _, err := FitLogistic(context.Background(), s, c*3, Solver{1e-6, 5000}, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, _, err := FitLogistic(context.Background(), s, c, Solver{1e-6, 5000}, other)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if w, _ := slope(s, c, again.W, again.B); math.Abs(w-a) > 1e-7*scale {
-				t.Errorf("N %d D %d C %v: objective %v from another start, %v from zeros", s.N, s.D, c, w, a)
-			}
-		}
-	}
-}
-
-func TestGramIsTheFormula(t *testing.T) {
-	for _, n := range []int{1, 5, 70} {
-		for _, d := range []int{1, 2, 62, 63, 64, 65, 130} {
-			s := blobs(n, d, 2, 1, 0, uint64(n+d))
-			got, m := gram(s), d+1
-			one := func(i, j int) float64 {
-				if j == d {
-					return 1
-				}
-				return s.Row(i)[j]
-			}
-			for a := range m {
-				for b := range a + 1 {
-					want := 0.0
-					for i := range n {
-						want += one(i, a) * one(i, b) / float64(n)
-					}
-					if math.Abs(got[a*m+b]-want) > 1e-12*(1+math.Abs(want)) {
-						t.Fatalf("N %d D %d: gram[%d,%d] is %v, want %v", n, d, a, b, got[a*m+b], want)
-					}
-				}
-			}
-		}
-	}
 }
 
 func BenchmarkPath(b *testing.B) {

@@ -3,13 +3,15 @@ package eval
 import (
 	"context"
 	"fmt"
+
+	"clr/internal/fault"
 )
 
 // A Training is all that a probe may learn from.
 type Training struct {
 	Train, Valid Set      // Valid.N == 0: none is given, the probe takes its own out of Train
 	Groups       []string // (Train.N) or nil: clips of one group validate together
-	Fold         string   // name of the split
+	Fold         string   // name of the split, i.e. of the values left out
 	Seed         uint64
 }
 
@@ -46,38 +48,50 @@ type Choice struct {
 }
 
 // Evaluate trains the probe on each split, for each of its seeds, and tests
-// the finished heads. Errors name the split; they are those of Set.Check,
-// Split.Check and the probe's Check and Fit.
-func Evaluate(ctx context.Context, name string, p Probe, s Set, splits []Split) (Row, error) {
-	return EvaluateEach(ctx, name, p, func(Split) Set { return s }, splits)
-}
-
-// EvaluateEach is Evaluate where each split has embeddings of its own, of the
-// same clips: those of an encoder that was trained without its test clips.
-func EvaluateEach(ctx context.Context, name string, p Probe, of func(Split) Set, splits []Split) (Row, error) {
+// the finished heads. set gives a split's embeddings, which differ where each
+// split has an encoder of its own. Errors name the split; they are those of
+// Set.Check, Split.Check and the probe's Check and Fit.
+func Evaluate(ctx context.Context, name string, p Probe, set func(Split) Set, splits []Split) (Row, error) {
 	if err := p.Check(); err != nil {
 		return Row{}, err
 	}
+	if len(splits) == 0 {
+		return Row{}, fault.New(fault.Usage, "", "eval: %s has no splits to be tested on", name)
+	}
 	row := Row{Name: name}
 	for _, split := range splits {
-		s := of(split)
-		if err := s.Check(); err != nil {
-			return Row{}, err
-		}
-		if err := split.Check(s); err != nil {
-			return Row{}, err
-		}
-		row.Dim, row.classes = s.D, s.Classes
-		test := s.Rows(split.Test)
-		for _, seed := range p.Repeats() {
-			t := Training{Train: s.Rows(split.Train), Valid: s.Rows(split.Valid), Groups: split.Groups, Fold: split.Name, Seed: seed}
-			head, err := p.Fit(ctx, t)
-			if err != nil {
-				return Row{}, fmt.Errorf("%s, split %s: %w", name, split.Name, err)
-			}
-			row.add(split, seed, test.Labels, head.LogProba(test), head.Choice())
+		s := set(split)
+		if err := row.split(ctx, p, s, split); err != nil {
+			return Row{}, fmt.Errorf("%s, split %s: %w", name, split.Name, err)
 		}
 	}
 	row.finish()
 	return row, nil
+}
+
+func (r *Row) split(ctx context.Context, p Probe, s Set, split Split) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	if err := split.Check(s); err != nil {
+		return err
+	}
+	if r.classes == nil {
+		r.classes, r.Dim = s.Classes, s.D
+		if _, deaf := p.(Majority); deaf {
+			r.Dim = 0
+		}
+	}
+	if len(s.Classes) != len(r.classes) {
+		return fault.New(fault.Usage, "", "eval: a set of %d classes follows one of %d", len(s.Classes), len(r.classes))
+	}
+	test := s.Rows(split.Test)
+	for _, seed := range p.Repeats() {
+		head, err := p.Fit(ctx, Training{Train: s.Rows(split.Train), Valid: s.Rows(split.Valid), Groups: split.Groups, Fold: split.Name, Seed: seed})
+		if err != nil {
+			return err
+		}
+		r.add(split, seed, test.Labels, head.LogProba(test), head.Choice())
+	}
+	return nil
 }

@@ -33,7 +33,7 @@ type Report struct {
 // A Row is one embedding's scores.
 type Row struct {
 	Name      string       `json:"name"`
-	Dim       int          `json:"dim"`
+	Dim       int          `json:"dim,omitempty"`     // features
 	Clips     int          `json:"clips"`             // different test clips
 	Mean      Metrics      `json:"mean"`              // over Folds
 	Std       Metrics      `json:"std"`               // sample deviation over Folds; 0 for one

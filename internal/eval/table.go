@@ -37,10 +37,14 @@ func (r Report) scores(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "%s probe: %d classes, %s by %s, %s\n\n", r.Probe, len(r.Classes),
 		count(len(r.Rows[0].splits()), "split"), r.By, count(r.Rows[0].Clips, "test clip"))
-	fmt.Fprintf(b, "%-*s %5s  %-13s %-12s  %-13s  %s\n", nameWidth, "", "dim", "accuracy %", "95 % of it", "macro-F1 %", "log loss")
+	fmt.Fprintf(b, "%-*s %5s  %-12s %-13s  %-12s  %s\n", nameWidth, "", "dim", "accuracy %", "95 % interval", "macro-F1 %", "log loss")
 	for _, row := range r.Rows {
 		spread := len(row.Folds) > 1
-		fmt.Fprintf(b, "%-*s %5d  %-13s %-12s  %-13s  %s\n", nameWidth, short(row.Name), row.Dim,
+		dim := "-"
+		if row.Dim > 0 {
+			dim = strconv.Itoa(row.Dim)
+		}
+		fmt.Fprintf(b, "%-*s %5s  %-12s %-13s  %-12s  %s\n", nameWidth, short(row.Name), dim,
 			plusMinus(100*row.Mean.Accuracy, 100*row.Std.Accuracy, 1, spread),
 			fmt.Sprintf("%.1f..%.1f", 100*row.Interval[0], 100*row.Interval[1]),
 			plusMinus(100*row.Mean.MacroF1, 100*row.Std.MacroF1, 1, spread),

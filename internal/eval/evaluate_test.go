@@ -1,0 +1,272 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"clr/internal/fault"
+)
+
+func same(s Set) func(Split) Set { return func(Split) Set { return s } }
+
+// quick is an MLP probe that takes no time.
+var quick = MLPProbe{Hidden: []int{8}, Epochs: 5, Batch: 16, LR: []float64{1e-2, 1e-3}, WeightDecay: 1e-4, Patience: 3, Valid: 0.2, Standardize: true, Seeds: []uint64{1, 2}}
+
+// coarse is a linear probe that takes little.
+var coarse = LinearProbe{CMin: 1e-3, CMax: 10, CSteps: 3, Standardize: true, Tolerance: 1e-4, MaxIterations: 100, InnerFolds: 3, Seed: 1}
+
+// A spy keeps what a probe was given and what it made.
+type spy struct {
+	Probe
+	given []Training
+	made  []Head
+}
+
+func (s *spy) Fit(ctx context.Context, t Training) (Head, error) {
+	h, err := s.Probe.Fit(ctx, t)
+	s.given, s.made = append(s.given, t), append(s.made, h)
+	return h, err
+}
+
+// weights are all that a head will ever answer with, as text.
+func weights(h Head) string {
+	switch h := h.(type) {
+	case linearHead:
+		return fmt.Sprintf("%x %x %x %x", h.model.W, h.model.B, h.scale.mean, h.scale.factor)
+	case *mlpHead:
+		out := fmt.Sprintf("%x %x", h.scale.mean, h.scale.factor)
+		for _, p := range h.net.params.All() {
+			out += fmt.Sprintf(" %s %x", p.Name, p.Value.Data)
+		}
+		return out
+	}
+	return fmt.Sprint(h)
+}
+
+func folds(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprint(i / 3 % 4)
+	}
+	return out
+}
+
+// TestTestClipsNeverTrain proves it for each way to divide clips: what a probe
+// is given holds every clip but the test clips.
+func TestTestClipsNeverTrain(t *testing.T) {
+	const n = 48
+	labels := make([]int, n)
+	given := make([]string, n)
+	for i := range labels {
+		labels[i] = i % 3
+		given[i] = []string{"train", "train", "valid", "test"}[i/3%4]
+	}
+	for _, c := range []struct {
+		values []string
+		o      SplitOptions
+		splits int
+	}{{given, SplitOptions{}, 1}, {folds(n), SplitOptions{By: "fold"}, 4}, {folds(n), SplitOptions{By: "fold", Holdout: []string{"3", "1"}}, 1}} {
+		splits, err := Splits(c.values, c.o)
+		if err != nil || len(splits) != c.splits {
+			t.Fatal(splits, err)
+		}
+		p := &spy{Probe: Majority{}}
+		row, err := Evaluate(context.Background(), "x", p, same(tagged(labels, 3)), splits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range splits {
+			seen := clips(join(p.given[i].Train, p.given[i].Valid))
+			for _, clip := range s.Test {
+				if slices.Contains(seen, clip) {
+					t.Errorf("%+v, split %s: test clip %d was given to the probe", c.o, s.Name, clip)
+				}
+			}
+			if all := append(seen, s.Test...); len(all) != n {
+				t.Errorf("%+v, split %s: %d clips of %d", c.o, s.Name, len(all), n)
+			}
+		}
+		if len(row.Folds) != c.splits {
+			t.Errorf("%d folds", len(row.Folds))
+		}
+	}
+}
+
+// TestHeadsIgnoreTestClips changes every test clip's features and label and
+// expects the same weights, to the bit.
+func TestHeadsIgnoreTestClips(t *testing.T) {
+	s := blobs(96, 6, 3, 0.5, 0.5, 1)
+	splits, err := Splits(folds(96), SplitOptions{By: "fold"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []Probe{coarse, quick} {
+		before, after := &spy{Probe: p}, &spy{Probe: p}
+		a, err := Evaluate(context.Background(), "x", before, same(s), splits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := Evaluate(context.Background(), "x", after, func(split Split) Set {
+			other := s.Rows(seq(0, s.N))
+			for _, i := range split.Test {
+				other.Labels[i] = (other.Labels[i] + 1) % 3
+				for j := range other.Row(i) {
+					other.Row(i)[j] = 1e3 * float64(i-j)
+				}
+			}
+			return other
+		}, splits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Mean.Accuracy == b.Mean.Accuracy && a.Mean.LogLoss == b.Mean.LogLoss {
+			t.Errorf("%T: other test clips, same scores", p)
+		}
+		for i := range before.made {
+			if weights(before.made[i]) != weights(after.made[i]) || before.made[i].Choice() != after.made[i].Choice() {
+				t.Errorf("%T: test clips changed head %d", p, i)
+			}
+		}
+	}
+}
+
+func TestEvaluateSaysWhatIsWrong(t *testing.T) {
+	ctx := context.Background()
+	s := blobs(24, 3, 2, 1, 0, 1)
+	splits, err := Splits(folds(24), SplitOptions{By: "fold"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := s.Rows(seq(0, 24))
+	bad.Names = make([]string, 24)
+	bad.Names[17] = "a/b.wav"
+	bad.Row(17)[2] = math.NaN()
+	_, err = Evaluate(ctx, "pretrained", coarse, same(bad), splits)
+	expect(t, err, fault.Diverged, "pretrained, split 0: the embedding of a/b.wav is not finite: feature 2 is NaN", "checkpoint")
+	bad.Names, bad.Row(17)[2] = nil, math.Inf(-1)
+	_, err = Evaluate(ctx, "pretrained", coarse, same(bad), splits)
+	expect(t, err, fault.Diverged, "row 17 is not finite: feature 2 is -Inf", "")
+	one := s.Rows(seq(0, 24))
+	one.Classes, one.Labels = []string{"dog"}, make([]int, 24)
+	_, err = Evaluate(ctx, "x", coarse, same(one), splits)
+	expect(t, err, fault.Data, "all 24 clips have the label dog", "two classes")
+	_, err = Evaluate(ctx, "x", coarse, same(Set{Classes: classNames(2)}), splits)
+	expect(t, err, fault.Data, "0 embeddings of 0 features", "")
+	_, err = Evaluate(ctx, "x", LinearProbe{}, same(s), splits)
+	expect(t, err, fault.Usage, "c_min is 0", "")
+	short := s
+	short.Labels = s.Labels[1:]
+	_, err = Evaluate(ctx, "x", coarse, same(short), splits)
+	expect(t, err, fault.Usage, "23 labels", "")
+	_, err = Evaluate(ctx, "x", coarse, same(s), nil)
+	expect(t, err, fault.Usage, "no splits", "")
+}
+
+func TestTableOfProbes(t *testing.T) {
+	for name, p := range Table {
+		if err := p.Check(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if p.Doc() == "" || len(p.Repeats()) == 0 {
+			t.Errorf("%s has no doc or no repeats", name)
+		}
+	}
+}
+
+func TestProbesRefuse(t *testing.T) {
+	linear := func(change func(*LinearProbe)) Probe {
+		p := linearDefaults
+		change(&p)
+		return p
+	}
+	mlp := func(change func(*MLPProbe)) Probe {
+		p := mlpDefaults
+		change(&p)
+		return p
+	}
+	for says, p := range map[string]Probe{
+		"c_max -1":             linear(func(p *LinearProbe) { p.CMax = -1 }),
+		"c_min is NaN":         linear(func(p *LinearProbe) { p.CMin = math.NaN() }),
+		"c_steps is 0":         linear(func(p *LinearProbe) { p.CSteps = 0 }),
+		"are both 1":           linear(func(p *LinearProbe) { p.CMin, p.CMax = 1, 1 }),
+		"tolerance is 0":       linear(func(p *LinearProbe) { p.Tolerance = 0 }),
+		"max_iterations is -3": linear(func(p *LinearProbe) { p.MaxIterations = -3 }),
+		"inner_folds is 1":     linear(func(p *LinearProbe) { p.InnerFolds = 1 }),
+		"hidden is [4 0]":      mlp(func(p *MLPProbe) { p.Hidden = []int{4, 0} }),
+		"epochs is 0":          mlp(func(p *MLPProbe) { p.Epochs = 0 }),
+		"batch 0":              mlp(func(p *MLPProbe) { p.Batch = 0 }),
+		"patience 0":           mlp(func(p *MLPProbe) { p.Patience = 0 }),
+		"lr is []":             mlp(func(p *MLPProbe) { p.LR = nil }),
+		"lr is [NaN]":          mlp(func(p *MLPProbe) { p.LR = []float64{math.NaN()} }),
+		"weight_decay is -1":   mlp(func(p *MLPProbe) { p.WeightDecay = -1 }),
+		"valid is 1":           mlp(func(p *MLPProbe) { p.Valid = 1 }),
+		"seeds is empty":       mlp(func(p *MLPProbe) { p.Seeds = nil }),
+	} {
+		expect(t, p.Check(), fault.Usage, says, "")
+	}
+}
+
+func TestGrid(t *testing.T) {
+	got := LinearProbe{CMin: 1e-2, CMax: 100, CSteps: 5}.grid()
+	for i, want := range []float64{0.01, 0.1, 1, 10, 100} {
+		if math.Abs(got[i]/want-1) > 1e-12 {
+			t.Errorf("%v", got)
+		}
+	}
+	if one := (LinearProbe{CMin: 3, CMax: 3, CSteps: 1}).grid(); len(one) != 1 || one[0] != 3 {
+		t.Error(one)
+	}
+}
+
+// TestTiesTakeTheSmallerC: where every C is right about every clip.
+func TestTiesTakeTheSmallerC(t *testing.T) {
+	p := coarse
+	p.CMin, p.CMax = 1, 100
+	h, err := p.Fit(context.Background(), Training{Train: blobs(60, 4, 3, 30, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := h.Choice(); c.C != 1 || c.ValidAccuracy != 1 || c.Note != "" {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestChoiceIsBySearch does by hand what Fit promises: inner folds, scaler on
+// their training side, pooled hits, refit on all.
+func TestChoiceIsBySearch(t *testing.T) {
+	training := Training{Train: blobs(90, 12, 3, 0.25, 1, 5), Groups: folds(90)}
+	best, most := 0.0, -1
+	for _, c := range coarse.grid() {
+		hits := 0
+		for _, p := range training.parts(coarse.InnerFolds) {
+			scale := newScaler(p.train)
+			m, _, err := FitLogistic(context.Background(), scale.apply(p.train), c, Solver{1e-4, 1000}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, y := range Predict(m.LogProba(scale.apply(p.valid)), 3) {
+				if y == p.valid.Labels[i] {
+					hits++
+				}
+			}
+		}
+		if hits > most {
+			best, most = c, hits
+		}
+	}
+	h, err := coarse.Fit(context.Background(), training)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := h.Choice(); got.C != best || got.ValidAccuracy != float64(most)/90 {
+		t.Errorf("%+v, want C %v with %d of 90", got, best, most)
+	}
+	scale := newScaler(training.Train)
+	m, _, _ := FitLogistic(context.Background(), scale.apply(training.Train), best, Solver{1e-4, 100}, nil)
+	if fmt.Sprint(m.W) != fmt.Sprint(h.(linearHead).model.W) {
+		t.Error("the head is not the refit on all training clips")
+	}
+}
