@@ -11,8 +11,8 @@ import (
 )
 
 // Overrides are what a person sets beside the file, strongest last: Env holds
-// environment variables as KEY=value, of which those with the prefix count,
-// and Set holds path=value.
+// environment variables as KEY=value, of which those count that have the prefix
+// and are not empty, and Set holds path=value.
 type Overrides struct {
 	Env, Set []string
 	Prefix   string   // of the variables, e.g. "CLR_"
@@ -144,7 +144,7 @@ func (d *decoder) variables(o Overrides) []override {
 	set := map[string]string{} // path → value
 	for _, text := range o.Env {
 		name, value, _ := strings.Cut(text, "=")
-		if !strings.HasPrefix(name, o.Prefix) || o.Prefix == "" || slices.Contains(o.Not, name) {
+		if value == "" || o.Prefix == "" || !strings.HasPrefix(name, o.Prefix) || slices.Contains(o.Not, name) {
 			continue
 		}
 		path, ok := d.pathOf(strings.TrimPrefix(name, o.Prefix))

@@ -82,11 +82,17 @@ func (o origin) rank() int {
 }
 
 // Nearest finds what a person meant by a word that is not among those known,
-// or nothing where none is close.
+// or nothing where none is close. Of two as close it takes the one that begins
+// like the word: people get first letters right.
 func Nearest(word string, known []string) string {
-	best, at := "", max(1, utf8.RuneCountInString(word)/3)+1
+	word = strings.ToLower(word)
+	best, at := "", 2*((utf8.RuneCountInString(word)+2)/3)+2
 	for _, k := range slices.Sorted(slices.Values(known)) {
-		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < at {
+		d := 2 * distance(word, strings.ToLower(k))
+		if k != "" && !strings.HasPrefix(word, k[:1]) {
+			d++
+		}
+		if d < at {
 			best, at = k, d
 		}
 	}

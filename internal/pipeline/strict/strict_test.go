@@ -126,7 +126,7 @@ func TestDecode(t *testing.T) {
 		{"a quoted text", "", set(`title="a\nb"`), func(c *toy) { c.Title = "a\nb" }},
 		{"a text with =", "", set("title=a=b"), func(c *toy) { c.Title = "a=b" }},
 		{"a list of values", "", set("words=[a, b]"), func(c *toy) { c.Words = []string{"a", "b"} }},
-		{"variables that are no settings", "", env("CLR_CPU=generic", "OTHER=1", "CLRSEED=2", "HOME"), func(*toy) {}},
+		{"variables that are no settings", "", env("CLR_CPU=generic", "CLR_DEPTH=", "OTHER=1", "CLRSEED=2", "HOME"), func(*toy) {}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, _, problems := decode(c.yaml, c.o)
