@@ -63,4 +63,3 @@ func doubled(s Set) Set {
 	}
 	return out
 }
-

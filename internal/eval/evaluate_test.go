@@ -10,8 +10,6 @@ import (
 	"clr/internal/fault"
 )
 
-func same(s Set) func(Split) Set { return func(Split) Set { return s } }
-
 // quick is an MLP probe that takes no time.
 var quick = MLPProbe{Hidden: []int{8}, Epochs: 5, Batch: 16, LR: []float64{1e-2, 1e-3}, WeightDecay: 1e-4, Patience: 3, Valid: 0.2, Standardize: true, Seeds: []uint64{1, 2}}
 
@@ -74,7 +72,7 @@ func TestTestClipsNeverTrain(t *testing.T) {
 			t.Fatal(splits, err)
 		}
 		p := &spy{Probe: Majority{}}
-		row, err := Evaluate(context.Background(), "x", p, same(tagged(labels, 3)), splits)
+		row, err := Evaluate(context.Background(), "x", p, tagged(labels, 3), splits)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,11 +103,11 @@ func TestHeadsIgnoreTestClips(t *testing.T) {
 	}
 	for _, p := range []Probe{coarse, quick} {
 		before, after := &spy{Probe: p}, &spy{Probe: p}
-		a, err := Evaluate(context.Background(), "x", before, same(s), splits)
+		a, err := Evaluate(context.Background(), "x", before, s, splits)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := Evaluate(context.Background(), "x", after, func(split Split) Set {
+		b, err := EvaluateEach(context.Background(), "x", after, func(split Split) Set {
 			other := s.Rows(seq(0, s.N))
 			for _, i := range split.Test {
 				other.Labels[i] = (other.Labels[i] + 1) % 3
@@ -144,24 +142,24 @@ func TestEvaluateSaysWhatIsWrong(t *testing.T) {
 	bad.Names = make([]string, 24)
 	bad.Names[17] = "a/b.wav"
 	bad.Row(17)[2] = math.NaN()
-	_, err = Evaluate(ctx, "pretrained", coarse, same(bad), splits)
+	_, err = Evaluate(ctx, "pretrained", coarse, bad, splits)
 	expect(t, err, fault.Diverged, "pretrained, split 0: the embedding of a/b.wav is not finite: feature 2 is NaN", "checkpoint")
 	bad.Names, bad.Row(17)[2] = nil, math.Inf(-1)
-	_, err = Evaluate(ctx, "pretrained", coarse, same(bad), splits)
+	_, err = Evaluate(ctx, "pretrained", coarse, bad, splits)
 	expect(t, err, fault.Diverged, "row 17 is not finite: feature 2 is -Inf", "")
 	one := s.Rows(seq(0, 24))
 	one.Classes, one.Labels = []string{"dog"}, make([]int, 24)
-	_, err = Evaluate(ctx, "x", coarse, same(one), splits)
+	_, err = Evaluate(ctx, "x", coarse, one, splits)
 	expect(t, err, fault.Data, "all 24 clips have the label dog", "two classes")
-	_, err = Evaluate(ctx, "x", coarse, same(Set{Classes: classNames(2)}), splits)
+	_, err = Evaluate(ctx, "x", coarse, Set{Classes: classNames(2)}, splits)
 	expect(t, err, fault.Data, "0 embeddings of 0 features", "")
-	_, err = Evaluate(ctx, "x", LinearProbe{}, same(s), splits)
+	_, err = Evaluate(ctx, "x", LinearProbe{}, s, splits)
 	expect(t, err, fault.Usage, "c_min is 0", "")
 	short := s
 	short.Labels = s.Labels[1:]
-	_, err = Evaluate(ctx, "x", coarse, same(short), splits)
+	_, err = Evaluate(ctx, "x", coarse, short, splits)
 	expect(t, err, fault.Usage, "23 labels", "")
-	_, err = Evaluate(ctx, "x", coarse, same(s), nil)
+	_, err = Evaluate(ctx, "x", coarse, s, nil)
 	expect(t, err, fault.Usage, "no splits", "")
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 
-	"gorgonia.org/gorgonia"
-
 	"clr/internal/loss"
 	"clr/internal/model"
 	"clr/internal/optim"
@@ -20,10 +18,9 @@ type network struct {
 	optimizer optim.Optimizer
 	lr        float64
 	trainers  map[int]*trainer
-	infer     *model.Machine
-	x, logits *gorgonia.Node
-	input     []float32   // (batch, D) of infer
-	kept      [][]float32 // copies of the weights
+	input     []float32                                // (batch, D)
+	infer     func(context.Context) ([]float32, error) // logits (batch, K) of input, good until the next
+	kept      [][]float32                              // copies of the weights
 }
 
 // A trainer is the graph of one step over a batch.
@@ -35,13 +32,19 @@ type trainer struct {
 func newNetwork(hidden []int, d, k, batch int, seed uint64) (*network, error) {
 	n := &network{mlp: model.MLP{Hidden: hidden, Out: k}, d: d, batch: batch, params: model.NewParams(seed), trainers: map[int]*trainer{}, input: make([]float32, batch*d)}
 	b := model.NewBuilder(model.Inference)
-	n.x = b.Input("embedding", batch, d)
-	n.logits = n.mlp.Build(b, n.params, "head", n.x)
-	var err error
-	if n.infer, err = b.Compile(n.logits); err != nil {
+	x := b.Input("embedding", batch, d)
+	logits := n.mlp.Build(b, n.params, "head", x)
+	m, err := b.Compile(logits)
+	if err != nil {
 		return nil, err
 	}
-	n.infer.Set(n.x, n.input)
+	m.Set(x, n.input)
+	n.infer = func(ctx context.Context) ([]float32, error) {
+		if err := m.Run(ctx); err != nil {
+			return nil, err
+		}
+		return m.Value(logits).Data, nil
+	}
 	return n, nil
 }
 
@@ -98,10 +101,11 @@ func (n *network) logProba(ctx context.Context, s Set) ([]float64, error) { // (
 	for at := 0; at < s.N; at += n.batch {
 		rows := min(n.batch, s.N-at)
 		narrow(n.input, s.X[at*n.d:(at+rows)*n.d]) // rows past the end hold old ones; nobody reads their logits
-		if err := n.infer.Run(ctx); err != nil {
+		logits, err := n.infer(ctx)
+		if err != nil {
 			return nil, err
 		}
-		for _, v := range n.infer.Value(n.logits).Data[:rows*k] {
+		for _, v := range logits[:rows*k] {
 			out = append(out, float64(v))
 		}
 	}

@@ -48,10 +48,15 @@ type Choice struct {
 }
 
 // Evaluate trains the probe on each split, for each of its seeds, and tests
-// the finished heads. set gives a split's embeddings, which differ where each
-// split has an encoder of its own. Errors name the split; they are those of
-// Set.Check, Split.Check and the probe's Check and Fit.
-func Evaluate(ctx context.Context, name string, p Probe, set func(Split) Set, splits []Split) (Row, error) {
+// the finished heads. Errors name the split; they are those of Set.Check,
+// Split.Check and the probe's Check and Fit.
+func Evaluate(ctx context.Context, name string, p Probe, s Set, splits []Split) (Row, error) {
+	return EvaluateEach(ctx, name, p, func(Split) Set { return s }, splits)
+}
+
+// EvaluateEach is Evaluate where each split has an encoder of its own, and
+// hence embeddings of its own.
+func EvaluateEach(ctx context.Context, name string, p Probe, set func(Split) Set, splits []Split) (Row, error) {
 	if err := p.Check(); err != nil {
 		return Row{}, err
 	}

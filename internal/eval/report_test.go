@@ -27,7 +27,7 @@ func exampleReport(t *testing.T, p Probe, n, k int) Report {
 		name string
 		p    Probe
 	}{{RowPretrained, p}, {RowMajority, Majority{}}} {
-		got, err := Evaluate(context.Background(), row.name, row.p, same(s), splits)
+		got, err := Evaluate(context.Background(), row.name, row.p, s, splits)
 		if err != nil {
 			t.Fatal(err)
 		}
