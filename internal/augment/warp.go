@@ -82,8 +82,7 @@ func stretchRow(dst, src []float32, taps []tap) {
 	}
 	dst = dst[:len(taps)]
 	for i, p := range taps {
-		v := src[p.from]
-		dst[i] = v + p.t*(src[p.from+1]-v)
+		dst[i] = (1-p.t)*src[p.from] + p.t*src[p.from+1]
 	}
 }
 
@@ -118,7 +117,7 @@ func (a MelWarp) Spec(s *audio.Spectrogram, d Draw) error {
 		dst, lo := m.next.Row(b), s.Row(int(p.from))
 		hi := s.Row(min(int(p.from)+1, s.Bins-1))[:len(lo)]
 		for t, v := range lo {
-			dst[t] = v + p.t*(hi[t]-v)
+			dst[t] = (1-p.t)*v + p.t*hi[t]
 		}
 	}
 	m.swap(s)

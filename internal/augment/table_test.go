@@ -1,0 +1,262 @@
+package augment
+
+import (
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"clr/internal/audio"
+	"clr/internal/fault"
+)
+
+func names() []string { return slices.Sorted(maps.Keys(Table)) }
+
+// withP is a with its probability set.
+func withP(a Augmentation, p float64) Augmentation {
+	v := reflect.New(reflect.TypeOf(a)).Elem()
+	v.Set(reflect.ValueOf(a))
+	v.FieldByName("P").SetFloat(p)
+	return v.Interface().(Augmentation)
+}
+
+// still is a with the strength of everything it does at zero; nil for those
+// that have no such setting.
+var still = map[string]Augmentation{
+	"gain":         Gain{P: 1},
+	"eq":           EQ{P: 1, Points: 2},
+	"fader":        Fader{P: 1},
+	"stretch":      Stretch{P: 1},
+	"mel_warp":     MelWarp{P: 1},
+	"shift":        Shift{P: 1},
+	"time_shift":   TimeShift{P: 1},
+	"resized_crop": ResizedCrop{P: 1, Freq: [2]float64{1, 1}, Time: [2]float64{1, 1}, Canvas: [2]float64{1, 1}, Interpolation: "bicubic"},
+	"time_mask":    TimeMask{P: 1, Count: 3},
+	"freq_mask":    FreqMask{P: 1, Count: 3},
+	"blur":         Blur{P: 1},
+	"wave_gain":    WaveGain{P: 1},
+	"fade":         Fade{P: 1},
+	"wave_shift":   WaveShift{P: 1},
+	"mix":          nil, "noise_floor": nil, "noise": nil, "wave_mix": nil, "polarity": nil,
+}
+
+// apply runs a on copies of the inputs and returns what came out, with the
+// shape for spectrograms.
+func apply(t testing.TB, a Augmentation, s *audio.Spectrogram, wave []float32, d Draw) (out []float32, bins, frames int) {
+	t.Helper()
+	var err error
+	switch a := a.(type) {
+	case Spec:
+		c := &audio.Spectrogram{Bins: s.Bins, Frames: s.Frames, Data: slices.Clone(s.Data)}
+		err = a.Spec(c, d)
+		out, bins, frames = c.Data, c.Bins, c.Frames
+	case Wave:
+		c := &audio.Clip{Rate: 8000, Samples: slices.Clone(wave)}
+		err = a.Wave(c, d)
+		out = c.Samples
+	default:
+		t.Fatalf("%T is neither a Wave nor a Spec", a)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, bins, frames
+}
+
+// draws has both kinds of second clip.
+func draws(seed uint64, clip int) Draw {
+	return Draw{Rand: Rand(seed, 0, clip, 0), OtherSpec: others(noisy(20, 30, 9)), OtherWave: func(dst *audio.Clip) error {
+		*dst = audio.Clip{Rate: 8000, Samples: waveform(700, 9)}
+		return nil
+	}}
+}
+
+func waveform(n int, seed uint64) []float32 {
+	x := make([]float32, n)
+	r := Rand(seed, 0, 0, 0)
+	for i := range x {
+		x[i] = float32(0.1 * r.NormFloat64())
+	}
+	return x
+}
+
+func TestTable(t *testing.T) {
+	for _, name := range names() {
+		a := Table[name]
+		if err := a.Check(); err != nil {
+			t.Errorf("defaults of %s: %v", name, err)
+		}
+		if a.Doc() == "" {
+			t.Errorf("%s has no line for the list", name)
+		}
+		_, isSpec := a.(Spec)
+		_, isWave := a.(Wave)
+		if isSpec == isWave {
+			t.Errorf("%s must be a Spec or a Wave", name)
+		}
+		for i := range reflect.TypeOf(a).NumField() {
+			if f := reflect.TypeOf(a).Field(i); f.Tag.Get("yaml") == "" || f.Tag.Get("doc") == "" {
+				t.Errorf("%s: option %s lacks a tag", name, f.Name)
+			}
+		}
+		if _, ok := still[name]; !ok {
+			t.Errorf("%s has no line in still", name)
+		}
+		for _, p := range []float64{-0.1, 1.1, math.NaN()} {
+			err := withP(a, p).Check()
+			if err == nil || fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" ||
+				!strings.HasPrefix(err.Error(), name+": p is ") || !strings.Contains(err.Error(), "0 to 1") {
+				t.Errorf("%s with p %g: %v", name, p, err)
+			}
+		}
+	}
+}
+
+func TestIdentityAtZero(t *testing.T) {
+	s, wave := noisy(20, 40, 1), waveform(800, 1)
+	for _, name := range names() {
+		for i := range 20 {
+			for _, a := range []Augmentation{withP(Table[name], 0), still[name]} {
+				if a == nil {
+					continue
+				}
+				got, _, _ := apply(t, a, s, wave, draws(1, i))
+				want := wave
+				if _, ok := a.(Spec); ok {
+					want = s.Data
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%s at zero changed its input: %+v", name, a)
+				}
+			}
+		}
+	}
+}
+
+func TestProbability(t *testing.T) {
+	s, wave := noisy(20, 40, 1), waveform(800, 1)
+	const n, p = 2000, 0.3
+	for _, name := range names() {
+		a, hits := withP(Table[name], p), 0
+		certain := withP(Table[name], 1) // even then, some draws change nothing
+		base := 0
+		for i := range n {
+			in := wave
+			if _, ok := a.(Spec); ok {
+				in = s.Data
+			}
+			if out, _, _ := apply(t, a, s, wave, draws(2, i)); !slices.Equal(out, in) {
+				hits++
+			}
+			if out, _, _ := apply(t, certain, s, wave, draws(2, i)); !slices.Equal(out, in) {
+				base++
+			}
+		}
+		want := p * float64(base)
+		if name == "fade" { // decides twice
+			want = (1 - (1-p)*(1-p)) * float64(base)
+		}
+		if d := math.Abs(float64(hits) - want); d > 4*math.Sqrt(n*p*(1-p)) || base < n/2 {
+			t.Errorf("%s with p %g changed %d of %d, with p 1 %d", name, p, hits, n, base)
+		}
+	}
+}
+
+func TestDeterminedByAddress(t *testing.T) {
+	s, wave := noisy(20, 40, 1), waveform(800, 1)
+	for _, name := range names() {
+		a := withP(Table[name], 1)
+		first, _, _ := apply(t, a, s, wave, draws(3, 5))
+		again, _, _ := apply(t, a, s, wave, draws(3, 5))
+		if !slices.Equal(first, again) {
+			t.Errorf("%s: one address, two results", name)
+		}
+		differ := false
+		for i := range 10 {
+			other, _, _ := apply(t, a, s, wave, draws(3, 6+i))
+			differ = differ || !slices.Equal(first, other)
+		}
+		if !differ && name != "polarity" {
+			t.Errorf("%s: ten addresses, one result", name)
+		}
+	}
+}
+
+// Shapes that break index arithmetic, and values that break logarithms.
+func TestAwkwardInputs(t *testing.T) {
+	for _, name := range names() {
+		a := withP(Table[name], 1)
+		for _, shape := range [][2]int{{1, 1}, {1, 7}, {7, 1}, {2, 2}, {64, 3}, {3, 64}} {
+			for fill, v := range map[string]float32{"silence": -23.03, "loud": 30, "zero": 0, "very quiet": -1e4} {
+				s := &audio.Spectrogram{}
+				s.Resize(shape[0], shape[1])
+				wave := make([]float32, shape[0]*shape[1])
+				for i := range s.Data {
+					s.Data[i], wave[i] = v, v/1e4
+				}
+				for i := range 30 {
+					d := draws(4, i)
+					d.OtherSpec = others(noisy(shape[0], 1+i, 5))
+					out, bins, frames := apply(t, a, s, wave, d)
+					for _, x := range out {
+						if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+							t.Fatalf("%s of %s %v gave %g", name, fill, shape, x)
+						}
+					}
+					_, isSpec := a.(Spec)
+					if isSpec && (len(out) != bins*frames || bins != shape[0] || name != "stretch" && frames != shape[1]) {
+						t.Fatalf("%s of %v gave %d bins, %d frames, %d values", name, shape, bins, frames, len(out))
+					}
+					if !isSpec && len(out) != len(wave) {
+						t.Fatalf("%s: %d samples became %d", name, len(wave), len(out))
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	half := [2]float64{0.5, 1.5}
+	for _, c := range []struct {
+		a    interface{ Check() error }
+		want string
+	}{
+		{Gain{DB: -1}, "gain: db is -1, it must be 0 to 120"},
+		{Gain{DB: math.NaN()}, "gain: db is NaN"},
+		{EQ{DB: 1, Points: 1}, "eq: points is 1, it must be 2 to 64"},
+		{Fader{DB: 121}, "fader: db is 121"},
+		{Mix{SNR: [2]float64{30, 10}}, "mix: snr is [30, 10], its ends are the wrong way round"},
+		{NoiseFloor{DB: [2]float64{-1, 10}}, "noise_floor: db[0] is -1"},
+		{Stretch{By: 1}, "stretch: by is 1, it must be 0 to 0.9"},
+		{MelWarp{Scale: 2}, "mel_warp: scale is 2"},
+		{MelWarp{Shift: -1}, "mel_warp: shift is -1"},
+		{Shift{Bins: -1}, "shift: bins is -1"},
+		{TimeShift{By: 2}, "time_shift: by is 2"},
+		{ResizedCrop{Freq: half, Time: half, Canvas: [2]float64{1, 1}, Interpolation: "nearest"}, `interpolation is "nearest", it must be bilinear or bicubic`},
+		{ResizedCrop{Freq: half, Time: half, Canvas: [2]float64{1, 0.5}, Interpolation: "bilinear"}, "canvas[1] is 0.5"},
+		{ResizedCrop{Freq: [2]float64{0, 1}, Time: half, Canvas: [2]float64{1, 1}, Interpolation: "bilinear"}, "freq[0] is 0"},
+		{TimeMask{Frames: -1}, "time_mask: frames is -1"},
+		{FreqMask{Count: 101}, "freq_mask: count is 101"},
+		{Blur{Sigma: [2]float64{0, 21}}, "blur: sigma[1] is 21"},
+		{WaveGain{DB: -1}, "wave_gain: db is -1"},
+		{Noise{SNR: [2]float64{1, 0}}, "noise: snr is [1, 0]"},
+		{Fade{Seconds: -1}, "fade: seconds is -1"},
+		{WaveMix{SNR: [2]float64{-121, 0}}, "wave_mix: snr[0] is -121, it must be -120 to 120"},
+		{WaveShift{By: -1}, "wave_shift: by is -1"},
+		{ViewOptions{}, "view: frames is 0, it must be 1 to"},
+		{ViewOptions{Frames: 1, Normalize: "x"}, `view: normalize is "x", it must be none, corpus, clip or band`},
+		{ViewOptions{Frames: 1, Normalize: "band", Crop: "left"}, `view: crop is "left", it must be random or center`},
+		{ViewOptions{Frames: 1, Normalize: "band", Crop: "random", Unit: "log10"}, `view: unit is "log10", it must be ln or db`},
+	} {
+		err := c.a.Check()
+		if err == nil || fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v, want %q", c.a, err, c.want)
+		}
+	}
+	if err := DefaultView.Check(); err != nil {
+		t.Error(err)
+	}
+}
