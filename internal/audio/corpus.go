@@ -2,6 +2,7 @@ package audio
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/hex"
 	"errors"
@@ -189,7 +190,7 @@ func (p *manifest) item(r *csv.Reader, row []string) {
 	it.Start = p.seconds(line, "start", it, column)
 	it.End = p.seconds(line, "end", it, column)
 	if it.Value("end") != "" && len(p.faults) == before && it.Start >= it.End {
-		p.fault(line, column("end"), "end is %s, not after start %s", it.Value("end"), cmpOr(it.Value("start"), "0"))
+		p.fault(line, column("end"), "end is %s, not after start %s", it.Value("end"), cmp.Or(it.Value("start"), "0"))
 	}
 	if it.SHA256 != "" {
 		if b, err := hex.DecodeString(it.SHA256); err != nil || len(b) != 32 {
@@ -205,13 +206,6 @@ func (p *manifest) item(r *csv.Reader, row []string) {
 		}
 	}
 	p.corpus.Items = append(p.corpus.Items, it)
-}
-
-func cmpOr(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // seconds reads a time; an empty field is 0.

@@ -54,7 +54,7 @@ var decoders = []decoder{
 	{"AIFF", magic("FORM", ""), nil},
 	{"AU", magic(".snd", ""), nil},
 	{"Ogg (Vorbis or Opus)", magic("OggS", ""), nil},
-	{"MP3", magic("ID3", ""), nil},
+	{"MP3 or another format behind an ID3 tag", magic("ID3", ""), nil},
 	{"MP3", func(h []byte) bool { return len(h) > 1 && h[0] == 0xff && h[1]&0xe6 == 0xe2 }, nil},
 	{"MP4 (AAC or ALAC)", func(h []byte) bool { return len(h) >= 8 && string(h[4:8]) == "ftyp" }, nil},
 	{"CAF", magic("caff", ""), nil},

@@ -279,53 +279,6 @@ func TestPadModesAgainstDefinition(t *testing.T) {
 	}
 }
 
-func TestSettingsAreChecked(t *testing.T) {
-	mel, bank := Features["logmel"].(LogMel), kaldiDefaults
-	with := func(change func(*LogMel)) LogMel { o := mel; change(&o); return o }
-	kaldi := func(change func(*KaldiFbank)) KaldiFbank { o := bank; change(&o); return o }
-	for _, c := range []struct {
-		rate    int
-		options FeatureOptions
-		want    string
-	}{
-		{8000, mel, "f_max"},
-		{0, mel, "sample_rate"},
-		{16000, with(func(o *LogMel) { o.NFFT = 0 }), "n_fft"},
-		{16000, with(func(o *LogMel) { o.NFFT = 1 << 40 }), "n_fft"},
-		{16000, with(func(o *LogMel) { o.WinLength = 2000 }), "win_length"},
-		{16000, with(func(o *LogMel) { o.HopLength = 0 }), "hop_length"},
-		{16000, with(func(o *LogMel) { o.NMels = -1 }), "n_mels"},
-		{16000, with(func(o *LogMel) { o.FMin = 7900 }), "f_min"},
-		{16000, with(func(o *LogMel) { o.FMin = math.NaN() }), "f_min"},
-		{16000, with(func(o *LogMel) { o.FMax = math.NaN() }), "f_m"},
-		{16000, with(func(o *LogMel) { o.MelScale = "bark" }), "mel_scale"},
-		{16000, with(func(o *LogMel) { o.MelNorm = "" }), "mel_norm"},
-		{16000, with(func(o *LogMel) { o.Power = 3 }), "power"},
-		{16000, with(func(o *LogMel) { o.PadMode = "edge" }), "pad_mode"},
-		{16000, with(func(o *LogMel) { o.Log = "log2" }), "log"},
-		{16000, with(func(o *LogMel) { o.Floor = 0 }), "floor"},
-		{16000, with(func(o *LogMel) { o.TopDB = -1 }), "top_db"},
-		{16000, MFCC{NMFCC: 65, Mel: mel}, "n_mfcc"},
-		{16000, MFCC{NMFCC: 5, Mel: LogMel{}}, "n_fft"},
-		{16000, kaldi(func(o *KaldiFbank) { o.FrameLength = 0 }), "frame_length"},
-		{16000, kaldi(func(o *KaldiFbank) { o.FrameShift = math.Inf(1) }), "frame_shift"},
-		{16000, kaldi(func(o *KaldiFbank) { o.WindowType = "kaiser" }), "window_type"},
-		{16000, kaldi(func(o *KaldiFbank) { o.HighFreq = -8000 }), "low_freq"},
-		{16000, kaldi(func(o *KaldiFbank) { o.Scale = 0 }), "scale"},
-		{22050, kaldi(func(o *KaldiFbank) { o.RoundToPowerOfTwo = false }), "frame_length"},
-		{16000, KaldiMFCC{NumCeps: 24, Fbank: bank}, "num_ceps"},
-		{16000, KaldiMFCC{NumCeps: 5, Fbank: kaldi(func(o *KaldiFbank) { o.UsePower = false })}, "use_power"},
-	} {
-		err := c.options.Check(c.rate)
-		if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%+v at %d Hz: error %v, want a usage error about %s", c.options, c.rate, err, c.want)
-		}
-		if _, err := c.options.New(c.rate); err == nil {
-			t.Errorf("%+v at %d Hz: New gives no error", c.options, c.rate)
-		}
-	}
-}
-
 func TestExtractAllocatesNothing(t *testing.T) {
 	clip := Clip{Rate: 16000, Samples: make([]float32, 16000)}
 	for name, o := range Features {

@@ -14,6 +14,14 @@ import (
 // openFLAC reads FLAC with mewkiz/flac, which checks each frame's CRC. The
 // length and the MD5 sum of the stream's head are checked here.
 func openFLAC(r io.ReadSeeker, _ int64) (*source, error) {
+	// The library would parse any block that comes first, and believe its lengths.
+	var head [8]byte
+	if err := readAt(r, 0, head[:]); err != nil {
+		return nil, fault.New(fault.Data, replace, "%w", atEnd(err))
+	}
+	if kind, n := head[4]&0x7f, int(head[5])<<16|int(head[6])<<8|int(head[7]); kind != 0 || n != 34 {
+		return nil, fault.New(fault.Data, replace, "the first block is of type %d and %d bytes long; stream info, type 0 and 34 bytes, must be first", kind, n)
+	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}

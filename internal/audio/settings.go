@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -64,7 +65,7 @@ func differences(store, here string) ([]string, error) {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if in[name] != now[name] {
-			out = append(out, fmt.Sprintf("%s is %s in the store, %s here", name, cmpOr(in[name], "not set"), cmpOr(now[name], "not set")))
+			out = append(out, fmt.Sprintf("%s is %s in the store, %s here", name, cmp.Or(in[name], "not set"), cmp.Or(now[name], "not set")))
 		}
 	}
 	return out, nil
