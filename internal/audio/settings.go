@@ -19,11 +19,12 @@ const extraction = 1
 // settingsOf writes a feature's settings as JSON, each under the name it has in
 // a config, in the order of the struct: equal settings are equal bytes.
 func settingsOf(o FeatureOptions, rate int) (string, error) {
-	b, err := settingsJSON(reflect.ValueOf(o))
+	v := reflect.Indirect(reflect.ValueOf(o))
+	b, err := settingsJSON(v)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf(`{"extraction":%d,"feature":%q,"options":%s,"sample_rate":%d}`, extraction, reflect.TypeOf(o).Name(), b, rate), nil
+	return fmt.Sprintf(`{"extraction":%d,"feature":%q,"options":%s,"sample_rate":%d}`, extraction, v.Type().Name(), b, rate), nil
 }
 
 func settingsJSON(v reflect.Value) (string, error) {

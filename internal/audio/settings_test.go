@@ -68,6 +68,9 @@ func TestSettingsJSON(t *testing.T) {
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	if again, err := settingsOf(&MFCC{NMFCC: 3, Mel: tinyMel}, 8000); again != want {
+		t.Errorf("of a pointer: %s, %v", again, err)
+	}
 	for name, o := range Features {
 		s, err := settingsOf(o, 16000)
 		if err != nil || !json.Valid([]byte(s)) {
