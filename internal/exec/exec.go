@@ -19,11 +19,12 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Options change how a graph is compiled, never what it computes. The zero value is
-// right for work; the rest is for tests.
+// Options change how a graph is compiled, never what it computes. NoReuse and Poison
+// are for tests.
 type Options struct {
-	NoReuse bool // every value has memory of its own
-	Poison  bool // before each run all planned memory is NaN, to show what reads it unwritten
+	Memory  *Memory // to share with other machines; nil is memory of its own
+	NoReuse bool    // every value has a place of its own
+	Poison  bool    // before each run all planned memory is NaN, to show what reads it unwritten
 }
 
 // A Machine is a compiled graph. It belongs to one goroutine at a time; machines
@@ -32,8 +33,11 @@ type Machine struct {
 	steps   []step
 	args    []argument
 	outputs map[*gorgonia.Node]*kernel.Array
-	scalars []scalar
-	memory  []float32
+	results []result
+	spots   []spot
+	memory  *Memory
+	moved   int // Memory.moved as of the last run
+	size    int // float32s of the memory in use
 	plan    Plan
 	poison  bool
 	ran     bool // the last run came to its end
@@ -51,12 +55,6 @@ type step struct {
 	scratch []float32
 }
 
-// A scalar is an output that Gorgonia wants as a value of its own kind.
-type scalar struct {
-	value *gorgonia.F32
-	from  *float32
-}
-
 // Run goes through the graph once. The context is asked between any two steps; if
 // it is done, or a step fails, or one panics, the outputs hold nothing of use but
 // inputs are as they were, and the next Run starts afresh. Errors name the node.
@@ -65,11 +63,14 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 		return errors.New("exec: the machine is closed")
 	}
 	m.ran = false
+	if err := m.settleIn(); err != nil {
+		return err
+	}
 	if err := m.bind(); err != nil {
 		return err
 	}
 	if m.poison {
-		fillNaN(m.memory)
+		fillNaN(m.memory.data[:m.size])
 	}
 	i := 0
 	defer func() {
@@ -86,8 +87,10 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 			return fmt.Errorf("exec: %s: %w", describe(s.node), err)
 		}
 	}
-	for _, s := range m.scalars {
-		*s.value = gorgonia.F32(*s.from)
+	for _, r := range m.results {
+		if r.value != nil {
+			*r.value = gorgonia.F32(r.array.Data[0])
+		}
 	}
 	m.ran = true
 	return nil
@@ -105,7 +108,8 @@ func (m *Machine) Close() error {
 	return nil
 }
 
-// Value is the value of an output, without a copy: valid until the next run. An
+// Value is the value of an output, without a copy: valid until the next run of this
+// or another machine in the same memory. An
 // output that is an input node is the memory bound at the last run.
 func (m *Machine) Value(n *gorgonia.Node) (kernel.Array, error) {
 	a, ok := m.outputs[n]
@@ -116,6 +120,8 @@ func (m *Machine) Value(n *gorgonia.Node) (kernel.Array, error) {
 		return kernel.Array{}, fmt.Errorf("exec: %s is not an output of this machine", describe(n))
 	case !m.ran:
 		return kernel.Array{}, fmt.Errorf("exec: %s has no value: no run has come to its end", describe(n))
+	case m.memory.last != m:
+		return kernel.Array{}, fmt.Errorf("exec: %s has no value any more: another machine has run in the same memory", describe(n))
 	}
 	return *a, nil
 }

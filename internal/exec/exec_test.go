@@ -169,6 +169,56 @@ func TestOutputsAreBoundToTheirNodes(t *testing.T) {
 	}
 }
 
+// Machines of different sizes take turns in one memory, whichever comes first.
+func TestSharedMemory(t *testing.T) {
+	value := func(m *exec.Machine, n *node) string {
+		if err := m.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+		v, err := m.Value(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(v.Data)
+	}
+	var memory exec.Memory
+	var machines []*exec.Machine
+	var losses []*node
+	var want []string
+	for i, n := range []int{3, 18, 5, 34} {
+		g, outputs := small(n)
+		loss := outputs[len(outputs)-7]
+		alone, err := exec.Compile(g, exec.Options{}, outputs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, value(alone, loss))
+		shared, err := exec.Compile(g, exec.Options{Memory: &memory, Poison: true}, outputs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		machines, losses = append(machines, shared), append(losses, loss)
+		for j := range machines { // before and after the memory grows
+			if got := value(machines[j], losses[j]); got != want[j] {
+				t.Errorf("machine %d of %d: %s, not %s", j, i, got, want[j])
+			}
+		}
+	}
+	if _, err := machines[0].Value(losses[0]); err == nil || !strings.Contains(err.Error(), "another machine") {
+		t.Errorf("a value after another machine's run: %v", err)
+	}
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(5, func() {
+		for _, m := range machines {
+			if err := m.Run(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // hook calls a function in the middle of a run.
 type hook struct{ f func() error }
 
