@@ -41,7 +41,7 @@ func (c *Checkpoint) sealed() ([]Tensor, map[string]string) {
 		}
 		meta[k] = v
 	}
-	tensors := make([]Tensor, 0, len(c.Arrays))
+	tensors, buf := make([]Tensor, 0, len(c.Arrays)), make([]byte, chunk)
 	for _, name := range slices.Sorted(maps.Keys(c.Arrays)) {
 		a := c.Arrays[name]
 		t := Tensor{Name: name, Shape: a.Shape, F32: a.Data}
@@ -49,7 +49,7 @@ func (c *Checkpoint) sealed() ([]Tensor, map[string]string) {
 			t.F32 = []float32{}
 		}
 		tensors = append(tensors, t)
-		meta[sumPrefix+":"+name] = t.sum()
+		meta[sumPrefix+":"+name] = t.sum(buf)
 	}
 	return tensors, meta
 }

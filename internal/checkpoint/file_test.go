@@ -250,3 +250,28 @@ func TestRotationFails(t *testing.T) {
 		t.Errorf("folder holds %v", list)
 	}
 }
+
+func BenchmarkCheckpoint(b *testing.B) {
+	c := &Checkpoint{Arrays: map[string]kernel.Array{}}
+	for i := range 66 { // about ResNet-18 with AdamW
+		c.Arrays[strconv.Itoa(i)] = kernel.New(500_000)
+	}
+	dir := b.TempDir()
+	b.Run("save", func(b *testing.B) {
+		b.SetBytes(66 * 2_000_000)
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := SaveRotating(dir, last, c); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("load", func(b *testing.B) {
+		b.SetBytes(66 * 2_000_000)
+		for b.Loop() {
+			if _, _, err := LoadNewest(dir, last); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -34,7 +34,7 @@ func WriteNPY(w io.Writer, a kernel.Array) error {
 		return err
 	}
 	t := Tensor{Name: "npy", Shape: a.Shape, F32: a.Data}
-	return t.each(func(b []byte) error { _, err := w.Write(b); return err })
+	return t.each(make([]byte, chunk), func(b []byte) error { _, err := w.Write(b); return err })
 }
 
 var npyDict = regexp.MustCompile(`^\{'descr': *'([^']*)', *'fortran_order': *(True|False), *'shape': *\(([0-9, ]*)\),? *\}\s*$`)

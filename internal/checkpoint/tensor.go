@@ -81,8 +81,9 @@ func write(w io.Writer, tensors []Tensor, meta map[string]string, finish func(he
 	if _, err := w.Write(header); err != nil {
 		return err
 	}
+	buf := make([]byte, chunk)
 	for _, t := range tensors {
-		if err := t.each(func(b []byte) error { _, err := w.Write(b); return err }); err != nil {
+		if err := t.each(buf, func(b []byte) error { _, err := w.Write(b); return err }); err != nil {
 			return err
 		}
 	}
@@ -92,38 +93,36 @@ func write(w io.Writer, tensors []Tensor, meta map[string]string, finish func(he
 // chunk is how many bytes of a tensor are converted at a time.
 const chunk = 1 << 16
 
-// each hands out the tensor's bytes, little-endian, a chunk at a time.
-func (t Tensor) each(f func([]byte) error) error {
-	var buf [chunk]byte
-	b := buf[:0]
-	flush := func() error {
-		err := f(b)
-		b = buf[:0]
-		return err
-	}
-	for i, v := range t.F32 {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
-		if len(b) == chunk || i == len(t.F32)-1 {
-			if err := flush(); err != nil {
-				return err
-			}
+// each hands out the tensor's bytes, little-endian, a chunk at a time in buf,
+// which holds a chunk.
+func (t Tensor) each(buf []byte, f func([]byte) error) error {
+	for x := t.F32; len(x) > 0; {
+		n := min(len(x), chunk/4)
+		for i, v := range x[:n] {
+			binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(v))
 		}
-	}
-	for i, v := range t.I64 {
-		b = binary.LittleEndian.AppendUint64(b, uint64(v))
-		if len(b) == chunk || i == len(t.I64)-1 {
-			if err := flush(); err != nil {
-				return err
-			}
+		if err := f(buf[:4*n]); err != nil {
+			return err
 		}
+		x = x[n:]
+	}
+	for x := t.I64; len(x) > 0; {
+		n := min(len(x), chunk/8)
+		for i, v := range x[:n] {
+			binary.LittleEndian.PutUint64(buf[8*i:], uint64(v))
+		}
+		if err := f(buf[:8*n]); err != nil {
+			return err
+		}
+		x = x[n:]
 	}
 	return nil
 }
 
 // sum is the CRC-32C of the tensor's bytes, as it stands in the metadata.
-func (t Tensor) sum() string {
+func (t Tensor) sum(buf []byte) string {
 	crc := uint32(0)
-	t.each(func(b []byte) error { crc = crc32.Update(crc, castagnoli, b); return nil }) // f never fails
+	t.each(buf, func(b []byte) error { crc = crc32.Update(crc, castagnoli, b); return nil }) // f never fails
 	return fmt.Sprintf("%08x", crc)
 }
 

@@ -1,0 +1,129 @@
+package augment
+
+import (
+	"math"
+	"testing"
+
+	"clr/internal/audio"
+)
+
+// power is the mean of the linear power.
+func power(s *audio.Spectrogram, scale float64) float64 {
+	sum := 0.0
+	for _, v := range s.Data {
+		sum += math.Exp(float64(v) * scale)
+	}
+	return sum / float64(len(s.Data))
+}
+
+func TestMixSNR(t *testing.T) {
+	own, other := noisy(20, 40, 1), noisy(20, 40, 2)
+	for u, scale := range map[unit]float64{ln: 1, db: perDB} {
+		var drawn []float64
+		for i := range 1000 {
+			d := draws(4, i)
+			d.unit, d.OtherSpec = u, others(other)
+			out := spec(t, Mix{P: 1, SNR: [2]float64{5, 15}}, own, d)
+			drawn = append(drawn, -10*math.Log10(power(out, scale)/power(own, scale)-1))
+		}
+		spread(t, "dB", drawn, 5, 15)
+	}
+}
+
+// Another clip, longer or shorter, lands in all places it can.
+func TestMixPlaces(t *testing.T) {
+	own := filled(1, 10, func(b, t int) float64 { return 0 })
+	for _, frames := range []int{4, 10, 25} {
+		places := map[int]bool{}
+		for i := range 300 {
+			d := draws(5, i)
+			d.OtherSpec = others(filled(1, frames, func(b, t int) float64 { return float64(t % 5) }))
+			out := spec(t, Mix{P: 1, SNR: [2]float64{0, 0}}, own, d)
+			changed := 0
+			first := -1
+			for j, v := range out.Data {
+				if v != 0 {
+					changed++
+					if first < 0 {
+						first = j
+					}
+				}
+			}
+			if changed != min(frames, 10) {
+				t.Fatalf("%d frames of %d changed", changed, frames)
+			}
+			places[first] = true
+		}
+		if want := max(10-frames, 0) + 1; len(places) != want {
+			t.Errorf("another clip of %d frames landed in %d places, want %d", frames, len(places), want)
+		}
+	}
+}
+
+func TestMixErrors(t *testing.T) {
+	s := noisy(4, 5, 1)
+	if err := (Mix{P: 1}).Spec(s, Draw{Rand: Rand(1, 1, 1, 1)}); err == nil {
+		t.Error("mixed with nothing")
+	}
+	d := draws(1, 1)
+	d.OtherSpec = others(noisy(5, 5, 1))
+	if err := (Mix{P: 1}).Spec(s, d); err == nil {
+		t.Error("mixed with another number of bins")
+	}
+	d.OtherWave = func(c *audio.Clip) error { *c = audio.Clip{Rate: 1, Samples: []float32{1}}; return nil }
+	if err := (WaveMix{P: 1}).Wave(&audio.Clip{Rate: 2, Samples: []float32{1}}, d); err == nil {
+		t.Error("mixed with another rate")
+	}
+	if err := (WaveMix{P: 1}).Wave(&audio.Clip{Rate: 2, Samples: []float32{1}}, Draw{Rand: Rand(1, 1, 1, 1)}); err == nil {
+		t.Error("mixed with nothing")
+	}
+}
+
+func TestNoiseFloorLevel(t *testing.T) {
+	s := filled(64, 64, func(b, t int) float64 {
+		if b+t == 0 {
+			return 3
+		}
+		return -500
+	})
+	for u, scale := range map[unit]float64{ln: 1, db: perDB} {
+		var drawn []float64
+		for i := range 400 {
+			d := draws(6, i)
+			d.unit = u
+			out := spec(t, NoiseFloor{P: 1, DB: [2]float64{30, 60}}, s, d)
+			noise := filled(1, 64*64-1, func(_, t int) float64 { return float64(out.Data[t+1]) })
+			drawn = append(drawn, (3*scale-math.Log(power(noise, scale)))/perDB)
+		}
+		spread(t, "dB", drawn, 30, 60)
+	}
+}
+
+func TestLogAdd(t *testing.T) {
+	worst := 0.0
+	for i := range 40000 {
+		x, y, k := float32(i%200)*0.17-17, float32(i/200)*0.173-17, float32(1+i%2)/2
+		got := []float32{x}
+		logAdd(got, []float32{y}, 0.5, k)
+		a, b := float64(x*k), float64((y+0.5)*k)
+		want := (max(a, b) + math.Log1p(math.Exp(-math.Abs(a-b)))) / float64(k)
+		worst = max(worst, math.Abs(float64(got[0])-want))
+	}
+	if worst > 2e-5 {
+		t.Errorf("off by %g", worst)
+	}
+	x := []float32{-1e30, 1e30, 0}
+	logAdd(x, []float32{0, 0, -1e30}, 0, 1)
+	if x[0] != 0 || x[1] != 1e30 || x[2] != 0 {
+		t.Errorf("far apart: %v", x)
+	}
+}
+
+func TestExpNegative(t *testing.T) {
+	for x := float32(0); x > -100; x -= 0.0137 {
+		got, want := float64(expNegative(x)), math.Exp(float64(x))
+		if x >= -80 && math.Abs(got-want) > 4e-6*want+1e-5*want*float64(-x)/80 || x < -80 && got != 0 {
+			t.Fatalf("e^%g is %g, want %g", x, got, want)
+		}
+	}
+}
