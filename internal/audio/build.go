@@ -27,7 +27,7 @@ type Stats struct {
 // path.partial, where the next build picks it up if this one is interrupted or
 // the disk runs full, and takes its place when it is whole. The same corpus and
 // settings give the same bytes, whatever was there before and for any number of
-// workers (0 is GOMAXPROCS). progress, if not nil, is told of records done.
+// workers (0 is GOMAXPROCS). progress, if not nil, is told of clips done.
 //
 // Recordings that make no feature are all looked for and named, up to 20, in
 // one data error; then the store stays as it was.
@@ -188,7 +188,7 @@ func (b *builder) fill(ctx context.Context, w *storeWriter) error {
 			break // enough to begin with
 		}
 		if b.progress != nil {
-			b.progress(done, len(b.unique))
+			b.progress(b.stats.Shared+done, b.stats.Clips)
 		}
 	}
 	if len(faults) > 0 {

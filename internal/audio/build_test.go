@@ -17,6 +17,16 @@ import (
 func TestBuildSameBytes(t *testing.T) {
 	fsys := toneFS(23)
 	fsys["03.wav"] = fsys["17.wav"] // the same recording twice
+	last := 0
+	_, _, err := Build(context.Background(), filepath.Join(t.TempDir(), "features"), readCorpus(t, fsys), tinyMel, 16000, 2, func(done, total int) {
+		if total != 23 || done <= last {
+			t.Errorf("progress %d of %d after %d", done, total, last)
+		}
+		last = done
+	})
+	if err != nil || last != 23 {
+		t.Errorf("progress ends at %d, %v", last, err)
+	}
 	var first []byte
 	for _, workers := range []int{1, 2, 8, 0} {
 		path := filepath.Join(t.TempDir(), "new", "features")
@@ -92,6 +102,9 @@ func TestSpansShareAFile(t *testing.T) {
 		t.Errorf("%+v", stats)
 	}
 	holds(t, s, readCorpus(t, fsys))
+	if s.Key(0) != s.Key(2) || s.Key(0) == s.Key(1) || len(s.Key(0)) != 64 || s.Settings() == "" {
+		t.Errorf("keys %s, %s, %s", s.Key(0), s.Key(1), s.Key(2))
+	}
 	if _, frames := s.Entry(3); frames != 1+4000/32 {
 		t.Errorf("%d frames", frames)
 	}

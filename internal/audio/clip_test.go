@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -69,6 +70,34 @@ func TestSpans(t *testing.T) {
 		if clip.Samples[0] != want {
 			t.Errorf("%s %v-%v: begins with %v, want %v", c.name, c.start, c.end, clip.Samples[0], want)
 		}
+	}
+}
+
+// A stream is a file system whose files cannot seek, as in a zip archive.
+type stream struct{ fs.FS }
+
+type streamFile struct{ fs.File }
+
+func (s stream) Open(name string) (fs.File, error) {
+	f, err := s.FS.Open(name)
+	return streamFile{f}, err
+}
+
+func TestFilesThatCannotSeek(t *testing.T) {
+	fsys := fstest.MapFS{"a.wav": {Data: pcm16(1, 2, 3, 4).bytes()}}
+	c, err := ReadClipFS(stream{fsys}, "a.wav", 16000, 0, 0)
+	if err != nil || len(c.Samples) != 4 || c.Samples[3] != 4.0/32768 {
+		t.Errorf("%v, %v", c, err)
+	}
+}
+
+// Neither a rate nor a stretch of silence makes a clip without end.
+func TestTooLong(t *testing.T) {
+	w := pcm16(make([]int16, 300)...)
+	w.rate = 1
+	fsys := fstest.MapFS{"a.wav": {Data: w.bytes()}}
+	if _, err := ReadClipFS(fsys, "a.wav", 1<<20, 0, 0); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "longer than") {
+		t.Errorf("300 s at 2^20 Hz: %v", err)
 	}
 }
 

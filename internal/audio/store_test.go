@@ -155,6 +155,23 @@ func TestDamagedStore(t *testing.T) {
 	}
 }
 
+// An index that ends early is damaged, wherever it ends.
+func TestShortIndex(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "features")
+	s, _ := build(t, path, toneFS(3), 1)
+	whole := fileBytes(t, path)
+	at := binary.LittleEndian.Uint64(whole[16:])
+	for n := range uint64(len(whole)) - at {
+		d := Store{path: "x", size: s.size}
+		if err := d.parseIndex(whole[at:at+n], int64(at)); fault.KindOf(err) != fault.Data {
+			t.Fatalf("%d bytes of index: %v", n, err)
+		}
+	}
+	if err := new(Store).parseIndex(append(whole[at:], 0), int64(at)); fault.KindOf(err) != fault.Data {
+		t.Errorf("a byte too many: %v", err)
+	}
+}
+
 func TestMoments(t *testing.T) {
 	fsys, path := toneFS(9), filepath.Join(t.TempDir(), "features")
 	s, _ := build(t, path, fsys, 1)
