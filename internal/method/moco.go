@@ -7,6 +7,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"clr/internal/exec"
 	"clr/internal/fault"
 	"clr/internal/kernel"
 	"clr/internal/loss"
@@ -58,8 +59,9 @@ func (o MoCo) New(s Setup) (Method, error) {
 		o: o, s: s, query: model.NewParams(s.Seed), key: model.NewParams(s.Seed),
 		queue: kernel.New(o.Queue, o.Projector.Out), head: kernel.New(), graphs: map[int]*mocoGraph{},
 		xk: make([]float32, s.Batch*s.Bins*s.Frames), z: make([]float32, 2*s.Batch*o.Projector.Out), order: make([]int, s.Batch),
-		shuffle: model.Rand(s.Seed, "shuffle").Uint64(),
+		seed: model.Rand(s.Seed, "shuffle").Uint64(),
 	}
+	m.shuffle = rand.New(&m.source)
 	if _, err := m.graph(s.Batch); err != nil {
 		return nil, err
 	}
@@ -79,11 +81,14 @@ type moco struct {
 	queue      kernel.Array       // (K, P), a ring
 	head       kernel.Array       // its oldest row, which the next key replaces
 	graphs     map[int]*mocoGraph // by batch size
+	memory     exec.Memory        // of all graphs, for the towers take turns
 	last       *mocoGraph
 	xk         []float32 // (N, 1, F, T): the second views, shuffled
 	z          []float32 // (2N, P): queries, then keys
 	order      []int     // row i of xk is view order[i]
-	shuffle    uint64    // the shuffles' seed
+	shuffle    *rand.Rand
+	source     rand.PCG // of shuffle
+	seed       uint64   // of source, with the step
 }
 
 // A mocoGraph is two graphs, for the two towers share nothing but the queue's
@@ -103,14 +108,14 @@ func (m *moco) graph(n int) (*mocoGraph, error) {
 	var err error
 	d, groups := m.o.Projector.Out, groupsOf(m.o.Groups, n)
 
-	b := model.NewBuilder(model.Training).Groups(groups)
+	b := model.NewBuilder(model.Training).Groups(groups).Memory(&m.memory)
 	g.xk = b.Input("key views", n, 1, m.s.Bins, m.s.Frames) // (N, 1, F, T)
 	g.k = m.s.tower(b, m.key, m.o.Projector, g.xk)          // (N, P)
 	if g.key, err = b.Compile(g.k); err != nil {
 		return nil, fmt.Errorf("moco: key tower, batch of %d: %w", n, err)
 	}
 
-	b = model.NewBuilder(model.Training).Groups(groups)
+	b = model.NewBuilder(model.Training).Groups(groups).Memory(&m.memory)
 	g.xq = b.Input("query views", n, 1, m.s.Bins, m.s.Frames)       // (N, 1, F, T)
 	g.q = m.s.tower(b, m.query, m.o.Projector, g.xq)                // (N, P)
 	keys := b.Input("keys", n, d)                                   // (N, P)
@@ -164,14 +169,12 @@ func (m *moco) Step(ctx context.Context, b Batch) (Result, error) {
 
 // permute draws the order of n rows that belongs to a step.
 func (m *moco) permute(n, step int) []int {
-	var pcg rand.PCG
-	pcg.Seed(m.shuffle, uint64(step))
+	m.source.Seed(m.seed, uint64(step))
 	order := m.order[:n]
 	for i := range order {
 		order[i] = i
 	}
-	r := rand.New(&pcg)
-	r.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
+	m.shuffle.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
 	return order
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"clr/internal/exec"
 	"clr/internal/kernel"
 	"clr/internal/loss"
 	"clr/internal/model"
@@ -39,6 +40,7 @@ type simclr struct {
 	s      Setup
 	params *model.Params
 	graphs map[int]*simclrGraph // by batch size
+	memory exec.Memory          // of all graphs
 	last   *simclrGraph
 }
 
@@ -52,7 +54,7 @@ func (m *simclr) graph(n int) (*simclrGraph, error) {
 	if g := m.graphs[n]; g != nil {
 		return g, nil
 	}
-	b := model.NewBuilder(model.Training).Groups(groupsOf(m.o.Groups, 2*n))
+	b := model.NewBuilder(model.Training).Groups(groupsOf(m.o.Groups, 2*n)).Memory(&m.memory)
 	x := b.Input("views", 2*n, 1, m.s.Bins, m.s.Frames) // (2N, 1, F, T)
 	z := m.s.tower(b, m.params, m.o.Projector, x)       // (2N, P)
 	l := b.Try(loss.NTXent(z, m.o.Temperature))         // scalar

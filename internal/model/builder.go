@@ -5,6 +5,7 @@ import (
 
 	G "gorgonia.org/gorgonia"
 
+	"clr/internal/exec"
 	"clr/internal/kernel"
 	"clr/internal/op"
 	"clr/internal/optim"
@@ -27,6 +28,7 @@ const (
 type Builder struct {
 	mode   Mode
 	groups int
+	memory *exec.Memory
 	graph  *G.ExprGraph
 	rows   map[*G.Node]int // the true N of feature maps, which their shape hides
 	params []*Params
@@ -51,6 +53,14 @@ func (b *Builder) Groups(g int) *Builder {
 		return b
 	}
 	b.groups = g
+	return b
+}
+
+// Memory makes the machine run in m, which it may share with machines that run
+// at other times; what a Run left is then good until one of them runs. It
+// returns b.
+func (b *Builder) Memory(m *exec.Memory) *Builder {
+	b.memory = m
 	return b
 }
 

@@ -3,7 +3,6 @@ package model
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	G "gorgonia.org/gorgonia"
 
@@ -29,7 +28,7 @@ type Machine struct {
 	used  []*optim.Param
 	grads G.Nodes // of used
 	stats []statistics
-	bound map[*G.Node]*float32 // what Set was given last
+	bound map[*G.Node][]float32 // what Set was given last
 }
 
 // Compile readies the graph to compute outputs.
@@ -55,7 +54,7 @@ func (b *Builder) CompileGrad(loss *G.Node, also ...*G.Node) (*Machine, error) {
 var errCompiled = errors.New("a builder compiles once; begin another one")
 
 func (b *Builder) compile(grads G.Nodes, outputs []*G.Node) (*Machine, error) {
-	m := &Machine{graph: b.graph, used: b.used, grads: grads, stats: b.stats, bound: map[*G.Node]*float32{}}
+	m := &Machine{graph: b.graph, used: b.used, grads: grads, stats: b.stats, bound: map[*G.Node][]float32{}}
 	b.lay("compile", func() (*G.Node, error) {
 		if b.done {
 			return nil, errCompiled
@@ -66,7 +65,7 @@ func (b *Builder) compile(grads G.Nodes, outputs []*G.Node) (*Machine, error) {
 			all = append(all, s.node)
 		}
 		var err error
-		m.exec, err = exec.Compile(b.graph, exec.Options{}, all...)
+		m.exec, err = exec.Compile(b.graph, exec.Options{Memory: b.memory}, all...)
 		return nil, err
 	})
 	if b.err != nil {
@@ -92,16 +91,13 @@ func (m *Machine) Run(ctx context.Context) error {
 // Set lets an input read from data, which must hold the input's shape and stay
 // as it is during Run. Nothing is copied.
 func (m *Machine) Set(n *G.Node, data []float32) {
-	if want := n.Shape().TotalSize(); len(data) != want {
-		panic(fmt.Sprintf("model: Set: input %s %v needs %d values, has %d", n.Name(), n.Shape(), want, len(data)))
-	}
-	if m.bound[n] == &data[0] {
+	if old := m.bound[n]; len(old) == len(data) && len(old) > 0 && &old[0] == &data[0] {
 		return
 	}
 	if err := op.Bind(n, data); err != nil {
 		panic("model: Set: " + err.Error())
 	}
-	m.bound[n] = &data[0]
+	m.bound[n] = data
 }
 
 // Value is what the last Run left at an output, good until the next one.
