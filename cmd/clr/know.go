@@ -1,0 +1,218 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"clr/internal/audio"
+	"clr/internal/augment"
+	"clr/internal/fault"
+	"clr/internal/kernel"
+	"clr/internal/method"
+	"clr/internal/model"
+	"clr/internal/optim"
+	"clr/internal/pipeline"
+	"clr/internal/pipeline/strict"
+)
+
+// The commands that tell what there is: parts, settings, version, exit codes.
+
+// An entry is a part by its name in a config.
+type entry struct {
+	Name string `json:"name"`
+	Doc  string `json:"doc"`
+}
+
+// kinds are what clr list can list.
+func kinds() map[string][]entry {
+	return map[string][]entry{
+		"methods":       entries(method.Table),
+		"encoders":      entries(model.Encoders),
+		"features":      entries(audio.Features),
+		"augmentations": entries(augment.Table),
+		"optimizers":    entries(optim.Table),
+		"losses": { // functions on graph nodes, which methods choose; a config cannot
+			{"cross_entropy", "of labels: what probes minimise"},
+			{"info_nce", "MoCo's: a query's own key against a queue of others"},
+			{"nt_xent", "SimCLR's: a view's other half against the rest of the batch"},
+		},
+	}
+}
+
+func entries[T interface{ Doc() string }](table map[string]T) []entry {
+	var all []entry
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		all = append(all, entry{name, table[name].Doc()})
+	}
+	return all
+}
+
+func (p *program) list() *cobra.Command {
+	all := kinds()
+	names := slices.Sorted(maps.Keys(all))
+	return &cobra.Command{
+		Use:       "list [" + strings.Join(names, "|") + "]",
+		GroupID:   "know",
+		Short:     "List the parts that a config can name",
+		Long:      "Lists the parts that a config can name, with a line on each.\nconfigs/reference.yaml shows their settings.",
+		Example:   "  clr list augmentations",
+		ValidArgs: names,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return noArguments(c, args[1:])
+			}
+			if len(args) == 1 && all[args[0]] == nil {
+				hint := "one of " + strings.Join(names, ", ")
+				if near := strict.Nearest(args[0], names); near != "" {
+					hint = "did you mean " + near + "? " + hint
+				}
+				return fault.New(fault.Usage, hint, "there are no %s to list", args[0])
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			p.started = true
+			if len(args) == 1 {
+				if p.json {
+					return writeJSON(p.out, all[args[0]])
+				}
+				return writeEntries(p.out, "", all[args[0]])
+			}
+			if p.json {
+				return writeJSON(p.out, all)
+			}
+			for i, kind := range names {
+				if i > 0 {
+					fmt.Fprintln(p.out)
+				}
+				fmt.Fprintln(p.out, kind)
+				if err := writeEntries(p.out, "  ", all[kind]); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func writeEntries(w io.Writer, indent string, all []entry) error {
+	width := 0
+	for _, e := range all {
+		width = max(width, len(e.Name))
+	}
+	for _, e := range all {
+		if _, err := fmt.Fprintf(w, "%s%-*s  %s\n", indent, width, e.Name, e.Doc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+func (p *program) version() *cobra.Command {
+	verbose := false
+	c := &cobra.Command{
+		Use:     "version",
+		GroupID: "know",
+		Short:   "Print the version",
+		Args:    noArguments,
+		RunE: p.does(func(*cobra.Command) error {
+			if !verbose && !p.json {
+				_, err := fmt.Fprintln(p.out, "clr", pipeline.Version())
+				return err
+			}
+			v := struct {
+				Version  string `json:"version"`
+				Revision string `json:"revision"` // of the source; empty if not built from a checkout
+				Go       string `json:"go"`
+				Platform string `json:"platform"`
+				CPU      string `json:"cpu_path"` // which of the arithmetic's versions runs here
+			}{pipeline.Version(), revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, kernel.CPU()}
+			if p.json {
+				return writeJSON(p.out, v)
+			}
+			_, err := fmt.Fprintf(p.out, "clr %s\nrevision  %s\ngo        %s\nplatform  %s\ncpu path  %s\n", v.Version, v.Revision, v.Go, v.Platform, v.CPU)
+			return err
+		}),
+	}
+	c.Flags().BoolVar(&verbose, "verbose", false, "revision, Go version, platform and CPU path too")
+	return c
+}
+
+// revision is the commit that the binary was built from, with a plus if the
+// checkout was changed.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	rev, changed := "unknown", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			rev = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changed = "+"
+		}
+	}
+	return rev + changed
+}
+
+const exitCodesText = `Exit codes
+
+    0  ok
+    1  the run failed
+    2  command line or config        a retry fails the same way
+    3  recordings, manifest, store   a retry fails the same way
+    4  diverged or collapsed         a retry fails the same way
+    5  a verification differs
+    6  disk or memory
+   75  interrupted, good checkpoint written; --resume goes on from there
+  130  interrupted from the keyboard without a checkpoint, or twice
+  143  interrupted by a scheduler without a checkpoint, or twice
+
+SIGINT, SIGTERM and SIGUSR1 interrupt; a second one stops at once. Slurm:
+--signal=B:USR1@120 and --requeue with --resume. Kubernetes: a podFailurePolicy
+that fails the job on 2, 3 and 4 and ignores 75.
+`
+
+func exitCodes() *cobra.Command {
+	return &cobra.Command{Use: "exit-codes", Short: "What the exit code says", Long: strings.TrimRight(exitCodesText, "\n")}
+}
+
+// help is cobra's help, but that an unknown topic is an error.
+func help(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [command]",
+		GroupID: "know",
+		Short:   "Help about a command, or exit-codes",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if c == nil || err != nil || len(rest) > 0 {
+				if c == nil {
+					c = root
+				}
+				if len(rest) == 0 {
+					rest = args
+				}
+				return unknownCommand(c, rest)
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
+	}
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"clr/internal/fault"
+	"clr/internal/pipeline"
+)
+
+// The commands along the path from recordings to scores. What they do stands
+// in internal/pipeline, a file each.
+
+func (p *program) features() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "features --config FILE",
+		GroupID: "path",
+		Short:   "Compute the features of a corpus into a store",
+		Long: `Reads the recordings that the config's corpus lists, and keeps their features in
+one file. What is there already is kept. clr pretrain does this by itself where
+the store is missing.`,
+		Example: "  clr features --config configs/quickstart.yaml",
+		Args:    noArguments,
+		RunE: p.does(func(c *cobra.Command) error {
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			return pipeline.Features(c.Context(), cfg, p.console())
+		}),
+	}
+	p.configFlags(c)
+	return c
+}
+
+func (p *program) pretrain() *cobra.Command {
+	var o pipeline.PretrainOptions
+	c := &cobra.Command{
+		Use:     "pretrain --config FILE --run FOLDER",
+		GroupID: "path",
+		Short:   "Learn an encoder without labels",
+		Long: `Pretrains the config's encoder, once for each fold of the corpus, and keeps
+checkpoints, a line of metrics per step and the resolved config in the run
+folder. The test clips of a fold are never heard.
+
+Stopped by a signal, it saves and exits with 75; --resume goes on from there, to
+the same bytes as a run that was never stopped.`,
+		Example: "  clr pretrain --config configs/quickstart.yaml --run runs/first\n" +
+			"  clr pretrain --config configs/quickstart.yaml --run runs/warm --set method.temperature=0.5",
+		Args: noArguments,
+		RunE: p.does(func(c *cobra.Command) error {
+			if err := p.needsRun("name a new folder with --run, such as --run runs/first"); err != nil {
+				return err
+			}
+			if o.MaxSteps < 0 {
+				return fault.New(fault.Usage, "0 is all of them", "--max-steps is %d, it must be 0 or more", o.MaxSteps)
+			}
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			o.Run, o.Fold = p.run, p.fold
+			return pipeline.Pretrain(c.Context(), cfg, o, p.console())
+		}),
+	}
+	p.configFlags(c)
+	p.runFlag(c, "folder to keep the run in")
+	p.foldFlag(c)
+	c.Flags().BoolVar(&o.Resume, "resume", false, "go on from the run's last checkpoint")
+	c.Flags().IntVar(&o.MaxSteps, "max-steps", 0, "stop after so many steps, with a checkpoint; 0 is all")
+	return c
+}
+
+func (p *program) probe(kind string) *cobra.Command {
+	what, section := "a linear classifier", "linear_probe"
+	if kind == "mlp" {
+		what, section = "a classifier with a hidden layer", "mlp_probe"
+	}
+	c := &cobra.Command{
+		Use:     kind + "-probe --run FOLDER",
+		GroupID: "path",
+		Short:   "Ask a run's encoder for labels, by " + what,
+		Long: `Embeds every clip with the frozen encoder, trains ` + what + `
+on the training clips of each fold and tests it on the test clips. The same is
+asked of random weights and of plain statistics of the features. The report is
+kept in the run folder too.
+
+The config is the run's; --set may change ` + section + ` and embed.`,
+		Example: "  clr " + kind + "-probe --run runs/first",
+		Args:    noArguments,
+		RunE: p.does(func(c *cobra.Command) error {
+			if err := p.needsRun("name the folder that clr pretrain --run wrote"); err != nil {
+				return err
+			}
+			con := p.console()
+			r, err := pipeline.Probe(c.Context(), pipeline.ProbeOptions{Run: p.run, Kind: kind, Fold: p.fold}, p.overrides(), con)
+			if err != nil {
+				return err
+			}
+			if p.json {
+				return r.WriteJSON(con.Out)
+			}
+			return r.WriteTable(con.Out)
+		}),
+	}
+	p.runFlag(c, "folder of the run")
+	p.foldFlag(c)
+	p.setFlag(c)
+	return c
+}
+
+func (p *program) export() *cobra.Command {
+	var o pipeline.ExportOptions
+	formats := slices.Sorted(maps.Keys(pipeline.ExportFormats))
+	var about []string
+	for _, f := range formats {
+		about = append(about, "  "+f+strings.Repeat(" ", max(0, 12-len(f)))+pipeline.ExportFormats[f])
+	}
+	c := &cobra.Command{
+		Use:     "export --run FOLDER --out FILE",
+		GroupID: "path",
+		Short:   "Write a run's encoder or embeddings for other tools",
+		Long:    "Writes what a run has learnt to a file:\n\n" + strings.Join(about, "\n"),
+		Example: "  clr export --run runs/first --out encoder.safetensors\n" +
+			"  clr export --run runs/first --out embeddings.npy --format npy",
+		Args: noArguments,
+		RunE: p.does(func(c *cobra.Command) error {
+			if err := p.needsRun("name the folder that clr pretrain --run wrote"); err != nil {
+				return err
+			}
+			if o.Out == "" {
+				return fault.New(fault.Usage, "name a file with --out", "no output is given")
+			}
+			o.Run, o.Fold = p.run, p.fold
+			return pipeline.Export(c.Context(), o, p.console())
+		}),
+	}
+	p.runFlag(c, "folder of the run")
+	p.foldFlag(c)
+	c.Flags().StringVarP(&o.Out, "out", "o", "", "file to write")
+	c.Flags().StringVar(&o.Format, "format", "safetensors", strings.Join(formats, ", "))
+	c.Flags().StringVar(&o.Corpus, "corpus", "", "manifest of other recordings to embed")
+	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))
+	return c
+}
+
+func (p *program) demo() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "demo",
+		GroupID: "path",
+		Short:   "Run the whole path on speech that the binary carries",
+		Long: `Computes features, pretrains, probes and exports on spoken digits, by
+configs/quickstart.yaml, and shows what pretraining was worth on speakers that
+were never heard.`,
+		Args: noArguments,
+		RunE: p.does(func(c *cobra.Command) error {
+			return pipeline.Demo(c.Context(), pipeline.DemoOptions{Run: p.run}, p.console())
+		}),
+	}
+	p.runFlag(c, "folder to keep the run in (default: a new one, runs/demo)")
+	return c
+}

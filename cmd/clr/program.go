@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"clr/internal/fault"
+	"clr/internal/pipeline"
+	"clr/internal/pipeline/strict"
+)
+
+// A program is one command line being carried out.
+type program struct {
+	out, err io.Writer
+
+	config string   // --config
+	sets   []string // --set
+	run    string   // --run
+	fold   string   // --fold
+	json   bool     // --json
+	quiet  bool     // --quiet
+
+	started bool // a command has begun: errors are no longer about its usage
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "clr",
+		Short: "Learn representations of sound without labels, and ask what they are worth",
+		Long: `clr pretrains an encoder on recordings without labels, so that two random
+versions of a recording come out alike and different recordings apart. A small
+classifier on the frozen encoder then tells how much it has learnt.
+
+  clr demo                                        all of it, on speech in the binary
+  clr features     --config C                     recordings to spectrograms
+  clr pretrain     --config C --run R             learn
+  clr linear-probe --run R                        ask
+  clr export       --run R --out encoder.safetensors`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          unknownCommand,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.PersistentFlags().BoolVar(&p.json, "json", false, "results as JSON")
+	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress")
+	root.SetFlagErrorFunc(flagError)
+	root.AddGroup(&cobra.Group{ID: "path", Title: "From recordings to scores:"}, &cobra.Group{ID: "know", Title: "What there is:"})
+	root.AddCommand(p.features(), p.pretrain(), p.probe("linear"), p.probe("mlp"), p.export(), p.demo())
+	root.AddCommand(p.list(), p.configs(), p.version(), exitCodes())
+	root.SetHelpCommand(help(root))
+	root.SetCompletionCommandGroupID("know")
+	return root
+}
+
+// console is where a command speaks.
+func (p *program) console() pipeline.Console {
+	return pipeline.Console{Out: p.out, Err: p.err, JSON: p.json, Quiet: p.quiet, Terminal: isTerminal(p.err)}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func (p *program) overrides() pipeline.Overrides {
+	return pipeline.Overrides{Env: os.Environ(), Set: p.sets}
+}
+
+// load reads the config that the flags name.
+func (p *program) load() (*pipeline.Config, error) {
+	if p.config == "" {
+		return nil, fault.New(fault.Usage, "give --config FILE; configs/quickstart.yaml is a small one", "no config is given")
+	}
+	return pipeline.LoadConfig(p.config, p.overrides())
+}
+
+// needsRun refuses a command line without --run.
+func (p *program) needsRun(remedy string) error {
+	if p.run == "" {
+		return fault.New(fault.Usage, remedy, "no run folder is given")
+	}
+	return nil
+}
+
+// does makes a command's RunE: it marks the command as started, so that what
+// goes wrong from here on is told apart from a wrong command line.
+func (p *program) does(f func(c *cobra.Command) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, _ []string) error {
+		p.started = true
+		return f(c)
+	}
+}
+
+func (p *program) configFlags(c *cobra.Command) {
+	c.Flags().StringVarP(&p.config, "config", "c", "", "config file")
+	p.setFlag(c)
+	must(c.MarkFlagFilename("config", "yaml", "yml"))
+}
+
+func (p *program) setFlag(c *cobra.Command) {
+	c.Flags().StringArrayVar(&p.sets, "set", nil, "override `key=value`, such as method.temperature=0.2 (repeatable)")
+	must(c.RegisterFlagCompletionFunc("set", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var keys []string
+		for _, path := range pipeline.ConfigPaths() {
+			keys = append(keys, strings.ReplaceAll(path, "*", "0")+"=")
+		}
+		return keys, cobra.ShellCompDirectiveNoSpace
+	}))
+}
+
+func (p *program) runFlag(c *cobra.Command, usage string) {
+	c.Flags().StringVarP(&p.run, "run", "r", "", usage)
+	must(c.MarkFlagDirname("run"))
+}
+
+func (p *program) foldFlag(c *cobra.Command) {
+	c.Flags().StringVar(&p.fold, "fold", "", "only this fold")
+}
+
+// must panics on what only a mistake in this package can cause.
+func must(err error) {
+	if err != nil {
+		panic("clr: " + err.Error())
+	}
+}
+
+// unknownCommand refuses arguments where a command's name should be.
+func unknownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() || sub.IsAdditionalHelpTopicCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	hint := "the commands are " + strings.Join(names, ", ")
+	if near := strict.Nearest(args[0], names); near != "" {
+		hint = "did you mean " + c.CommandPath() + " " + near + "? " + hint
+	}
+	return fault.New(fault.Usage, hint, "unknown command %s %s", c.CommandPath(), args[0])
+}
+
+// noArguments refuses arguments of a command that takes flags alone.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fault.New(fault.Usage, "see "+c.CommandPath()+" --help", "%s takes flags, not the argument %q", c.CommandPath(), args[0])
+}
+
+// flagError tells what was meant by a flag that is not there.
+func flagError(c *cobra.Command, err error) error {
+	hint := "see " + c.CommandPath() + " --help"
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := strict.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+			hint = "did you mean --" + near + "? " + hint
+		}
+	}
+	return fault.New(fault.Usage, hint, "%s: %w", c.CommandPath(), err)
+}

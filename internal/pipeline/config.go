@@ -1,0 +1,183 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+
+	"clr/internal/audio"
+	"clr/internal/augment"
+	"clr/internal/eval"
+	"clr/internal/fault"
+	"clr/internal/method"
+	"clr/internal/model"
+	"clr/internal/optim"
+	"clr/internal/pipeline/strict"
+)
+
+// A Config says everything about a run. Each section's struct stands beside
+// the code that obeys it; where a section has a `name`, the name picks an entry
+// of the table given here, and with it the defaults.
+type Config struct {
+	Seed        uint64                 `yaml:"seed" doc:"every random choice of a run follows from it"`
+	Corpus      string                 `yaml:"corpus" doc:"manifest of the recordings, relative to the config file; builtin:fsdd is the one in the binary"`
+	SampleRate  int                    `yaml:"sample_rate" doc:"every recording is resampled to it; Hz"`
+	Split       eval.SplitOptions      `yaml:"split" doc:"which clips are kept from training, to test on"`
+	Feature     audio.FeatureOptions   `yaml:"feature" doc:"what is extracted from a recording"` // audio.Features
+	View        augment.ViewOptions    `yaml:"view" doc:"what the encoder sees of a clip"`       //
+	Augment     []augment.Augmentation `yaml:"augment" doc:"random changes to a view, in order"` // augment.Table
+	Encoder     model.Encoder          `yaml:"encoder" doc:"the network that is pretrained"`     // model.Encoders
+	Method      method.Options         `yaml:"method" doc:"how it learns without labels"`        // method.Table
+	Optimizer   optim.Options          `yaml:"optimizer" doc:"how the weights are moved"`        // optim.Table
+	Schedule    optim.Schedule         `yaml:"schedule" doc:"the learning rate over the run"`    //
+	Batch       int                    `yaml:"batch" doc:"clips a step; each gives two views"`   //
+	Embed       EmbedOptions           `yaml:"embed" doc:"how a clip becomes one embedding"`     //
+	LinearProbe eval.LinearProbe       `yaml:"linear_probe" doc:"clr linear-probe"`              //
+	MLPProbe    eval.MLPProbe          `yaml:"mlp_probe" doc:"clr mlp-probe"`                    //
+	Checkpoint  CheckpointOptions      `yaml:"checkpoint" doc:"how often a run is saved"`        //
+	Workers     int                    `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
+	Store       string                 `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
+
+	dir string           // of the config file
+	doc *strict.Document // where each value was written
+}
+
+// DefaultConfig is what every config starts from. Only the corpus is missing.
+func DefaultConfig() *Config {
+	return &Config{
+		Seed:        1,
+		SampleRate:  16000,
+		Feature:     audio.Features["logmel"],
+		View:        augment.DefaultView,
+		Encoder:     model.Encoders["resnet"],
+		Method:      method.Table["simclr"],
+		Optimizer:   optim.Table["adamw"],
+		Schedule:    optim.Schedule{Epochs: 100, WarmupEpochs: 10},
+		Batch:       256,
+		Embed:       EmbedOptions{Hop: 0.5, Pool: "mean"},
+		LinearProbe: eval.Table["linear"].(eval.LinearProbe),
+		MLPProbe:    eval.Table["mlp"].(eval.MLPProbe),
+		Checkpoint:  CheckpointOptions{Every: 1},
+		Workers:     2,
+	}
+}
+
+// schema names the tables that sections with a `name` choose from.
+func schema() *strict.Schema {
+	return strict.New(strict.Of(audio.Features), strict.Of(augment.Table), strict.Of(model.Encoders), strict.Of(method.Table), strict.Of(optim.Table))
+}
+
+// A checkError is what is wrong with a value, and its path.
+type checkError struct {
+	path string
+	err  error
+}
+
+// Check refuses what cannot be run: what each section refuses by itself, then
+// what does not fit together.
+func (c *Config) Check() error {
+	wrong := c.checkSections()
+	if len(wrong) == 0 {
+		wrong = c.checkTogether()
+	}
+	var all []error
+	for _, w := range wrong {
+		all = append(all, fmt.Errorf("%s: %w", w.path, w.err))
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return fault.New(fault.Usage, fault.Remedy(all[0]), "%w", errors.Join(all...))
+}
+
+// checkSections asks each section by itself.
+func (c *Config) checkSections() []checkError {
+	var wrong []checkError
+	check := func(path string, err error) {
+		if err != nil {
+			wrong = append(wrong, checkError{path, err})
+		}
+	}
+	require := func(path string, ok bool, remedy, format string, args ...any) {
+		if !ok {
+			check(path, fault.New(fault.Usage, remedy, format, args...))
+		}
+	}
+	require("corpus", c.Corpus != "", "name a manifest (a CSV file with the column path), or builtin:fsdd", "no corpus is given")
+	rate := c.SampleRate >= 1000 && c.SampleRate <= 384000
+	require("sample_rate", rate, "16000 and 8000 are usual", "sample_rate is %d, it must be 1000 to 384000", c.SampleRate)
+	check("split", c.Split.Check())
+	if rate {
+		check("feature", c.Feature.Check(c.SampleRate))
+	}
+	check("view", c.View.Check())
+	for i, a := range c.Augment {
+		check(fmt.Sprintf("augment.%d", i), a.Check())
+	}
+	check("encoder", c.Encoder.Check())
+	check("method", c.Method.Check())
+	check("optimizer", c.Optimizer.Check())
+	check("schedule", c.Schedule.Check())
+	require("batch", c.Batch >= 2, "a clip needs others to differ from", "batch is %d, it must be 2 or more", c.Batch)
+	check("embed", c.Embed.Check())
+	check("linear_probe", c.LinearProbe.Check())
+	check("mlp_probe", c.MLPProbe.Check())
+	check("checkpoint", c.Checkpoint.Check())
+	require("workers", c.Workers >= 1 && c.Workers <= 1024, "the number of cores is a good one", "workers is %d, it must be 1 to 1024", c.Workers)
+	return wrong
+}
+
+// checkTogether asks what no section can know alone.
+func (c *Config) checkTogether() []checkError {
+	var wrong []checkError
+	require := func(path string, ok bool, remedy, format string, args ...any) {
+		if !ok {
+			wrong = append(wrong, checkError{path, fault.New(fault.Usage, remedy, format, args...)})
+		}
+	}
+	lr := c.Optimizer.LearningRate()
+	require("schedule", c.Schedule.MinLR <= lr, "lower schedule.min_lr or raise optimizer.lr",
+		"min_lr is %g, above the optimizer's lr %g that it should be reached from", c.Schedule.MinLR, lr)
+	if unit := unitOf(c.Feature); unit != "" {
+		require("view", c.View.Unit == unit, "set view.unit to "+unit, "unit is %s, but the feature's values are in %s", c.View.Unit, unit)
+	}
+	spec := ""
+	for i, a := range c.Augment {
+		if _, ok := a.(augment.Spec); ok {
+			spec = nameIn(augment.Table, a)
+			continue
+		}
+		require(fmt.Sprintf("augment.%d", i), spec == "", "move it before "+spec,
+			"%s changes the waveform, but %s before it has already changed the spectrogram", nameIn(augment.Table, a), spec)
+	}
+	return wrong
+}
+
+// unitOf is what a feature's values are, as view.unit names it, or empty where
+// neither fits.
+func unitOf(f audio.FeatureOptions) string {
+	switch f := f.(type) {
+	case audio.LogMel:
+		if f.Log == "ln" || f.Log == "db" {
+			return f.Log
+		}
+	case audio.KaldiFbank:
+		return "ln"
+	}
+	return ""
+}
+
+// specs are the augmentations of the spectrogram, in order.
+func (c *Config) specs() []augment.Spec { return only[augment.Spec](c.Augment) }
+
+// waves are the augmentations of the waveform, in order.
+func (c *Config) waves() []augment.Wave { return only[augment.Wave](c.Augment) }
+
+func only[T augment.Augmentation](chain []augment.Augmentation) []T {
+	var kept []T
+	for _, a := range chain {
+		if a, ok := a.(T); ok {
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}

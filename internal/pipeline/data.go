@@ -1,0 +1,140 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"clr/internal/audio"
+	"clr/internal/augment"
+	"clr/internal/eval"
+	"clr/internal/fault"
+	"clr/internal/kernel"
+)
+
+// data is a corpus made ready: its features and the ways it is divided.
+type data struct {
+	c      *Config
+	corpus *audio.Corpus
+	store  *audio.Store
+	splits []eval.Split
+	hash   string // of the store's keys: recordings, features, order
+	bins   int
+}
+
+// openCorpus reads the manifest that a config names, on disk or built in.
+func openCorpus(c *Config) (*audio.Corpus, error) {
+	if name, ok := strings.CutPrefix(c.Corpus, builtinPrefix); ok {
+		return builtinCorpus(name)
+	}
+	return audio.ReadCorpus(audio.Host(), c.CorpusPath())
+}
+
+// openData opens the corpus and its feature store, making what is missing.
+func openData(ctx context.Context, c *Config, con Console) (*data, error) {
+	corpus, err := openCorpus(c)
+	if err != nil {
+		return nil, err
+	}
+	store, err := audio.OpenStore(c.StorePath())
+	if err == nil {
+		if err = store.Check(corpus, c.Feature, c.SampleRate); err != nil {
+			store.Close()
+		}
+	}
+	if err != nil {
+		con.Say("features: the store has to be made or brought up to date")
+		if store, err = buildStore(ctx, c, corpus, con); err != nil {
+			return nil, err
+		}
+	}
+	d := &data{c: c, corpus: corpus, store: store}
+	if err := d.ready(); err != nil {
+		store.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// ready divides the clips and checks what the rest of the path relies on.
+func (d *data) ready() error {
+	d.bins, _ = d.store.Entry(0)
+	column, err := d.c.Split.Column(d.corpus.Columns)
+	if err != nil {
+		return err
+	}
+	values := make([]string, len(d.corpus.Items))
+	for i, it := range d.corpus.Items {
+		values[i] = it.Value(column)
+	}
+	d.splits, err = eval.Splits(values, d.c.Split)
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.corpus.Path, err)
+	}
+	h := sha256.New()
+	for i, it := range d.corpus.Items {
+		fmt.Fprintf(h, "%s %s %q %q\n", d.store.Key(i), it.Path, it.Label, values[i])
+	}
+	d.hash = hex.EncodeToString(h.Sum(nil))
+	return nil
+}
+
+// Close gives the store's mapping back.
+func (d *data) Close() error { return d.store.Close() }
+
+// splitsOf is all splits, or the one that is named.
+func (d *data) splitsOf(name string) ([]eval.Split, error) {
+	if name == "" {
+		return d.splits, nil
+	}
+	var names []string
+	for _, s := range d.splits {
+		if s.Name == name {
+			return []eval.Split{s}, nil
+		}
+		names = append(names, s.Name)
+	}
+	return nil, fault.New(fault.Usage, "the folds are "+strings.Join(names, ", "), "there is no fold %q", name)
+}
+
+// foldName is the name under which a split has a folder of its own: none
+// where it is the only one.
+func (d *data) foldName(s eval.Split) string {
+	if len(d.splits) == 1 {
+		return ""
+	}
+	return s.Name
+}
+
+// hears is the clips that a split's training may hear: all but the test clips.
+func hears(s eval.Split) []int { return append(append([]int(nil), s.Train...), s.Valid...) }
+
+// readClip reads a clip's samples, for what changes the waveform.
+func (d *data) readClip(i int) (audio.Clip, error) { return d.corpus.Read(i, d.c.SampleRate) }
+
+// A normalization is the corpus's mean and deviation, from training clips only.
+type normalization struct{ mean, std float32 }
+
+func (d *data) normalization(clips []int) (normalization, error) {
+	m, err := d.store.MeanStd(clips)
+	if err != nil {
+		return normalization{}, err
+	}
+	if m.Std == 0 {
+		return normalization{}, fault.New(fault.Data, "check the recordings: are they silent?",
+			"all features of the %d training clips have the value %g", len(clips), m.Mean)
+	}
+	return normalization{float32(m.Mean), float32(m.Std)}, nil
+}
+
+// arrays is how a normalization stands in a checkpoint.
+func (n normalization) arrays() map[string]kernel.Array {
+	return map[string]kernel.Array{"input.mean": {Shape: []int{1}, Data: []float32{n.mean}}, "input.std": {Shape: []int{1}, Data: []float32{n.std}}}
+}
+
+// views is how a clip's spectrogram becomes the network's input.
+func (d *data) views(n normalization) *augment.Views {
+	return &augment.Views{Options: d.c.View, Chain: d.c.specs(), Mean: n.mean, Std: n.std}
+}

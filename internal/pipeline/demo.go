@@ -1,0 +1,133 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"clr/configs"
+	"clr/internal/eval"
+)
+
+// DemoOptions are what the command line says of the demo.
+type DemoOptions struct {
+	Run string // the run folder; empty: the first free runs/demo, runs/demo-2, ...
+}
+
+// Demo runs the main path on the speech that travels inside the binary, by
+// configs/quickstart.yaml, and compares what came out with what needs no
+// learning, on speakers that were never heard.
+func Demo(ctx context.Context, o DemoOptions, con Console) error {
+	if o.Run == "" {
+		o.Run = freeRun(filepath.Join("runs", "demo"))
+	}
+	began := time.Now()
+	c, err := ParseConfig("configs/quickstart.yaml", configs.Quickstart, Overrides{})
+	if err != nil {
+		return err
+	}
+	if c.Store, err = filepath.Abs(filepath.Join(o.Run, "features.clrs")); err != nil {
+		return err
+	}
+	quiet := con
+	quiet.Out, quiet.JSON = con.Err, false
+
+	con.Say("clr features")
+	if err := os.MkdirAll(o.Run, 0o777); err != nil {
+		return err
+	}
+	if err := Features(ctx, c, quiet); err != nil {
+		return err
+	}
+	con.Say("clr pretrain --run %s", o.Run)
+	if err := Pretrain(ctx, c, PretrainOptions{Run: o.Run}, con); err != nil {
+		return err
+	}
+	result := demoResult{Run: o.Run}
+	for _, kind := range []string{"linear", "mlp"} {
+		con.Say("clr %s-probe --run %s", kind, o.Run)
+		r, err := Probe(ctx, ProbeOptions{Run: o.Run, Kind: kind}, Overrides{}, con)
+		if err != nil {
+			return err
+		}
+		result.add(kind, r)
+	}
+	encoder := filepath.Join(o.Run, "encoder.safetensors")
+	con.Say("clr export --run %s --out %s", o.Run, encoder)
+	if err := Export(ctx, ExportOptions{Run: o.Run, Format: "safetensors", Out: encoder}, quiet); err != nil {
+		return err
+	}
+	result.Seconds = time.Since(began).Seconds()
+	if con.JSON {
+		return json.NewEncoder(con.Out).Encode(result)
+	}
+	_, err = con.Out.Write([]byte(result.table(c.Split.Holdout)))
+	return err
+}
+
+// freeRun is the first of path, path-2, path-3, ... that is not there.
+func freeRun(path string) string {
+	name := path
+	for i := 2; ; i++ {
+		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			return name
+		}
+		name = fmt.Sprintf("%s-%d", path, i)
+	}
+}
+
+// A demoResult is what the demo found: accuracies as fractions.
+type demoResult struct {
+	Linear  demoScores `json:"linear_probe"`
+	MLP     demoScores `json:"mlp_probe"`
+	Clips   int        `json:"test_clips"`
+	Run     string     `json:"run"`
+	Seconds float64    `json:"seconds"`
+}
+
+type demoScores struct {
+	Pretrained   float64 `json:"pretrained"`
+	RandomInit   float64 `json:"random_init"`
+	FeatureStats float64 `json:"feature_stats"`
+}
+
+func (d *demoResult) add(kind string, r *eval.Report) {
+	into := &d.Linear
+	if kind == "mlp" {
+		into = &d.MLP
+	}
+	for _, row := range r.Rows {
+		switch row.Name {
+		case eval.RowPretrained:
+			into.Pretrained, d.Clips = row.Mean.Accuracy, row.Clips
+		case eval.RowRandomInit:
+			into.RandomInit = row.Mean.Accuracy
+		case eval.RowStats:
+			into.FeatureStats = row.Mean.Accuracy
+		}
+	}
+}
+
+func (d demoResult) table(heldOut []string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nAccuracy on %d clips of %s, never heard in training\n\n", d.Clips, strings.Join(heldOut, " and "))
+	fmt.Fprintf(&b, "%-42s %12s %12s\n", "", "linear probe", "MLP probe")
+	for _, row := range []struct {
+		name        string
+		linear, mlp float64
+	}{
+		{"pretrained encoder", d.Linear.Pretrained, d.MLP.Pretrained},
+		{"the same encoder with random weights", d.Linear.RandomInit, d.MLP.RandomInit},
+		{"log-mel mean and deviation, no learning", d.Linear.FeatureStats, d.MLP.FeatureStats},
+	} {
+		fmt.Fprintf(&b, "%-42s %10.1f %% %10.1f %%\n", row.name, 100*row.linear, 100*row.mlp)
+	}
+	fmt.Fprintf(&b, "\nrun folder: %s (%.0f s)\n", d.Run, d.Seconds)
+	return b.String()
+}

@@ -1,0 +1,188 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+
+	"clr/internal/audio"
+	"clr/internal/checkpoint"
+	"clr/internal/fault"
+	"clr/internal/model"
+)
+
+// EmbedOptions say how a clip of any length becomes one embedding.
+type EmbedOptions struct {
+	Hop  float64 `yaml:"hop" doc:"from one window to the next, as a fraction of view.frames"`
+	Pool string  `yaml:"pool" doc:"over a clip's windows: mean, max, or mean_max (both, one after the other)"`
+}
+
+// Check refuses what cannot be done.
+func (o EmbedOptions) Check() error {
+	if !(o.Hop > 0 && o.Hop <= 1) {
+		return fault.New(fault.Usage, "half a window is 0.5", "hop is %g: it must be above 0 and at most 1", o.Hop)
+	}
+	switch o.Pool {
+	case "mean", "max", "mean_max":
+		return nil
+	}
+	return fault.New(fault.Usage, "use mean, max or mean_max", "pool is %q", o.Pool)
+}
+
+// An encoderState is an encoder's weights and what its input was normalised by.
+type encoderState struct {
+	params *model.Params
+	norm   normalization
+}
+
+// loadCheckpoint loads a folder's newest good checkpoint, and says so where
+// that is not the last one written.
+func loadCheckpoint(dir string, con Console) (*checkpoint.Checkpoint, error) {
+	cp, warning, err := checkpoint.LoadNewest(dir, lastFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Usage, "run clr pretrain --run first", "%s holds no checkpoint: %w", dir, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if warning != "" {
+		con.Warn("%s", warning)
+	}
+	return cp, nil
+}
+
+// trained is the encoder of a checkpoint.
+func (d *data) trained(cp *checkpoint.Checkpoint) (encoderState, error) {
+	e, err := d.fresh(normalization{})
+	if err != nil {
+		return e, err
+	}
+	if err := e.params.Load("", cp.Arrays); err != nil {
+		return e, fault.New(fault.Data, "probe with the config that the run was trained with", "the checkpoint does not fit the encoder: %w", err)
+	}
+	for name, into := range map[string]*float32{"input.mean": &e.norm.mean, "input.std": &e.norm.std} {
+		a, ok := cp.Arrays[name]
+		if !ok || len(a.Data) != 1 {
+			return e, fault.New(fault.Data, "use a checkpoint that clr pretrain wrote", "the checkpoint has no %s", name)
+		}
+		*into = a.Data[0]
+	}
+	return e, nil
+}
+
+// fresh is the encoder with the random weights that training starts from.
+func (d *data) fresh(n normalization) (encoderState, error) {
+	p := model.NewParams(d.c.Seed)
+	if _, err := d.embedder(encoderState{params: p}, 1); err != nil { // building names the weights
+		return encoderState{}, err
+	}
+	return encoderState{p, n}, nil
+}
+
+func (d *data) embedder(e encoderState, n int) (*model.Embedder, error) {
+	return model.NewEmbedder(d.c.Encoder, e.params, "encoder", n, d.bins, d.c.View.Frames)
+}
+
+// embedBatch is how many windows go through the encoder at once.
+const embedBatch = 64
+
+// embed computes one embedding for each clip of the corpus, in its order:
+// windows over the clip, each through the encoder, pooled.
+func (d *data) embed(ctx context.Context, e encoderState, show *Progress) (x []float64, dim int, err error) { // (N, D)
+	net, err := d.embedder(e, embedBatch)
+	if err != nil {
+		return nil, 0, err
+	}
+	views := d.views(e.norm)
+	hop := max(1, int(math.Round(d.c.Embed.Hop*float64(d.c.View.Frames))))
+	size := d.bins * d.c.View.Frames
+	p := newPool(d.c.Embed.Pool, d.store.Len(), net.Dim())
+	var in []float32 // (≤ embedBatch, F, T)
+	out := make([]float32, embedBatch*net.Dim())
+	var owner []int // clip of each window in the batch
+	flush := func() error {
+		h := out[:len(owner)*net.Dim()]
+		if err := net.Embed(ctx, h, in[:len(owner)*size]); err != nil {
+			return err
+		}
+		for w, clip := range owner {
+			p.add(clip, h[w*net.Dim():(w+1)*net.Dim()])
+		}
+		in = append(in[:0], in[len(owner)*size:]...)
+		owner = owner[:0]
+		return nil
+	}
+	var s audio.Spectrogram
+	for i := range d.store.Len() {
+		if err := d.store.Load(i, &s); err != nil {
+			return nil, 0, err
+		}
+		if in, err = views.Windows(in, &s, hop); err != nil {
+			return nil, 0, fmt.Errorf("%s: %w", d.corpus.Items[i].Path, err)
+		}
+		for range views.Count(s.Frames, hop) {
+			if owner = append(owner, i); len(owner) == embedBatch {
+				if err := flush(); err != nil {
+					return nil, 0, err
+				}
+			}
+		}
+		show.At(i+1, "")
+	}
+	if len(owner) > 0 {
+		if err := flush(); err != nil {
+			return nil, 0, err
+		}
+	}
+	return p.finish(), p.dim, nil
+}
+
+// A pool gathers the windows of each clip into one embedding.
+type pool struct {
+	how    string
+	h, dim int // of a window, of a clip
+	x      []float64
+	count  []int
+}
+
+func newPool(how string, clips, h int) *pool {
+	p := &pool{how: how, h: h, dim: h, count: make([]int, clips)}
+	if how == "mean_max" {
+		p.dim = 2 * h
+	}
+	p.x = make([]float64, clips*p.dim)
+	return p
+}
+
+func (p *pool) add(clip int, h []float32) {
+	row := p.x[clip*p.dim : (clip+1)*p.dim]
+	first := p.count[clip] == 0
+	p.count[clip]++
+	if p.how != "max" {
+		for k, v := range h {
+			row[k] += float64(v)
+		}
+	}
+	if p.how != "mean" {
+		top := row[p.dim-p.h:]
+		for k, v := range h {
+			if first || float64(v) > top[k] {
+				top[k] = float64(v)
+			}
+		}
+	}
+}
+
+func (p *pool) finish() []float64 {
+	if p.how == "max" {
+		return p.x
+	}
+	for clip, n := range p.count {
+		for k := range p.h {
+			p.x[clip*p.dim+k] /= float64(n)
+		}
+	}
+	return p.x
+}

@@ -1,0 +1,187 @@
+package pipeline
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"clr/internal/checkpoint"
+	"clr/internal/eval"
+	"clr/internal/fault"
+	"clr/internal/kernel"
+)
+
+// ExportOptions are what the command line says of an export.
+type ExportOptions struct {
+	Run, Fold string
+	Format    string // safetensors: the encoder; npy, csv: embeddings of a corpus
+	Out       string // file
+	Corpus    string // another manifest to embed; empty: the run's
+}
+
+// ExportFormats are the formats that Export writes, with what each holds.
+var ExportFormats = map[string]string{
+	"safetensors": "the encoder, under torchvision's key names, with the feature settings",
+	"npy":         "embeddings, one float32 row per clip in the manifest's order",
+	"csv":         "embeddings, one line per clip: path, label, values",
+}
+
+// Export writes a run's encoder, or what it makes of a corpus, for other tools.
+func Export(ctx context.Context, o ExportOptions, con Console) error {
+	if _, ok := ExportFormats[o.Format]; !ok {
+		return fault.New(fault.Usage, "use safetensors, npy or csv", "there is no format %q", o.Format)
+	}
+	c, err := runConfig(o.Run, Overrides{})
+	if err != nil {
+		return err
+	}
+	d, err := openData(ctx, c, con)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	s, err := d.oneSplit(o.Fold)
+	if err != nil {
+		return err
+	}
+	cp, err := loadCheckpoint(foldDir(o.Run, d.foldName(s)), con)
+	if err != nil {
+		return err
+	}
+	e, err := d.trained(cp)
+	if err != nil {
+		return err
+	}
+	if o.Format == "safetensors" {
+		err = d.exportEncoder(o.Out, e, cp.Meta["step"])
+	} else {
+		err = d.exportEmbeddings(ctx, o, e, con)
+	}
+	if err != nil {
+		return err
+	}
+	con.Say("wrote %s", o.Out)
+	if con.JSON {
+		return json.NewEncoder(con.Out).Encode(map[string]string{"format": o.Format, "out": o.Out})
+	}
+	return nil
+}
+
+// oneSplit is the fold that is named, or the only one.
+func (d *data) oneSplit(name string) (eval.Split, error) {
+	if name == "" && len(d.splits) > 1 {
+		var names []string
+		for _, s := range d.splits {
+			names = append(names, s.Name)
+		}
+		return eval.Split{}, fault.New(fault.Usage, "choose one with --fold: "+strings.Join(names, ", "),
+			"the run has %d encoders, one per fold", len(d.splits))
+	}
+	s, err := d.splitsOf(name)
+	if err != nil {
+		return eval.Split{}, err
+	}
+	return s[0], nil
+}
+
+// exportEncoder writes the encoder's weights as torchvision names them, with
+// all that is needed to feed it in the metadata.
+func (d *data) exportEncoder(path string, e encoderState, step string) error {
+	arrays := map[string]kernel.Array{}
+	e.params.State("", arrays)
+	var tensors []checkpoint.Tensor
+	for name, a := range arrays {
+		t := checkpoint.Tensor{Name: strings.TrimPrefix(name, "encoder."), Shape: a.Shape}
+		if strings.HasSuffix(name, ".num_batches_tracked") { // a 64-bit scalar in PyTorch
+			t.Shape, t.I64 = []int{}, []int64{int64(a.Data[0])}
+		} else {
+			t.F32 = a.Data
+		}
+		tensors = append(tensors, t)
+	}
+	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return strings.Compare(a.Name, b.Name) })
+	meta := map[string]string{
+		"format":      "pt",
+		"clr.version": Version(),
+		"clr.config":  string(d.c.identity()),
+		"clr.feature": d.store.Settings(),
+		"clr.mean":    strconv.FormatFloat(float64(e.norm.mean), 'g', -1, 32),
+		"clr.std":     strconv.FormatFloat(float64(e.norm.std), 'g', -1, 32),
+		"clr.step":    step,
+		"clr.sha256":  e.hash(),
+		"clr.dim":     strconv.Itoa(d.c.Encoder.Dim(d.bins, d.c.View.Frames)),
+		"clr.bins":    strconv.Itoa(d.bins),
+		"clr.frames":  strconv.Itoa(d.c.View.Frames),
+		"clr.corpus":  d.hash,
+	}
+	return checkpoint.WriteFile(path, func(w io.Writer) error { return checkpoint.WriteSafetensors(w, tensors, meta) })
+}
+
+// exportEmbeddings embeds the run's corpus, or another manifest with the same
+// settings.
+func (d *data) exportEmbeddings(ctx context.Context, o ExportOptions, e encoderState, con Console) error {
+	if o.Corpus != "" {
+		other, err := d.over(ctx, o.Corpus, con)
+		if err != nil {
+			return err
+		}
+		defer other.Close()
+		d = other
+	}
+	x, dim, err := d.embed(ctx, e, con.Progress("embed", d.store.Len()))
+	if err != nil {
+		return err
+	}
+	return checkpoint.WriteFile(o.Out, func(w io.Writer) error {
+		if o.Format == "npy" {
+			a := kernel.New(d.store.Len(), dim)
+			for i, v := range x {
+				a.Data[i] = float32(v)
+			}
+			return checkpoint.WriteNPY(w, a)
+		}
+		return d.writeCSV(w, x, dim)
+	})
+}
+
+func (d *data) writeCSV(w io.Writer, x []float64, dim int) error {
+	b := bufio.NewWriter(w)
+	out := csv.NewWriter(b)
+	head := []string{"path", "label"}
+	for k := range dim {
+		head = append(head, "e"+strconv.Itoa(k))
+	}
+	out.Write(head)
+	for i, it := range d.corpus.Items {
+		row := []string{it.Path, it.Label}
+		for _, v := range x[i*dim : (i+1)*dim] {
+			row = append(row, strconv.FormatFloat(v, 'g', -1, 32))
+		}
+		out.Write(row)
+	}
+	out.Flush()
+	if err := out.Error(); err != nil {
+		return err
+	}
+	return b.Flush()
+}
+
+// over is the same settings over another manifest.
+func (d *data) over(ctx context.Context, manifest string, con Console) (*data, error) {
+	c := d.c.over(manifest)
+	other := &data{c: c}
+	var err error
+	if other.corpus, err = openCorpus(c); err != nil {
+		return nil, err
+	}
+	if other.store, err = buildStore(ctx, c, other.corpus, con); err != nil {
+		return nil, err
+	}
+	other.bins, _ = other.store.Entry(0)
+	return other, nil
+}

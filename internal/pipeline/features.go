@@ -1,0 +1,46 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"clr/internal/audio"
+)
+
+// Features computes the features of a config's corpus into its store; what is
+// there already is kept.
+func Features(ctx context.Context, c *Config, con Console) error {
+	corpus, err := openCorpus(c)
+	if err != nil {
+		return err
+	}
+	store, stats, err := build(ctx, c, corpus, con)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if con.JSON {
+		return json.NewEncoder(con.Out).Encode(struct {
+			Store string `json:"store"`
+			Clips int    `json:"clips"`
+			Made  int    `json:"made"`
+			Kept  int    `json:"kept"`
+			Bytes int64  `json:"bytes"`
+		}{c.StorePath(), stats.Clips, stats.Made, stats.Reused + stats.Shared, stats.Bytes})
+	}
+	_, err = fmt.Fprintf(con.Out, "%s: %d clips, %d made now, %d kept, %.1f MB\n",
+		c.StorePath(), stats.Clips, stats.Made, stats.Reused+stats.Shared, float64(stats.Bytes)/1e6)
+	return err
+}
+
+func buildStore(ctx context.Context, c *Config, corpus *audio.Corpus, con Console) (*audio.Store, error) {
+	store, _, err := build(ctx, c, corpus, con)
+	return store, err
+}
+
+func build(ctx context.Context, c *Config, corpus *audio.Corpus, con Console) (*audio.Store, audio.Stats, error) {
+	show := con.Progress("features", len(corpus.Items))
+	return audio.Build(ctx, c.StorePath(), corpus, c.Feature, c.SampleRate, c.Workers,
+		func(done, total int) { show.At(done, "") })
+}

@@ -1,0 +1,216 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"clr/internal/audio"
+	"clr/internal/augment"
+	"clr/internal/method"
+)
+
+// loaderOptions say what a loader reads and when it stops.
+type loaderOptions struct {
+	clips         []int // items of the corpus
+	norm          normalization
+	start, stop   int // steps
+	batch         int
+	stepsPerEpoch int
+}
+
+// stepsPerEpoch counts the batches of an epoch. The last may be short; one of
+// a single clip has no negatives and is left out.
+func stepsPerEpoch(clips, batch int) int {
+	n := clips / batch
+	if clips%batch > 1 {
+		n++
+	}
+	return n
+}
+
+// A views is one batch with the paths of its clips.
+type views struct {
+	method.Batch
+	names []string
+}
+
+// A loader draws the views of each step ahead of the trainer. What it gives
+// depends on the step alone: the order of an epoch comes from (seed, epoch),
+// every view from (seed, epoch, clip, view).
+type loader struct {
+	d      *data
+	o      loaderOptions
+	ready  chan *views
+	free   chan *views
+	inUse  *views
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // why ready was closed early
+	draw   []*drawer
+}
+
+// ahead is how many batches are drawn before they are asked for.
+const ahead = 2
+
+func startLoader(ctx context.Context, d *data, o loaderOptions) (*loader, error) {
+	l := &loader{d: d, o: o, ready: make(chan *views, ahead), free: make(chan *views, ahead+1), done: make(chan struct{})}
+	for range ahead + 1 {
+		l.free <- &views{Batch: method.Batch{X: make([]float32, 2*o.batch*d.bins*d.c.View.Frames)}}
+	}
+	for range d.c.Workers {
+		w, err := newDrawer(d, o.clips, o.norm)
+		if err != nil {
+			return nil, err
+		}
+		l.draw = append(l.draw, w)
+	}
+	ctx, l.cancel = context.WithCancel(ctx)
+	go l.run(ctx)
+	return l, nil
+}
+
+// next gives the next step's batch; it is valid until next is called again.
+func (l *loader) next(ctx context.Context) (*views, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if l.inUse != nil {
+		l.free <- l.inUse
+		l.inUse = nil
+	}
+	select {
+	case v, ok := <-l.ready:
+		if !ok {
+			return nil, l.err
+		}
+		l.inUse = v
+		return v, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *loader) stop() {
+	l.cancel()
+	<-l.done
+}
+
+func (l *loader) run(ctx context.Context) {
+	defer close(l.done)
+	defer close(l.ready)
+	epoch, order := -1, []int(nil)
+	for step := l.o.start; step < l.o.stop; step++ {
+		if e := step / l.o.stepsPerEpoch; e != epoch {
+			epoch, order = e, shuffled(l.o.clips, l.d.c.Seed, e)
+		}
+		var v *views
+		select {
+		case v = <-l.free:
+		case <-ctx.Done():
+			l.err = ctx.Err()
+			return
+		}
+		first := step % l.o.stepsPerEpoch * l.o.batch
+		if l.err = l.fill(ctx, v, order[first:min(first+l.o.batch, len(order))], step, epoch); l.err != nil {
+			return
+		}
+		select {
+		case l.ready <- v:
+		case <-ctx.Done():
+			l.err = ctx.Err()
+			return
+		}
+	}
+}
+
+// fill draws two views of each clip; rows are shared among the workers.
+func (l *loader) fill(ctx context.Context, v *views, clips []int, step, epoch int) error {
+	n, size := len(clips), l.d.bins*l.d.c.View.Frames
+	v.N, v.Bins, v.Frames, v.Step = n, l.d.bins, l.d.c.View.Frames, step
+	v.X = v.X[:2*n*size] // (2N, 1, F, T)
+	v.names = v.names[:0]
+	for _, c := range clips {
+		v.names = append(v.names, l.d.corpus.Items[c].Path)
+	}
+	errs := make([]error, 2*n)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for _, w := range l.draw {
+		wg.Go(func() {
+			for {
+				r := int(next.Add(1)) - 1
+				if r >= 2*n || ctx.Err() != nil {
+					return
+				}
+				errs[r] = w.view(v.X[r*size:(r+1)*size], clips[r%n], epoch, r/n)
+			}
+		})
+	}
+	wg.Wait()
+	for r, err := range errs {
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.d.corpus.Items[clips[r%n]].Path, err)
+		}
+	}
+	return ctx.Err()
+}
+
+// shuffled is the order of an epoch.
+func shuffled(clips []int, seed uint64, epoch int) []int {
+	order := append([]int(nil), clips...)
+	r := augment.Rand(seed, epoch, -1, -1)
+	r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	return order
+}
+
+// A drawer draws single views. Each worker has its own, for its buffers.
+type drawer struct {
+	d       *data
+	clips   []int
+	views   *augment.Views
+	waves   []augment.Wave
+	feature audio.Feature
+	spec    audio.Spectrogram
+}
+
+func newDrawer(d *data, clips []int, norm normalization) (*drawer, error) {
+	w := &drawer{d: d, clips: clips, views: d.views(norm), waves: d.c.waves()}
+	var err error
+	if len(w.waves) > 0 {
+		w.feature, err = d.c.Feature.New(d.c.SampleRate)
+	}
+	return w, err
+}
+
+// view draws one view of a clip into dst (F, T).
+func (w *drawer) view(dst []float32, clip, epoch, view int) error {
+	r := augment.Rand(w.d.c.Seed, epoch, clip, view)
+	draw := augment.Draw{Rand: r}
+	draw.OtherSpec = func(s *audio.Spectrogram) error { return w.d.store.Load(w.other(r), s) }
+	if len(w.waves) == 0 {
+		if err := w.d.store.Load(clip, &w.spec); err != nil {
+			return err
+		}
+		return w.views.Draw(dst, &w.spec, draw)
+	}
+	draw.OtherWave = func(c *audio.Clip) (err error) { *c, err = w.d.readClip(w.other(r)); return err }
+	c, err := w.d.readClip(clip)
+	if err != nil {
+		return err
+	}
+	for _, a := range w.waves {
+		if err := a.Wave(&c, draw); err != nil {
+			return err
+		}
+	}
+	if err := w.feature.Extract(&w.spec, c); err != nil {
+		return err
+	}
+	return w.views.Draw(dst, &w.spec, draw)
+}
+
+// other chooses a clip of the training part to mix in.
+func (w *drawer) other(r *rand.Rand) int { return w.clips[r.IntN(len(w.clips))] }

@@ -1,0 +1,182 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"io"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"clr/internal/audio"
+	"clr/internal/checkpoint"
+	"clr/internal/eval"
+	"clr/internal/fault"
+	"clr/internal/kernel"
+)
+
+// ProbeOptions are what the command line says of a probe.
+type ProbeOptions struct {
+	Run  string // the run folder
+	Kind string // linear or mlp
+	Fold string // only this fold; empty: all
+}
+
+// Probe asks how much of the labels the run's embeddings give away, beside the
+// same for random weights, feature statistics and the commonest class. The
+// report is kept in the run folder; the caller shows it.
+func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eval.Report, error) {
+	c, err := runConfig(o.Run, ov)
+	if err != nil {
+		return nil, err
+	}
+	d, err := openData(ctx, c, con)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	r, err := probe(ctx, d, o, con)
+	if err != nil {
+		return nil, err
+	}
+	return r, checkpoint.WriteFile(filepath.Join(o.Run, "report-"+o.Kind+"-probe.json"), r.WriteJSON)
+}
+
+func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Report, error) {
+	splits, err := d.splitsOf(o.Fold)
+	if err != nil {
+		return nil, err
+	}
+	labelled, err := d.labels()
+	if err != nil {
+		return nil, err
+	}
+	pretrained := map[string]eval.Set{} // by split
+	random := map[string]eval.Set{}
+	frozen := map[string]string{}
+	for _, s := range splits {
+		cp, err := loadCheckpoint(foldDir(o.Run, d.foldName(s)), con)
+		if err != nil {
+			return nil, err
+		}
+		e, err := d.trained(cp)
+		if err != nil {
+			return nil, d.inFold(s, err)
+		}
+		frozen[s.Name] = e.hash()
+		what := strings.TrimSpace("embed " + d.foldName(s))
+		if pretrained[s.Name], err = d.embedded(ctx, e, labelled, con.Progress(what, d.store.Len())); err != nil {
+			return nil, err
+		}
+		r, err := d.fresh(e.norm)
+		if err != nil {
+			return nil, err
+		}
+		if random[s.Name], err = d.embedded(ctx, r, labelled, con.Progress(what+" with random weights", d.store.Len())); err != nil {
+			return nil, err
+		}
+		if now := e.hash(); now != frozen[s.Name] {
+			panic("pipeline: probing moved the encoder's weights")
+		}
+	}
+	stats, err := d.featureStats(labelled)
+	if err != nil {
+		return nil, err
+	}
+	column, err := d.c.Split.Column(d.corpus.Columns)
+	if err != nil {
+		return nil, err
+	}
+	report := &eval.Report{Probe: o.Kind, By: column, Classes: labelled.Classes, Encoders: frozen}
+	head := d.c.probeOf(o.Kind)
+	for _, row := range []struct {
+		name string
+		p    eval.Probe
+		set  func(s eval.Split) eval.Set
+	}{
+		{eval.RowPretrained, head, func(s eval.Split) eval.Set { return pretrained[s.Name] }},
+		{eval.RowRandomInit, head, func(s eval.Split) eval.Set { return random[s.Name] }},
+		{eval.RowStats, head, func(eval.Split) eval.Set { return stats }},
+		{eval.RowMajority, eval.Majority{}, func(eval.Split) eval.Set { return stats }},
+	} {
+		con.Say("%s probe: %s", o.Kind, row.name)
+		r, err := eval.EvaluateEach(ctx, row.name, row.p, row.set, splits)
+		if err != nil {
+			return nil, err
+		}
+		report.Rows = append(report.Rows, r)
+	}
+	return report, nil
+}
+
+// probeOf is the config's probe of a kind.
+func (c *Config) probeOf(kind string) eval.Probe {
+	switch kind {
+	case "linear":
+		return c.LinearProbe
+	case "mlp":
+		return c.MLPProbe
+	}
+	panic("pipeline: no probe " + kind)
+}
+
+// labels is the corpus's labels, without embeddings.
+func (d *data) labels() (eval.Set, error) {
+	s := eval.Set{N: len(d.corpus.Items)}
+	labels := make([]string, s.N)
+	for i, it := range d.corpus.Items {
+		labels[i] = it.Label
+		s.Names = append(s.Names, it.Path)
+	}
+	if !d.corpus.Has("label") {
+		return s, fault.New(fault.Data, "add a column label to the manifest", "%s has no labels to probe for", d.corpus.Path)
+	}
+	var err error
+	s.Classes, s.Labels, err = eval.Encode(labels, s.Names)
+	return s, err
+}
+
+func (d *data) embedded(ctx context.Context, e encoderState, labelled eval.Set, show *Progress) (eval.Set, error) {
+	var err error
+	labelled.X, labelled.D, err = d.embed(ctx, e, show)
+	return labelled, err
+}
+
+// featureStats is the embedding without learning.
+func (d *data) featureStats(labelled eval.Set) (eval.Set, error) {
+	labelled.D = 2 * d.bins
+	labelled.X = make([]float64, labelled.N*labelled.D)
+	var s audio.Spectrogram
+	for i := range labelled.N {
+		if err := d.store.Load(i, &s); err != nil {
+			return labelled, err
+		}
+		eval.FeatureStats(labelled.Row(i), s.Data, s.Bins, s.Frames)
+	}
+	return labelled, nil
+}
+
+// hash is the SHA-256 of an encoder's names, shapes and values: equal before
+// and after probing.
+func (e encoderState) hash() string {
+	arrays := map[string]kernel.Array{}
+	e.params.State("", arrays)
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(arrays)) {
+		a := arrays[name]
+		io.WriteString(h, name)
+		for _, n := range a.Shape {
+			binary.Write(h, binary.LittleEndian, uint64(n))
+		}
+		b := make([]byte, 0, 4*len(a.Data))
+		for _, v := range a.Data {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+		}
+		h.Write(b)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,203 @@
+package pipeline
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"clr/internal/checkpoint"
+	"clr/internal/fault"
+	"clr/internal/kernel"
+)
+
+// The files of a run folder. With more than one split, checkpoint and metrics
+// stand in a folder per fold.
+const (
+	configFile     = "config.yaml"      // resolved: every key with its value
+	provenanceFile = "run.json"         // what the run was made with
+	metricsFile    = "metrics.jsonl"    // a line a step
+	lastFile       = "last.safetensors" // the newest checkpoint; last-1.safetensors is the one before
+)
+
+// foldDir is where the checkpoint and metrics of a fold stand.
+func foldDir(run, fold string) string {
+	if fold == "" {
+		return run
+	}
+	return filepath.Join(run, "fold-"+strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`/\:*?"<>| `, r) {
+			return '_'
+		}
+		return r
+	}, fold))
+}
+
+// createRun makes the run folder with its config and provenance. A folder that
+// already holds a run is left alone.
+func createRun(dir string, c *Config, corpus string) error {
+	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
+		return fault.New(fault.Usage,
+			"continue it with --resume, or name another folder with --run",
+			"%s already holds a run", dir)
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("run folder: %w", err)
+	}
+	if err := writeProvenance(dir, c, corpus); err != nil {
+		return err
+	}
+	return writeBytes(filepath.Join(dir, configFile), c.At(dir).Resolved())
+}
+
+// resumeRun checks that the folder's config is the one given, but for what may
+// change while a run is under way, and keeps the new one.
+func resumeRun(dir string, c *Config, corpus string) error {
+	old, err := runConfig(dir, Overrides{})
+	if err != nil {
+		return err
+	}
+	var differ []string
+	for _, d := range Diff(old, c) {
+		if !mayChange(d.Key) {
+			differ = append(differ, fmt.Sprintf("  %s: the run has %s, the config %s", d.Key, d.Old, d.New))
+		}
+	}
+	if len(differ) > 0 {
+		return fault.New(fault.Usage,
+			"resume with the config that the run was started with ("+filepath.Join(dir, configFile)+"), or start another run",
+			"%s was started with another config:\n%s", dir, strings.Join(differ, "\n"))
+	}
+	var was provenance
+	if b, err := os.ReadFile(filepath.Join(dir, provenanceFile)); err == nil && json.Unmarshal(b, &was) == nil {
+		if was.Corpus != corpus {
+			return fault.New(fault.Data,
+				"bring back the recordings and the manifest as they were, or start another run",
+				"%s was started on another corpus: its hash was %.12s, now it is %.12s", dir, was.Corpus, corpus)
+		}
+	}
+	return writeBytes(filepath.Join(dir, configFile), c.At(dir).Resolved())
+}
+
+// mayChange says whether a key may differ between a run and its resumption,
+// since it does not change what the remaining steps compute.
+func mayChange(key string) bool {
+	for _, free := range []string{"corpus", "workers", "store", "checkpoint", "embed", "linear_probe", "mlp_probe"} {
+		if key == free || strings.HasPrefix(key, free+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// identity is the config as far as it decides what a run computes: without
+// paths, and without how many goroutines help. Checkpoints and exports hold it,
+// so that equal runs are equal bytes wherever they stand.
+func (c *Config) identity() []byte {
+	same := *c
+	same.Corpus, same.Store, same.Workers = "", "", 0
+	return same.Resolved()
+}
+
+// over is the config over another manifest.
+func (c *Config) over(manifest string) *Config {
+	other := *c
+	other.Corpus, other.Store = relative(c.dir, manifest), ""
+	return &other
+}
+
+// runConfig reads a run folder's resolved config; only how it is probed may be
+// set anew.
+func runConfig(dir string, o Overrides) (*Config, error) {
+	path := filepath.Join(dir, configFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Usage,
+			"give the folder that `clr pretrain --run` wrote",
+			"%s is not a run folder: it has no %s", dir, configFile)
+	}
+	o, err := o.Within("embed", "linear_probe", "mlp_probe", "workers", "store")
+	if err != nil {
+		return nil, err
+	}
+	return LoadConfig(path, o)
+}
+
+// provenance is what a run was made with. It holds no time and no host, so
+// equal runs have equal bytes.
+type provenance struct {
+	Version string `json:"clr"`
+	Binary  string `json:"binary_sha256"`
+	Go      string `json:"go"`
+	CPU     string `json:"cpu_path"`
+	Config  string `json:"config_sha256"`
+	Corpus  string `json:"corpus_sha256"`
+	Seed    uint64 `json:"seed"`
+}
+
+func writeProvenance(dir string, c *Config, corpus string) error {
+	config := sha256.Sum256(c.identity())
+	p := provenance{
+		Version: Version(), Go: runtime.Version(), CPU: runtime.GOOS + "/" + runtime.GOARCH + " " + kernel.CPU(),
+		Config: hex.EncodeToString(config[:]), Corpus: corpus, Seed: c.Seed,
+	}
+	var err error
+	if p.Binary, err = binaryHash(); err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeBytes(filepath.Join(dir, provenanceFile), append(b, '\n'))
+}
+
+func binaryHash() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Version is the program's version: the module's, or the commit it was built from.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version := info.Main.Version
+	if version == "" || version == "(devel)" {
+		version = "devel"
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+				version += "-" + s.Value[:12]
+			}
+		}
+	}
+	return version
+}
+
+func writeBytes(path string, b []byte) error {
+	return checkpoint.WriteFile(path, func(w io.Writer) error {
+		_, err := io.Copy(w, bytes.NewReader(b))
+		return err
+	})
+}
