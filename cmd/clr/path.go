@@ -157,9 +157,10 @@ configs/quickstart.yaml, and shows what pretraining was worth on speakers that
 were never heard.`,
 		Args: noArguments,
 		RunE: p.does(func(c *cobra.Command) error {
-			return pipeline.Demo(c.Context(), pipeline.DemoOptions{Run: p.run}, p.console())
+			return pipeline.Demo(c.Context(), pipeline.DemoOptions{Run: p.run, Overrides: p.overrides()}, p.console())
 		}),
 	}
 	p.runFlag(c, "folder to keep the run in (default: a new one, runs/demo)")
+	p.setFlag(c)
 	return c
 }

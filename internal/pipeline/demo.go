@@ -17,7 +17,8 @@ import (
 
 // DemoOptions are what the command line says of the demo.
 type DemoOptions struct {
-	Run string // the run folder; empty: the first free runs/demo, runs/demo-2, ...
+	Run       string    // the run folder; empty: the first free runs/demo, runs/demo-2, ...
+	Overrides Overrides // of configs/quickstart.yaml
 }
 
 // Demo runs the main path on the speech that travels inside the binary, by
@@ -28,7 +29,7 @@ func Demo(ctx context.Context, o DemoOptions, con Console) error {
 		o.Run = freeRun(filepath.Join("runs", "demo"))
 	}
 	began := time.Now()
-	c, err := ParseConfig("configs/quickstart.yaml", configs.Quickstart, Overrides{})
+	c, err := ParseConfig("configs/quickstart.yaml", configs.Quickstart, o.Overrides)
 	if err != nil {
 		return err
 	}

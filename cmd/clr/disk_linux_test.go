@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A full disk ends a run with its exit code, loses nothing that was finished,
+// and the run goes on to the same bytes when there is room again.
+func TestFullDisk(t *testing.T) {
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("needs a small file system to fill; mounting one: %v", err)
+	}
+	defer syscall.Unmount(disk, syscall.MNT_DETACH)
+
+	dir := t.TempDir()
+	config := filepath.Join(dir, "c.yaml")
+	if err := os.WriteFile(config, []byte(fullDiskConfig), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	clr := func(args ...string) (code int, says string) {
+		var out, err bytes.Buffer
+		code = run(context.Background(), append(args, "--quiet"), &out, &err)
+		return code, err.String()
+	}
+	onDisk, elsewhere := filepath.Join(disk, "run"), filepath.Join(dir, "run")
+	if code, says := clr("pretrain", "--config", config, "--run", onDisk, "--max-steps", "2"); code != 0 {
+		t.Fatalf("exit code %d: %s", code, says)
+	}
+	before, err := os.ReadFile(filepath.Join(onDisk, "last.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	filler := filepath.Join(disk, "filler")
+	fill(t, filler)
+	code, says := clr("pretrain", "--config", config, "--run", onDisk, "--resume")
+	if code != 6 || !strings.Contains(says, "no space left") || !strings.Contains(says, "hint: ") {
+		t.Errorf("on a full disk the exit code is %d, want 6; it says %q", code, says)
+	}
+	if after, err := os.ReadFile(filepath.Join(onDisk, "last.safetensors")); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the checkpoint from before the disk was full is lost (%v)", err)
+	}
+
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if code, says := clr("pretrain", "--config", config, "--run", onDisk, "--resume"); code != 0 {
+		t.Fatalf("with room again: exit code %d: %s", code, says)
+	}
+	if code, says := clr("pretrain", "--config", config, "--run", elsewhere); code != 0 {
+		t.Fatalf("exit code %d: %s", code, says)
+	}
+	a, err1 := os.ReadFile(filepath.Join(onDisk, "last.safetensors"))
+	b, err2 := os.ReadFile(filepath.Join(elsewhere, "last.safetensors"))
+	if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
+		t.Errorf("the checkpoint differs from that of a run without trouble (%v, %v)", err1, err2)
+	}
+}
+
+// fill writes until nothing fits any more.
+func fill(t *testing.T, path string) {
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for block := make([]byte, 64<<10); len(block) > 0; {
+		if _, err := f.Write(block); err != nil {
+			block = block[:len(block)/2]
+		}
+	}
+}
+
+const fullDiskConfig = `corpus: builtin:fsdd
+sample_rate: 8000
+store: features.clrs
+split: {by: speaker, holdout: [theo]}
+feature: {name: logmel, n_fft: 256, win_length: 200, hop_length: 160, n_mels: 24, f_max: 3800}
+view: {frames: 24}
+encoder: {name: resnet, depth: 10, width: 4}
+method: {name: simclr, projector: {hidden: [16], out: 8}}
+schedule: {epochs: 2, warmup_epochs: 1}
+batch: 400
+`
