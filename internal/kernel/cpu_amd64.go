@@ -20,26 +20,6 @@ func detect() isa {
 	return avx512
 }
 
-// The assembly, see _gen. The loops in it run at least once.
-
-//go:noescape
-func tileAVX2(t *tile)
-
-//go:noescape
-func tileAVX512(t *tile)
-
-//go:noescape
-func tileTAVX2(t *tile)
-
-//go:noescape
-func tileTAVX512(t *tile)
-
-//go:noescape
-func transposeAVX2(dst, src *float32, stride, step, n int)
-
-//go:noescape
-func transposeAVX512(dst, src *float32, stride, step, n int)
-
 // runTile makes the products of a tile; it has at least one seg, none empty.
 // Calls go straight to the routines, not through variables, so that arguments
 // stay on the caller's stack.
@@ -79,7 +59,146 @@ func transpose16(dst, src []float32, stride, step, n int) {
 	}
 }
 
-func runSums(a *sumArgs)                         { sumsTwin(a) }
-func runAffine(a *affineArgs, group *[Lanes]int) { affineTwin(a, group) }
-func runPoint(p *pointArgs)                      { pointTwin(p) }
-func runDot(a, b []float32) float64              { return dotTwin(a, b) }
+// runSums is sumsTwin.
+func runSums(a *sumArgs) {
+	switch {
+	case machine.isa == generic:
+		sumsTwin(a)
+	case machine.isa == avx512 && a.v == nil:
+		squareSumsAVX512(a)
+	case machine.isa == avx512 && a.y == nil:
+		crossSumsAVX512(a)
+	case machine.isa == avx512:
+		gatedSumsAVX512(a)
+	case a.v == nil:
+		squareSumsAVX2(a)
+	case a.y == nil:
+		crossSumsAVX2(a)
+	default:
+		gatedSumsAVX2(a)
+	}
+}
+
+// runAffine is affineTwin for a block of one group.
+func runAffine(a *affineArgs) {
+	switch machine.isa {
+	case avx512:
+		switch {
+		case a.u == nil && a.add == nil:
+			affineXAVX512(a)
+		case a.u == nil:
+			affineXAddAVX512(a)
+		case a.x != nil && a.gate == nil:
+			affineXUAVX512(a)
+		case a.x != nil:
+			affineXUGateAVX512(a)
+		case a.gate == nil:
+			affineUAVX512(a)
+		default:
+			affineUGateAVX512(a)
+		}
+	case avx2:
+		switch {
+		case a.u == nil && a.add == nil:
+			affineXAVX2(a)
+		case a.u == nil:
+			affineXAddAVX2(a)
+		case a.x != nil && a.gate == nil:
+			affineXUAVX2(a)
+		case a.x != nil:
+			affineXUGateAVX2(a)
+		case a.gate == nil:
+			affineUAVX2(a)
+		default:
+			affineUGateAVX2(a)
+		}
+	default:
+		affineTwin(a, new([Lanes]int))
+	}
+}
+
+// runPoint is pointTwin.
+func runPoint(p *pointArgs) {
+	n := len(p.dst) &^ (Lanes - 1)
+	if machine.isa == generic || n == 0 {
+		pointTwin(p)
+		return
+	}
+	dst, a, b := unsafe.SliceData(p.dst), unsafe.SliceData(p.a), unsafe.SliceData(p.b)
+	if machine.isa == avx512 {
+		switch p.op {
+		case opReLU:
+			reluAVX512(dst, a, b, p.t, n)
+		case opReLUGrad:
+			reluGradAVX512(dst, a, b, p.t, n)
+		case opAdd:
+			addAVX512(dst, a, b, p.t, n)
+		case opAxpy:
+			axpyAVX512(dst, a, b, p.t, n)
+		case opScale:
+			scaleAVX512(dst, a, b, p.t, n)
+		case opLerp:
+			lerpAVX512(dst, a, b, p.t, n)
+		}
+	} else {
+		switch p.op {
+		case opReLU:
+			reluAVX2(dst, a, b, p.t, n)
+		case opReLUGrad:
+			reluGradAVX2(dst, a, b, p.t, n)
+		case opAdd:
+			addAVX2(dst, a, b, p.t, n)
+		case opAxpy:
+			axpyAVX2(dst, a, b, p.t, n)
+		case opScale:
+			scaleAVX2(dst, a, b, p.t, n)
+		case opLerp:
+			lerpAVX2(dst, a, b, p.t, n)
+		}
+	}
+	rest := pointArgs{op: p.op, t: p.t, dst: p.dst[n:], a: p.a[n:]}
+	if p.b != nil {
+		rest.b = p.b[n:]
+	}
+	pointTwin(&rest)
+}
+
+// runDot is dotTwin: products of float32s are exact in float64, so that fusing
+// changes nothing.
+func runDot(a, b []float32) float64 {
+	n := len(a) &^ (Lanes - 1)
+	if machine.isa == generic || n == 0 {
+		return dotTwin(a, b)
+	}
+	var sums [Lanes]float64
+	if machine.isa == avx512 {
+		dotAVX512(&sums[0], &a[0], &b[0], n)
+	} else {
+		dotAVX2(&sums[0], &a[0], &b[0], n)
+	}
+	return dotRest(&sums, a[n:], b[n:])
+}
+
+// runMaxForward is maxForwardTwin.
+func runMaxForward(a *poolArgs) {
+	switch machine.isa {
+	case avx512:
+		maxForwardAVX512(a)
+	case avx2:
+		maxForwardAVX2(a)
+	default:
+		maxForwardTwin(a)
+	}
+}
+
+// runMaxBackward is maxBackwardTwin.
+func runMaxBackward(a *poolArgs) {
+	switch machine.isa {
+	case avx512:
+		maxBackwardAVX512(a)
+	case avx2:
+		maxBackwardAVX2(a)
+	default:
+		maxBackwardTwin(a)
+	}
+}

@@ -4,12 +4,13 @@ package kernel
 
 func detect() isa { return generic }
 
-func runTile(t *tile)  { tileTwin(t) }
-func runTileT(t *tile) { tileTTwin(t) }
+func runTile(t *tile)               { tileTwin(t) }
+func runTileT(t *tile)              { tileTTwin(t) }
+func runSums(a *sumArgs)            { sumsTwin(a) }
+func runAffine(a *affineArgs)       { affineTwin(a, new([Lanes]int)) }
+func runPoint(p *pointArgs)         { pointTwin(p) }
+func runDot(a, b []float32) float64 { return dotTwin(a, b) }
+func runMaxForward(a *poolArgs)     { maxForwardTwin(a) }
+func runMaxBackward(a *poolArgs)    { maxBackwardTwin(a) }
 
 func transpose16(dst, src []float32, stride, step, n int) { transposeTwin(dst, src, stride, step, n) }
-
-func runSums(a *sumArgs)                         { sumsTwin(a) }
-func runAffine(a *affineArgs, group *[Lanes]int) { affineTwin(a, group) }
-func runPoint(p *pointArgs)                      { pointTwin(p) }
-func runDot(a, b []float32) float64              { return dotTwin(a, b) }

@@ -1889,6 +1889,1312 @@ block:
 	VZEROUPPER
 	RET
 
+// func squareSumsAVX2(a *byte)
+// Requires: AVX, FMA3
+TEXT ·squareSumsAVX2(SB), NOSPLIT, $0-8
+	MOVQ   a+0(FP), AX
+	MOVQ   96(AX), CX
+	MOVQ   112(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   24(AX), BX
+	VXORPS Y0, Y0, Y0
+	LEAQ   (DX)(DX*2), SI
+
+pixels4:
+	CMPQ CX, $0x04
+	JL   done4
+	MOVQ (AX), DI
+	MOVQ 104(AX), R8
+	XORQ R9, R9
+	MOVQ BX, R9
+
+channel4:
+	VMOVUPD      (DI), Y0
+	VMOVUPD      32(DI), Y1
+	VMOVUPD      64(DI), Y2
+	VMOVUPD      96(DI), Y3
+	VMOVUPD      128(DI), Y4
+	VMOVUPD      160(DI), Y5
+	VMOVUPD      192(DI), Y6
+	VMOVUPD      224(DI), Y7
+	VMOVUPS      (R9), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y9, Y0, Y0
+	VFMADD231PD  Y9, Y9, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y8, Y5
+	VMOVUPS      32(R9), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y9, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y8, Y7
+	VMOVUPS      (R9)(DX*1), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y9, Y0, Y0
+	VFMADD231PD  Y9, Y9, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y8, Y5
+	VMOVUPS      32(R9)(DX*1), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y9, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y8, Y7
+	VMOVUPS      (R9)(DX*2), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y9, Y0, Y0
+	VFMADD231PD  Y9, Y9, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y8, Y5
+	VMOVUPS      32(R9)(DX*2), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y9, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y8, Y7
+	VMOVUPS      (R9)(SI*1), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y9, Y0, Y0
+	VFMADD231PD  Y9, Y9, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y8, Y5
+	VMOVUPS      32(R9)(SI*1), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y9, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y8, Y7
+	VMOVUPD      Y0, (DI)
+	VMOVUPD      Y1, 32(DI)
+	VMOVUPD      Y2, 64(DI)
+	VMOVUPD      Y3, 96(DI)
+	VMOVUPD      Y4, 128(DI)
+	VMOVUPD      Y5, 160(DI)
+	VMOVUPD      Y6, 192(DI)
+	VMOVUPD      Y7, 224(DI)
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x40, R9
+	DECQ         R8
+	JNZ          channel4
+	ADDQ         DX, BX
+	ADDQ         DX, BX
+	ADDQ         DX, BX
+	ADDQ         DX, BX
+	SUBQ         $0x04, CX
+	JMP          pixels4
+
+done4:
+pixels1:
+	CMPQ CX, $0x01
+	JL   done1
+	MOVQ (AX), SI
+	MOVQ 104(AX), DI
+	XORQ R8, R8
+	MOVQ BX, R8
+
+channel1:
+	VMOVUPD      (SI), Y0
+	VMOVUPD      32(SI), Y1
+	VMOVUPD      64(SI), Y2
+	VMOVUPD      96(SI), Y3
+	VMOVUPD      128(SI), Y4
+	VMOVUPD      160(SI), Y5
+	VMOVUPD      192(SI), Y6
+	VMOVUPD      224(SI), Y7
+	VMOVUPS      (R8), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y9, Y0, Y0
+	VFMADD231PD  Y9, Y9, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y8, Y5
+	VMOVUPS      32(R8), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y9, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y8, Y7
+	VMOVUPD      Y0, (SI)
+	VMOVUPD      Y1, 32(SI)
+	VMOVUPD      Y2, 64(SI)
+	VMOVUPD      Y3, 96(SI)
+	VMOVUPD      Y4, 128(SI)
+	VMOVUPD      Y5, 160(SI)
+	VMOVUPD      Y6, 192(SI)
+	VMOVUPD      Y7, 224(SI)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x40, R8
+	DECQ         DI
+	JNZ          channel1
+	ADDQ         DX, BX
+	SUBQ         $0x01, CX
+	JMP          pixels1
+
+done1:
+	VZEROUPPER
+	RET
+
+// func crossSumsAVX2(a *byte)
+// Requires: AVX, FMA3
+TEXT ·crossSumsAVX2(SB), NOSPLIT, $0-8
+	MOVQ   a+0(FP), AX
+	MOVQ   96(AX), CX
+	MOVQ   112(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   24(AX), BX
+	MOVQ   48(AX), SI
+	VXORPS Y0, Y0, Y0
+	LEAQ   (DX)(DX*2), DI
+
+pixels4:
+	CMPQ CX, $0x04
+	JL   done4
+	MOVQ (AX), R8
+	MOVQ 104(AX), R9
+	XORQ R10, R10
+	MOVQ BX, R10
+	MOVQ SI, R11
+
+channel4:
+	VMOVUPD      (R8), Y0
+	VMOVUPD      32(R8), Y1
+	VMOVUPD      64(R8), Y2
+	VMOVUPD      96(R8), Y3
+	VMOVUPD      128(R8), Y4
+	VMOVUPD      160(R8), Y5
+	VMOVUPD      192(R8), Y6
+	VMOVUPD      224(R8), Y7
+	VMOVUPS      (R10), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VMOVUPS      (R11), Y10
+	VCVTPS2PD    X10, Y11
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y9, Y0, Y0
+	VFMADD231PD  Y9, Y11, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y10, Y5
+	VMOVUPS      32(R10), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VMOVUPS      32(R11), Y10
+	VCVTPS2PD    X10, Y11
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y11, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y10, Y7
+	VMOVUPS      (R10)(DX*1), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VMOVUPS      (R11)(DX*1), Y10
+	VCVTPS2PD    X10, Y11
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y9, Y0, Y0
+	VFMADD231PD  Y9, Y11, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y10, Y5
+	VMOVUPS      32(R10)(DX*1), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VMOVUPS      32(R11)(DX*1), Y10
+	VCVTPS2PD    X10, Y11
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y11, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y10, Y7
+	VMOVUPS      (R10)(DX*2), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VMOVUPS      (R11)(DX*2), Y10
+	VCVTPS2PD    X10, Y11
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y9, Y0, Y0
+	VFMADD231PD  Y9, Y11, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y10, Y5
+	VMOVUPS      32(R10)(DX*2), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VMOVUPS      32(R11)(DX*2), Y10
+	VCVTPS2PD    X10, Y11
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y11, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y10, Y7
+	VMOVUPS      (R10)(DI*1), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VMOVUPS      (R11)(DI*1), Y10
+	VCVTPS2PD    X10, Y11
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y9, Y0, Y0
+	VFMADD231PD  Y9, Y11, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y10, Y5
+	VMOVUPS      32(R10)(DI*1), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VMOVUPS      32(R11)(DI*1), Y10
+	VCVTPS2PD    X10, Y11
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y11, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y10, Y7
+	VMOVUPD      Y0, (R8)
+	VMOVUPD      Y1, 32(R8)
+	VMOVUPD      Y2, 64(R8)
+	VMOVUPD      Y3, 96(R8)
+	VMOVUPD      Y4, 128(R8)
+	VMOVUPD      Y5, 160(R8)
+	VMOVUPD      Y6, 192(R8)
+	VMOVUPD      Y7, 224(R8)
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	DECQ         R9
+	JNZ          channel4
+	ADDQ         DX, BX
+	ADDQ         DX, BX
+	ADDQ         DX, BX
+	ADDQ         DX, BX
+	ADDQ         DX, SI
+	ADDQ         DX, SI
+	ADDQ         DX, SI
+	ADDQ         DX, SI
+	SUBQ         $0x04, CX
+	JMP          pixels4
+
+done4:
+pixels1:
+	CMPQ CX, $0x01
+	JL   done1
+	MOVQ (AX), DI
+	MOVQ 104(AX), R8
+	XORQ R9, R9
+	MOVQ BX, R9
+	MOVQ SI, R10
+
+channel1:
+	VMOVUPD      (DI), Y0
+	VMOVUPD      32(DI), Y1
+	VMOVUPD      64(DI), Y2
+	VMOVUPD      96(DI), Y3
+	VMOVUPD      128(DI), Y4
+	VMOVUPD      160(DI), Y5
+	VMOVUPD      192(DI), Y6
+	VMOVUPD      224(DI), Y7
+	VMOVUPS      (R9), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VMOVUPS      (R10), Y10
+	VCVTPS2PD    X10, Y11
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y9, Y0, Y0
+	VFMADD231PD  Y9, Y11, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y10, Y5
+	VMOVUPS      32(R9), Y8
+	VCVTPS2PD    X8, Y9
+	VEXTRACTF128 $0x01, Y8, X8
+	VCVTPS2PD    X8, Y8
+	VMOVUPS      32(R10), Y10
+	VCVTPS2PD    X10, Y11
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y11, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y10, Y7
+	VMOVUPD      Y0, (DI)
+	VMOVUPD      Y1, 32(DI)
+	VMOVUPD      Y2, 64(DI)
+	VMOVUPD      Y3, 96(DI)
+	VMOVUPD      Y4, 128(DI)
+	VMOVUPD      Y5, 160(DI)
+	VMOVUPD      Y6, 192(DI)
+	VMOVUPD      Y7, 224(DI)
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	DECQ         R8
+	JNZ          channel1
+	ADDQ         DX, BX
+	ADDQ         DX, SI
+	SUBQ         $0x01, CX
+	JMP          pixels1
+
+done1:
+	VZEROUPPER
+	RET
+
+// func gatedSumsAVX2(a *byte)
+// Requires: AVX, FMA3
+TEXT ·gatedSumsAVX2(SB), NOSPLIT, $0-8
+	MOVQ   a+0(FP), AX
+	MOVQ   96(AX), CX
+	MOVQ   112(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   24(AX), BX
+	MOVQ   48(AX), SI
+	MOVQ   72(AX), DI
+	VXORPS Y0, Y0, Y0
+	LEAQ   (DX)(DX*2), R8
+
+pixels4:
+	CMPQ CX, $0x04
+	JL   done4
+	MOVQ (AX), R9
+	MOVQ 104(AX), R10
+	XORQ R11, R11
+	MOVQ BX, R11
+	MOVQ SI, R12
+	MOVQ DI, R13
+
+channel4:
+	VMOVUPD      (R9), Y1
+	VMOVUPD      32(R9), Y2
+	VMOVUPD      64(R9), Y3
+	VMOVUPD      96(R9), Y4
+	VMOVUPD      128(R9), Y5
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VMOVUPD      224(R9), Y8
+	VMOVUPS      (R11), Y9
+	VMOVUPS      (R13), Y10
+	VCMPPS       $0x06, Y0, Y10, Y10
+	VANDPS       Y10, Y9, Y9
+	VCVTPS2PD    X9, Y10
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VMOVUPS      (R12), Y11
+	VCVTPS2PD    X11, Y12
+	VEXTRACTF128 $0x01, Y11, X11
+	VCVTPS2PD    X11, Y11
+	VADDPD       Y10, Y1, Y1
+	VFMADD231PD  Y10, Y12, Y5
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y11, Y6
+	VMOVUPS      32(R11), Y9
+	VMOVUPS      32(R13), Y10
+	VCMPPS       $0x06, Y0, Y10, Y10
+	VANDPS       Y10, Y9, Y9
+	VCVTPS2PD    X9, Y10
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VMOVUPS      32(R12), Y11
+	VCVTPS2PD    X11, Y12
+	VEXTRACTF128 $0x01, Y11, X11
+	VCVTPS2PD    X11, Y11
+	VADDPD       Y10, Y3, Y3
+	VFMADD231PD  Y10, Y12, Y7
+	VADDPD       Y9, Y4, Y4
+	VFMADD231PD  Y9, Y11, Y8
+	VMOVUPS      (R11)(DX*1), Y9
+	VMOVUPS      (R13)(DX*1), Y10
+	VCMPPS       $0x06, Y0, Y10, Y10
+	VANDPS       Y10, Y9, Y9
+	VCVTPS2PD    X9, Y10
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VMOVUPS      (R12)(DX*1), Y11
+	VCVTPS2PD    X11, Y12
+	VEXTRACTF128 $0x01, Y11, X11
+	VCVTPS2PD    X11, Y11
+	VADDPD       Y10, Y1, Y1
+	VFMADD231PD  Y10, Y12, Y5
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y11, Y6
+	VMOVUPS      32(R11)(DX*1), Y9
+	VMOVUPS      32(R13)(DX*1), Y10
+	VCMPPS       $0x06, Y0, Y10, Y10
+	VANDPS       Y10, Y9, Y9
+	VCVTPS2PD    X9, Y10
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VMOVUPS      32(R12)(DX*1), Y11
+	VCVTPS2PD    X11, Y12
+	VEXTRACTF128 $0x01, Y11, X11
+	VCVTPS2PD    X11, Y11
+	VADDPD       Y10, Y3, Y3
+	VFMADD231PD  Y10, Y12, Y7
+	VADDPD       Y9, Y4, Y4
+	VFMADD231PD  Y9, Y11, Y8
+	VMOVUPS      (R11)(DX*2), Y9
+	VMOVUPS      (R13)(DX*2), Y10
+	VCMPPS       $0x06, Y0, Y10, Y10
+	VANDPS       Y10, Y9, Y9
+	VCVTPS2PD    X9, Y10
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VMOVUPS      (R12)(DX*2), Y11
+	VCVTPS2PD    X11, Y12
+	VEXTRACTF128 $0x01, Y11, X11
+	VCVTPS2PD    X11, Y11
+	VADDPD       Y10, Y1, Y1
+	VFMADD231PD  Y10, Y12, Y5
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y11, Y6
+	VMOVUPS      32(R11)(DX*2), Y9
+	VMOVUPS      32(R13)(DX*2), Y10
+	VCMPPS       $0x06, Y0, Y10, Y10
+	VANDPS       Y10, Y9, Y9
+	VCVTPS2PD    X9, Y10
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VMOVUPS      32(R12)(DX*2), Y11
+	VCVTPS2PD    X11, Y12
+	VEXTRACTF128 $0x01, Y11, X11
+	VCVTPS2PD    X11, Y11
+	VADDPD       Y10, Y3, Y3
+	VFMADD231PD  Y10, Y12, Y7
+	VADDPD       Y9, Y4, Y4
+	VFMADD231PD  Y9, Y11, Y8
+	VMOVUPS      (R11)(R8*1), Y9
+	VMOVUPS      (R13)(R8*1), Y10
+	VCMPPS       $0x06, Y0, Y10, Y10
+	VANDPS       Y10, Y9, Y9
+	VCVTPS2PD    X9, Y10
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VMOVUPS      (R12)(R8*1), Y11
+	VCVTPS2PD    X11, Y12
+	VEXTRACTF128 $0x01, Y11, X11
+	VCVTPS2PD    X11, Y11
+	VADDPD       Y10, Y1, Y1
+	VFMADD231PD  Y10, Y12, Y5
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y11, Y6
+	VMOVUPS      32(R11)(R8*1), Y9
+	VMOVUPS      32(R13)(R8*1), Y10
+	VCMPPS       $0x06, Y0, Y10, Y10
+	VANDPS       Y10, Y9, Y9
+	VCVTPS2PD    X9, Y10
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VMOVUPS      32(R12)(R8*1), Y11
+	VCVTPS2PD    X11, Y12
+	VEXTRACTF128 $0x01, Y11, X11
+	VCVTPS2PD    X11, Y11
+	VADDPD       Y10, Y3, Y3
+	VFMADD231PD  Y10, Y12, Y7
+	VADDPD       Y9, Y4, Y4
+	VFMADD231PD  Y9, Y11, Y8
+	VMOVUPD      Y1, (R9)
+	VMOVUPD      Y2, 32(R9)
+	VMOVUPD      Y3, 64(R9)
+	VMOVUPD      Y4, 96(R9)
+	VMOVUPD      Y5, 128(R9)
+	VMOVUPD      Y6, 160(R9)
+	VMOVUPD      Y7, 192(R9)
+	VMOVUPD      Y8, 224(R9)
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, R12
+	ADDQ         $0x40, R13
+	DECQ         R10
+	JNZ          channel4
+	ADDQ         DX, BX
+	ADDQ         DX, BX
+	ADDQ         DX, BX
+	ADDQ         DX, BX
+	ADDQ         DX, SI
+	ADDQ         DX, SI
+	ADDQ         DX, SI
+	ADDQ         DX, SI
+	ADDQ         DX, DI
+	ADDQ         DX, DI
+	ADDQ         DX, DI
+	ADDQ         DX, DI
+	SUBQ         $0x04, CX
+	JMP          pixels4
+
+done4:
+pixels1:
+	CMPQ CX, $0x01
+	JL   done1
+	MOVQ (AX), R8
+	MOVQ 104(AX), R9
+	XORQ R10, R10
+	MOVQ BX, R10
+	MOVQ SI, R11
+	MOVQ DI, R12
+
+channel1:
+	VMOVUPD      (R8), Y1
+	VMOVUPD      32(R8), Y2
+	VMOVUPD      64(R8), Y3
+	VMOVUPD      96(R8), Y4
+	VMOVUPD      128(R8), Y5
+	VMOVUPD      160(R8), Y6
+	VMOVUPD      192(R8), Y7
+	VMOVUPD      224(R8), Y8
+	VMOVUPS      (R10), Y9
+	VMOVUPS      (R12), Y10
+	VCMPPS       $0x06, Y0, Y10, Y10
+	VANDPS       Y10, Y9, Y9
+	VCVTPS2PD    X9, Y10
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VMOVUPS      (R11), Y11
+	VCVTPS2PD    X11, Y12
+	VEXTRACTF128 $0x01, Y11, X11
+	VCVTPS2PD    X11, Y11
+	VADDPD       Y10, Y1, Y1
+	VFMADD231PD  Y10, Y12, Y5
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y11, Y6
+	VMOVUPS      32(R10), Y9
+	VMOVUPS      32(R12), Y10
+	VCMPPS       $0x06, Y0, Y10, Y10
+	VANDPS       Y10, Y9, Y9
+	VCVTPS2PD    X9, Y10
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VMOVUPS      32(R11), Y11
+	VCVTPS2PD    X11, Y12
+	VEXTRACTF128 $0x01, Y11, X11
+	VCVTPS2PD    X11, Y11
+	VADDPD       Y10, Y3, Y3
+	VFMADD231PD  Y10, Y12, Y7
+	VADDPD       Y9, Y4, Y4
+	VFMADD231PD  Y9, Y11, Y8
+	VMOVUPD      Y1, (R8)
+	VMOVUPD      Y2, 32(R8)
+	VMOVUPD      Y3, 64(R8)
+	VMOVUPD      Y4, 96(R8)
+	VMOVUPD      Y5, 128(R8)
+	VMOVUPD      Y6, 160(R8)
+	VMOVUPD      Y7, 192(R8)
+	VMOVUPD      Y8, 224(R8)
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, R12
+	DECQ         R9
+	JNZ          channel1
+	ADDQ         DX, BX
+	ADDQ         DX, SI
+	ADDQ         DX, DI
+	SUBQ         $0x01, CX
+	JMP          pixels1
+
+done1:
+	VZEROUPPER
+	RET
+
+// func affineXAVX2(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·affineXAVX2(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         208(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         24(AX), BX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y0, Y0, Y0
+	CMPB         224(AX), $0x00
+	JNE          bounded
+	MOVL         $0xff800000, SI
+	VMOVD        SI, X0
+	VBROADCASTSS X0, Y0
+
+bounded:
+	VMOVUPS 144(AX), Y1
+	VMOVUPS 176(AX), Y2
+	XORQ    SI, SI
+
+pixel:
+	MOVQ 120(AX), DI
+	MOVQ 216(AX), R8
+
+channel:
+	VBROADCASTSS 12(DI), Y3
+	VBROADCASTSS (DI), Y4
+	VBROADCASTSS 4(DI), Y5
+	VMOVUPS      (BX)(SI*1), Y7
+	VSUBPS       Y4, Y7, Y7
+	VMOVAPS      Y3, Y6
+	VFMADD231PS  Y5, Y7, Y6
+	VMAXPS       Y6, Y0, Y6
+	VANDPS       Y1, Y6, Y6
+	VMOVUPS      Y6, (DX)(SI*1)
+	VMOVUPS      32(BX)(SI*1), Y6
+	VSUBPS       Y4, Y6, Y6
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y5, Y6, Y3
+	VMAXPS       Y3, Y0, Y3
+	VANDPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 32(DX)(SI*1)
+	ADDQ         $0x40, SI
+	ADDQ         $0x10, DI
+	DECQ         R8
+	JNZ          channel
+	DECQ         CX
+	JNZ          pixel
+	VZEROUPPER
+	RET
+
+// func affineXAddAVX2(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·affineXAddAVX2(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         208(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         96(AX), SI
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y0, Y0, Y0
+	CMPB         224(AX), $0x00
+	JNE          bounded
+	MOVL         $0xff800000, DI
+	VMOVD        DI, X0
+	VBROADCASTSS X0, Y0
+
+bounded:
+	VMOVUPS 144(AX), Y1
+	VMOVUPS 176(AX), Y2
+	XORQ    DI, DI
+
+pixel:
+	MOVQ 120(AX), R8
+	MOVQ 216(AX), R9
+
+channel:
+	VBROADCASTSS 12(R8), Y3
+	VBROADCASTSS (R8), Y4
+	VBROADCASTSS 4(R8), Y5
+	VMOVUPS      (BX)(DI*1), Y7
+	VSUBPS       Y4, Y7, Y7
+	VMOVAPS      Y3, Y6
+	VFMADD231PS  Y5, Y7, Y6
+	VADDPS       (SI)(DI*1), Y6, Y6
+	VMAXPS       Y6, Y0, Y6
+	VANDPS       Y1, Y6, Y6
+	VMOVUPS      Y6, (DX)(DI*1)
+	VMOVUPS      32(BX)(DI*1), Y6
+	VSUBPS       Y4, Y6, Y6
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y5, Y6, Y3
+	VADDPS       32(SI)(DI*1), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VANDPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 32(DX)(DI*1)
+	ADDQ         $0x40, DI
+	ADDQ         $0x10, R8
+	DECQ         R9
+	JNZ          channel
+	DECQ         CX
+	JNZ          pixel
+	VZEROUPPER
+	RET
+
+// func affineXUAVX2(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·affineXUAVX2(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         208(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         48(AX), SI
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y0, Y0, Y0
+	CMPB         224(AX), $0x00
+	JNE          bounded
+	MOVL         $0xff800000, DI
+	VMOVD        DI, X0
+	VBROADCASTSS X0, Y0
+
+bounded:
+	VMOVUPS 144(AX), Y1
+	VMOVUPS 176(AX), Y2
+	XORQ    DI, DI
+
+pixel:
+	MOVQ 120(AX), R8
+	MOVQ 216(AX), R9
+
+channel:
+	VBROADCASTSS 12(R8), Y3
+	VBROADCASTSS (R8), Y4
+	VBROADCASTSS 4(R8), Y5
+	VBROADCASTSS 8(R8), Y6
+	VMOVUPS      (BX)(DI*1), Y8
+	VSUBPS       Y4, Y8, Y8
+	VMOVAPS      Y3, Y7
+	VFMADD231PS  Y5, Y8, Y7
+	VMOVUPS      (SI)(DI*1), Y8
+	VFMADD231PS  Y6, Y8, Y7
+	VMAXPS       Y7, Y0, Y7
+	VANDPS       Y1, Y7, Y7
+	VMOVUPS      Y7, (DX)(DI*1)
+	VMOVUPS      32(BX)(DI*1), Y7
+	VSUBPS       Y4, Y7, Y7
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      32(SI)(DI*1), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	VMAXPS       Y3, Y0, Y3
+	VANDPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 32(DX)(DI*1)
+	ADDQ         $0x40, DI
+	ADDQ         $0x10, R8
+	DECQ         R9
+	JNZ          channel
+	DECQ         CX
+	JNZ          pixel
+	VZEROUPPER
+	RET
+
+// func affineXUGateAVX2(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·affineXUGateAVX2(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         208(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         48(AX), SI
+	MOVQ         72(AX), DI
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	CMPB         224(AX), $0x00
+	JNE          bounded
+	MOVL         $0xff800000, R8
+	VMOVD        R8, X1
+	VBROADCASTSS X1, Y1
+
+bounded:
+	VMOVUPS 144(AX), Y2
+	VMOVUPS 176(AX), Y3
+	XORQ    R8, R8
+
+pixel:
+	MOVQ 120(AX), R9
+	MOVQ 216(AX), R10
+
+channel:
+	VBROADCASTSS 12(R9), Y4
+	VBROADCASTSS (R9), Y5
+	VBROADCASTSS 4(R9), Y6
+	VBROADCASTSS 8(R9), Y7
+	VMOVUPS      (BX)(R8*1), Y9
+	VSUBPS       Y5, Y9, Y9
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  Y6, Y9, Y8
+	VMOVUPS      (SI)(R8*1), Y9
+	VMOVUPS      (DI)(R8*1), Y10
+	VCMPPS       $0x06, Y0, Y10, Y10
+	VANDPS       Y10, Y9, Y9
+	VFMADD231PS  Y7, Y9, Y8
+	VMAXPS       Y8, Y1, Y8
+	VANDPS       Y2, Y8, Y8
+	VMOVUPS      Y8, (DX)(R8*1)
+	VMOVUPS      32(BX)(R8*1), Y8
+	VSUBPS       Y5, Y8, Y8
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y6, Y8, Y4
+	VMOVUPS      32(SI)(R8*1), Y5
+	VMOVUPS      32(DI)(R8*1), Y6
+	VCMPPS       $0x06, Y0, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VFMADD231PS  Y7, Y5, Y4
+	VMAXPS       Y4, Y1, Y4
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, 32(DX)(R8*1)
+	ADDQ         $0x40, R8
+	ADDQ         $0x10, R9
+	DECQ         R10
+	JNZ          channel
+	DECQ         CX
+	JNZ          pixel
+	VZEROUPPER
+	RET
+
+// func affineUAVX2(a *byte)
+// Requires: AVX, AVX2
+TEXT ·affineUAVX2(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         208(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         48(AX), BX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y0, Y0, Y0
+	CMPB         224(AX), $0x00
+	JNE          bounded
+	MOVL         $0xff800000, SI
+	VMOVD        SI, X0
+	VBROADCASTSS X0, Y0
+
+bounded:
+	VMOVUPS 144(AX), Y1
+	VMOVUPS 176(AX), Y2
+	XORQ    SI, SI
+
+pixel:
+	MOVQ 120(AX), DI
+	MOVQ 216(AX), R8
+
+channel:
+	VBROADCASTSS 8(DI), Y3
+	VMOVUPS      (BX)(SI*1), Y4
+	VMULPS       Y3, Y4, Y4
+	VMAXPS       Y4, Y0, Y4
+	VANDPS       Y1, Y4, Y4
+	VMOVUPS      Y4, (DX)(SI*1)
+	VMOVUPS      32(BX)(SI*1), Y4
+	VMULPS       Y3, Y4, Y3
+	VMAXPS       Y3, Y0, Y3
+	VANDPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 32(DX)(SI*1)
+	ADDQ         $0x40, SI
+	ADDQ         $0x10, DI
+	DECQ         R8
+	JNZ          channel
+	DECQ         CX
+	JNZ          pixel
+	VZEROUPPER
+	RET
+
+// func affineUGateAVX2(a *byte)
+// Requires: AVX, AVX2
+TEXT ·affineUGateAVX2(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         208(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         48(AX), BX
+	MOVQ         72(AX), SI
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	CMPB         224(AX), $0x00
+	JNE          bounded
+	MOVL         $0xff800000, DI
+	VMOVD        DI, X1
+	VBROADCASTSS X1, Y1
+
+bounded:
+	VMOVUPS 144(AX), Y2
+	VMOVUPS 176(AX), Y3
+	XORQ    DI, DI
+
+pixel:
+	MOVQ 120(AX), R8
+	MOVQ 216(AX), R9
+
+channel:
+	VBROADCASTSS 8(R8), Y4
+	VMOVUPS      (BX)(DI*1), Y5
+	VMOVUPS      (SI)(DI*1), Y6
+	VCMPPS       $0x06, Y0, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VMAXPS       Y5, Y1, Y5
+	VANDPS       Y2, Y5, Y5
+	VMOVUPS      Y5, (DX)(DI*1)
+	VMOVUPS      32(BX)(DI*1), Y5
+	VMOVUPS      32(SI)(DI*1), Y6
+	VCMPPS       $0x06, Y0, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VMULPS       Y4, Y5, Y4
+	VMAXPS       Y4, Y1, Y4
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, 32(DX)(DI*1)
+	ADDQ         $0x40, DI
+	ADDQ         $0x10, R8
+	DECQ         R9
+	JNZ          channel
+	DECQ         CX
+	JNZ          pixel
+	VZEROUPPER
+	RET
+
+// func reluAVX2(dst *float32, a *float32, b *float32, t float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·reluAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+32(FP), DX
+	MOVSS        t+24(FP), X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y0, Y0, Y0
+	XORQ         BX, BX
+
+loop:
+	VMOVUPS (CX)(BX*4), Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (AX)(BX*4)
+	VMOVUPS 32(CX)(BX*4), Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, 32(AX)(BX*4)
+	ADDQ    $0x10, BX
+	CMPQ    BX, DX
+	JL      loop
+	VZEROUPPER
+	RET
+
+// func reluGradAVX2(dst *float32, a *float32, b *float32, t float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·reluGradAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+32(FP), BX
+	MOVSS        t+24(FP), X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y0, Y0, Y0
+	XORQ         SI, SI
+
+loop:
+	VMOVUPS (DX)(SI*4), Y1
+	VMOVUPS (CX)(SI*4), Y2
+	VCMPPS  $0x06, Y0, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(SI*4)
+	VMOVUPS 32(DX)(SI*4), Y1
+	VMOVUPS 32(CX)(SI*4), Y2
+	VCMPPS  $0x06, Y0, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(SI*4)
+	ADDQ    $0x10, SI
+	CMPQ    SI, BX
+	JL      loop
+	VZEROUPPER
+	RET
+
+// func addAVX2(dst *float32, a *float32, b *float32, t float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·addAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+32(FP), BX
+	MOVSS        t+24(FP), X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y0, Y0, Y0
+	XORQ         SI, SI
+
+loop:
+	VMOVUPS (CX)(SI*4), Y0
+	VADDPS  (DX)(SI*4), Y0, Y0
+	VMOVUPS Y0, (AX)(SI*4)
+	VMOVUPS 32(CX)(SI*4), Y0
+	VADDPS  32(DX)(SI*4), Y0, Y0
+	VMOVUPS Y0, 32(AX)(SI*4)
+	ADDQ    $0x10, SI
+	CMPQ    SI, BX
+	JL      loop
+	VZEROUPPER
+	RET
+
+// func axpyAVX2(dst *float32, a *float32, b *float32, t float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·axpyAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+32(FP), DX
+	MOVSS        t+24(FP), X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         BX, BX
+
+loop:
+	VMOVUPS     (AX)(BX*4), Y1
+	VFMADD231PS (CX)(BX*4), Y0, Y1
+	VMOVUPS     Y1, (AX)(BX*4)
+	VMOVUPS     32(AX)(BX*4), Y1
+	VFMADD231PS 32(CX)(BX*4), Y0, Y1
+	VMOVUPS     Y1, 32(AX)(BX*4)
+	ADDQ        $0x10, BX
+	CMPQ        BX, DX
+	JL          loop
+	VZEROUPPER
+	RET
+
+// func scaleAVX2(dst *float32, a *float32, b *float32, t float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+32(FP), DX
+	MOVSS        t+24(FP), X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         BX, BX
+
+loop:
+	VMULPS  (CX)(BX*4), Y0, Y1
+	VMOVUPS Y1, (AX)(BX*4)
+	VMULPS  32(CX)(BX*4), Y0, Y1
+	VMOVUPS Y1, 32(AX)(BX*4)
+	ADDQ    $0x10, BX
+	CMPQ    BX, DX
+	JL      loop
+	VZEROUPPER
+	RET
+
+// func lerpAVX2(dst *float32, a *float32, b *float32, t float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·lerpAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+32(FP), DX
+	MOVSS        t+24(FP), X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         BX, BX
+
+loop:
+	VMOVUPS     (AX)(BX*4), Y1
+	VMOVUPS     (CX)(BX*4), Y2
+	VSUBPS      Y1, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (AX)(BX*4)
+	VMOVUPS     32(AX)(BX*4), Y1
+	VMOVUPS     32(CX)(BX*4), Y2
+	VSUBPS      Y1, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, 32(AX)(BX*4)
+	ADDQ        $0x10, BX
+	CMPQ        BX, DX
+	JL          loop
+	VZEROUPPER
+	RET
+
+// func dotAVX2(sums *float64, a *float32, b *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·dotAVX2(SB), NOSPLIT, $0-32
+	MOVQ   sums+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   b+16(FP), DX
+	MOVQ   n+24(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	XORQ   SI, SI
+
+loop:
+	VCVTPS2PD   (CX)(SI*4), Y4
+	VCVTPS2PD   (DX)(SI*4), Y5
+	VFMADD231PD Y4, Y5, Y0
+	VCVTPS2PD   16(CX)(SI*4), Y4
+	VCVTPS2PD   16(DX)(SI*4), Y5
+	VFMADD231PD Y4, Y5, Y1
+	VCVTPS2PD   32(CX)(SI*4), Y4
+	VCVTPS2PD   32(DX)(SI*4), Y5
+	VFMADD231PD Y4, Y5, Y2
+	VCVTPS2PD   48(CX)(SI*4), Y4
+	VCVTPS2PD   48(DX)(SI*4), Y5
+	VFMADD231PD Y4, Y5, Y3
+	ADDQ        $0x10, SI
+	CMPQ        SI, BX
+	JL          loop
+	VMOVUPD     Y0, (AX)
+	VMOVUPD     Y1, 32(AX)
+	VMOVUPD     Y2, 64(AX)
+	VMOVUPD     Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+// func maxForwardAVX2(a *byte)
+// Requires: AVX, AVX2
+TEXT ·maxForwardAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 48(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 80(AX), SI
+	MOVQ 96(AX), AX
+
+channel:
+	MOVL         $0xff800000, DI
+	VMOVD        DI, X0
+	VBROADCASTSS X0, Y0
+	MOVQ         BX, DI
+	MOVQ         SI, R8
+
+best0:
+	MOVQ         (DI), R9
+	VMOVUPS      (CX)(R9*4), Y1
+	VCMPPS       $0x0e, Y0, Y1, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VORPS        Y2, Y3, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	ADDQ         $0x08, DI
+	DECQ         R8
+	JNZ          best0
+	VMOVUPS      Y0, (DX)
+	MOVL         $0xff800000, DI
+	VMOVD        DI, X0
+	VBROADCASTSS X0, Y0
+	MOVQ         BX, DI
+	MOVQ         SI, R8
+
+best1:
+	MOVQ      (DI), R9
+	VMOVUPS   32(CX)(R9*4), Y1
+	VCMPPS    $0x0e, Y0, Y1, Y2
+	VCMPPS    $0x03, Y1, Y1, Y3
+	VORPS     Y2, Y3, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	ADDQ      $0x08, DI
+	DECQ      R8
+	JNZ       best1
+	VMOVUPS   Y0, 32(DX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	DECQ      AX
+	JNZ       channel
+	VZEROUPPER
+	RET
+
+// func maxBackwardAVX2(a *byte)
+// Requires: AVX, AVX2
+TEXT ·maxBackwardAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 80(AX), DI
+	MOVQ 96(AX), AX
+
+channel:
+	MOVL         $0xff800000, R8
+	VMOVD        R8, X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	MOVL         $0x00000001, R8
+	VMOVD        R8, X3
+	VBROADCASTSS X3, Y3
+	MOVQ         SI, R8
+	MOVQ         DI, R9
+
+best0:
+	MOVQ         (R8), R10
+	VMOVUPS      (CX)(R10*4), Y4
+	VCMPPS       $0x0e, Y0, Y4, Y5
+	VCMPPS       $0x03, Y4, Y4, Y6
+	VORPS        Y5, Y6, Y5
+	VBLENDVPS    Y5, Y4, Y0, Y0
+	VBLENDVPS    Y5, Y2, Y1, Y1
+	VPADDD       Y3, Y2, Y2
+	ADDQ         $0x08, R8
+	DECQ         R9
+	JNZ          best0
+	VMOVUPS      (BX), Y0
+	VXORPS       Y2, Y2, Y2
+	MOVL         $0x00000001, R8
+	VMOVD        R8, X3
+	VBROADCASTSS X3, Y3
+	MOVQ         SI, R8
+	MOVQ         DI, R9
+
+give0:
+	MOVQ         (R8), R10
+	VPCMPEQD     Y2, Y1, Y5
+	VMOVUPS      (DX)(R10*4), Y4
+	VADDPS       Y0, Y4, Y6
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, (DX)(R10*4)
+	VPADDD       Y3, Y2, Y2
+	ADDQ         $0x08, R8
+	DECQ         R9
+	JNZ          give0
+	MOVL         $0xff800000, R8
+	VMOVD        R8, X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	MOVL         $0x00000001, R8
+	VMOVD        R8, X3
+	VBROADCASTSS X3, Y3
+	MOVQ         SI, R8
+	MOVQ         DI, R9
+
+best1:
+	MOVQ         (R8), R10
+	VMOVUPS      32(CX)(R10*4), Y4
+	VCMPPS       $0x0e, Y0, Y4, Y5
+	VCMPPS       $0x03, Y4, Y4, Y6
+	VORPS        Y5, Y6, Y5
+	VBLENDVPS    Y5, Y4, Y0, Y0
+	VBLENDVPS    Y5, Y2, Y1, Y1
+	VPADDD       Y3, Y2, Y2
+	ADDQ         $0x08, R8
+	DECQ         R9
+	JNZ          best1
+	VMOVUPS      32(BX), Y0
+	VXORPS       Y2, Y2, Y2
+	MOVL         $0x00000001, R8
+	VMOVD        R8, X3
+	VBROADCASTSS X3, Y3
+	MOVQ         SI, R8
+	MOVQ         DI, R9
+
+give1:
+	MOVQ      (R8), R10
+	VPCMPEQD  Y2, Y1, Y5
+	VMOVUPS   32(DX)(R10*4), Y4
+	VADDPS    Y0, Y4, Y6
+	VBLENDVPS Y5, Y6, Y4, Y4
+	VMOVUPS   Y4, 32(DX)(R10*4)
+	VPADDD    Y3, Y2, Y2
+	ADDQ      $0x08, R8
+	DECQ      R9
+	JNZ       give1
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+	DECQ      AX
+	JNZ       channel
+	VZEROUPPER
+	RET
+
 // func tileAVX512(t *byte)
 // Requires: AVX, AVX512F
 TEXT ·tileAVX512(SB), NOSPLIT, $0-8
@@ -3486,5 +4792,932 @@ block:
 	ADDQ            $0x00000400, AX
 	DECQ            SI
 	JNZ             block
+	VZEROUPPER
+	RET
+
+// func squareSumsAVX512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·squareSumsAVX512(SB), NOSPLIT, $0-8
+	MOVQ   a+0(FP), AX
+	MOVQ   96(AX), CX
+	MOVQ   112(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   24(AX), BX
+	VPXORD Z0, Z0, Z0
+	LEAQ   (DX)(DX*2), SI
+
+pixels4:
+	CMPQ CX, $0x04
+	JL   done4
+	MOVQ (AX), DI
+	MOVQ 104(AX), R8
+	XORQ R9, R9
+	MOVQ BX, R9
+
+channel4:
+	VMOVUPD       (DI), Z0
+	VMOVUPD       64(DI), Z1
+	VMOVUPD       128(DI), Z2
+	VMOVUPD       192(DI), Z3
+	VMOVUPS       (R9), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF32X8 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z0, Z0
+	VFMADD231PD   Z5, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z4, Z3
+	VMOVUPS       (R9)(DX*1), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF32X8 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z0, Z0
+	VFMADD231PD   Z5, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z4, Z3
+	VMOVUPS       (R9)(DX*2), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF32X8 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z0, Z0
+	VFMADD231PD   Z5, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z4, Z3
+	VMOVUPS       (R9)(SI*1), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF32X8 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z0, Z0
+	VFMADD231PD   Z5, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z4, Z3
+	VMOVUPD       Z0, (DI)
+	VMOVUPD       Z1, 64(DI)
+	VMOVUPD       Z2, 128(DI)
+	VMOVUPD       Z3, 192(DI)
+	ADDQ          $0x00000100, DI
+	ADDQ          $0x40, R9
+	DECQ          R8
+	JNZ           channel4
+	ADDQ          DX, BX
+	ADDQ          DX, BX
+	ADDQ          DX, BX
+	ADDQ          DX, BX
+	SUBQ          $0x04, CX
+	JMP           pixels4
+
+done4:
+pixels1:
+	CMPQ CX, $0x01
+	JL   done1
+	MOVQ (AX), SI
+	MOVQ 104(AX), DI
+	XORQ R8, R8
+	MOVQ BX, R8
+
+channel1:
+	VMOVUPD       (SI), Z0
+	VMOVUPD       64(SI), Z1
+	VMOVUPD       128(SI), Z2
+	VMOVUPD       192(SI), Z3
+	VMOVUPS       (R8), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF32X8 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z0, Z0
+	VFMADD231PD   Z5, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z4, Z3
+	VMOVUPD       Z0, (SI)
+	VMOVUPD       Z1, 64(SI)
+	VMOVUPD       Z2, 128(SI)
+	VMOVUPD       Z3, 192(SI)
+	ADDQ          $0x00000100, SI
+	ADDQ          $0x40, R8
+	DECQ          DI
+	JNZ           channel1
+	ADDQ          DX, BX
+	SUBQ          $0x01, CX
+	JMP           pixels1
+
+done1:
+	VZEROUPPER
+	RET
+
+// func crossSumsAVX512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·crossSumsAVX512(SB), NOSPLIT, $0-8
+	MOVQ   a+0(FP), AX
+	MOVQ   96(AX), CX
+	MOVQ   112(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   24(AX), BX
+	MOVQ   48(AX), SI
+	VPXORD Z0, Z0, Z0
+	LEAQ   (DX)(DX*2), DI
+
+pixels4:
+	CMPQ CX, $0x04
+	JL   done4
+	MOVQ (AX), R8
+	MOVQ 104(AX), R9
+	XORQ R10, R10
+	MOVQ BX, R10
+	MOVQ SI, R11
+
+channel4:
+	VMOVUPD       (R8), Z0
+	VMOVUPD       64(R8), Z1
+	VMOVUPD       128(R8), Z2
+	VMOVUPD       192(R8), Z3
+	VMOVUPS       (R10), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF32X8 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VMOVUPS       (R11), Z6
+	VCVTPS2PD     Y6, Z7
+	VEXTRACTF32X8 $0x01, Z6, Y6
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z0, Z0
+	VFMADD231PD   Z5, Z7, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z6, Z3
+	VMOVUPS       (R10)(DX*1), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF32X8 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VMOVUPS       (R11)(DX*1), Z6
+	VCVTPS2PD     Y6, Z7
+	VEXTRACTF32X8 $0x01, Z6, Y6
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z0, Z0
+	VFMADD231PD   Z5, Z7, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z6, Z3
+	VMOVUPS       (R10)(DX*2), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF32X8 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VMOVUPS       (R11)(DX*2), Z6
+	VCVTPS2PD     Y6, Z7
+	VEXTRACTF32X8 $0x01, Z6, Y6
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z0, Z0
+	VFMADD231PD   Z5, Z7, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z6, Z3
+	VMOVUPS       (R10)(DI*1), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF32X8 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VMOVUPS       (R11)(DI*1), Z6
+	VCVTPS2PD     Y6, Z7
+	VEXTRACTF32X8 $0x01, Z6, Y6
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z0, Z0
+	VFMADD231PD   Z5, Z7, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z6, Z3
+	VMOVUPD       Z0, (R8)
+	VMOVUPD       Z1, 64(R8)
+	VMOVUPD       Z2, 128(R8)
+	VMOVUPD       Z3, 192(R8)
+	ADDQ          $0x00000100, R8
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R9
+	JNZ           channel4
+	ADDQ          DX, BX
+	ADDQ          DX, BX
+	ADDQ          DX, BX
+	ADDQ          DX, BX
+	ADDQ          DX, SI
+	ADDQ          DX, SI
+	ADDQ          DX, SI
+	ADDQ          DX, SI
+	SUBQ          $0x04, CX
+	JMP           pixels4
+
+done4:
+pixels1:
+	CMPQ CX, $0x01
+	JL   done1
+	MOVQ (AX), DI
+	MOVQ 104(AX), R8
+	XORQ R9, R9
+	MOVQ BX, R9
+	MOVQ SI, R10
+
+channel1:
+	VMOVUPD       (DI), Z0
+	VMOVUPD       64(DI), Z1
+	VMOVUPD       128(DI), Z2
+	VMOVUPD       192(DI), Z3
+	VMOVUPS       (R9), Z4
+	VCVTPS2PD     Y4, Z5
+	VEXTRACTF32X8 $0x01, Z4, Y4
+	VCVTPS2PD     Y4, Z4
+	VMOVUPS       (R10), Z6
+	VCVTPS2PD     Y6, Z7
+	VEXTRACTF32X8 $0x01, Z6, Y6
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z0, Z0
+	VFMADD231PD   Z5, Z7, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z6, Z3
+	VMOVUPD       Z0, (DI)
+	VMOVUPD       Z1, 64(DI)
+	VMOVUPD       Z2, 128(DI)
+	VMOVUPD       Z3, 192(DI)
+	ADDQ          $0x00000100, DI
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	DECQ          R8
+	JNZ           channel1
+	ADDQ          DX, BX
+	ADDQ          DX, SI
+	SUBQ          $0x01, CX
+	JMP           pixels1
+
+done1:
+	VZEROUPPER
+	RET
+
+// func gatedSumsAVX512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·gatedSumsAVX512(SB), NOSPLIT, $0-8
+	MOVQ   a+0(FP), AX
+	MOVQ   96(AX), CX
+	MOVQ   112(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   24(AX), BX
+	MOVQ   48(AX), SI
+	MOVQ   72(AX), DI
+	VPXORD Z0, Z0, Z0
+	LEAQ   (DX)(DX*2), R8
+
+pixels4:
+	CMPQ CX, $0x04
+	JL   done4
+	MOVQ (AX), R9
+	MOVQ 104(AX), R10
+	XORQ R11, R11
+	MOVQ BX, R11
+	MOVQ SI, R12
+	MOVQ DI, R13
+
+channel4:
+	VMOVUPD       (R9), Z1
+	VMOVUPD       64(R9), Z2
+	VMOVUPD       128(R9), Z3
+	VMOVUPD       192(R9), Z4
+	VMOVUPS       (R11), Z5
+	VMOVUPS       (R13), Z6
+	VCMPPS        $0x06, Z0, Z6, K1
+	VMOVAPS.Z     Z5, K1, Z5
+	VCVTPS2PD     Y5, Z6
+	VEXTRACTF32X8 $0x01, Z5, Y5
+	VCVTPS2PD     Y5, Z5
+	VMOVUPS       (R12), Z7
+	VCVTPS2PD     Y7, Z8
+	VEXTRACTF32X8 $0x01, Z7, Y7
+	VCVTPS2PD     Y7, Z7
+	VADDPD        Z6, Z1, Z1
+	VFMADD231PD   Z6, Z8, Z3
+	VADDPD        Z5, Z2, Z2
+	VFMADD231PD   Z5, Z7, Z4
+	VMOVUPS       (R11)(DX*1), Z5
+	VMOVUPS       (R13)(DX*1), Z6
+	VCMPPS        $0x06, Z0, Z6, K1
+	VMOVAPS.Z     Z5, K1, Z5
+	VCVTPS2PD     Y5, Z6
+	VEXTRACTF32X8 $0x01, Z5, Y5
+	VCVTPS2PD     Y5, Z5
+	VMOVUPS       (R12)(DX*1), Z7
+	VCVTPS2PD     Y7, Z8
+	VEXTRACTF32X8 $0x01, Z7, Y7
+	VCVTPS2PD     Y7, Z7
+	VADDPD        Z6, Z1, Z1
+	VFMADD231PD   Z6, Z8, Z3
+	VADDPD        Z5, Z2, Z2
+	VFMADD231PD   Z5, Z7, Z4
+	VMOVUPS       (R11)(DX*2), Z5
+	VMOVUPS       (R13)(DX*2), Z6
+	VCMPPS        $0x06, Z0, Z6, K1
+	VMOVAPS.Z     Z5, K1, Z5
+	VCVTPS2PD     Y5, Z6
+	VEXTRACTF32X8 $0x01, Z5, Y5
+	VCVTPS2PD     Y5, Z5
+	VMOVUPS       (R12)(DX*2), Z7
+	VCVTPS2PD     Y7, Z8
+	VEXTRACTF32X8 $0x01, Z7, Y7
+	VCVTPS2PD     Y7, Z7
+	VADDPD        Z6, Z1, Z1
+	VFMADD231PD   Z6, Z8, Z3
+	VADDPD        Z5, Z2, Z2
+	VFMADD231PD   Z5, Z7, Z4
+	VMOVUPS       (R11)(R8*1), Z5
+	VMOVUPS       (R13)(R8*1), Z6
+	VCMPPS        $0x06, Z0, Z6, K1
+	VMOVAPS.Z     Z5, K1, Z5
+	VCVTPS2PD     Y5, Z6
+	VEXTRACTF32X8 $0x01, Z5, Y5
+	VCVTPS2PD     Y5, Z5
+	VMOVUPS       (R12)(R8*1), Z7
+	VCVTPS2PD     Y7, Z8
+	VEXTRACTF32X8 $0x01, Z7, Y7
+	VCVTPS2PD     Y7, Z7
+	VADDPD        Z6, Z1, Z1
+	VFMADD231PD   Z6, Z8, Z3
+	VADDPD        Z5, Z2, Z2
+	VFMADD231PD   Z5, Z7, Z4
+	VMOVUPD       Z1, (R9)
+	VMOVUPD       Z2, 64(R9)
+	VMOVUPD       Z3, 128(R9)
+	VMOVUPD       Z4, 192(R9)
+	ADDQ          $0x00000100, R9
+	ADDQ          $0x40, R11
+	ADDQ          $0x40, R12
+	ADDQ          $0x40, R13
+	DECQ          R10
+	JNZ           channel4
+	ADDQ          DX, BX
+	ADDQ          DX, BX
+	ADDQ          DX, BX
+	ADDQ          DX, BX
+	ADDQ          DX, SI
+	ADDQ          DX, SI
+	ADDQ          DX, SI
+	ADDQ          DX, SI
+	ADDQ          DX, DI
+	ADDQ          DX, DI
+	ADDQ          DX, DI
+	ADDQ          DX, DI
+	SUBQ          $0x04, CX
+	JMP           pixels4
+
+done4:
+pixels1:
+	CMPQ CX, $0x01
+	JL   done1
+	MOVQ (AX), R8
+	MOVQ 104(AX), R9
+	XORQ R10, R10
+	MOVQ BX, R10
+	MOVQ SI, R11
+	MOVQ DI, R12
+
+channel1:
+	VMOVUPD       (R8), Z1
+	VMOVUPD       64(R8), Z2
+	VMOVUPD       128(R8), Z3
+	VMOVUPD       192(R8), Z4
+	VMOVUPS       (R10), Z5
+	VMOVUPS       (R12), Z6
+	VCMPPS        $0x06, Z0, Z6, K1
+	VMOVAPS.Z     Z5, K1, Z5
+	VCVTPS2PD     Y5, Z6
+	VEXTRACTF32X8 $0x01, Z5, Y5
+	VCVTPS2PD     Y5, Z5
+	VMOVUPS       (R11), Z7
+	VCVTPS2PD     Y7, Z8
+	VEXTRACTF32X8 $0x01, Z7, Y7
+	VCVTPS2PD     Y7, Z7
+	VADDPD        Z6, Z1, Z1
+	VFMADD231PD   Z6, Z8, Z3
+	VADDPD        Z5, Z2, Z2
+	VFMADD231PD   Z5, Z7, Z4
+	VMOVUPD       Z1, (R8)
+	VMOVUPD       Z2, 64(R8)
+	VMOVUPD       Z3, 128(R8)
+	VMOVUPD       Z4, 192(R8)
+	ADDQ          $0x00000100, R8
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	ADDQ          $0x40, R12
+	DECQ          R9
+	JNZ           channel1
+	ADDQ          DX, BX
+	ADDQ          DX, SI
+	ADDQ          DX, DI
+	SUBQ          $0x01, CX
+	JMP           pixels1
+
+done1:
+	VZEROUPPER
+	RET
+
+// func affineXAVX512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·affineXAVX512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         208(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         24(AX), BX
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	CMPB         224(AX), $0x00
+	JNE          bounded
+	MOVL         $0xff800000, SI
+	VMOVD        SI, X0
+	VBROADCASTSS X0, Z1
+
+bounded:
+	VMOVUPS 144(AX), Z0
+	XORQ    SI, SI
+
+pixel:
+	MOVQ 120(AX), DI
+	MOVQ 216(AX), R8
+
+channel:
+	VBROADCASTSS     12(DI), Z2
+	VMOVUPS          (BX)(SI*1), Z3
+	VSUBPS.BCST      (DI), Z3, Z3
+	VMOVAPS          Z2, Z2
+	VFMADD231PS.BCST 4(DI), Z3, Z2
+	VMAXPS           Z2, Z1, Z2
+	VANDPS           Z0, Z2, Z2
+	VMOVUPS          Z2, (DX)(SI*1)
+	ADDQ             $0x40, SI
+	ADDQ             $0x10, DI
+	DECQ             R8
+	JNZ              channel
+	DECQ             CX
+	JNZ              pixel
+	VZEROUPPER
+	RET
+
+// func affineXAddAVX512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·affineXAddAVX512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         208(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         96(AX), SI
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	CMPB         224(AX), $0x00
+	JNE          bounded
+	MOVL         $0xff800000, DI
+	VMOVD        DI, X0
+	VBROADCASTSS X0, Z1
+
+bounded:
+	VMOVUPS 144(AX), Z0
+	XORQ    DI, DI
+
+pixel:
+	MOVQ 120(AX), R8
+	MOVQ 216(AX), R9
+
+channel:
+	VBROADCASTSS     12(R8), Z2
+	VMOVUPS          (BX)(DI*1), Z3
+	VSUBPS.BCST      (R8), Z3, Z3
+	VMOVAPS          Z2, Z2
+	VFMADD231PS.BCST 4(R8), Z3, Z2
+	VADDPS           (SI)(DI*1), Z2, Z2
+	VMAXPS           Z2, Z1, Z2
+	VANDPS           Z0, Z2, Z2
+	VMOVUPS          Z2, (DX)(DI*1)
+	ADDQ             $0x40, DI
+	ADDQ             $0x10, R8
+	DECQ             R9
+	JNZ              channel
+	DECQ             CX
+	JNZ              pixel
+	VZEROUPPER
+	RET
+
+// func affineXUAVX512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·affineXUAVX512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         208(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         48(AX), SI
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	CMPB         224(AX), $0x00
+	JNE          bounded
+	MOVL         $0xff800000, DI
+	VMOVD        DI, X0
+	VBROADCASTSS X0, Z1
+
+bounded:
+	VMOVUPS 144(AX), Z0
+	XORQ    DI, DI
+
+pixel:
+	MOVQ 120(AX), R8
+	MOVQ 216(AX), R9
+
+channel:
+	VBROADCASTSS     12(R8), Z2
+	VMOVUPS          (BX)(DI*1), Z3
+	VSUBPS.BCST      (R8), Z3, Z3
+	VMOVAPS          Z2, Z2
+	VFMADD231PS.BCST 4(R8), Z3, Z2
+	VMOVUPS          (SI)(DI*1), Z3
+	VFMADD231PS.BCST 8(R8), Z3, Z2
+	VMAXPS           Z2, Z1, Z2
+	VANDPS           Z0, Z2, Z2
+	VMOVUPS          Z2, (DX)(DI*1)
+	ADDQ             $0x40, DI
+	ADDQ             $0x10, R8
+	DECQ             R9
+	JNZ              channel
+	DECQ             CX
+	JNZ              pixel
+	VZEROUPPER
+	RET
+
+// func affineXUGateAVX512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·affineXUGateAVX512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         208(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         48(AX), SI
+	MOVQ         72(AX), DI
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	CMPB         224(AX), $0x00
+	JNE          bounded
+	MOVL         $0xff800000, R8
+	VMOVD        R8, X1
+	VBROADCASTSS X1, Z1
+
+bounded:
+	VMOVUPS 144(AX), Z2
+	XORQ    R8, R8
+
+pixel:
+	MOVQ 120(AX), R9
+	MOVQ 216(AX), R10
+
+channel:
+	VBROADCASTSS     12(R9), Z3
+	VMOVUPS          (BX)(R8*1), Z4
+	VSUBPS.BCST      (R9), Z4, Z4
+	VMOVAPS          Z3, Z3
+	VFMADD231PS.BCST 4(R9), Z4, Z3
+	VMOVUPS          (SI)(R8*1), Z4
+	VMOVUPS          (DI)(R8*1), Z5
+	VCMPPS           $0x06, Z0, Z5, K1
+	VMOVAPS.Z        Z4, K1, Z4
+	VFMADD231PS.BCST 8(R9), Z4, Z3
+	VMAXPS           Z3, Z1, Z3
+	VANDPS           Z2, Z3, Z3
+	VMOVUPS          Z3, (DX)(R8*1)
+	ADDQ             $0x40, R8
+	ADDQ             $0x10, R9
+	DECQ             R10
+	JNZ              channel
+	DECQ             CX
+	JNZ              pixel
+	VZEROUPPER
+	RET
+
+// func affineUAVX512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·affineUAVX512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         208(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         48(AX), BX
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	CMPB         224(AX), $0x00
+	JNE          bounded
+	MOVL         $0xff800000, SI
+	VMOVD        SI, X0
+	VBROADCASTSS X0, Z1
+
+bounded:
+	VMOVUPS 144(AX), Z0
+	XORQ    SI, SI
+
+pixel:
+	MOVQ 120(AX), DI
+	MOVQ 216(AX), R8
+
+channel:
+	VBROADCASTSS 8(DI), Z2
+	VMOVUPS      (BX)(SI*1), Z3
+	VMULPS       Z2, Z3, Z2
+	VMAXPS       Z2, Z1, Z2
+	VANDPS       Z0, Z2, Z2
+	VMOVUPS      Z2, (DX)(SI*1)
+	ADDQ         $0x40, SI
+	ADDQ         $0x10, DI
+	DECQ         R8
+	JNZ          channel
+	DECQ         CX
+	JNZ          pixel
+	VZEROUPPER
+	RET
+
+// func affineUGateAVX512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·affineUGateAVX512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         208(AX), CX
+	MOVQ         (AX), DX
+	MOVQ         48(AX), BX
+	MOVQ         72(AX), SI
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	CMPB         224(AX), $0x00
+	JNE          bounded
+	MOVL         $0xff800000, DI
+	VMOVD        DI, X1
+	VBROADCASTSS X1, Z1
+
+bounded:
+	VMOVUPS 144(AX), Z2
+	XORQ    DI, DI
+
+pixel:
+	MOVQ 120(AX), R8
+	MOVQ 216(AX), R9
+
+channel:
+	VBROADCASTSS 8(R8), Z3
+	VMOVUPS      (BX)(DI*1), Z4
+	VMOVUPS      (SI)(DI*1), Z5
+	VCMPPS       $0x06, Z0, Z5, K1
+	VMOVAPS.Z    Z4, K1, Z4
+	VMULPS       Z3, Z4, Z3
+	VMAXPS       Z3, Z1, Z3
+	VANDPS       Z2, Z3, Z3
+	VMOVUPS      Z3, (DX)(DI*1)
+	ADDQ         $0x40, DI
+	ADDQ         $0x10, R8
+	DECQ         R9
+	JNZ          channel
+	DECQ         CX
+	JNZ          pixel
+	VZEROUPPER
+	RET
+
+// func reluAVX512(dst *float32, a *float32, b *float32, t float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·reluAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+32(FP), DX
+	MOVSS        t+24(FP), X0
+	VBROADCASTSS X0, Z0
+	VPXORD       Z1, Z1, Z1
+	XORQ         BX, BX
+
+loop:
+	VMOVUPS (CX)(BX*4), Z0
+	VMAXPS  Z0, Z1, Z0
+	VMOVUPS Z0, (AX)(BX*4)
+	ADDQ    $0x10, BX
+	CMPQ    BX, DX
+	JL      loop
+	VZEROUPPER
+	RET
+
+// func reluGradAVX512(dst *float32, a *float32, b *float32, t float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·reluGradAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+32(FP), BX
+	MOVSS        t+24(FP), X0
+	VBROADCASTSS X0, Z0
+	VPXORD       Z1, Z1, Z1
+	XORQ         SI, SI
+
+loop:
+	VMOVUPS   (DX)(SI*4), Z0
+	VMOVUPS   (CX)(SI*4), Z2
+	VCMPPS    $0x06, Z1, Z2, K1
+	VMOVAPS.Z Z0, K1, Z0
+	VMOVUPS   Z0, (AX)(SI*4)
+	ADDQ      $0x10, SI
+	CMPQ      SI, BX
+	JL        loop
+	VZEROUPPER
+	RET
+
+// func addAVX512(dst *float32, a *float32, b *float32, t float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·addAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+32(FP), BX
+	MOVSS        t+24(FP), X0
+	VBROADCASTSS X0, Z0
+	VPXORD       Z1, Z1, Z1
+	XORQ         SI, SI
+
+loop:
+	VMOVUPS (CX)(SI*4), Z0
+	VADDPS  (DX)(SI*4), Z0, Z0
+	VMOVUPS Z0, (AX)(SI*4)
+	ADDQ    $0x10, SI
+	CMPQ    SI, BX
+	JL      loop
+	VZEROUPPER
+	RET
+
+// func axpyAVX512(dst *float32, a *float32, b *float32, t float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·axpyAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+32(FP), DX
+	MOVSS        t+24(FP), X0
+	VBROADCASTSS X0, Z0
+	VPXORD       Z1, Z1, Z1
+	XORQ         BX, BX
+
+loop:
+	VMOVUPS     (AX)(BX*4), Z1
+	VFMADD231PS (CX)(BX*4), Z0, Z1
+	VMOVUPS     Z1, (AX)(BX*4)
+	ADDQ        $0x10, BX
+	CMPQ        BX, DX
+	JL          loop
+	VZEROUPPER
+	RET
+
+// func scaleAVX512(dst *float32, a *float32, b *float32, t float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·scaleAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+32(FP), DX
+	MOVSS        t+24(FP), X0
+	VBROADCASTSS X0, Z0
+	VPXORD       Z1, Z1, Z1
+	XORQ         BX, BX
+
+loop:
+	VMULPS  (CX)(BX*4), Z0, Z1
+	VMOVUPS Z1, (AX)(BX*4)
+	ADDQ    $0x10, BX
+	CMPQ    BX, DX
+	JL      loop
+	VZEROUPPER
+	RET
+
+// func lerpAVX512(dst *float32, a *float32, b *float32, t float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·lerpAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         n+32(FP), DX
+	MOVSS        t+24(FP), X0
+	VBROADCASTSS X0, Z0
+	VPXORD       Z1, Z1, Z1
+	XORQ         BX, BX
+
+loop:
+	VMOVUPS     (AX)(BX*4), Z1
+	VMOVUPS     (CX)(BX*4), Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, (AX)(BX*4)
+	ADDQ        $0x10, BX
+	CMPQ        BX, DX
+	JL          loop
+	VZEROUPPER
+	RET
+
+// func dotAVX512(sums *float64, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·dotAVX512(SB), NOSPLIT, $0-32
+	MOVQ   sums+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   b+16(FP), DX
+	MOVQ   n+24(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	XORQ   SI, SI
+
+loop:
+	VCVTPS2PD   (CX)(SI*4), Z2
+	VCVTPS2PD   (DX)(SI*4), Z3
+	VFMADD231PD Z2, Z3, Z0
+	VCVTPS2PD   32(CX)(SI*4), Z2
+	VCVTPS2PD   32(DX)(SI*4), Z3
+	VFMADD231PD Z2, Z3, Z1
+	ADDQ        $0x10, SI
+	CMPQ        SI, BX
+	JL          loop
+	VMOVUPD     Z0, (AX)
+	VMOVUPD     Z1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func maxForwardAVX512(a *byte)
+// Requires: AVX, AVX512F
+TEXT ·maxForwardAVX512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 48(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 80(AX), SI
+	MOVQ 96(AX), AX
+
+channel:
+	MOVL         $0xff800000, DI
+	VMOVD        DI, X0
+	VBROADCASTSS X0, Z0
+	MOVQ         BX, DI
+	MOVQ         SI, R8
+
+best0:
+	MOVQ    (DI), R9
+	VMOVUPS (CX)(R9*4), Z1
+	VCMPPS  $0x0e, Z0, Z1, K1
+	VCMPPS  $0x03, Z1, Z1, K2
+	KORW    K1, K2, K1
+	VMOVAPS Z1, K1, Z0
+	ADDQ    $0x08, DI
+	DECQ    R8
+	JNZ     best0
+	VMOVUPS Z0, (DX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	DECQ    AX
+	JNZ     channel
+	VZEROUPPER
+	RET
+
+// func maxBackwardAVX512(a *byte)
+// Requires: AVX, AVX512F
+TEXT ·maxBackwardAVX512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 80(AX), DI
+	MOVQ 96(AX), AX
+
+channel:
+	MOVL         $0xff800000, R8
+	VMOVD        R8, X0
+	VBROADCASTSS X0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	MOVL         $0x00000001, R8
+	VMOVD        R8, X3
+	VBROADCASTSS X3, Z3
+	MOVQ         SI, R8
+	MOVQ         DI, R9
+
+best0:
+	MOVQ         (R8), R10
+	VMOVUPS      (CX)(R10*4), Z4
+	VCMPPS       $0x0e, Z0, Z4, K1
+	VCMPPS       $0x03, Z4, Z4, K2
+	KORW         K1, K2, K1
+	VMOVAPS      Z4, K1, Z0
+	VMOVAPS      Z2, K1, Z1
+	VPADDD       Z3, Z2, Z2
+	ADDQ         $0x08, R8
+	DECQ         R9
+	JNZ          best0
+	VMOVUPS      (BX), Z0
+	VPXORD       Z5, Z5, Z5
+	MOVL         $0x00000001, R8
+	VMOVD        R8, X3
+	VBROADCASTSS X3, Z3
+	MOVQ         SI, R8
+	MOVQ         DI, R9
+
+give0:
+	MOVQ     (R8), R10
+	VPCMPEQD Z5, Z1, K1
+	VMOVUPS  (DX)(R10*4), Z4
+	VADDPS   Z0, Z4, K1, Z4
+	VMOVUPS  Z4, (DX)(R10*4)
+	VPADDD   Z3, Z5, Z5
+	ADDQ     $0x08, R8
+	DECQ     R9
+	JNZ      give0
+	ADDQ     $0x40, CX
+	ADDQ     $0x40, DX
+	ADDQ     $0x40, BX
+	DECQ     AX
+	JNZ      channel
 	VZEROUPPER
 	RET

@@ -123,8 +123,7 @@ func (t *affineTask) Do(item int) {
 	}
 	if hi-lo == 1 {
 		a.coef = t.coef[lo*t.C*4 : hi*t.C*4]
-		group = [Lanes]int{}
-		runAffine(&a, &group)
+		runAffine(&a)
 		return
 	}
 	// Rows of several groups in one block: each lane has its own coefficients.
@@ -134,7 +133,7 @@ func (t *affineTask) Do(item int) {
 }
 
 // affineTwin is the plain form, and the only one for blocks of several groups:
-// lane l takes the coefficients of group[l].
+// lane l takes the coefficients of group[l] in coef (groups, channels, 4).
 func affineTwin(a *affineArgs, group *[Lanes]int) {
 	for c := range a.channels {
 		var k [4]lane

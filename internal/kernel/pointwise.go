@@ -149,8 +149,13 @@ func dotTwin(a, b []float32) float64 {
 			sums[l] += float64(u[l]) * float64(v[l])
 		}
 	}
-	for l := range len(a) - n*Lanes {
-		sums[l] += float64(a[n*Lanes+l]) * float64(b[n*Lanes+l])
+	return dotRest(&sums, a[n*Lanes:], b[n*Lanes:])
+}
+
+// dotRest adds fewer than sixteen products to the sums, and then those up.
+func dotRest(sums *[Lanes]float64, a, b []float32) float64 {
+	for i, v := range a {
+		sums[i] += float64(v) * float64(b[i])
 	}
 	var sum float64
 	for _, v := range sums {

@@ -90,81 +90,110 @@ func (t *poolTask) window(i, j int) (h0, h1, w0, w1 int) {
 	return max(0, h), min(t.H, h+t.Kernel[0]), max(0, w), min(t.W, w+t.Kernel[1])
 }
 
+// maxTaps is the largest window: its list of taps lives on the stack.
+const maxTaps = 64
+
+// poolArgs is the argument of the routines for maxima: one window, all taps,
+// channel by channel.
+type poolArgs struct {
+	x, dx    []float32
+	y        []float32 // output, or its gradient
+	taps     []int     // offsets into x and dx, in float32s
+	channels int
+}
+
+// maxForwardTwin: y = the maximum over taps; a value wins if it is larger than
+// the best so far, or NaN.
+func maxForwardTwin(a *poolArgs) {
+	for c := range a.channels {
+		y := at(a.y, c)
+		for l := range y {
+			y[l] = float32(math.Inf(-1))
+		}
+		for _, tap := range a.taps {
+			for l, v := range at(a.x[tap:], c) {
+				if v > y[l] || v != v {
+					y[l] = v
+				}
+			}
+		}
+	}
+}
+
+// maxBackwardTwin: dx += y at the tap that won.
+func maxBackwardTwin(a *poolArgs) {
+	for c := range a.channels {
+		var best [Lanes]int
+		top := *at(a.x[a.taps[0]:], c)
+		for i, tap := range a.taps {
+			for l, v := range at(a.x[tap:], c) {
+				if v > top[l] || v != v {
+					top[l], best[l] = v, i
+				}
+			}
+		}
+		for l, dy := range at(a.y, c) {
+			a.dx[a.taps[best[l]]+c*Lanes+l] += dy
+		}
+	}
+}
+
+// taps lists the offsets of output (i, j)'s window, from channel c of a block.
+func (t *poolTask) taps(list *[maxTaps]int, i, j, c int) []int {
+	h0, h1, w0, w1 := t.window(i, j)
+	n := 0
+	for h := h0; h < h1; h++ {
+		for w := w0; w < w1; w++ {
+			list[n] = ((h*t.W+w)*t.C + c) * Lanes
+			n++
+		}
+	}
+	return list[:n]
+}
+
 // row makes output row i of block b.
 func (t *poolTask) row(b, i int) {
 	x := t.x[b*t.H*t.W*t.C*Lanes:]
-	scale := 1 / float32(t.Kernel[0]*t.Kernel[1])
+	var list [maxTaps]int
 	for j := range t.ow {
-		h0, h1, w0, w1 := t.window(i, j)
+		y := t.y[((b*t.oh+i)*t.ow+j)*t.C*Lanes:]
+		if t.max {
+			runMaxForward(&poolArgs{x: x, y: y, taps: t.taps(&list, i, j, 0), channels: t.C})
+			continue
+		}
+		scale := 1 / float32(t.Kernel[0]*t.Kernel[1])
+		taps := t.taps(&list, i, j, 0)
 		for c := range t.C {
-			var m lane
-			if t.max {
-				for l := range m {
-					m[l] = float32(math.Inf(-1))
+			var sum lane
+			for _, tap := range taps {
+				for l, v := range at(x[tap:], c) {
+					sum[l] += v
 				}
 			}
-			for h := h0; h < h1; h++ {
-				for w := w0; w < w1; w++ {
-					v := at(x, (h*t.W+w)*t.C+c)
-					if t.max {
-						for l, f := range v {
-							if f > m[l] || f != f {
-								m[l] = f
-							}
-						}
-					} else {
-						for l, f := range v {
-							m[l] += f
-						}
-					}
-				}
+			for l, v := range sum {
+				at(y, c)[l] = v * scale
 			}
-			if !t.max {
-				for l := range m {
-					m[l] *= scale
-				}
-			}
-			*at(t.y, ((b*t.oh+i)*t.ow+j)*t.C+c) = m
 		}
 	}
 }
 
 // scatter adds the gradient of output (i, j) to its window, for some channels.
 func (t *poolTask) scatter(b, i, j, c0, c1 int) {
-	h0, h1, w0, w1 := t.window(i, j)
+	var list [maxTaps]int
+	taps := t.taps(&list, i, j, c0)
 	dx := t.dx[b*t.H*t.W*t.C*Lanes:]
+	dy := t.y[(((b*t.oh+i)*t.ow+j)*t.C+c0)*Lanes:]
+	if t.max {
+		runMaxBackward(&poolArgs{x: t.x[b*t.H*t.W*t.C*Lanes:], dx: dx, y: dy, taps: taps, channels: c1 - c0})
+		return
+	}
 	scale := 1 / float32(t.Kernel[0]*t.Kernel[1])
-	for c := c0; c < c1; c++ {
-		dy := *at(t.y, ((b*t.oh+i)*t.ow+j)*t.C+c)
-		if !t.max {
-			for h := h0; h < h1; h++ {
-				for w := w0; w < w1; w++ {
-					for l, d := range at(dx, (h*t.W+w)*t.C+c) {
-						at(dx, (h*t.W+w)*t.C+c)[l] = d + dy[l]*scale
-					}
-				}
+	for _, tap := range taps {
+		for c := range c1 - c0 {
+			d := at(dx[tap:], c)
+			for l, v := range at(dy, c) {
+				d[l] += v * scale
 			}
-			continue
-		}
-		x := t.x[b*t.H*t.W*t.C*Lanes:]
-		first := (h0*t.W+w0)*t.C + c
-		m := *at(x, first)
-		var best [Lanes]int
-		for l := range best {
-			best[l] = first
-		}
-		for h := h0; h < h1; h++ {
-			for w := w0; w < w1; w++ {
-				p := (h*t.W+w)*t.C + c
-				for l, f := range at(x, p) {
-					if f > m[l] || f != f {
-						m[l], best[l] = f, p
-					}
-				}
-			}
-		}
-		for l, p := range best {
-			dx[p*Lanes+l] += dy[l]
 		}
 	}
 }

@@ -1,0 +1,131 @@
+//go:build amd64 && !purego
+
+package kernel
+
+// The assembly, written by _gen. The loops in it run at least once.
+
+//go:noescape
+func tileAVX2(t *tile)
+
+//go:noescape
+func tileTAVX2(t *tile)
+
+//go:noescape
+func transposeAVX2(dst, src *float32, stride, step, n int)
+
+//go:noescape
+func squareSumsAVX2(a *sumArgs)
+
+//go:noescape
+func crossSumsAVX2(a *sumArgs)
+
+//go:noescape
+func gatedSumsAVX2(a *sumArgs)
+
+//go:noescape
+func affineXAVX2(a *affineArgs)
+
+//go:noescape
+func affineXAddAVX2(a *affineArgs)
+
+//go:noescape
+func affineXUAVX2(a *affineArgs)
+
+//go:noescape
+func affineXUGateAVX2(a *affineArgs)
+
+//go:noescape
+func affineUAVX2(a *affineArgs)
+
+//go:noescape
+func affineUGateAVX2(a *affineArgs)
+
+//go:noescape
+func reluAVX2(dst, a, b *float32, t float32, n int)
+
+//go:noescape
+func reluGradAVX2(dst, a, b *float32, t float32, n int)
+
+//go:noescape
+func addAVX2(dst, a, b *float32, t float32, n int)
+
+//go:noescape
+func axpyAVX2(dst, a, b *float32, t float32, n int)
+
+//go:noescape
+func scaleAVX2(dst, a, b *float32, t float32, n int)
+
+//go:noescape
+func lerpAVX2(dst, a, b *float32, t float32, n int)
+
+//go:noescape
+func dotAVX2(sums *float64, a, b *float32, n int)
+
+//go:noescape
+func maxForwardAVX2(a *poolArgs)
+
+//go:noescape
+func maxBackwardAVX2(a *poolArgs)
+
+//go:noescape
+func tileAVX512(t *tile)
+
+//go:noescape
+func tileTAVX512(t *tile)
+
+//go:noescape
+func transposeAVX512(dst, src *float32, stride, step, n int)
+
+//go:noescape
+func squareSumsAVX512(a *sumArgs)
+
+//go:noescape
+func crossSumsAVX512(a *sumArgs)
+
+//go:noescape
+func gatedSumsAVX512(a *sumArgs)
+
+//go:noescape
+func affineXAVX512(a *affineArgs)
+
+//go:noescape
+func affineXAddAVX512(a *affineArgs)
+
+//go:noescape
+func affineXUAVX512(a *affineArgs)
+
+//go:noescape
+func affineXUGateAVX512(a *affineArgs)
+
+//go:noescape
+func affineUAVX512(a *affineArgs)
+
+//go:noescape
+func affineUGateAVX512(a *affineArgs)
+
+//go:noescape
+func reluAVX512(dst, a, b *float32, t float32, n int)
+
+//go:noescape
+func reluGradAVX512(dst, a, b *float32, t float32, n int)
+
+//go:noescape
+func addAVX512(dst, a, b *float32, t float32, n int)
+
+//go:noescape
+func axpyAVX512(dst, a, b *float32, t float32, n int)
+
+//go:noescape
+func scaleAVX512(dst, a, b *float32, t float32, n int)
+
+//go:noescape
+func lerpAVX512(dst, a, b *float32, t float32, n int)
+
+//go:noescape
+func dotAVX512(sums *float64, a, b *float32, n int)
+
+//go:noescape
+func maxForwardAVX512(a *poolArgs)
+
+//go:noescape
+func maxBackwardAVX512(a *poolArgs)
