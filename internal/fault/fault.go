@@ -42,10 +42,11 @@ func New(k Kind, remedy, format string, args ...any) error {
 	return &Error{Kind: k, Err: fmt.Errorf(format, args...), Remedy: remedy}
 }
 
-// KindOf finds the kind of an error: the outermost one named, Resource for a
-// full disk or a used-up quota wherever it happened, and Run for the rest.
+// KindOf finds the kind of an error: Resource for a full disk or a used-up
+// quota, whatever it is wrapped in, else the outermost kind that is named, and
+// Run where none is.
 func KindOf(err error) Kind {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if fullDisk(err) {
 		return Resource
 	}
 	var e *Error
@@ -55,14 +56,34 @@ func KindOf(err error) Kind {
 	return Run
 }
 
-// Remedy finds what to do about an error, or the empty string.
+// Remedy finds what to do about an error: the outermost remedy that is not
+// empty, or the empty string.
 func Remedy(err error) string {
-	var e *Error
-	if errors.As(err, &e) && e.Remedy != "" {
+	if r := named(err); r != "" || !fullDisk(err) {
+		return r
+	}
+	return "free some space; what was finished before is intact, and the same command goes on from there"
+}
+
+// named is the outermost remedy in an error, which errors.As does not find
+// behind an Error without one.
+func named(err error) string {
+	if e, ok := err.(*Error); ok && e.Remedy != "" {
 		return e.Remedy
 	}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return "free some space; what was finished before is intact, and the same command goes on from there"
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return named(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, part := range e.Unwrap() {
+			if r := named(part); r != "" {
+				return r
+			}
+		}
 	}
 	return ""
+}
+
+func fullDisk(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
