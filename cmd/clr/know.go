@@ -16,6 +16,7 @@ import (
 	"clr/internal/augment"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/loss"
 	"clr/internal/method"
 	"clr/internal/model"
 	"clr/internal/optim"
@@ -39,11 +40,7 @@ func kinds() map[string][]entry {
 		"features":      entries(audio.Features),
 		"augmentations": entries(augment.Table),
 		"optimizers":    entries(optim.Table),
-		"losses": { // functions on graph nodes, which methods choose; a config cannot
-			{"cross_entropy", "of labels: what probes minimise"},
-			{"info_nce", "MoCo's: a query's own key against a queue of others"},
-			{"nt_xent", "SimCLR's: a view's other half against the rest of the batch"},
-		},
+		"losses":        entries(loss.Table),
 	}
 }
 

@@ -18,6 +18,20 @@ import (
 	"clr/internal/op"
 )
 
+// A Line is what a loss is, in a line.
+type Line string
+
+// Doc is the line.
+func (l Line) Doc() string { return string(l) }
+
+// Table names the losses. They are functions on graph nodes, which methods and
+// probes choose; a config cannot.
+var Table = map[string]Line{
+	"cross_entropy": "of labels: what probes minimise",
+	"info_nce":      "MoCo's: a query's own key against a queue of others",
+	"nt_xent":       "SimCLR's: a view's other half against the rest of the batch",
+}
+
 // fused makes the scalar of a packed loss over its inputs.
 func fused(f op.Func, in ...*gorgonia.Node) (*gorgonia.Node, error) {
 	packed, err := op.Apply(f, in...)
