@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"clr/internal/fault"
+	"clr/internal/kernel"
 	"clr/internal/pipeline"
 	"clr/internal/pipeline/strict"
 )
@@ -44,6 +45,9 @@ classifier on the frozen encoder then tells how much it has learnt.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          unknownCommand,
+		PersistentPreRunE: func(*cobra.Command, []string) error { // before anything is computed
+			return kernel.CheckCPU()
+		},
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "results as JSON")
