@@ -48,7 +48,7 @@ classifier on the frozen encoder then tells how much it has learnt.
 		PersistentPreRunE: func(*cobra.Command, []string) error { // before anything is computed
 			return kernel.CheckCPU()
 		},
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "results as JSON")
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress")
