@@ -27,19 +27,24 @@ func (c Console) Warn(format string, args ...any) {
 	fmt.Fprintf(c.Err, "warning: "+format+"\n", args...)
 }
 
-// Progress starts a progress display of total units. On a terminal it redraws
-// one line; elsewhere it prints a line at every tenth.
-func (c Console) Progress(what string, total int) *Progress {
-	return &Progress{con: c, what: what, total: total, start: time.Now()}
+// Progress starts a progress display of total units, of which from were done
+// before. On a terminal it redraws one line; elsewhere it prints a line at every
+// tenth.
+func (c Console) Progress(what string, from, total int) *Progress {
+	p := &Progress{con: c, what: what, from: from, total: total, start: time.Now()}
+	if total > 0 {
+		p.tenth = from * 10 / total
+	}
+	return p
 }
 
 // A Progress shows how far a piece of work has come. Its methods may be called
 // from several goroutines.
 type Progress struct {
-	con   Console
-	what  string
-	total int
-	start time.Time
+	con         Console
+	what        string
+	from, total int
+	start       time.Time
 
 	mu    sync.Mutex
 	tenth int
@@ -76,8 +81,8 @@ func (p *Progress) line(done int, detail string) string {
 		s += "  " + detail
 	}
 	spent := time.Since(p.start)
-	if done > 0 && done < p.total && spent > 2*time.Second {
-		left := time.Duration(float64(spent) / float64(done) * float64(p.total-done))
+	if done > p.from && done < p.total && spent > 2*time.Second {
+		left := time.Duration(float64(spent) / float64(done-p.from) * float64(p.total-done))
 		s += fmt.Sprintf("  %s left", left.Round(time.Second))
 	}
 	return s

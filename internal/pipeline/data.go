@@ -9,6 +9,7 @@ import (
 
 	"clr/internal/audio"
 	"clr/internal/augment"
+	"clr/internal/checkpoint"
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
@@ -132,6 +133,19 @@ func (d *data) normalization(clips []int) (normalization, error) {
 // arrays is how a normalization stands in a checkpoint.
 func (n normalization) arrays() map[string]kernel.Array {
 	return map[string]kernel.Array{"input.mean": {Shape: []int{1}, Data: []float32{n.mean}}, "input.std": {Shape: []int{1}, Data: []float32{n.std}}}
+}
+
+// normalizationOf reads a checkpoint's.
+func normalizationOf(cp *checkpoint.Checkpoint) (normalization, error) {
+	var v [2]float32
+	for i, name := range []string{"input.mean", "input.std"} {
+		a, ok := cp.Arrays[name]
+		if !ok || len(a.Data) != 1 {
+			return normalization{}, fault.New(fault.Data, "use a checkpoint that clr pretrain wrote", "the checkpoint has no %s", name)
+		}
+		v[i] = a.Data[0]
+	}
+	return normalization{mean: v[0], std: v[1]}, nil
 }
 
 // views is how a clip's spectrogram becomes the network's input.

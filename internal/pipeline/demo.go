@@ -40,7 +40,7 @@ func Demo(ctx context.Context, o DemoOptions, con Console) error {
 	quiet.Out, quiet.JSON = con.Err, false
 
 	con.Say("clr features")
-	if err := os.MkdirAll(o.Run, 0o777); err != nil {
+	if err := makeDir(o.Run); err != nil {
 		return err
 	}
 	if err := Features(ctx, c, quiet); err != nil {

@@ -55,19 +55,16 @@ func loadCheckpoint(dir string, con Console) (*checkpoint.Checkpoint, error) {
 
 // trained is the encoder of a checkpoint.
 func (d *data) trained(cp *checkpoint.Checkpoint) (encoderState, error) {
-	e, err := d.fresh(normalization{})
+	norm, err := normalizationOf(cp)
+	if err != nil {
+		return encoderState{}, err
+	}
+	e, err := d.fresh(norm)
 	if err != nil {
 		return e, err
 	}
 	if err := e.params.Load("", cp.Arrays); err != nil {
 		return e, fault.New(fault.Data, "probe with the config that the run was trained with", "the checkpoint does not fit the encoder: %w", err)
-	}
-	for name, into := range map[string]*float32{"input.mean": &e.norm.mean, "input.std": &e.norm.std} {
-		a, ok := cp.Arrays[name]
-		if !ok || len(a.Data) != 1 {
-			return e, fault.New(fault.Data, "use a checkpoint that clr pretrain wrote", "the checkpoint has no %s", name)
-		}
-		*into = a.Data[0]
 	}
 	return e, nil
 }

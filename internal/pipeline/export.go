@@ -133,7 +133,7 @@ func (d *data) exportEmbeddings(ctx context.Context, o ExportOptions, e encoderS
 		defer other.Close()
 		d = other
 	}
-	x, dim, err := d.embed(ctx, e, con.Progress("embed", d.store.Len()))
+	x, dim, err := d.embed(ctx, e, con.Progress("embed", 0, d.store.Len()))
 	if err != nil {
 		return err
 	}

@@ -73,6 +73,7 @@ func startLoader(ctx context.Context, d *data, o loaderOptions) (*loader, error)
 }
 
 // next gives the next step's batch; it is valid until next is called again.
+// After an error, and after the last step, it may not be called.
 func (l *loader) next(ctx context.Context) (*views, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -83,6 +84,9 @@ func (l *loader) next(ctx context.Context) (*views, error) {
 	}
 	select {
 	case v, ok := <-l.ready:
+		if !ok && l.err == nil {
+			panic("pipeline: a batch after the last step")
+		}
 		if !ok {
 			return nil, l.err
 		}
@@ -93,6 +97,7 @@ func (l *loader) next(ctx context.Context) (*views, error) {
 	}
 }
 
+// stop ends the loader and waits until it reads nothing any more.
 func (l *loader) stop() {
 	l.cancel()
 	<-l.done

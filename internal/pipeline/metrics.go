@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
 	"clr/internal/checkpoint"
-	"io"
 )
 
 // A stepLine is a line of metrics.jsonl: what one step of training did.
@@ -32,7 +32,7 @@ func openMetrics(dir string, step int) (*metricsLog, error) {
 	path := filepath.Join(dir, metricsFile)
 	old, err := os.ReadFile(path)
 	if err != nil && !os.IsNotExist(err) {
-		return nil, err
+		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	if keep := linesBefore(old, step); len(keep) != len(old) || err != nil {
 		if err := checkpoint.WriteFile(path, func(w io.Writer) error { _, err := w.Write(keep); return err }); err != nil {
@@ -41,24 +41,25 @@ func openMetrics(dir string, step int) (*metricsLog, error) {
 	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o666)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	return &metricsLog{f: f}, nil
 }
 
-// linesBefore is the part of a log that holds whole lines of steps before step.
+// linesBefore is the part of a log, from its start, that holds whole lines of
+// rising steps before step.
 func linesBefore(log []byte, step int) []byte {
-	end := 0
+	end, last := 0, -1
 	for end < len(log) {
 		n := bytes.IndexByte(log[end:], '\n')
 		if n < 0 {
 			break
 		}
-		var l stepLine
-		if json.Unmarshal(log[end:end+n], &l) != nil || l.Step >= step {
+		l := stepLine{Step: -1}
+		if json.Unmarshal(log[end:end+n], &l) != nil || l.Step <= last || l.Step >= step {
 			break
 		}
-		end += n + 1
+		end, last = end+n+1, l.Step
 	}
 	return log[:end]
 }
@@ -69,6 +70,15 @@ func (m *metricsLog) write(l stepLine) error {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	if _, err := m.f.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	return nil
+}
+
+// sync sees that what was written outlives a power cut. A checkpoint follows
+// it, so that the log never lacks a step that the checkpoint holds.
+func (m *metricsLog) sync() error {
+	if err := m.f.Sync(); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	return nil

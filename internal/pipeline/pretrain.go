@@ -2,21 +2,14 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
-	"clr/internal/checkpoint"
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
-	"clr/internal/method"
 	"clr/internal/optim"
 )
 
@@ -54,7 +47,7 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) er
 		return err
 	}
 	if o.Resume {
-		err = resumeRun(o.Run, c, d.hash)
+		err = resumeRun(o.Run, c, d.hash, con)
 	} else {
 		err = createRun(o.Run, c, d.hash)
 	}
@@ -80,14 +73,14 @@ func (d *data) inFold(s eval.Split, err error) error {
 // pretrainFold trains on one split's training and validation clips.
 func pretrainFold(ctx context.Context, d *data, s eval.Split, o PretrainOptions, con Console) error {
 	dir := foldDir(o.Run, d.foldName(s))
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := makeDir(dir); err != nil {
 		return err
 	}
 	t, err := newTrainer(d, s)
 	if err != nil {
 		return err
 	}
-	start, err := t.restore(dir, con)
+	start, saved, err := t.restore(dir, con)
 	if err != nil {
 		return err
 	}
@@ -111,13 +104,12 @@ func pretrainFold(ctx context.Context, d *data, s eval.Split, o PretrainOptions,
 	}
 	defer load.stop()
 
-	show := con.Progress(strings.TrimSpace("pretrain "+d.foldName(s)), stop)
-	saved := start
+	show := con.Progress(strings.TrimSpace("pretrain "+d.foldName(s)), start, stop)
 	for step := start; step < stop; step++ {
 		began := time.Now()
 		batch, err := load.next(ctx)
-		if errors.Is(err, context.Canceled) {
-			return t.interrupted(dir, step, saved)
+		if ctx.Err() != nil {
+			return t.interrupted(dir, step, saved, log)
 		}
 		if err != nil {
 			return err
@@ -132,6 +124,7 @@ func pretrainFold(ctx context.Context, d *data, s eval.Split, o PretrainOptions,
 		if err := finite(line, batch.names); err != nil {
 			return err
 		}
+		saved = false
 		t.opt.Step(t.method.Params(), line.LR)
 		t.method.Advance(float64(step+1) / float64(total))
 		line.Wait = wait.Seconds()
@@ -140,15 +133,17 @@ func pretrainFold(ctx context.Context, d *data, s eval.Split, o PretrainOptions,
 			return err
 		}
 		if done := step + 1; done == stop || done%(t.stepsPerEpoch*d.c.Checkpoint.Every) == 0 || ctx.Err() != nil {
-			if err := t.save(dir, done); err != nil {
+			if err := t.save(dir, done, log); err != nil {
 				return err
 			}
-			saved = done
+			saved = true
 		}
 		show.At(step+1, fmt.Sprintf("loss %.4f  z std %.4f  %.0f clips/s", line.Loss, line.ZStd, line.ClipsPS))
 	}
 	return nil
 }
+
+const remedyDiverged = "lower optimizer.lr or lengthen schedule.warmup_epochs; what was saved before is intact"
 
 // finite stops a run whose loss or gradient is no longer a number.
 func finite(l stepLine, clips []string) error {
@@ -157,12 +152,20 @@ func finite(l stepLine, clips []string) error {
 		value float64
 	}{{"loss", l.Loss}, {"gradient norm", l.GradNorm}} {
 		if math.IsNaN(v.value) || math.IsInf(v.value, 0) {
-			return fault.New(fault.Diverged,
-				"lower optimizer.lr or lengthen schedule.warmup_epochs; the checkpoint before this step is intact",
-				"the %s is %v at step %d (learning rate %g; clips %v)", v.what, v.value, l.Step, l.LR, clips)
+			return fault.New(fault.Diverged, remedyDiverged,
+				"the %s is %v at step %d (learning rate %g; clips %s)", v.what, v.value, l.Step, l.LR, firstOf(clips))
 		}
 	}
 	return nil
+}
+
+// firstOf lists the first few of a batch's clips.
+func firstOf(clips []string) string {
+	const few = 8
+	if len(clips) <= few {
+		return strings.Join(clips, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(clips[:few], ", "), len(clips)-few)
 }
 
 // spread is the deviation over a batch of each dimension of z, averaged over
@@ -182,97 +185,4 @@ func spread(z kernel.Array) float64 {
 		total += math.Sqrt(max(0, squares[k]/float64(n)-mean*mean))
 	}
 	return total / float64(p)
-}
-
-// A trainer is all that moves while a fold is trained.
-type trainer struct {
-	d             *data
-	split         eval.Split
-	clips         []int // what it may hear
-	norm          normalization
-	method        method.Method
-	opt           optim.Optimizer
-	schedule      optim.Schedule
-	base          float64 // learning rate at the top of the schedule
-	stepsPerEpoch int
-}
-
-func newTrainer(d *data, s eval.Split) (*trainer, error) {
-	c := d.c
-	t := &trainer{d: d, split: s, clips: hears(s), schedule: c.Schedule, base: c.Optimizer.LearningRate()}
-	if c.Batch > len(t.clips) {
-		return nil, fault.New(fault.Usage, fmt.Sprintf("set batch to at most %d", len(t.clips)),
-			"batch %d is larger than the corpus: %d clips to pretrain on", c.Batch, len(t.clips))
-	}
-	t.stepsPerEpoch = stepsPerEpoch(len(t.clips), c.Batch)
-	var err error
-	if t.norm, err = d.normalization(t.clips); err != nil {
-		return nil, err
-	}
-	t.method, err = c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Bins: d.bins, Frames: c.View.Frames, Seed: c.Seed})
-	if err != nil {
-		return nil, err
-	}
-	t.opt = c.Optimizer.New(t.method.Params())
-	return t, nil
-}
-
-func (t *trainer) lr(step int) float64 { return t.schedule.At(t.base, step, t.stepsPerEpoch) }
-
-func (t *trainer) loaderOptions(start, stop int) loaderOptions {
-	return loaderOptions{clips: t.clips, norm: t.norm, start: start, stop: stop, batch: t.d.c.Batch, stepsPerEpoch: t.stepsPerEpoch}
-}
-
-// state is everything that a resumed run needs beside the step; the arrays are live.
-func (t *trainer) state() map[string]kernel.Array {
-	s := t.method.State()
-	for name, a := range t.opt.State() {
-		s["optimizer."+name] = a
-	}
-	for name, a := range t.norm.arrays() {
-		s[name] = a
-	}
-	return s
-}
-
-func (t *trainer) save(dir string, step int) error {
-	return checkpoint.SaveRotating(dir, lastFile, &checkpoint.Checkpoint{
-		Meta:   map[string]string{"step": strconv.Itoa(step), "fold": t.split.Name, "config": string(t.d.c.identity()), "corpus": t.d.hash},
-		Arrays: t.state(),
-	})
-}
-
-// restore loads the newest good checkpoint, if there is one, and says at which
-// step to go on.
-func (t *trainer) restore(dir string, con Console) (int, error) {
-	cp, err := loadCheckpoint(dir, con)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	if err := cp.Restore(t.state()); err != nil {
-		return 0, err
-	}
-	return stepOf(cp, dir)
-}
-
-func stepOf(cp *checkpoint.Checkpoint, dir string) (int, error) {
-	step, err := strconv.Atoi(cp.Meta["step"])
-	if err != nil {
-		return 0, fault.New(fault.Data, "use a checkpoint that clr pretrain wrote", "%s: the checkpoint's step is %q, not a number", dir, cp.Meta["step"])
-	}
-	return step, nil
-}
-
-// interrupted reports a stop by signal. A checkpoint of this very step exists.
-func (t *trainer) interrupted(dir string, step, saved int) error {
-	if saved != step {
-		if err := t.save(dir, step); err != nil {
-			return err
-		}
-	}
-	return fault.New(fault.Interrupted, "the same command with --resume goes on from there",
-		"interrupted; %s holds step %d", filepath.Join(dir, lastFile), step)
 }

@@ -69,14 +69,14 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 		}
 		frozen[s.Name] = e.hash()
 		what := strings.TrimSpace("embed " + d.foldName(s))
-		if pretrained[s.Name], err = d.embedded(ctx, e, labelled, con.Progress(what, d.store.Len())); err != nil {
+		if pretrained[s.Name], err = d.embedded(ctx, e, labelled, con.Progress(what, 0, d.store.Len())); err != nil {
 			return nil, err
 		}
 		r, err := d.fresh(e.norm)
 		if err != nil {
 			return nil, err
 		}
-		if random[s.Name], err = d.embedded(ctx, r, labelled, con.Progress(what+" with random weights", d.store.Len())); err != nil {
+		if random[s.Name], err = d.embedded(ctx, r, labelled, con.Progress(what+" with random weights", 0, d.store.Len())); err != nil {
 			return nil, err
 		}
 		if now := e.hash(); now != frozen[s.Name] {

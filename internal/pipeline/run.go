@@ -29,39 +29,64 @@ const (
 	lastFile       = "last.safetensors" // the newest checkpoint; last-1.safetensors is the one before
 )
 
-// foldDir is where the checkpoint and metrics of a fold stand.
+// foldDir is where the checkpoint and metrics of a fold stand: fold-NAME. What
+// file names cannot hold is escaped as in a URL, so that two folds never share
+// a folder.
 func foldDir(run, fold string) string {
 	if fold == "" {
 		return run
 	}
-	return filepath.Join(run, "fold-"+strings.Map(func(r rune) rune {
-		if strings.ContainsRune(`/\:*?"<>| `, r) {
-			return '_'
+	var name strings.Builder
+	for _, b := range []byte(fold) {
+		if b <= ' ' || b == 0x7f || strings.IndexByte(`/\:*?"<>|%`, b) >= 0 {
+			fmt.Fprintf(&name, "%%%02X", b)
+			continue
 		}
-		return r
-	}, fold))
+		name.WriteByte(b)
+	}
+	return filepath.Join(run, "fold-"+name.String())
+}
+
+// makeDir makes a folder where there is none.
+func makeDir(path string) error {
+	if err := os.MkdirAll(path, 0o777); err != nil {
+		return fault.New(fault.Usage, "name a folder that you may write to with --run", "run folder: %w", err)
+	}
+	return nil
 }
 
 // createRun makes the run folder with its config and provenance. A folder that
-// already holds a run is left alone.
+// already holds a run, or the checkpoint of one, is left alone.
 func createRun(dir string, c *Config, corpus string) error {
 	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
 		return fault.New(fault.Usage,
 			"continue it with --resume, or name another folder with --run",
 			"%s already holds a run", dir)
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("run folder: %w", err)
+	if _, err := os.Stat(filepath.Join(dir, lastFile)); err == nil {
+		return fault.New(fault.Usage, "name another folder with --run", "%s already holds a checkpoint", dir)
 	}
-	if err := writeProvenance(dir, c, corpus); err != nil {
+	if err := makeDir(dir); err != nil {
+		return err
+	}
+	p, err := provenanceOf(c, corpus)
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := writeBytes(filepath.Join(dir, provenanceFile), append(b, '\n')); err != nil {
 		return err
 	}
 	return writeBytes(filepath.Join(dir, configFile), c.At(dir).Resolved())
 }
 
 // resumeRun checks that the folder's config is the one given, but for what may
-// change while a run is under way, and keeps the new one.
-func resumeRun(dir string, c *Config, corpus string) error {
+// change while a run is under way, and keeps the new one. It warns where what
+// computes has changed: the run then goes on, though not to the same bytes.
+func resumeRun(dir string, c *Config, corpus string, con Console) error {
 	old, err := runConfig(dir, Overrides{})
 	if err != nil {
 		return err
@@ -77,13 +102,22 @@ func resumeRun(dir string, c *Config, corpus string) error {
 			"resume with the config that the run was started with ("+filepath.Join(dir, configFile)+"), or start another run",
 			"%s was started with another config:\n%s", dir, strings.Join(differ, "\n"))
 	}
-	var was provenance
-	if b, err := os.ReadFile(filepath.Join(dir, provenanceFile)); err == nil && json.Unmarshal(b, &was) == nil {
-		if was.Corpus != corpus {
-			return fault.New(fault.Data,
-				"bring back the recordings and the manifest as they were, or start another run",
-				"%s was started on another corpus: its hash was %.12s, now it is %.12s", dir, was.Corpus, corpus)
-		}
+	was, err := readProvenance(dir)
+	if err != nil {
+		return err
+	}
+	if was.Corpus != corpus {
+		return fault.New(fault.Data,
+			"bring back the recordings and the manifest as they were, or start another run",
+			"%s was started on another corpus: its hash was %.12s, now it is %.12s", dir, was.Corpus, corpus)
+	}
+	now, err := provenanceOf(c, corpus)
+	if err != nil {
+		return err
+	}
+	if was.Binary != now.Binary || was.CPU != now.CPU {
+		con.Warn("%s was started by clr %s (%.12s) on %s, this is %s (%.12s) on %s: it may not end in the bytes of a run without a stop",
+			dir, was.Version, was.Binary, was.CPU, now.Version, now.Binary, now.CPU)
 	}
 	return writeBytes(filepath.Join(dir, configFile), c.At(dir).Resolved())
 }
@@ -108,10 +142,12 @@ func (c *Config) identity() []byte {
 	return same.Resolved()
 }
 
-// over is the config over another manifest.
-func (c *Config) over(manifest string) *Config {
+// over is the config over another corpus: a manifest, or a built-in one.
+func (c *Config) over(corpus string) *Config {
 	other := *c
-	other.Corpus, other.Store = relative(c.dir, manifest), ""
+	if other.Corpus, other.Store = corpus, ""; !isBuiltin(corpus) {
+		other.Corpus = relative(c.dir, corpus)
+	}
 	return &other
 }
 
@@ -143,21 +179,27 @@ type provenance struct {
 	Seed    uint64 `json:"seed"`
 }
 
-func writeProvenance(dir string, c *Config, corpus string) error {
+func provenanceOf(c *Config, corpus string) (provenance, error) {
 	config := sha256.Sum256(c.identity())
 	p := provenance{
 		Version: Version(), Go: runtime.Version(), CPU: runtime.GOOS + "/" + runtime.GOARCH + " " + kernel.CPU(),
 		Config: hex.EncodeToString(config[:]), Corpus: corpus, Seed: c.Seed,
 	}
 	var err error
-	if p.Binary, err = binaryHash(); err != nil {
-		return err
+	p.Binary, err = binaryHash()
+	return p, err
+}
+
+func readProvenance(dir string) (p provenance, err error) {
+	path := filepath.Join(dir, provenanceFile)
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, &p)
 	}
-	b, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
-		return err
+		return p, fault.New(fault.Data, "bring back the file as clr pretrain wrote it, or start another run", "%s: %w", path, err)
 	}
-	return writeBytes(filepath.Join(dir, provenanceFile), append(b, '\n'))
+	return p, nil
 }
 
 func binaryHash() (string, error) {
