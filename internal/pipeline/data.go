@@ -21,6 +21,7 @@ type data struct {
 	corpus *audio.Corpus
 	store  *audio.Store
 	splits []eval.Split
+	by     string // column that divides the clips
 	hash   string // of the store's keys: recordings, features, order
 	bins   int
 }
@@ -33,20 +34,24 @@ func openCorpus(c *Config) (*audio.Corpus, error) {
 	return audio.ReadCorpus(audio.Host(), c.CorpusPath())
 }
 
-// openData opens the corpus and its feature store, making what is missing.
-func openData(ctx context.Context, c *Config, con Console) (*data, error) {
+// openData opens the corpus and its feature store, making what is missing. A
+// store that fits the manifest is believed, for looking into every recording
+// takes minutes where there are many; verify looks.
+func openData(ctx context.Context, c *Config, con Console, verify bool) (*data, error) {
 	corpus, err := openCorpus(c)
 	if err != nil {
 		return nil, err
 	}
 	store, err := audio.OpenStore(c.StorePath())
 	if err == nil {
-		if err = store.Check(corpus, c.Feature, c.SampleRate); err != nil {
+		if err = store.Check(corpus, c.Feature, c.SampleRate); err != nil || verify {
 			store.Close()
 		}
 	}
 	if err != nil {
 		con.Say("features: the store has to be made or brought up to date")
+	}
+	if err != nil || verify {
 		if store, err = buildStore(ctx, c, corpus, con); err != nil {
 			return nil, err
 		}
@@ -62,13 +67,13 @@ func openData(ctx context.Context, c *Config, con Console) (*data, error) {
 // ready divides the clips and checks what the rest of the path relies on.
 func (d *data) ready() error {
 	d.bins, _ = d.store.Entry(0)
-	column, err := d.c.Split.Column(d.corpus.Columns)
-	if err != nil {
+	var err error
+	if d.by, err = d.c.Split.Column(d.corpus.Columns); err != nil {
 		return err
 	}
 	values := make([]string, len(d.corpus.Items))
 	for i, it := range d.corpus.Items {
-		values[i] = it.Value(column)
+		values[i] = it.Value(d.by)
 	}
 	d.splits, err = eval.Splits(values, d.c.Split)
 	if err != nil {
@@ -76,7 +81,7 @@ func (d *data) ready() error {
 	}
 	h := sha256.New()
 	for i, it := range d.corpus.Items {
-		fmt.Fprintf(h, "%s %s %q %q\n", d.store.Key(i), it.Path, it.Label, values[i])
+		fmt.Fprintf(h, "%s %q %q %q\n", d.store.Key(i), it.Path, it.Label, values[i])
 	}
 	d.hash = hex.EncodeToString(h.Sum(nil))
 	return nil

@@ -40,7 +40,7 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if err != nil {
 		return err
 	}
-	d, err := openData(ctx, c, con)
+	d, err := openData(ctx, c, con, false)
 	if err != nil {
 		return err
 	}

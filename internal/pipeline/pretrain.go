@@ -37,7 +37,7 @@ func (o CheckpointOptions) Check() error {
 // Pretrain learns an encoder without labels, once per split of the corpus: no
 // fold's training ever sees its test clips.
 func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) error {
-	d, err := openData(ctx, c, con)
+	d, err := openData(ctx, c, con, len(c.waves()) > 0) // where recordings are read again, they are those of the store
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	if err != nil {
 		return nil, err
 	}
-	d, err := openData(ctx, c, con)
+	d, err := openData(ctx, c, con, false)
 	if err != nil {
 		return nil, err
 	}
@@ -87,11 +87,7 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 	if err != nil {
 		return nil, err
 	}
-	column, err := d.c.Split.Column(d.corpus.Columns)
-	if err != nil {
-		return nil, err
-	}
-	report := &eval.Report{Probe: o.Kind, By: column, Classes: labelled.Classes, Encoders: frozen}
+	report := &eval.Report{Probe: o.Kind, By: d.by, Classes: labelled.Classes, Encoders: frozen}
 	head := d.c.probeOf(o.Kind)
 	for _, row := range []struct {
 		name string

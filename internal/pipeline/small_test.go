@@ -84,7 +84,7 @@ func load(t *testing.T, dir string, set ...string) *Config {
 // open makes a config's data ready.
 func open(t *testing.T, c *Config) *data {
 	t.Helper()
-	d, err := openData(t.Context(), c, Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}})
+	d, err := openData(t.Context(), c, Console{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
