@@ -28,7 +28,8 @@ type ProbeOptions struct {
 
 // Probe asks how much of the labels the run's embeddings give away, beside the
 // same for random weights, feature statistics and the commonest class. The
-// report is kept in the run folder; the caller shows it.
+// report is kept in the run folder, that of one fold in the fold's; the caller
+// shows it.
 func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eval.Report, error) {
 	c, err := runConfig(o.Run, ov)
 	if err != nil {
@@ -43,7 +44,11 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	if err != nil {
 		return nil, err
 	}
-	return r, checkpoint.WriteFile(filepath.Join(o.Run, "report-"+o.Kind+"-probe.json"), r.WriteJSON)
+	dir := o.Run
+	if o.Fold != "" && len(d.splits) > 1 {
+		dir = foldDir(o.Run, o.Fold)
+	}
+	return r, checkpoint.WriteFile(filepath.Join(dir, "report-"+o.Kind+"-probe.json"), r.WriteJSON)
 }
 
 func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Report, error) {
@@ -58,6 +63,7 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 	pretrained := map[string]eval.Set{} // by split
 	random := map[string]eval.Set{}
 	frozen := map[string]string{}
+	warned := false
 	for _, s := range splits {
 		cp, err := loadCheckpoint(foldDir(o.Run, d.foldName(s)), con)
 		if err != nil {
@@ -66,6 +72,10 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 		e, err := d.trained(cp)
 		if err != nil {
 			return nil, d.inFold(s, err)
+		}
+		if cp.Meta["corpus"] != d.hash && !warned {
+			warned = true
+			con.Warn("the corpus is not the one that was pretrained on: clips that were heard may be among the test clips")
 		}
 		frozen[s.Name] = e.hash()
 		what := strings.TrimSpace("embed " + d.foldName(s))

@@ -1,0 +1,285 @@
+package pipeline
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"clr/internal/audio"
+	"clr/internal/checkpoint"
+	"clr/internal/eval"
+	"clr/internal/fault"
+)
+
+// trainedOn is the data and the encoder of a short run.
+func trainedOn(t *testing.T, dir string, set ...string) (run string, d *data, e encoderState) {
+	t.Helper()
+	run = filepath.Join(dir, "run")
+	c := load(t, dir, set...)
+	pretrain(t, c, PretrainOptions{Run: run, MaxSteps: 2})
+	d = open(t, c)
+	con, _ := silent()
+	cp, err := loadCheckpoint(run, con)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err = d.trained(cp); err != nil {
+		t.Fatal(err)
+	}
+	return run, d, e
+}
+
+// embedded is the fast path: (N, D).
+func embedded(t *testing.T, d *data, e encoderState) (x []float64, dim int) {
+	t.Helper()
+	con, _ := silent()
+	x, dim, err := d.embed(t.Context(), e, con.Progress("embed", 0, d.store.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x, dim
+}
+
+// windowsOf are the embeddings of a clip's windows, one at a time.
+func windowsOf(t *testing.T, d *data, e encoderState, clip, hop int) (all [][]float32) {
+	t.Helper()
+	net, err := d.embedder(e, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s audio.Spectrogram
+	if err := d.store.Load(clip, &s); err != nil {
+		t.Fatal(err)
+	}
+	in, err := d.views(e.norm).Windows(nil, &s, hop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for size := d.bins * d.c.View.Frames; len(in) > 0; in = in[size:] {
+		h := make([]float32, net.Dim())
+		if err := net.Embed(t.Context(), h, in[:size]); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, h)
+	}
+	return all
+}
+
+// Each way of pooling against a plain loop over windows that went through the
+// encoder one by one: so an embedding depends neither on the batch nor on what
+// else is in it. There are more windows than fit in a batch, and one clip alone
+// has more than that.
+func TestEmbed(t *testing.T) {
+	dir := tones(t, 20)
+	put(t, filepath.Join(dir, "07.wav"), wav(440, 2, 1)) // about 120 windows with hop 2
+	_, d, e := trainedOn(t, dir, "embed.hop=0.125")
+	const hop = 2 // of 16 frames
+	var clips [][][]float32
+	windows := 0
+	for i := range d.store.Len() {
+		clips = append(clips, windowsOf(t, d, e, i, hop))
+		windows += len(clips[i])
+	}
+	if len(clips[7]) <= embedBatch || windows < 3*embedBatch || windows%embedBatch == 0 {
+		t.Fatalf("%d windows, %d of one clip: not what is to be tested", windows, len(clips[7]))
+	}
+	for _, how := range []string{"mean", "max", "mean_max"} {
+		d.c.Embed.Pool = how
+		x, dim := embedded(t, d, e)
+		if want := map[bool]int{false: 32, true: 64}[how == "mean_max"]; dim != want || len(x) != 20*dim {
+			t.Fatalf("%s: %d values of %d a clip, want %d", how, len(x), dim, want)
+		}
+		for i, rows := range clips {
+			mean, top := make([]float64, 32), make([]float64, 32)
+			for k := range 32 {
+				top[k] = math.Inf(-1)
+				for _, h := range rows {
+					mean[k] += float64(h[k]) / float64(len(rows))
+					top[k] = max(top[k], float64(h[k]))
+				}
+			}
+			want := map[string][]float64{"mean": mean, "max": top, "mean_max": slices.Concat(mean, top)}[how]
+			for k, v := range x[i*dim : (i+1)*dim] {
+				if math.Abs(v-want[k]) > 1e-9*max(1, math.Abs(want[k])) {
+					t.Fatalf("%s: clip %d, value %d is %v, want %v", how, i, k, v, want[k])
+				}
+			}
+		}
+	}
+	if slices.Equal(clips[0][0], clips[1][0]) {
+		t.Error("two clips have one embedding")
+	}
+}
+
+// Negative values and single windows, which an encoder that ends in a ReLU
+// never shows.
+func TestPool(t *testing.T) {
+	for how, want := range map[string][]float64{
+		"mean":     {-2, 2, 5, -7},
+		"max":      {-1, 4, 5, -7},
+		"mean_max": {-2, 2, -1, 4, 5, -7, 5, -7},
+	} {
+		p := newPool(how, 2, 2)
+		p.add(0, []float32{-1, 0})
+		p.add(1, []float32{5, -7})
+		p.add(0, []float32{-3, 4})
+		if got := p.finish(); !slices.Equal(got, want) || p.dim*2 != len(want) {
+			t.Errorf("%s: %v, want %v", how, got, want)
+		}
+	}
+}
+
+// The order of the manifest is the order of the rows.
+func TestEmbedOrder(t *testing.T) {
+	dir := tones(t, 20)
+	_, d, e := trainedOn(t, dir)
+	x, dim := embedded(t, d, e)
+	lines := strings.SplitAfter(strings.TrimSpace(string(get(t, dir, "manifest.csv"))), "\n")
+	slices.Reverse(lines[1:])
+	lines[1] += "\n"
+	put(t, filepath.Join(dir, "manifest.csv"), []byte(strings.Join(lines, "")))
+	y, _ := embedded(t, open(t, d.c), e)
+	for i := range 20 {
+		j := 19 - i
+		if !slices.Equal(x[i*dim:(i+1)*dim], y[j*dim:(j+1)*dim]) {
+			t.Errorf("clip %d has another embedding in another place", i)
+		}
+	}
+}
+
+func TestEmbedOptions(t *testing.T) {
+	for _, o := range []EmbedOptions{{Hop: 0, Pool: "mean"}, {Hop: 1.5, Pool: "mean"}, {Hop: math.NaN(), Pool: "mean"}, {Hop: 1, Pool: "median"}, {Hop: 1}} {
+		if err := o.Check(); fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+}
+
+// A checkpoint that is not the config's encoder is refused.
+func TestTrainedRefuses(t *testing.T) {
+	dir := tones(t, 20)
+	run, d, _ := trainedOn(t, dir)
+	cp, err := checkpoint.Load(filepath.Join(run, lastFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, missing := range []string{"input.mean", "input.std", "encoder.conv1.weight"} {
+		a := cp.Arrays[missing]
+		delete(cp.Arrays, missing)
+		_, err := d.trained(cp)
+		says(t, err, missing)
+		if fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
+			t.Errorf("%v", err)
+		}
+		cp.Arrays[missing] = a
+	}
+	wide := open(t, load(t, dir, "encoder.width=8"))
+	if _, err := wide.trained(cp); fault.KindOf(err) != fault.Data {
+		t.Errorf("%v", err)
+	}
+}
+
+// A probe reads: the run folder holds the same bytes afterwards, but for the
+// report; and the report says the same twice.
+func TestProbeLeavesTheRunAlone(t *testing.T) {
+	dir := tones(t, 20)
+	run, _, e := trainedOn(t, dir)
+	files := []string{configFile, provenanceFile, metricsFile, lastFile}
+	before := map[string]string{}
+	for _, f := range files {
+		before[f] = string(get(t, run, f))
+	}
+	con, said := silent()
+	for _, kind := range []string{"linear", "mlp"} {
+		name := "report-" + kind + "-probe.json"
+		var first []byte
+		for range 2 {
+			r, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: kind}, Overrides{Set: []string{"workers=3"}}, con)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var rows []string
+			for _, row := range r.Rows {
+				rows = append(rows, row.Name)
+			}
+			want := []string{eval.RowPretrained, eval.RowRandomInit, eval.RowStats, eval.RowMajority}
+			if !slices.Equal(rows, want) || r.By != "split" || len(r.Encoders) != 1 || r.Rows[0].Clips != 4 {
+				t.Errorf("%s: rows %v, by %s, encoders %v, %d clips", kind, rows, r.By, r.Encoders, r.Rows[0].Clips)
+			}
+			for _, hash := range r.Encoders {
+				if hash != e.hash() {
+					t.Errorf("%s: the report's encoder is %s, the run's %s", kind, hash, e.hash())
+				}
+			}
+			if first == nil {
+				first = get(t, run, name)
+			} else if string(first) != string(get(t, run, name)) {
+				t.Errorf("%s: two reports", kind)
+			}
+		}
+	}
+	for _, f := range files {
+		if string(get(t, run, f)) != before[f] {
+			t.Errorf("%s changed", f)
+		}
+	}
+	if strings.Contains(said.String(), "warning") {
+		t.Errorf("it says %q", said)
+	}
+
+	// Another division of the clips may test on what was heard.
+	m := get(t, dir, "manifest.csv")
+	put(t, filepath.Join(dir, "manifest.csv"), []byte(strings.Replace(string(m), "00.wav,low,train", "00.wav,low,test", 1)))
+	if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(said.String(), "warning: the corpus is not the one") {
+		t.Errorf("it says %q", said)
+	}
+}
+
+// The random encoder is the one that training started from.
+func TestFreshIsWhereTrainingStarts(t *testing.T) {
+	dir := tones(t, 20)
+	d := open(t, load(t, dir))
+	tr, err := newTrainer(d, d.splits[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp := &checkpoint.Checkpoint{Arrays: tr.state()}
+	start, err := d.trained(cp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := d.fresh(tr.norm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if start.hash() != fresh.hash() || start.norm != fresh.norm {
+		t.Error("they differ")
+	}
+}
+
+func TestProbeWithoutLabels(t *testing.T) {
+	dir := tones(t, 20)
+	manifest := "path,split\n"
+	for i := range 20 {
+		manifest += fmt.Sprintf("%02d.wav,%s\n", i, map[bool]string{true: "test", false: "train"}[i == 3])
+	}
+	put(t, filepath.Join(dir, "manifest.csv"), []byte(manifest))
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 1})
+	con, _ := silent()
+	_, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con)
+	says(t, err, "has no labels to probe for")
+	if fault.KindOf(err) != fault.Data || fault.Remedy(err) != "add a column label to the manifest" {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(filepath.Join(run, "report-linear-probe.json")); err == nil {
+		t.Error("there is a report")
+	}
+}

@@ -1,0 +1,242 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"clr/internal/fault"
+)
+
+// Equal runs are equal bytes: in another folder, and with config and corpus
+// moved to another place.
+func TestEqualRunsAreEqualBytes(t *testing.T) {
+	dir, moved := tones(t, 20), tones(t, 20)
+	a, b, c := filepath.Join(dir, "a"), filepath.Join(t.TempDir(), "deep", "b"), filepath.Join(moved, "c")
+	pretrain(t, load(t, dir), PretrainOptions{Run: a})
+	pretrain(t, load(t, dir, "workers=5"), PretrainOptions{Run: b})
+	pretrain(t, load(t, moved, "store="+filepath.Join(moved, "elsewhere.clrs")), PretrainOptions{Run: c})
+	for _, name := range []string{provenanceFile, lastFile, "last-1.safetensors"} {
+		same(t, name, a, b)
+		same(t, name, a, c)
+	}
+	if bytes.Contains(get(t, a, provenanceFile), []byte(dir)) || bytes.Contains(get(t, a, lastFile), []byte(dir)) {
+		t.Error("a path got into what is hashed")
+	}
+
+	// A config that computes something else says so.
+	pretrain(t, load(t, dir, "seed=2"), PretrainOptions{Run: filepath.Join(dir, "d"), MaxSteps: 1})
+	if bytes.Equal(get(t, a, provenanceFile), get(t, dir, "d", provenanceFile)) {
+		t.Error("two seeds, one provenance")
+	}
+}
+
+func TestProvenance(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 1})
+	var p map[string]any
+	if err := json.Unmarshal(get(t, run, provenanceFile), &p); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"clr", "binary_sha256", "go", "cpu_path", "config_sha256", "corpus_sha256"} {
+		if s, ok := p[key].(string); !ok || s == "" {
+			t.Errorf("%s is %v", key, p[key])
+		}
+		if s := p[key].(string); strings.HasSuffix(key, "sha256") && len(s) != 64 {
+			t.Errorf("%s is %q", key, s)
+		}
+	}
+	if len(p) != 7 || p["seed"] != 1.0 {
+		t.Errorf("%v", p)
+	}
+}
+
+// A run folder is never overwritten.
+func TestCreateRunRefusesAFolderInUse(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	c := load(t, dir)
+	pretrain(t, c, PretrainOptions{Run: run, MaxSteps: 1})
+	con, _ := silent()
+	err := Pretrain(t.Context(), c, PretrainOptions{Run: run}, con)
+	says(t, err, run, "already holds a run")
+	if fault.KindOf(err) != fault.Usage || !strings.Contains(fault.Remedy(err), "--resume") {
+		t.Errorf("%v, remedy %q", err, fault.Remedy(err))
+	}
+	os.Remove(filepath.Join(run, configFile))
+	err = Pretrain(t.Context(), c, PretrainOptions{Run: run}, con)
+	says(t, err, run, "already holds a checkpoint")
+	if fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" {
+		t.Errorf("%v, remedy %q", err, fault.Remedy(err))
+	}
+	file := filepath.Join(dir, "manifest.csv", "run")
+	if err := Pretrain(t.Context(), c, PretrainOptions{Run: file}, con); fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" {
+		t.Errorf("%v, remedy %q", err, fault.Remedy(err))
+	}
+}
+
+func TestResumeRefusesAnotherRun(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 1})
+	con, said := silent()
+	resume := func(set ...string) error {
+		return Pretrain(t.Context(), load(t, dir, set...), PretrainOptions{Run: run, Resume: true, MaxSteps: 1}, con)
+	}
+
+	// Every difference is named, with both values.
+	before := get(t, run, configFile)
+	err := resume("optimizer.lr=0.5", "batch=4", "augment=[]", "workers=7")
+	says(t, err, "\n  optimizer.lr: the run has 0.01, the config 0.5", "\n  batch: the run has 6, the config 4", "augment")
+	if fault.KindOf(err) != fault.Usage || !strings.Contains(fault.Remedy(err), configFile) || strings.Contains(err.Error(), "workers") {
+		t.Errorf("%v, remedy %q", err, fault.Remedy(err))
+	}
+	if !bytes.Equal(get(t, run, configFile), before) {
+		t.Error("a refused config was kept")
+	}
+
+	// What does not touch training may change, and is kept.
+	if err := resume("workers=7", "checkpoint.every=5", "embed.pool=max", "linear_probe.c_steps=2", "mlp_probe.epochs=1", "store="+filepath.Join(dir, "other.clrs")); err != nil {
+		t.Error(err)
+	}
+	if got := get(t, run, configFile); !bytes.Contains(got, []byte("workers: 7")) || !bytes.Contains(got, []byte("other.clrs")) {
+		t.Errorf("the run's config is now\n%s", got)
+	}
+	if strings.Contains(said.String(), "warning") {
+		t.Errorf("it says %q", said)
+	}
+
+	// Another binary or processor goes on, with a warning.
+	p := string(get(t, run, provenanceFile))
+	put(t, filepath.Join(run, provenanceFile), []byte(strings.Replace(p, `"cpu_path": "`, `"cpu_path": "plan9/`, 1)))
+	if err := resume(); err != nil || !strings.Contains(said.String(), "warning: ") || !strings.Contains(said.String(), "plan9/") {
+		t.Errorf("%v; it says %q", err, said)
+	}
+
+	// Without its provenance nobody knows what the run was.
+	for _, bad := range []string{"", "{"} {
+		put(t, filepath.Join(run, provenanceFile), []byte(bad))
+		if err := resume(); fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
+			t.Errorf("%v", err)
+		}
+	}
+	put(t, filepath.Join(run, provenanceFile), []byte(p))
+
+	// Nor does a run go on over another corpus: a label, a clip, a recording.
+	manifest := get(t, dir, "manifest.csv")
+	sound := get(t, dir, "00.wav")
+	for what, change := range map[string]func(){
+		"label": func() {
+			put(t, filepath.Join(dir, "manifest.csv"), bytes.Replace(manifest, []byte("00.wav,low"), []byte("00.wav,high"), 1))
+		},
+		"part": func() {
+			put(t, filepath.Join(dir, "manifest.csv"), bytes.Replace(manifest, []byte("00.wav,low,train"), []byte("00.wav,low,test"), 1))
+		},
+		"one clip less": func() {
+			put(t, filepath.Join(dir, "manifest.csv"), manifest[:bytes.LastIndexByte(manifest[:len(manifest)-1], '\n')+1])
+		},
+		"recording": func() {
+			put(t, filepath.Join(dir, "00.wav"), wav(500, 0.3, 1))
+			os.Remove(filepath.Join(dir, "store.clrs")) // or clr features
+		},
+	} {
+		change()
+		err := resume()
+		says(t, err, "another corpus")
+		if fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
+			t.Errorf("%s: %v, remedy %q", what, err, fault.Remedy(err))
+		}
+		put(t, filepath.Join(dir, "manifest.csv"), manifest)
+		put(t, filepath.Join(dir, "00.wav"), sound)
+		os.Remove(filepath.Join(dir, "store.clrs"))
+	}
+	if err := resume(); err != nil {
+		t.Errorf("the corpus as it was: %v", err)
+	}
+
+	err = Pretrain(t.Context(), load(t, dir), PretrainOptions{Run: filepath.Join(dir, "nowhere"), Resume: true}, con)
+	says(t, err, "nowhere is not a run folder")
+}
+
+// A recording that changed under its store is found out where recordings are
+// read again.
+func TestResumeWaveformsOfAnotherCorpus(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir, "augment=[{name: wave_gain}]"), PretrainOptions{Run: run, MaxSteps: 1})
+	put(t, filepath.Join(dir, "00.wav"), wav(500, 0.3, 1))
+	con, _ := silent()
+	err := Pretrain(t.Context(), load(t, dir, "augment=[{name: wave_gain}]"), PretrainOptions{Run: run, Resume: true}, con)
+	says(t, err, "another corpus")
+}
+
+func TestMayChange(t *testing.T) {
+	for key, want := range map[string]bool{
+		"corpus": true, "workers": true, "store": true, "checkpoint.every": true, "embed.hop": true, "linear_probe.c_steps": true,
+		"mlp_probe.hidden.0": true, "seed": false, "batch": false, "split.by": false, "feature.n_mels": false, "view.frames": false, "augment.0.db": false,
+		"encoder.width": false, "method.temperature": false, "optimizer.lr": false, "schedule.epochs": false, "sample_rate": false, "workersx": false, "corpus_": false,
+	} {
+		if mayChange(key) != want {
+			t.Errorf("%s may change: %v", key, !want)
+		}
+	}
+}
+
+// Two folds never share a folder, and no fold leaves the run's.
+func TestFoldDir(t *testing.T) {
+	for fold, want := range map[string]string{
+		"": "run", "1": "run/fold-1", "theo+lucas": "run/fold-theo+lucas", "a/b": "run/fold-a%2Fb", "a_b": "run/fold-a_b",
+		"a%2Fb": "run/fold-a%252Fb", "..": "run/fold-..", `c:\x`: "run/fold-c%3A%5Cx", "new\nroom 1": "run/fold-new%0Aroom%201", "Küche": "run/fold-Küche",
+	} {
+		if got := filepath.ToSlash(foldDir("run", fold)); got != want {
+			t.Errorf("fold %q: %s, want %s", fold, got, want)
+		}
+	}
+}
+
+// Where there are folds, each has a folder of its own, and one can be chosen.
+func TestFolds(t *testing.T) {
+	dir := tones(t, 16)
+	run := filepath.Join(dir, "run")
+	c := func() *Config { return load(t, dir, "split.by=room", "schedule.epochs=1") }
+	pretrain(t, c(), PretrainOptions{Run: run, Fold: "y"})
+	if _, err := os.Stat(filepath.Join(run, "fold-x")); err == nil {
+		t.Error("fold x was trained")
+	}
+	con, said := silent()
+	_, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con)
+	says(t, err, "fold-x", "no checkpoint")
+	if fault.KindOf(err) != fault.Usage || !strings.Contains(fault.Remedy(err), "pretrain") {
+		t.Errorf("%v, remedy %q", err, fault.Remedy(err))
+	}
+	pretrain(t, c(), PretrainOptions{Run: run, Resume: true})
+	if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con); err != nil {
+		t.Fatal(err)
+	}
+	whole := get(t, run, "report-linear-probe.json")
+	r, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear", Fold: "y"}, Overrides{}, con)
+	if err != nil || len(r.Rows[0].Folds) != 1 || r.Rows[0].Folds[0].Fold != "y" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if !bytes.Equal(get(t, run, "report-linear-probe.json"), whole) {
+		t.Error("the report of one fold took the place of the whole")
+	}
+	get(t, run, "fold-y", "report-linear-probe.json")
+	if strings.Contains(said.String(), "warning") {
+		t.Errorf("it says %q", said)
+	}
+	for _, fold := range []string{"x", "y"} {
+		d := open(t, c())
+		s, err := d.splitsOf(fold)
+		if err != nil || len(s) != 1 || d.foldName(s[0]) != fold {
+			t.Errorf("fold %s: %v, %v", fold, s, err)
+		}
+	}
+	if _, err := open(t, c()).splitsOf("z"); fault.KindOf(err) != fault.Usage || fault.Remedy(err) != "the folds are x, y" {
+		t.Errorf("%v", err)
+	}
+}
