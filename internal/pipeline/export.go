@@ -36,6 +36,9 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if _, ok := ExportFormats[o.Format]; !ok {
 		return fault.New(fault.Usage, "use safetensors, npy or csv", "there is no format %q", o.Format)
 	}
+	if o.Corpus != "" && o.Format == "safetensors" {
+		return fault.New(fault.Usage, "leave --corpus out, or use --format npy or csv", "format safetensors is the encoder, which needs no corpus; --corpus %s was given", o.Corpus)
+	}
 	c, err := runConfig(o.Run, Overrides{})
 	if err != nil {
 		return err

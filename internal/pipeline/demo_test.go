@@ -1,0 +1,73 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"clr/internal/fault"
+)
+
+// The demo's whole path, with an encoder too small to learn.
+func TestDemo(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var out, log bytes.Buffer
+	set := []string{"schedule.epochs=1", "schedule.warmup_epochs=0", "encoder.width=4", "view.frames=24", "batch=512", "feature.n_mels=24", "feature.n_fft=256",
+		"feature.hop_length=160", "linear_probe.c_steps=1", "linear_probe.max_iterations=5", "mlp_probe.epochs=1"}
+	if err := Demo(t.Context(), DemoOptions{Overrides: Overrides{Set: set}}, Console{Out: &out, Err: &log, JSON: true}); err != nil {
+		t.Fatal(err)
+	}
+	var r demoResult
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatalf("%v: %s", err, &out)
+	}
+	if r.Clips != 480 || r.Run != filepath.Join("runs", "demo") || r.Seconds <= 0 {
+		t.Errorf("%+v", r)
+	}
+	for _, s := range []demoScores{r.Linear, r.MLP} {
+		for _, v := range []float64{s.Pretrained, s.RandomInit, s.FeatureStats} {
+			if v <= 0 || v > 1 {
+				t.Errorf("%+v", r)
+			}
+		}
+	}
+	for _, f := range []string{configFile, provenanceFile, metricsFile, lastFile, "features.clrs", "encoder.safetensors", "report-linear-probe.json", "report-mlp-probe.json"} {
+		if _, err := os.Stat(filepath.Join(r.Run, f)); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, s := range []string{"clr features", "clr pretrain --run runs/demo", "clr linear-probe --run", "clr mlp-probe --run", "clr export --run"} {
+		if !strings.Contains(log.String(), s) {
+			t.Errorf("no %q in\n%s", s, &log)
+		}
+	}
+	if got := freeRun(r.Run); got != r.Run+"-2" {
+		t.Errorf("the next free folder is %s", got)
+	}
+	con, _ := silent()
+	err := Demo(t.Context(), DemoOptions{Run: r.Run, Overrides: Overrides{Set: set}}, con)
+	says(t, err, "already holds a run")
+	if fault.KindOf(err) != fault.Usage {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDemoTable(t *testing.T) {
+	r := demoResult{Linear: demoScores{.75, .5, 1}, MLP: demoScores{.1, .2, .3}, Clips: 480, Run: "runs/demo", Seconds: 61.7}
+	const want = `
+Accuracy on 480 clips of theo and yweweler, never heard in training
+
+                                           linear probe    MLP probe
+pretrained encoder                               75.0 %       10.0 %
+the same encoder with random weights             50.0 %       20.0 %
+log-mel mean and deviation, no learning         100.0 %       30.0 %
+
+run folder: runs/demo (62 s)
+`
+	if got := r.table([]string{"theo", "yweweler"}); got != want {
+		t.Errorf("%s", got)
+	}
+}
