@@ -132,7 +132,7 @@ func pretrainFold(ctx context.Context, d *data, s eval.Split, o PretrainOptions,
 		if err := log.write(line); err != nil {
 			return err
 		}
-		if done := step + 1; done == stop || done%(t.stepsPerEpoch*d.c.Checkpoint.Every) == 0 || ctx.Err() != nil {
+		if done := step + 1; done == stop || done%(t.stepsPerEpoch*d.c.Checkpoint.Every) == 0 {
 			if err := t.save(dir, done, log); err != nil {
 				return err
 			}
