@@ -53,3 +53,16 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
 }
+
+// smallConfig trains in seconds on the speech in the binary.
+const smallConfig = `corpus: builtin:fsdd
+sample_rate: 8000
+store: features.clrs
+split: {by: speaker, holdout: [theo]}
+feature: {name: logmel, n_fft: 256, win_length: 200, hop_length: 160, n_mels: 24, f_max: 3800}
+view: {frames: 24}
+encoder: {name: resnet, depth: 10, width: 4}
+method: {name: simclr, projector: {hidden: [16], out: 8}}
+schedule: {epochs: 2, warmup_epochs: 1}
+batch: 400
+`

@@ -21,7 +21,7 @@ func TestFullDisk(t *testing.T) {
 
 	dir := t.TempDir()
 	config := filepath.Join(dir, "c.yaml")
-	if err := os.WriteFile(config, []byte(fullDiskConfig), 0o666); err != nil {
+	if err := os.WriteFile(config, []byte(smallConfig), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	clr := func(args ...string) (code int, says string) {
@@ -77,15 +77,3 @@ func fill(t *testing.T, path string) {
 		}
 	}
 }
-
-const fullDiskConfig = `corpus: builtin:fsdd
-sample_rate: 8000
-store: features.clrs
-split: {by: speaker, holdout: [theo]}
-feature: {name: logmel, n_fft: 256, win_length: 200, hop_length: 160, n_mels: 24, f_max: 3800}
-view: {frames: 24}
-encoder: {name: resnet, depth: 10, width: 4}
-method: {name: simclr, projector: {hidden: [16], out: 8}}
-schedule: {epochs: 2, warmup_epochs: 1}
-batch: 400
-`

@@ -41,6 +41,9 @@ func LoadConfig(path string, o Overrides) (*Config, error) {
 	if err == nil && info.IsDir() {
 		return nil, fault.New(fault.Usage, "name a YAML file", "%s is a folder, not a config", path)
 	}
+	if err == nil && info.Size() > strict.MaxSize { // a recording or a store, given by mistake
+		return nil, fault.New(fault.Usage, "name a YAML file", "%s has %d bytes, a config at most %d", path, info.Size(), strict.MaxSize)
+	}
 	src, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Usage, "name a YAML file with --config; configs/reference.yaml shows every key", "there is no config %s", path)

@@ -12,9 +12,14 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxSize bounds a config file, so that a recording given by mistake is
-// refused before it is parsed.
-const maxSize = 1 << 20
+// MaxSize, in bytes, and maxOpen bound what the YAML library is given: its time and
+// memory grow with the square of a file's length and of its open brackets, so
+// that a megabyte given by mistake takes all memory. A config with every key
+// has 18 kB.
+const (
+	MaxSize = 64 << 10
+	maxOpen = 256
+)
 
 // maxDepth bounds how deep values nest; no section comes near it.
 const maxDepth = 32
@@ -102,11 +107,14 @@ func (o origin) String() string {
 // text that is not YAML has no tree.
 func parse(src *source, text []byte) (*node, []Problem) {
 	whole := origin{source: src, line: 1, column: 1, width: 1}
-	if len(text) > maxSize {
-		return nil, []Problem{{at: whole, text: fmt.Sprintf("the file has %d bytes, a config at most %d", len(text), maxSize), hint: "is this a config?"}}
+	if len(text) > MaxSize {
+		return nil, []Problem{{at: whole, text: fmt.Sprintf("the file has %d bytes, a config at most %d", len(text), MaxSize), hint: "is this a config?"}}
 	}
 	if !utf8.Valid(text) {
 		return nil, []Problem{{at: whole, text: "the file is not UTF-8 text", hint: "is this a config?"}}
+	}
+	if open := mostOpen(text); open > maxOpen {
+		return nil, []Problem{{at: whole, text: fmt.Sprintf("the file has %d brackets open at once, a config at most %d", open, maxOpen), hint: "is this a config?"}}
 	}
 	text = []byte(strings.TrimPrefix(string(text), "\ufeff"))
 	src.lines = strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
@@ -133,8 +141,24 @@ func parse(src *source, text []byte) (*node, []Problem) {
 	return root, b.problems
 }
 
-// parseYAML turns a panic of the parser, which fuzzing has shown to be
-// possible on malformed text, into an error.
+// mostOpen is how many brackets are open at once, at most, if those in quotes
+// and comments counted too.
+func mostOpen(text []byte) int {
+	open, most := 0, 0
+	for _, c := range text {
+		switch c {
+		case '[', '{':
+			open++
+			most = max(most, open)
+		case ']', '}':
+			open = max(0, open-1)
+		}
+	}
+	return most
+}
+
+// parseYAML turns a panic of the library into an error: whatever a text is, it
+// is the text that is wrong.
 func parseYAML(text []byte) (file *ast.File, err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -178,6 +178,22 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// What is no config is refused before it can take time or memory.
+func TestHostileText(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"too long":     {strings.Repeat("#\n", MaxSize), "the file has 131072 bytes, a config at most 65536"},
+		"too deep":     {strings.Repeat("[", maxOpen+1), "the file has 257 brackets open at once, a config at most 256"},
+		"binary":       {"seed: \xff", "the file is not UTF-8 text"},
+		"deep":         {"words: " + strings.Repeat("[", maxDepth+8) + strings.Repeat("]", maxDepth+8), "values nest deeper than 32"},
+		"deep lists":   {"words:\n  " + strings.Repeat("- ", maxDepth+8) + "a", "values nest deeper than 32"},
+		"half a quote": {"title: \"", "not YAML"},
+	} {
+		if _, _, problems := decode(c.text, Overrides{}); !strings.Contains(problems.Error(), c.want) {
+			t.Errorf("%s: %.300v", name, problems)
+		}
+	}
+}
+
 func TestOrigin(t *testing.T) {
 	_, doc, problems := decode("seed: 2\nshape:\n  radius: 3\nlayers:\n  - name: dot\n", env("CLR_DEPTH=1").and("title=x", "layers.0.name=circle"))
 	if len(problems) > 0 {
