@@ -17,9 +17,6 @@ func (c *Config) WithOrigins() []byte {
 	})
 }
 
-// section is one section or value of the config on a line.
-func (c *Config) section(key string) string { return schema().Inline(c, key) }
-
 // A FieldDiff is a value that two configs have not in common. A key that only
 // one of them has is empty in the other.
 type FieldDiff struct{ Key, Old, New string }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -36,19 +35,7 @@ func (s *Schema) Encode(v any, comment func(path string) string) []byte {
 	return format(lines)
 }
 
-// Inline writes one value of a config, a section or part too, on a line.
-func (s *Schema) Inline(v any, path string) string {
-	at := reflect.Indirect(reflect.ValueOf(v))
-	for _, word := range strings.Split(path, ".") {
-		i := slices.IndexFunc(keys(at.Type()), func(k key) bool { return k.name == word })
-		if i < 0 {
-			panic("strict: a config has no " + path)
-		}
-		at = at.FieldByIndex(keys(at.Type())[i].index)
-	}
-	return s.inline(at)
-}
-
+// inline writes a value, a section or part too, on one line.
 func (s *Schema) inline(v reflect.Value) string {
 	var words []string
 	switch v.Kind() {

@@ -26,17 +26,6 @@ func TestEncode(t *testing.T) {
 	golden(t, "testdata/reference.yaml", string(toySchema().Reference(defaults(), "# All keys.\n")))
 }
 
-func TestInline(t *testing.T) {
-	for path, want := range map[string]string{
-		"shape": "{name: polygon, sides: 5, corner: {round: 1.0e-07}, marks: [1, -2]}", "band": "[0.5, 2]", "depth": "4",
-		"layers": "[{name: dot}, {name: circle, radius: 7800, fill: true}]",
-	} {
-		if got := toySchema().Inline(full(), path); got != want {
-			t.Errorf("%s: %s, want %s", path, got, want)
-		}
-	}
-}
-
 func golden(t *testing.T, path, got string) {
 	t.Helper()
 	if *update {
@@ -79,7 +68,7 @@ func FuzzText(f *testing.F) {
 	for _, s := range full().Words {
 		f.Add(s, 1.5)
 	}
-	f.Add("a\r\nb \u2028 \ufeff", -0.0)
+	f.Add("a\r\nb \u2028 \ufeff", math.Copysign(0, -1))
 	f.Add("'\"\\", math.MaxFloat64)
 	f.Fuzz(func(t *testing.T, text string, x float64) {
 		if strings.ToValidUTF8(text, "") != text || math.IsNaN(x) || math.IsInf(x, 0) {
