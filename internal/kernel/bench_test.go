@@ -64,3 +64,56 @@ func BenchmarkConvData(b *testing.B) {
 func BenchmarkConvWeights(b *testing.B) {
 	benchConv(b, func(c *Conv, y, x, w, scratch []float32) { c.BackwardWeights(w, x, y, scratch) })
 }
+
+// The norm of layer 1; bytes are those read and written.
+func BenchmarkNorm(b *testing.B) {
+	s := Norm{N: 128, C: 64, H: 16, W: 24, Groups: 2, Eps: 1e-5}
+	n := s.N * s.C * s.H * s.W
+	x, y, dy, dx := random(1, n), random(2, n), random(3, n), random(4, n)
+	stats, sums, gamma := make([]float32, 6*s.C), make([]float32, 4*s.C), random(5, s.C)
+	s.Stats(stats, x)
+	for _, c := range []struct {
+		name string
+		maps int
+		f    func()
+	}{
+		{"Stats", 1, func() { s.Stats(stats, x) }},
+		{"Apply", 3, func() { s.Apply(y, x, stats, gamma, gamma, dy, true) }},
+		{"Sums", 3, func() { s.Sums(sums, x, y, stats, dy, true) }},
+		{"Data", 4, func() { s.Data(dx, x, y, stats, gamma, sums, dy, true) }},
+		{"ReLUGrad", 3, func() { ReLUGrad(dx, y, dy) }},
+		{"Axpy", 3, func() { Axpy(1e-9, x, dx) }},
+		{"Dot", 2, func() { Dot(x, y) }},
+	} {
+		for _, path := range paths() {
+			b.Run(c.name+"/"+isaNames[path], func(b *testing.B) {
+				use(b, path)
+				b.SetBytes(int64(4 * n * c.maps))
+				for b.Loop() {
+					c.f()
+				}
+			})
+		}
+	}
+}
+
+// The pool after the stem.
+func BenchmarkMaxPool(b *testing.B) {
+	s := Pool{N: 128, C: 64, H: 32, W: 48, Kernel: square(3), Stride: square(2), Pad: square(1)}
+	n := s.N * s.C * s.H * s.W
+	x, dx, y := random(1, n), random(2, n), random(3, n/4)
+	for _, path := range paths() {
+		b.Run("Forward/"+isaNames[path], func(b *testing.B) {
+			use(b, path)
+			for b.Loop() {
+				s.MaxForward(y, x)
+			}
+		})
+		b.Run("Backward/"+isaNames[path], func(b *testing.B) {
+			use(b, path)
+			for b.Loop() {
+				s.MaxBackward(dx, x, y)
+			}
+		})
+	}
+}

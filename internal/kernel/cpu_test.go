@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -52,20 +53,31 @@ func TestCPU(t *testing.T) {
 
 // The generator writes these offsets into the assembly.
 func TestOffsets(t *testing.T) {
-	var s seg
-	var g tile
-	got := []uintptr{
-		unsafe.Offsetof(s.a), unsafe.Offsetof(s.b), unsafe.Offsetof(s.n), unsafe.Sizeof(s),
-		unsafe.Offsetof(g.a), unsafe.Offsetof(g.b), unsafe.Offsetof(g.c), unsafe.Offsetof(g.segs), unsafe.Offsetof(g.outer),
-		unsafe.Offsetof(g.aStep), unsafe.Offsetof(g.bStep), unsafe.Offsetof(g.cStep), unsafe.Offsetof(g.rows), unsafe.Offsetof(g.acc),
-	}
-	want := []uintptr{0, 8, 16, 24, 0, 24, 48, 72, 96, 104, 112, 120, 128, 136}
 	if runtime.GOARCH != "amd64" {
 		t.Skip("no assembly for", runtime.GOARCH)
 	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("offset %d is %d, the generator has %d", i, got[i], want[i])
+	var s seg
+	var g tile
+	var u sumArgs
+	var a affineArgs
+	var p poolArgs
+	for name, c := range map[string]struct{ got, want []uintptr }{
+		"seg": {[]uintptr{unsafe.Offsetof(s.a), unsafe.Offsetof(s.b), unsafe.Offsetof(s.n), unsafe.Sizeof(s)},
+			[]uintptr{0, 8, 16, 24}},
+		"tile": {[]uintptr{unsafe.Offsetof(g.a), unsafe.Offsetof(g.b), unsafe.Offsetof(g.c), unsafe.Offsetof(g.segs), unsafe.Offsetof(g.outer),
+			unsafe.Offsetof(g.aStep), unsafe.Offsetof(g.bStep), unsafe.Offsetof(g.cStep), unsafe.Offsetof(g.rows), unsafe.Offsetof(g.acc)},
+			[]uintptr{0, 24, 48, 72, 96, 104, 112, 120, 128, 136}},
+		"sumArgs": {[]uintptr{unsafe.Offsetof(u.acc), unsafe.Offsetof(u.u), unsafe.Offsetof(u.v), unsafe.Offsetof(u.y),
+			unsafe.Offsetof(u.pixels), unsafe.Offsetof(u.channels), unsafe.Offsetof(u.step)},
+			[]uintptr{0, 24, 48, 72, 96, 104, 112}},
+		"affineArgs": {[]uintptr{unsafe.Offsetof(a.y), unsafe.Offsetof(a.x), unsafe.Offsetof(a.u), unsafe.Offsetof(a.gate), unsafe.Offsetof(a.add),
+			unsafe.Offsetof(a.coef), unsafe.Offsetof(a.mask), unsafe.Offsetof(a.pixels), unsafe.Offsetof(a.channels), unsafe.Offsetof(a.relu)},
+			[]uintptr{0, 24, 48, 72, 96, 120, 144, 208, 216, 224}},
+		"poolArgs": {[]uintptr{unsafe.Offsetof(p.x), unsafe.Offsetof(p.dx), unsafe.Offsetof(p.y), unsafe.Offsetof(p.taps), unsafe.Offsetof(p.channels)},
+			[]uintptr{0, 24, 48, 72, 96}},
+	} {
+		if !slices.Equal(c.got, c.want) {
+			t.Errorf("offsets of %s are %v, the generator has %v", name, c.got, c.want)
 		}
 	}
 }

@@ -202,3 +202,14 @@ func share[T any, P interface {
 	*p = zero // keep no caller's memory alive
 	s.put(p)
 }
+
+// A buffer is working memory of one item, kept for the next.
+type buffer struct{ data []float32 }
+
+var buffers stash[buffer]
+
+func (b *buffer) grow(n int) {
+	if len(b.data) < n {
+		b.data = make([]float32, n)
+	}
+}

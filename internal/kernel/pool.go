@@ -77,9 +77,11 @@ func (t *poolTask) Do(item int) {
 	for p := range t.H * t.W {
 		clear(t.dx[((b*t.H*t.W+p)*t.C+c0)*Lanes:][:(c1-c0)*Lanes])
 	}
+	list := tapLists.get()
+	defer tapLists.put(list)
 	for i := range t.oh {
 		for j := range t.ow {
-			t.scatter(b, i, j, c0, c1)
+			t.scatter(list.fill(t, i, j, c0), b, i, j, c0, c1)
 		}
 	}
 }
@@ -89,9 +91,6 @@ func (t *poolTask) window(i, j int) (h0, h1, w0, w1 int) {
 	h, w := i*t.Stride[0]-t.Pad[0], j*t.Stride[1]-t.Pad[1]
 	return max(0, h), min(t.H, h+t.Kernel[0]), max(0, w), min(t.W, w+t.Kernel[1])
 }
-
-// maxTaps is the largest window: its list of taps lives on the stack.
-const maxTaps = 64
 
 // poolArgs is the argument of the routines for maxima: one window, all taps,
 // channel by channel.
@@ -138,31 +137,36 @@ func maxBackwardTwin(a *poolArgs) {
 	}
 }
 
-// taps lists the offsets of output (i, j)'s window, from channel c of a block.
-func (t *poolTask) taps(list *[maxTaps]int, i, j, c int) []int {
+// A tapList is the taps of one window, kept for the next.
+type tapList struct{ offsets []int }
+
+var tapLists stash[tapList]
+
+// fill lists the offsets of output (i, j)'s window, from channel c of a block.
+func (k *tapList) fill(t *poolTask, i, j, c int) []int {
+	k.offsets = k.offsets[:0]
 	h0, h1, w0, w1 := t.window(i, j)
-	n := 0
 	for h := h0; h < h1; h++ {
 		for w := w0; w < w1; w++ {
-			list[n] = ((h*t.W+w)*t.C + c) * Lanes
-			n++
+			k.offsets = append(k.offsets, ((h*t.W+w)*t.C+c)*Lanes)
 		}
 	}
-	return list[:n]
+	return k.offsets
 }
 
 // row makes output row i of block b.
 func (t *poolTask) row(b, i int) {
 	x := t.x[b*t.H*t.W*t.C*Lanes:]
-	var list [maxTaps]int
+	list := tapLists.get()
+	defer tapLists.put(list)
 	for j := range t.ow {
 		y := t.y[((b*t.oh+i)*t.ow+j)*t.C*Lanes:]
+		taps := list.fill(t, i, j, 0)
 		if t.max {
-			runMaxForward(&poolArgs{x: x, y: y, taps: t.taps(&list, i, j, 0), channels: t.C})
+			runMaxForward(&poolArgs{x: x, y: y, taps: taps, channels: t.C})
 			continue
 		}
 		scale := 1 / float32(t.Kernel[0]*t.Kernel[1])
-		taps := t.taps(&list, i, j, 0)
 		for c := range t.C {
 			var sum lane
 			for _, tap := range taps {
@@ -178,9 +182,7 @@ func (t *poolTask) row(b, i int) {
 }
 
 // scatter adds the gradient of output (i, j) to its window, for some channels.
-func (t *poolTask) scatter(b, i, j, c0, c1 int) {
-	var list [maxTaps]int
-	taps := t.taps(&list, i, j, c0)
+func (t *poolTask) scatter(taps []int, b, i, j, c0, c1 int) {
 	dx := t.dx[b*t.H*t.W*t.C*Lanes:]
 	dy := t.y[(((b*t.oh+i)*t.ow+j)*t.C+c0)*Lanes:]
 	if t.max {

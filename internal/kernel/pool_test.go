@@ -48,6 +48,7 @@ func TestPoolLoops(t *testing.T) {
 		{Kernel: square(1), Stride: square(1)},
 		{Kernel: [2]int{1, 4}, Stride: [2]int{1, 3}, Pad: [2]int{0, 2}},
 		{Kernel: square(3), Stride: square(1), Pad: square(1)},
+		{Kernel: square(11), Stride: square(7), Pad: square(5)}, // whole maps
 	}
 	channels := []int{1, 3, 5, 16, 17, 40}
 	special := []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))}
