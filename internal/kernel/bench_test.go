@@ -30,6 +30,21 @@ func (c *Conv) useful() float64 {
 	return 2 * steps * float64(c.shape.Co*c.shape.N)
 }
 
+// The peak to hold the layers to: one worker, factors in the first-level cache.
+func BenchmarkTile(b *testing.B) {
+	const k, pixels = 192, 100
+	t := tile{a: random(1, k*Lanes), b: random(2, k*Lanes), c: make([]float32, 256), segs: []seg{{n: k}}, outer: pixels, rows: 16}
+	for _, path := range paths() {
+		b.Run(isaNames[path], func(b *testing.B) {
+			use(b, path)
+			for b.Loop() {
+				runTile(&t)
+			}
+			b.ReportMetric(2*256*k*pixels*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+		})
+	}
+}
+
 func benchConv(b *testing.B, pass func(c *Conv, y, x, w, scratch []float32)) {
 	for _, s := range resnetLayers {
 		for _, path := range paths()[1:] {

@@ -64,6 +64,10 @@ func (t *packTask) backward(q, from, to int) {
 	var block [256]float32
 	for co := from; co < to; co++ {
 		w := t.w[(co*t.ci+q*Lanes)*t.taps:] // (real, taps), and what follows
+		if t.taps == 1 && real == Lanes {
+			*at(packed, co) = *at(w, 0)
+			continue
+		}
 		for tap := 0; tap < t.taps; tap += 16 {
 			n := min(16, t.taps-tap)
 			// A transpose reads sixteen columns, so the end of the weights is out of bounds for it.
