@@ -1,7 +1,6 @@
 package audio
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -138,7 +137,7 @@ func FuzzCorpus(f *testing.F) {
 		}
 		for _, it := range c.Items {
 			if it.Path == "" || it.File == "" || it.Start < 0 || it.End != 0 && it.End <= it.Start {
-				t.Fatal(fmt.Sprintf("%+v", it))
+				t.Fatalf("%+v", it)
 			}
 		}
 	})
