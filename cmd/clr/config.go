@@ -40,7 +40,7 @@ func (p *program) configCheck() *cobra.Command {
 		RunE: func(_ *cobra.Command, files []string) error {
 			p.started = true
 			bad := 0
-			var first error
+			var last error
 			for _, f := range files {
 				_, err := pipeline.LoadConfig(f, pipeline.Overrides{})
 				switch {
@@ -51,13 +51,13 @@ func (p *program) configCheck() *cobra.Command {
 				}
 				if err != nil {
 					bad++
-					first = err
+					last = err
 				}
 			}
 			if bad > 0 && len(files) > 1 {
 				return fault.New(fault.Usage, "", "%d of %d configs are wrong", bad, len(files))
 			}
-			return first
+			return last
 		},
 	}
 }

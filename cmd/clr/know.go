@@ -134,7 +134,7 @@ func (p *program) version() *cobra.Command {
 			}
 			v := struct {
 				Version  string `json:"version"`
-				Revision string `json:"revision"` // of the source; empty if not built from a checkout
+				Revision string `json:"revision"` // of the source; "unknown" if not built from a checkout
 				Go       string `json:"go"`
 				Platform string `json:"platform"`
 				CPU      string `json:"cpu_path"` // which of the arithmetic's versions runs here

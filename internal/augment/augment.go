@@ -15,9 +15,8 @@ import (
 // A Draw is what an augmentation may take its choices from.
 type Draw struct {
 	Rand *rand.Rand
-	// Other loads a second clip of the training part, chosen with Rand, for
-	// augmentations that mix; the same kind of thing as is being augmented.
-	// nil where there is none.
+	// OtherSpec and OtherWave load a second clip of the training part, chosen
+	// with Rand, for augmentations that mix; nil where there is none.
 	OtherSpec func(dst *audio.Spectrogram) error
 	OtherWave func(dst *audio.Clip) error
 

@@ -109,8 +109,8 @@ func (m *Machine) Close() error {
 }
 
 // Value is the value of an output, without a copy: valid until the next run of this
-// or another machine in the same memory. An
-// output that is an input node is the memory bound at the last run.
+// or another machine in the same memory. An output that is an input node is the
+// memory bound at the last run.
 func (m *Machine) Value(n *gorgonia.Node) (kernel.Array, error) {
 	a, ok := m.outputs[n]
 	switch {

@@ -85,7 +85,7 @@ type affineArgs struct {
 	relu               bool
 }
 
-// affinePixels is how many pixels a work item has, at least, times 64 channels.
+// affineLanes is how many pixels times channels a work item has, at least.
 const affineLanes = 64 * 64
 
 // affine runs over all maps; coef is (Groups,C,4).

@@ -139,14 +139,6 @@ func (b *Builder) Linear(p *Params, name string, x *G.Node, out int, bias, relu 
 	})
 }
 
-// ReLU is max(x, 0).
-func (b *Builder) ReLU(x *G.Node) *G.Node {
-	return b.lay("relu", func() (*G.Node, error) {
-		y, err := op.ReLU(x)
-		return b.keep(y, err, x)
-	})
-}
-
 // MaxPool is the maximum over square windows.
 func (b *Builder) MaxPool(x *G.Node, size, stride, pad int) *G.Node {
 	return b.lay("maxpool", func() (*G.Node, error) {

@@ -109,15 +109,12 @@ func (m *Machine) Value(n *G.Node) kernel.Array {
 	return a
 }
 
-// Plan tells the memory that the machine uses.
-func (m *Machine) Plan() exec.Plan { return m.exec.Plan() }
-
 // Graph is the graph that the machine runs; to look at, not to change.
 func (m *Machine) Graph() *G.ExprGraph { return m.graph }
 
-// momentum is the weight of the newest batch in the running statistics:
+// newest is the weight of the newest batch in the running statistics:
 // PyTorch's default.
-const momentum = 0.1
+const newest = 0.1
 
 // UpdateStats moves the running statistics by those of the last Run, with
 // PyTorch's rules: running = 0.9·running + 0.1·new, the new variance being the
@@ -136,8 +133,8 @@ func (m *Machine) UpdateStats() {
 				variance += float64(stats.Data[(3*g+1)*c+j]) * unbiased
 			}
 			mean, variance = mean/float64(groups), variance/float64(groups)
-			s.mean[j] = float32((1-momentum)*float64(s.mean[j]) + momentum*mean)
-			s.variance[j] = float32((1-momentum)*float64(s.variance[j]) + momentum*variance)
+			s.mean[j] = float32((1-newest)*float64(s.mean[j]) + newest*mean)
+			s.variance[j] = float32((1-newest)*float64(s.variance[j]) + newest*variance)
 		}
 		s.steps[0]++
 	}
