@@ -14,10 +14,10 @@ test:           ## all tests
 	go test ./...
 
 race:           ## the concurrent parts under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -short ./internal/kernel ./internal/exec ./internal/audio ./internal/checkpoint ./internal/pipeline
+	CGO_ENABLED=1 go test -race ./internal/kernel ./internal/exec ./internal/eval ./internal/audio ./internal/checkpoint ./internal/pipeline
 
 lint:           ## formatting, vet, staticcheck
-	@test -z "$$(gofmt -l cmd internal)" || { echo "gofmt would change:"; gofmt -l cmd internal; exit 1; }
+	@test -z "$$(gofmt -l cmd configs internal)" || { echo "gofmt would change:"; gofmt -l cmd configs internal; exit 1; }
 	go vet ./...
 	GOFLAGS= go run $(STATICCHECK) ./...
 

@@ -32,7 +32,7 @@ var floors = map[string]int{
 
 // keepers may import a library; nobody else may.
 var keepers = map[string][]string{
-	"gorgonia.org/":             {"op", "exec", "model", "loss", "method", "eval"},
+	"gorgonia.org/":             {"op", "exec", "model", "loss", "method"},
 	"github.com/goccy/go-yaml":  {"strict"},
 	"github.com/spf13/viper":    {"strict"},
 	"github.com/spf13/cobra":    {"clr"},

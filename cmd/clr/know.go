@@ -175,8 +175,8 @@ const exitCodesText = `Exit codes
     1  the run failed
     2  command line or config        a retry fails the same way
     3  recordings, manifest, store   a retry fails the same way
-    4  diverged or collapsed         a retry fails the same way
-    5  a verification differs
+    4  diverged: not finite          a retry fails the same way
+    5  kept for verification
     6  disk or memory
    75  interrupted, good checkpoint written; --resume goes on from there
   130  interrupted from the keyboard without a checkpoint, or twice

@@ -20,25 +20,8 @@ import (
 	"clr/internal/optim"
 )
 
-// PyTorch's arrays: those that travel with the project, and all of them where
-// the laboratory's are at hand. See testdata/reference/README.md.
+// travelling is where PyTorch's arrays are. See testdata/reference/README.md.
 const travelling = "../../testdata/reference"
-
-func laboratory(t *testing.T) string {
-	t.Helper()
-	root := os.Getenv("CLR_SHARED")
-	if root == "" {
-		root = "../../../shared"
-	}
-	root = filepath.Join(root, "reference")
-	if _, err := os.Stat(root); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%v; set CLR_SHARED to the folder with all reference arrays", err)
-		}
-		t.Skipf("%v; set CLR_SHARED to the folder with all reference arrays", err)
-	}
-	return root
-}
 
 type referenceFile struct {
 	File      string
@@ -196,7 +179,7 @@ func TestResNet18IsTorchvisions(t *testing.T) {
 }
 
 func TestResNet50IsTorchvisions(t *testing.T) {
-	testResNet(t, 50, reference(t, laboratory(t), "manifest.json", "models/resnet50_w4"))
+	testResNet(t, 50, reference(t, travelling, "models/manifest.json", "models/resnet50_w4"))
 }
 
 func testResNet(t *testing.T, depth int, c referenceCase) {
