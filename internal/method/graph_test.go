@@ -62,7 +62,7 @@ func graphs(m Method) []*model.Machine {
 	case *moco:
 		return []*model.Machine{m.last.query, m.last.key}
 	}
-	return nil
+	panic(fmt.Sprintf("add %T to graphs, so that its graphs are tried on the tape machine", m))
 }
 
 // Every method's graphs are ordinary Gorgonia graphs: its own tape machine

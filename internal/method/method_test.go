@@ -35,6 +35,15 @@ func options() map[string]Options {
 	}
 }
 
+// A method that is added is tried like the rest.
+func TestOptionsHoldEveryMethod(t *testing.T) {
+	for name := range Table {
+		if options()[name] == nil {
+			t.Errorf("add a small %s to options", name)
+		}
+	}
+}
+
 func names(o map[string]Options) []string { return slices.Sorted(maps.Keys(o)) }
 
 func newMethod(t *testing.T, o Options, s Setup) Method {

@@ -79,12 +79,32 @@ func (d *data) ready() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.corpus.Path, err)
 	}
+	for i := range d.splits {
+		d.splits[i].Groups = d.groups(d.splits[i])
+	}
 	h := sha256.New()
 	for i, it := range d.corpus.Items {
 		fmt.Fprintf(h, "%s %q %q %q\n", d.store.Key(i), it.Path, it.Label, values[i])
 	}
 	d.hash = hex.EncodeToString(h.Sum(nil))
 	return nil
+}
+
+// groups names the group of each training clip: what the splits are made by,
+// or else the manifest's column group, where every training clip has one.
+func (d *data) groups(s eval.Split) []string {
+	if s.Groups != nil {
+		return s.Groups
+	}
+	var groups []string
+	for _, i := range s.Train {
+		g := d.corpus.Items[i].Value("group")
+		if g == "" {
+			return nil
+		}
+		groups = append(groups, g)
+	}
+	return groups
 }
 
 // Close gives the store's mapping back.
