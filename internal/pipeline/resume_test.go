@@ -176,6 +176,26 @@ func TestResumeFromTheCheckpointBefore(t *testing.T) {
 	}
 }
 
+// Stopped again before the first step, what is damaged is written anew.
+func TestStopAfterTheCheckpointBefore(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 4}) // saved at 3 and 4
+	last := filepath.Join(run, lastFile)
+	b := get(t, last)
+	b[len(b)-1] ^= 1
+	put(t, last, b)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := Pretrain(ctx, load(t, dir), PretrainOptions{Run: run, Resume: true}, Console{Err: trap{"warning: ", cancel}})
+	if fault.KindOf(err) != fault.Interrupted {
+		t.Fatal(err)
+	}
+	says(t, err, lastFile+" holds step 3")
+	if got := stepIn(t, run, lastFile); got != 3 {
+		t.Errorf("the checkpoint is of step %d", got)
+	}
+}
+
 // A run that is done stays as it is.
 func TestFinishedRunResumed(t *testing.T) {
 	dir := tones(t, 20)

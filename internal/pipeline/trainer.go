@@ -91,14 +91,18 @@ func (t *trainer) save(dir string, step int, log *metricsLog) error {
 }
 
 // restore loads the newest good checkpoint, if there is one, and says at which
-// step to go on, and whether that step is saved.
+// step to go on, and whether last.safetensors is of that step: where it is
+// damaged and the one before is loaded, a stop has to save again.
 func (t *trainer) restore(dir string, con Console) (step int, saved bool, err error) {
-	cp, err := loadCheckpoint(dir, con)
+	cp, warning, err := checkpoint.LoadNewest(dir, lastFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
 	}
 	if err != nil {
 		return 0, false, err
+	}
+	if warning != "" {
+		con.Warn("%s", warning)
 	}
 	for _, m := range []struct{ what, have, want string }{
 		{"fold", cp.Meta["fold"], t.split.Name}, {"corpus", cp.Meta["corpus"], t.d.hash},
@@ -115,7 +119,7 @@ func (t *trainer) restore(dir string, con Console) (step int, saved bool, err er
 		return 0, false, err
 	}
 	step, err = stepOf(cp, dir)
-	return step, true, err
+	return step, warning == "", err
 }
 
 func stepOf(cp *checkpoint.Checkpoint, dir string) (int, error) {
