@@ -111,7 +111,7 @@ func (d *data) exportEncoder(path string, e encoderState, step string) error {
 	meta := map[string]string{
 		"format":      "pt",
 		"clr.version": Version(),
-		"clr.config":  string(d.c.identity()),
+		"clr.config":  string(d.c.portable().Resolved()),
 		"clr.feature": d.store.Settings(),
 		"clr.mean":    strconv.FormatFloat(float64(e.norm.mean), 'g', -1, 32),
 		"clr.std":     strconv.FormatFloat(float64(e.norm.std), 'g', -1, 32),

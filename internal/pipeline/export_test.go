@@ -86,12 +86,15 @@ func TestExportEncoder(t *testing.T) {
 		t.Errorf("%s is missing", name)
 	}
 	for key, value := range map[string]string{
-		"format": "pt", "clr.version": Version(), "clr.config": string(d.c.identity()), "clr.step": "2", "clr.sha256": e.hash(),
+		"format": "pt", "clr.version": Version(), "clr.config": string(d.c.portable().Resolved()), "clr.step": "2", "clr.sha256": e.hash(),
 		"clr.dim": "32", "clr.bins": "24", "clr.frames": "16", "clr.corpus": d.hash,
 	} {
 		if meta[key] != value {
 			t.Errorf("%s is %q, want %q", key, meta[key], value)
 		}
+	}
+	if !strings.Contains(meta["clr.config"], "pool: mean") || strings.Contains(meta["clr.config"], dir) {
+		t.Errorf("clr.config is\n%s", meta["clr.config"])
 	}
 	var settings struct {
 		Rate    int `json:"sample_rate"`

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"clr/internal/checkpoint"
+	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
 )
@@ -23,10 +24,12 @@ import (
 // The files of a run folder. With more than one split, checkpoint and metrics
 // stand in a folder per fold.
 const (
-	configFile     = "config.yaml"      // resolved: every key with its value
-	provenanceFile = "run.json"         // what the run was made with
-	metricsFile    = "metrics.jsonl"    // a line a step
-	lastFile       = "last.safetensors" // the newest checkpoint; last-1.safetensors is the one before
+	configFile     = "config.yaml"        // resolved: every key with its value
+	provenanceFile = "run.json"           // what the run was made with
+	metricsFile    = "metrics.jsonl"      // a line a step
+	lastFile       = "last.safetensors"   // the newest checkpoint
+	beforeFile     = "last-1.safetensors" // the one before
+	foldPrefix     = "fold-"
 )
 
 // foldDir is where the checkpoint and metrics of a fold stand: fold-NAME. What
@@ -44,7 +47,7 @@ func foldDir(run, fold string) string {
 		}
 		name.WriteByte(b)
 	}
-	return filepath.Join(run, "fold-"+name.String())
+	return filepath.Join(run, foldPrefix+name.String())
 }
 
 // makeDir makes a folder where there is none.
@@ -55,16 +58,46 @@ func makeDir(path string) error {
 	return nil
 }
 
-// createRun makes the run folder with its config and provenance. A folder that
-// already holds a run, or the checkpoint of one, is left alone.
-func createRun(dir string, c *Config, corpus string) error {
-	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
+// unused refuses a folder that holds a run, or the checkpoint of one, in itself
+// or in a fold's folder.
+func unused(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fault.New(fault.Usage, "name a folder that you may write to with --run", "run folder: %w", err)
+	}
+	if exists(filepath.Join(dir, configFile)) {
 		return fault.New(fault.Usage,
 			"continue it with --resume, or name another folder with --run",
 			"%s already holds a run", dir)
 	}
-	if _, err := os.Stat(filepath.Join(dir, lastFile)); err == nil {
-		return fault.New(fault.Usage, "name another folder with --run", "%s already holds a checkpoint", dir)
+	folders := []string{dir}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), foldPrefix) {
+			folders = append(folders, filepath.Join(dir, e.Name()))
+		}
+	}
+	for _, f := range folders {
+		if exists(filepath.Join(f, lastFile)) || exists(filepath.Join(f, beforeFile)) {
+			return fault.New(fault.Usage,
+				"name another folder with --run; --resume needs the run's "+configFile+" beside it",
+				"%s already holds a checkpoint", f)
+		}
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// createRun makes the run folder with its config and provenance.
+func createRun(dir string, c *Config, corpus string) error {
+	if err := unused(dir); err != nil {
+		return err
 	}
 	if err := makeDir(dir); err != nil {
 		return err
@@ -73,6 +106,12 @@ func createRun(dir string, c *Config, corpus string) error {
 	if err != nil {
 		return err
 	}
+	return describeRun(dir, c, p)
+}
+
+// describeRun writes what a run is made with. The config is last: a folder that
+// has it is a run.
+func describeRun(dir string, c *Config, p provenance) error {
 	b, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return err
@@ -83,24 +122,30 @@ func createRun(dir string, c *Config, corpus string) error {
 	return writeBytes(filepath.Join(dir, configFile), c.At(dir).Resolved())
 }
 
-// resumeRun checks that the folder's config is the one given, but for what may
-// change while a run is under way, and keeps the new one. It warns where what
-// computes has changed: the run then goes on, though not to the same bytes.
-func resumeRun(dir string, c *Config, corpus string, con Console) error {
+// resumable refuses a config that would not train as the folder's does.
+func resumable(dir string, c *Config) error {
 	old, err := runConfig(dir, Overrides{})
 	if err != nil {
 		return err
 	}
 	var differ []string
-	for _, d := range Diff(old, c) {
-		if !mayChange(d.Key) {
-			differ = append(differ, fmt.Sprintf("  %s: the run has %s, the config %s", d.Key, d.Old, d.New))
-		}
+	for _, d := range Diff(old.pretraining(), c.pretraining()) {
+		differ = append(differ, fmt.Sprintf("  %s: the run has %s, the config %s", d.Key, d.Old, d.New))
 	}
 	if len(differ) > 0 {
 		return fault.New(fault.Usage,
 			"resume with the config that the run was started with ("+filepath.Join(dir, configFile)+"), or start another run",
 			"%s was started with another config:\n%s", dir, strings.Join(differ, "\n"))
+	}
+	return nil
+}
+
+// resumeRun checks that the corpus is still the run's, and describes the run by
+// what it goes on with. It warns where what computes has changed: the run then
+// goes on, though not to the same bytes.
+func resumeRun(dir string, c *Config, corpus string, con Console) error {
+	if err := resumable(dir, c); err != nil {
+		return err
 	}
 	was, err := readProvenance(dir)
 	if err != nil {
@@ -119,28 +164,29 @@ func resumeRun(dir string, c *Config, corpus string, con Console) error {
 		con.Warn("%s was started by clr %s (%.12s) on %s, this is %s (%.12s) on %s: it may not end in the bytes of a run without a stop",
 			dir, was.Version, was.Binary, was.CPU, now.Version, now.Binary, now.CPU)
 	}
-	return writeBytes(filepath.Join(dir, configFile), c.At(dir).Resolved())
+	return describeRun(dir, c, now)
 }
 
-// mayChange says whether a key may differ between a run and its resumption,
-// since it does not change what the remaining steps compute.
-func mayChange(key string) bool {
-	for _, free := range []string{"corpus", "workers", "store", "checkpoint", "embed", "linear_probe", "mlp_probe"} {
-		if key == free || strings.HasPrefix(key, free+".") {
-			return true
-		}
-	}
-	return false
-}
-
-// identity is the config as far as it decides what a run computes: without
-// paths, and without how many goroutines help. Checkpoints and exports hold it,
-// so that equal runs are equal bytes wherever they stand.
-func (c *Config) identity() []byte {
+// portable is the config without paths, and without how many goroutines help:
+// what an export holds, so that equal ones are equal bytes wherever they stand.
+func (c *Config) portable() *Config {
 	same := *c
 	same.Corpus, same.Store, same.Workers = "", "", 0
-	return same.Resolved()
+	return &same
 }
+
+// pretraining is the config as far as it decides what pretraining computes. The
+// rest, emptied here, may differ between a run and its resumption.
+func (c *Config) pretraining() *Config {
+	same := c.portable()
+	same.Embed, same.Checkpoint = EmbedOptions{}, CheckpointOptions{}
+	same.LinearProbe, same.MLPProbe = eval.LinearProbe{}, eval.MLPProbe{}
+	return same
+}
+
+// identity is the text of pretraining. Checkpoints hold it, and run.json its
+// hash: equal runs are equal bytes, however they are saved and probed.
+func (c *Config) identity() []byte { return c.pretraining().Resolved() }
 
 // over is the config over another corpus: a manifest, or a built-in one.
 func (c *Config) over(corpus string) *Config {

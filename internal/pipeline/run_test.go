@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,6 +73,22 @@ func TestCreateRunRefusesAFolderInUse(t *testing.T) {
 	says(t, err, run, "already holds a checkpoint")
 	if fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" {
 		t.Errorf("%v, remedy %q", err, fault.Remedy(err))
+	}
+
+	// The checkpoint before the last is one, and so is a fold's.
+	last := get(t, run, lastFile)
+	for i, path := range []string{"last-1.safetensors", "fold-x/last.safetensors", "fold-y/last-1.safetensors"} {
+		foreign := filepath.Join(dir, fmt.Sprint("foreign", i))
+		path = filepath.Join(foreign, path)
+		if err := makeDir(filepath.Dir(path)); err != nil {
+			t.Fatal(err)
+		}
+		put(t, path, last)
+		err := Pretrain(t.Context(), c, PretrainOptions{Run: foreign}, con)
+		says(t, err, filepath.Dir(path), "already holds a checkpoint")
+		if fault.KindOf(err) != fault.Usage || !strings.Contains(fault.Remedy(err), "--run") {
+			t.Errorf("%v, remedy %q", err, fault.Remedy(err))
+		}
 	}
 	file := filepath.Join(dir, "manifest.csv", "run")
 	if err := Pretrain(t.Context(), c, PretrainOptions{Run: file}, con); fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" {
@@ -174,15 +191,39 @@ func TestResumeWaveformsOfAnotherCorpus(t *testing.T) {
 	says(t, err, "another corpus")
 }
 
-func TestMayChange(t *testing.T) {
-	for key, want := range map[string]bool{
-		"corpus": true, "workers": true, "store": true, "checkpoint.every": true, "embed.hop": true, "linear_probe.c_steps": true,
-		"mlp_probe.hidden.0": true, "seed": false, "batch": false, "split.by": false, "feature.n_mels": false, "view.frames": false, "augment.0.db": false,
-		"encoder.width": false, "method.temperature": false, "optimizer.lr": false, "schedule.epochs": false, "sample_rate": false, "workersx": false, "corpus_": false,
+// What may change on resume is not in the identity, and the rest is.
+func TestIdentity(t *testing.T) {
+	dir := tones(t, 20)
+	base := load(t, dir)
+	for set, same := range map[string]bool{
+		"corpus=other.csv": true, "workers=7": true, "store=x": true, "checkpoint.every=5": true, "embed.hop=0.25": true, "linear_probe.c_steps=2": true,
+		"mlp_probe.epochs=3": true, "seed=2": false, "batch=4": false, "split.by=room": false, "feature.n_mels=20": false, "view.frames=8": false,
+		"augment=[]": false, "encoder.width=8": false, "method.temperature=0.5": false, "optimizer.lr=0.5": false, "schedule.epochs=4": false, "sample_rate=16000": false,
 	} {
-		if mayChange(key) != want {
-			t.Errorf("%s may change: %v", key, !want)
+		c := load(t, dir, set)
+		if bytes.Equal(c.identity(), base.identity()) != same {
+			t.Errorf("%s: the identity is the same: %v", set, !same)
 		}
+		if (len(Diff(base.pretraining(), c.pretraining())) == 0) != same {
+			t.Errorf("%s may change: %v", set, !same)
+		}
+	}
+}
+
+// A run resumed with what may change ends in the same checkpoint, and its
+// files describe what it went on with.
+func TestResumeDescribesTheRun(t *testing.T) {
+	dir := tones(t, 20)
+	straight, run := filepath.Join(dir, "straight"), filepath.Join(dir, "run")
+	pretrain(t, load(t, dir), PretrainOptions{Run: straight})
+	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 4})
+	p := string(get(t, run, provenanceFile))
+	put(t, filepath.Join(run, provenanceFile), []byte(strings.Replace(p, `"clr": "`, `"clr": "old-`, 1)))
+	pretrain(t, load(t, dir, "checkpoint.every=2", "embed.pool=max", "linear_probe.c_steps=2", "mlp_probe.epochs=1"), PretrainOptions{Run: run, Resume: true})
+	same(t, lastFile, straight, run)
+	same(t, provenanceFile, straight, run)
+	if got := get(t, run, configFile); !bytes.Contains(got, []byte("pool: max")) {
+		t.Errorf("the run's config is now\n%s", got)
 	}
 }
 
