@@ -37,6 +37,17 @@ func (o CheckpointOptions) Check() error {
 // Pretrain learns an encoder without labels, once per split of the corpus: no
 // fold's training ever sees its test clips.
 func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) error {
+	// Every refusal comes before anything is written: what is refused can be mended
+	// and started again. What needs no features is refused before they are made.
+	var err error
+	if o.Resume {
+		err = resumable(o.Run, c)
+	} else {
+		err = unused(o.Run)
+	}
+	if err != nil {
+		return err
+	}
 	d, err := openData(ctx, c, con, len(c.waves()) > 0) // where recordings are read again, they are those of the store
 	if err != nil {
 		return err
@@ -46,6 +57,15 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) er
 	if err != nil {
 		return err
 	}
+	trainers := make([]*trainer, len(splits))
+	for i, s := range splits {
+		if trainers[i], err = planTrainer(d, s); err != nil {
+			return d.inFold(s, err)
+		}
+	}
+	if err := trainers[0].build(); err != nil { // the other folds' networks are the same
+		return d.inFold(splits[0], err)
+	}
 	if o.Resume {
 		err = resumeRun(o.Run, c, d.hash, con)
 	} else {
@@ -54,9 +74,10 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) er
 	if err != nil {
 		return err
 	}
-	for _, s := range splits {
-		if err := pretrainFold(ctx, d, s, o, con); err != nil {
-			return d.inFold(s, err)
+	for i, t := range trainers {
+		trainers[i] = nil // its memory is free once it is trained
+		if err := pretrainFold(ctx, t, o, con); err != nil {
+			return d.inFold(t.split, err)
 		}
 	}
 	return nil
@@ -71,18 +92,22 @@ func (d *data) inFold(s eval.Split, err error) error {
 }
 
 // pretrainFold trains on one split's training and validation clips.
-func pretrainFold(ctx context.Context, d *data, s eval.Split, o PretrainOptions, con Console) error {
-	dir := foldDir(o.Run, d.foldName(s))
+func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Console) error {
+	d := t.d
+	fold := d.foldName(t.split)
+	dir := foldDir(o.Run, fold)
 	if err := makeDir(dir); err != nil {
 		return err
 	}
-	t, err := newTrainer(d, s)
-	if err != nil {
+	if err := t.build(); err != nil {
 		return err
 	}
-	start, saved, err := t.restore(dir, con)
-	if err != nil {
-		return err
+	start, saved := 0, false
+	if o.Resume {
+		var err error
+		if start, saved, err = t.restore(dir, con); err != nil {
+			return err
+		}
 	}
 	total := t.schedule.Steps(t.stepsPerEpoch)
 	stop := total
@@ -104,7 +129,7 @@ func pretrainFold(ctx context.Context, d *data, s eval.Split, o PretrainOptions,
 	}
 	defer load.stop()
 
-	show := con.Progress(strings.TrimSpace("pretrain "+d.foldName(s)), start, stop)
+	show := con.Progress(strings.TrimSpace("pretrain "+fold), start, stop)
 	for step := start; step < stop; step++ {
 		began := time.Now()
 		batch, err := load.next(ctx)

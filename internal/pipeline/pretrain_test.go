@@ -54,7 +54,11 @@ func TestDivergedRunStops(t *testing.T) {
 	c = load(t, dir, "optimizer.lr=1e30")
 	d := open(t, c)
 	con, _ := silent()
-	err := pretrainFold(t.Context(), d, d.splits[0], PretrainOptions{Run: run, Resume: true}, con)
+	tr, err := planTrainer(d, d.splits[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = pretrainFold(t.Context(), tr, PretrainOptions{Run: run, Resume: true}, con)
 	if fault.KindOf(err) != fault.Diverged || fault.Remedy(err) == "" {
 		t.Fatalf("%v", err)
 	}
@@ -157,24 +161,52 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-func TestBatchLargerThanTheCorpus(t *testing.T) {
+// What is refused leaves no run folder: mended, it can be started under the same
+// name.
+func TestRefusedRunLeavesNothing(t *testing.T) {
 	dir := tones(t, 20)
-	con, _ := silent()
-	err := Pretrain(t.Context(), load(t, dir, "batch=17"), PretrainOptions{Run: filepath.Join(dir, "run")}, con)
-	if fault.KindOf(err) != fault.Usage || fault.Remedy(err) != "set batch to at most 16" {
-		t.Errorf("%v, remedy %q", err, fault.Remedy(err))
+	run := filepath.Join(dir, "run")
+	refused := func(kind fault.Kind, remedy string, set ...string) {
+		t.Helper()
+		con, _ := silent()
+		err := Pretrain(t.Context(), load(t, dir, set...), PretrainOptions{Run: run}, con)
+		if fault.KindOf(err) != kind || !strings.Contains(fault.Remedy(err), remedy) || fault.Remedy(err) == "" {
+			t.Errorf("%q: %v, remedy %q", set, err, fault.Remedy(err))
+		}
+		if _, err := os.Stat(run); !os.IsNotExist(err) {
+			t.Errorf("%q left a folder: %v", set, err)
+		}
 	}
-}
+	refused(fault.Usage, "set batch to at most 16", "batch=17")
+	refused(fault.Usage, "multiple of bn_groups", "method.bn_groups=5")
+	refused(fault.Usage, "multiple of bn_groups", "method={name: moco}")
+	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 1})
+	os.RemoveAll(run)
 
-// Silence has no deviation to divide by.
-func TestSilentCorpus(t *testing.T) {
-	dir := tones(t, 20)
+	// Of two folds the second is the smaller: half of the clips of room x.
+	manifest := string(get(t, dir, "manifest.csv"))
+	put(t, filepath.Join(dir, "manifest.csv"), []byte(strings.Replace(manifest, "01.wav,high,train,x", "01.wav,high,train,y", 1)))
+	refused(fault.Usage, "set batch to at most 9", "split.by=room", "batch=10")
+
+	// Silence has no deviation to divide by.
 	for i := range 20 {
 		put(t, filepath.Join(dir, fmt.Sprintf("%02d.wav", i)), wav(100, 0.2, 0))
 	}
+	os.Remove(filepath.Join(dir, "store.clrs"))
+	refused(fault.Data, "silent")
+}
+
+// A folder in use is refused before features are made.
+func TestRefusedBeforeFeatures(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 1})
+	store := filepath.Join(dir, "store.clrs")
+	os.Remove(store)
 	con, _ := silent()
-	err := Pretrain(t.Context(), load(t, dir), PretrainOptions{Run: filepath.Join(dir, "run")}, con)
-	if fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
-		t.Errorf("%v, remedy %q", err, fault.Remedy(err))
+	says(t, Pretrain(t.Context(), load(t, dir), PretrainOptions{Run: run}, con), "already holds a run")
+	says(t, Pretrain(t.Context(), load(t, dir, "seed=2"), PretrainOptions{Run: run, Resume: true}, con), "another config")
+	if _, err := os.Stat(store); err == nil {
+		t.Error("features were made")
 	}
 }

@@ -196,6 +196,25 @@ func TestStopAfterTheCheckpointBefore(t *testing.T) {
 	}
 }
 
+// Without Resume a checkpoint that lies there is none of this run's.
+func TestFoldStartsAnew(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 3})
+	d := open(t, load(t, dir))
+	tr, err := newTrainer(d, d.splits[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	con, _ := silent()
+	if err := pretrainFold(t.Context(), tr, PretrainOptions{Run: run, MaxSteps: 1}, con); err != nil {
+		t.Fatal(err)
+	}
+	if got := stepIn(t, run, lastFile); got != 1 {
+		t.Errorf("the checkpoint is of step %d", got)
+	}
+}
+
 // A run that is done stays as it is.
 func TestFinishedRunResumed(t *testing.T) {
 	dir := tones(t, 20)

@@ -96,9 +96,6 @@ func exists(path string) bool {
 
 // createRun makes the run folder with its config and provenance.
 func createRun(dir string, c *Config, corpus string) error {
-	if err := unused(dir); err != nil {
-		return err
-	}
 	if err := makeDir(dir); err != nil {
 		return err
 	}
@@ -144,9 +141,6 @@ func resumable(dir string, c *Config) error {
 // what it goes on with. It warns where what computes has changed: the run then
 // goes on, though not to the same bytes.
 func resumeRun(dir string, c *Config, corpus string, con Console) error {
-	if err := resumable(dir, c); err != nil {
-		return err
-	}
 	was, err := readProvenance(dir)
 	if err != nil {
 		return err

@@ -32,6 +32,16 @@ type trainer struct {
 }
 
 func newTrainer(d *data, s eval.Split) (*trainer, error) {
+	t, err := planTrainer(d, s)
+	if err != nil {
+		return nil, err
+	}
+	return t, t.build()
+}
+
+// planTrainer is a trainer without its network, which takes memory: that is
+// for build.
+func planTrainer(d *data, s eval.Split) (*trainer, error) {
 	c := d.c
 	t := &trainer{d: d, split: s, clips: hears(s), schedule: c.Schedule, base: c.Optimizer.LearningRate()}
 	if c.Batch > len(t.clips) {
@@ -40,15 +50,22 @@ func newTrainer(d *data, s eval.Split) (*trainer, error) {
 	}
 	t.stepsPerEpoch = stepsPerEpoch(len(t.clips), c.Batch)
 	var err error
-	if t.norm, err = d.normalization(t.clips); err != nil {
-		return nil, err
+	t.norm, err = d.normalization(t.clips)
+	return t, err
+}
+
+// build makes the network, where it is not made yet, and what moves its weights.
+func (t *trainer) build() error {
+	if t.method != nil {
+		return nil
 	}
-	t.method, err = c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Bins: d.bins, Frames: c.View.Frames, Seed: c.Seed})
+	c := t.d.c
+	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Bins: t.d.bins, Frames: c.View.Frames, Seed: c.Seed})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	t.opt = c.Optimizer.New(t.method.Params())
-	return t, nil
+	t.method, t.opt = m, c.Optimizer.New(m.Params())
+	return nil
 }
 
 func (t *trainer) lr(step int) float64 { return t.schedule.At(t.base, step, t.stepsPerEpoch) }
