@@ -55,7 +55,7 @@ func entries[T interface{ Doc() string }](table map[string]T) []entry {
 func (p *program) list() *cobra.Command {
 	all := kinds()
 	names := slices.Sorted(maps.Keys(all))
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:       "list [" + strings.Join(names, "|") + "]",
 		GroupID:   "know",
 		Short:     "List the parts that a config can name",
@@ -98,6 +98,8 @@ func (p *program) list() *cobra.Command {
 			return nil
 		},
 	}
+	p.jsonFlag(c)
+	return c
 }
 
 func writeEntries(w io.Writer, indent string, all []entry) error {
@@ -146,6 +148,7 @@ func (p *program) version() *cobra.Command {
 			return err
 		}),
 	}
+	p.jsonFlag(c)
 	c.Flags().BoolVar(&verbose, "verbose", false, "revision, Go version, platform and CPU path too")
 	return c
 }

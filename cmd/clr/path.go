@@ -32,6 +32,7 @@ the store is missing.`,
 			return pipeline.Features(c.Context(), cfg, p.console())
 		}),
 	}
+	p.jsonFlag(c)
 	p.configFlags(c)
 	return c
 }
@@ -75,9 +76,9 @@ the same bytes as a run that was never stopped.`,
 }
 
 func (p *program) probe(kind string) *cobra.Command {
-	what, section := "a linear classifier", "linear_probe"
+	what, section, example := "a linear classifier", "linear_probe", "c_max=1"
 	if kind == "mlp" {
-		what, section = "a classifier with a hidden layer", "mlp_probe"
+		what, section, example = "a classifier with a hidden layer", "mlp_probe", "epochs=50"
 	}
 	c := &cobra.Command{
 		Use:     kind + "-probe --run FOLDER",
@@ -88,7 +89,7 @@ on the training clips of each fold and tests it on the test clips. The same is
 asked of random weights and of plain statistics of the features. The report is
 kept in the run folder too.
 
-The config is the run's; --set may change ` + section + ` and embed.`,
+The config is the run's; --set may change ` + section + `, embed, workers and store.`,
 		Example: "  clr " + kind + "-probe --run runs/first",
 		Args:    noArguments,
 		RunE: p.does(func(c *cobra.Command) error {
@@ -108,7 +109,8 @@ The config is the run's; --set may change ` + section + ` and embed.`,
 	}
 	p.runFlag(c, "folder of the run")
 	p.foldFlag(c)
-	p.setFlag(c)
+	p.jsonFlag(c)
+	p.setFlag(c, section+"."+example, section, "embed", "workers", "store")
 	return c
 }
 
@@ -144,6 +146,7 @@ func (p *program) export() *cobra.Command {
 	c.Flags().StringVar(&o.Format, "format", "safetensors", strings.Join(formats, ", "))
 	c.Flags().StringVar(&o.Corpus, "corpus", "", "manifest of other recordings to embed")
 	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))
+	p.jsonFlag(c)
 	return c
 }
 
@@ -161,6 +164,7 @@ were never heard.`,
 		}),
 	}
 	p.runFlag(c, "folder to keep the run in (default: a new one, runs/demo)")
-	p.setFlag(c)
+	p.jsonFlag(c)
+	p.setFlag(c, "schedule.epochs=20")
 	return c
 }

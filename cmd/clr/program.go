@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,7 +51,6 @@ classifier on the frozen encoder then tells how much it has learnt.
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.PersistentFlags().BoolVar(&p.json, "json", false, "results as JSON")
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress")
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(&cobra.Group{ID: "path", Title: "From recordings to scores:"}, &cobra.Group{ID: "know", Title: "What there is:"})
@@ -63,7 +63,7 @@ classifier on the frozen encoder then tells how much it has learnt.
 
 // console is where a command speaks.
 func (p *program) console() pipeline.Console {
-	return pipeline.Console{Out: p.out, Err: p.err, JSON: p.json, Quiet: p.quiet, Terminal: isTerminal(p.err)}
+	return pipeline.Console{Out: p.out, Err: p.err, JSON: p.json, Quiet: p.quiet}
 }
 
 func isTerminal(w io.Writer) bool {
@@ -106,15 +106,24 @@ func (p *program) does(f func(c *cobra.Command) error) func(*cobra.Command, []st
 
 func (p *program) configFlags(c *cobra.Command) {
 	c.Flags().StringVarP(&p.config, "config", "c", "", "config file")
-	p.setFlag(c)
+	p.setFlag(c, "method.temperature=0.2")
 	must(c.MarkFlagFilename("config", "yaml", "yml"))
 }
 
-func (p *program) setFlag(c *cobra.Command) {
-	c.Flags().StringArrayVar(&p.sets, "set", nil, "override `key=value`, such as method.temperature=0.2 (repeatable)")
+func (p *program) jsonFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&p.json, "json", false, "results as JSON")
+}
+
+// setFlag adds --set; a command that lets only some sections be set names them.
+func (p *program) setFlag(c *cobra.Command, example string, sections ...string) {
+	c.Flags().StringArrayVar(&p.sets, "set", nil, "override `key=value`, such as "+example+" (repeatable)")
 	must(c.RegisterFlagCompletionFunc("set", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var keys []string
 		for _, path := range pipeline.ConfigPaths() {
+			section, _, _ := strings.Cut(path, ".")
+			if len(sections) > 0 && !slices.Contains(sections, section) {
+				continue
+			}
 			keys = append(keys, strings.ReplaceAll(path, "*", "0")+"=")
 		}
 		return keys, cobra.ShellCompDirectiveNoSpace
