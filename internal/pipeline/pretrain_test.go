@@ -183,7 +183,7 @@ func TestRefusedRunLeavesNothing(t *testing.T) {
 	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 1})
 	os.RemoveAll(run)
 
-	// Of two folds the second is the smaller: half of the clips of room x.
+	// A later fold is refused as early: fold y trains on the 9 clips of room x.
 	manifest := string(get(t, dir, "manifest.csv"))
 	put(t, filepath.Join(dir, "manifest.csv"), []byte(strings.Replace(manifest, "01.wav,high,train,x", "01.wav,high,train,y", 1)))
 	refused(fault.Usage, "set batch to at most 9", "split.by=room", "batch=10")
