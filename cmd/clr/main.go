@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -30,7 +29,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	done := make(chan error, 1)
 	go func() {
-		done <- guard(stderr, func() error { return command(ctx, args, stdout, stderr) })
+		done <- fault.Guard(func() error { return command(ctx, args, stdout, stderr) })
 	}()
 	return await(done, signals, cancel, stderr)
 }
@@ -53,18 +52,6 @@ func await(done <-chan error, signals <-chan os.Signal, cancel func(), stderr io
 			cancel()
 		}
 	}
-}
-
-// guard turns a panic into an error.
-func guard(stderr io.Writer, f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			fmt.Fprintf(stderr, "%s\n", debug.Stack())
-			err = fault.New(fault.Run, "please report it, with the command, the config and the lines above",
-				"internal error, a mistake in clr: %v", r)
-		}
-	}()
-	return f()
 }
 
 // command carries out one command line.
@@ -91,6 +78,10 @@ func report(stderr io.Writer, err error, got os.Signal) int {
 	if got != nil && kind == fault.Run && errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "clr: stopped; the same command starts over, keeping what was finished")
 		return codeOf(got)
+	}
+	var mistake *fault.Panic
+	if errors.As(err, &mistake) {
+		fmt.Fprintf(stderr, "%s\n", mistake.Stack)
 	}
 	fmt.Fprintf(stderr, "clr: %s\n", err)
 	if hint := fault.Remedy(err); hint != "" {

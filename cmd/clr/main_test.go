@@ -76,7 +76,7 @@ func TestSignals(t *testing.T) {
 
 func TestPanicIsReported(t *testing.T) {
 	var b bytes.Buffer
-	err := guard(&b, func() error { panic("kernel: odd shape") })
+	err := fault.Guard(func() error { panic("kernel: odd shape") })
 	if code := report(&b, err, nil); code != 1 {
 		t.Errorf("exit code %d", code)
 	}

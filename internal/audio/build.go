@@ -158,7 +158,11 @@ func (b *builder) fill(ctx context.Context, w *storeWriter) error {
 		wg.Go(func() {
 			m := maker{builder: b}
 			for j := range jobs {
-				j.out <- m.make(j.item)
+				var r made
+				if err := fault.Guard(func() error { r = m.make(j.item); return nil }); err != nil {
+					r.err = fmt.Errorf("%s: %w", b.corpus.Items[j.item].Path, err)
+				}
+				j.out <- r
 			}
 		})
 	}
@@ -170,7 +174,10 @@ func (b *builder) fill(ctx context.Context, w *storeWriter) error {
 			return err
 		}
 		done++
+		var mistake *fault.Panic
 		switch {
+		case errors.As(r.err, &mistake): // no fault of the recordings
+			return fmt.Errorf("%s:%d: %w", b.corpus.Path, b.corpus.Items[j.item].Line, r.err)
 		case r.err != nil:
 			faults = append(faults, fmt.Errorf("%s:%d: %w", b.corpus.Path, b.corpus.Items[j.item].Line, r.err))
 		case r.reused:

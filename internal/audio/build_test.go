@@ -234,3 +234,27 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("error %v, want one of resources", err)
 	}
 }
+
+// A mistake in a worker is no fault of the recording and does not end the
+// process: the build stops and names the clip.
+func TestBuildCatchesPanics(t *testing.T) {
+	for _, workers := range []int{1, 4} {
+		path := filepath.Join(t.TempDir(), "features")
+		_, _, err := Build(context.Background(), path, readCorpus(t, toneFS(9)), mistaken{}, 16000, workers, nil)
+		var p *fault.Panic
+		if fault.KindOf(err) != fault.Run || !errors.As(err, &p) || !strings.Contains(string(p.Stack), "mistaken") {
+			t.Fatalf("%v", err)
+		}
+		if want := "manifest.csv:2: 00.wav: internal error"; !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), "odd frame") {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+type mistaken struct{}
+
+func (mistaken) Doc() string                      { return "" }
+func (mistaken) Check(int) error                  { return nil }
+func (m mistaken) New(int) (Feature, error)       { return m, nil }
+func (mistaken) Shape(int) (bins, frames int)     { return 1, 1 }
+func (mistaken) Extract(*Spectrogram, Clip) error { panic("odd frame") }

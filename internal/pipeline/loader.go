@@ -9,6 +9,7 @@ import (
 
 	"clr/internal/audio"
 	"clr/internal/augment"
+	"clr/internal/fault"
 	"clr/internal/method"
 )
 
@@ -150,7 +151,7 @@ func (l *loader) fill(ctx context.Context, v *views, clips []int, step, epoch in
 				if r >= 2*n || ctx.Err() != nil {
 					return
 				}
-				errs[r] = w.view(v.X[r*size:(r+1)*size], clips[r%n], epoch, r/n)
+				errs[r] = fault.Guard(func() error { return w.view(v.X[r*size:(r+1)*size], clips[r%n], epoch, r/n) })
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"clr/internal/audio"
+	"clr/internal/augment"
 	"clr/internal/fault"
 )
 
@@ -256,6 +259,24 @@ func TestLoaderNamesTheClip(t *testing.T) {
 		}
 	}
 }
+
+// A mistake in a worker is an error of the clip, not the end of the process.
+func TestLoaderCatchesPanics(t *testing.T) {
+	dir := tones(t, 20)
+	d := open(t, load(t, dir, "workers=3"))
+	first := draw(t, d, 0, 1)[0].names[0]
+	d.c.Augment = []augment.Augmentation{mistaken{}}
+	_, err := startFor(t, t.Context(), d, 0, 1).next(t.Context())
+	says(t, err, first+": internal error", "odd wave")
+	var p *fault.Panic
+	if fault.KindOf(err) != fault.Run || !errors.As(err, &p) || !strings.Contains(string(p.Stack), "mistaken") {
+		t.Errorf("%v", err)
+	}
+}
+
+type mistaken struct{ augment.Augmentation }
+
+func (mistaken) Wave(*audio.Clip, augment.Draw) error { panic("odd wave") }
 
 // The last batch is followed by nothing: asking for it is a mistake.
 func TestBatchAfterTheLast(t *testing.T) {
