@@ -122,9 +122,8 @@ func (v *Views) Count(frames, hop int) int {
 // at its end, and appends them to dst: (Count, F, T'). A short clip gives one,
 // in the middle of its padding. Nothing is random, and the chain is not applied.
 func (v *Views) Windows(dst []float32, s *audio.Spectrogram, hop int) ([]float32, error) {
-	want := v.Options.Frames
 	count := v.Count(s.Frames, hop)
-	size := s.Bins * want
+	size := s.Bins * v.Options.Frames
 	at := len(dst)
 	for range count * size {
 		dst = append(dst, 0)
@@ -132,16 +131,31 @@ func (v *Views) Windows(dst []float32, s *audio.Spectrogram, hop int) ([]float32
 	if err := v.fits(dst[at:], s, count); err != nil {
 		return dst[:at], err
 	}
-	room := max(s.Frames-want, 0)
 	for i := range count {
-		from := room / 2
-		if count > 1 {
-			from = (i*room + (count-1)/2) / (count - 1)
-		}
-		v.cut(s, from, min(want, s.Frames))
-		v.place(dst[at+i*size:at+(i+1)*size], 0, (want-v.work.Frames)/2)
+		v.window(dst[at+i*size:at+(i+1)*size], s, count, i)
 	}
 	return dst, nil
+}
+
+// Window makes window i of those that Windows makes of s, in dst (F, T'): a
+// long clip's are too many to hold at once.
+func (v *Views) Window(dst []float32, s *audio.Spectrogram, hop, i int) error {
+	if err := v.fits(dst, s, 1); err != nil {
+		return err
+	}
+	v.window(dst, s, v.Count(s.Frames, hop), i)
+	return nil
+}
+
+func (v *Views) window(dst []float32, s *audio.Spectrogram, count, i int) {
+	want := v.Options.Frames
+	room := max(s.Frames-want, 0)
+	from := room / 2
+	if count > 1 {
+		from = (i*room + (count-1)/2) / (count - 1)
+	}
+	v.cut(s, from, min(want, s.Frames))
+	v.place(dst, 0, (want-v.work.Frames)/2)
 }
 
 // fits refuses what cannot be made into n views.

@@ -209,7 +209,11 @@ func TestWindows(t *testing.T) {
 			t.Errorf("%d frames, hop %d: %d windows, %d values; want %d", c.frames, c.hop, n, len(got), len(c.want))
 			continue
 		}
+		one := make([]float32, 40)
 		for i, from := range c.want {
+			if err := v.Window(one, s, c.hop, i); err != nil || !slices.Equal(one, got[i*40:(i+1)*40]) {
+				t.Errorf("%d frames, hop %d: window %d by itself is another: %v", c.frames, c.hop, i, err)
+			}
 			for b := range 2 {
 				if row := got[i*40+b*20:][:20]; !slices.Equal(row, s.Row(b)[from:from+20]) {
 					t.Errorf("%d frames, hop %d: window %d starts at %g, want %d", c.frames, c.hop, i, row[0], from)

@@ -96,7 +96,7 @@ func (d *data) embed(ctx context.Context, e encoderState, show *Progress) (x []f
 	hop := max(1, int(math.Round(d.c.Embed.Hop*float64(d.c.View.Frames))))
 	size := d.bins * d.c.View.Frames
 	p := newPool(d.c.Embed.Pool, d.store.Len(), net.Dim())
-	var in []float32 // (≤ embedBatch, F, T)
+	in := make([]float32, embedBatch*size) // (embedBatch, F, T)
 	out := make([]float32, embedBatch*net.Dim())
 	var owner []int // clip of each window in the batch
 	flush := func() error {
@@ -107,7 +107,6 @@ func (d *data) embed(ctx context.Context, e encoderState, show *Progress) (x []f
 		for w, clip := range owner {
 			p.add(clip, h[w*net.Dim():(w+1)*net.Dim()])
 		}
-		in = append(in[:0], in[len(owner)*size:]...)
 		owner = owner[:0]
 		return nil
 	}
@@ -116,10 +115,11 @@ func (d *data) embed(ctx context.Context, e encoderState, show *Progress) (x []f
 		if err := d.store.Load(i, &s); err != nil {
 			return nil, 0, err
 		}
-		if in, err = views.Windows(in, &s, hop); err != nil {
-			return nil, 0, fmt.Errorf("%s: %w", d.corpus.Items[i].Path, err)
-		}
-		for range views.Count(s.Frames, hop) {
+		for w := range views.Count(s.Frames, hop) {
+			at := len(owner) * size
+			if err := views.Window(in[at:at+size], &s, hop, w); err != nil {
+				return nil, 0, fmt.Errorf("%s: %w", d.corpus.Items[i].Path, err)
+			}
 			if owner = append(owner, i); len(owner) == embedBatch {
 				if err := flush(); err != nil {
 					return nil, 0, err
