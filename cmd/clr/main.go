@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"clr/internal/fault"
+	"clr/internal/pipeline"
 )
 
 func main() {
@@ -23,6 +24,9 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if isTerminal(stderr) {
+		stderr = pipeline.NewTerminal(stderr)
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
 	defer signal.Stop(signals)

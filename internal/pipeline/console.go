@@ -7,12 +7,52 @@ import (
 	"time"
 )
 
-// A Console is where a command speaks: results to Out, all else to Err.
+// A Console is where a command speaks: results to Out, all else to Err. Where
+// Err is a *Terminal, progress redraws one line.
 type Console struct {
 	Out, Err io.Writer
 	JSON     bool // results as JSON instead of tables
 	Quiet    bool // no progress
-	Terminal bool // Err is a terminal: progress may redraw its line
+}
+
+// A Terminal is a terminal's screen, on which one line may be open: progress,
+// drawn again and again. Whatever else is written begins below it.
+type Terminal struct {
+	mu     sync.Mutex
+	screen io.Writer
+	open   bool
+}
+
+// NewTerminal makes one of a writer that understands \r and \033[K.
+func NewTerminal(screen io.Writer) *Terminal { return &Terminal{screen: screen} }
+
+func (t *Terminal) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.close()
+	return t.screen.Write(b)
+}
+
+// draw puts a line in the place of the one that is open.
+func (t *Terminal) draw(line string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.screen, "\r\033[K%s", line)
+	t.open = true
+}
+
+// end leaves the line as it is.
+func (t *Terminal) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.close()
+}
+
+func (t *Terminal) close() {
+	if t.open {
+		fmt.Fprintln(t.screen)
+	}
+	t.open = false
 }
 
 // Say prints one line about what is happening.
@@ -38,17 +78,14 @@ func (c Console) Progress(what string, from, total int) *Progress {
 	return p
 }
 
-// A Progress shows how far a piece of work has come. Its methods may be called
-// from several goroutines.
+// A Progress shows how far a piece of work has come, to one goroutine.
 type Progress struct {
 	con         Console
 	what        string
 	from, total int
 	start       time.Time
-
-	mu    sync.Mutex
-	tenth int
-	drawn time.Time
+	tenth       int
+	drawn       time.Time
 }
 
 // At says that done units are finished; detail stands at the end of the line.
@@ -56,22 +93,28 @@ func (p *Progress) At(done int, detail string) {
 	if p.con.Quiet || p.total == 0 {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	last := done == p.total
-	if p.con.Terminal {
+	if t, ok := p.con.Err.(*Terminal); ok {
 		if now := time.Now(); last || now.Sub(p.drawn) > 100*time.Millisecond {
 			p.drawn = now
-			fmt.Fprintf(p.con.Err, "\r\033[K%s", p.line(done, detail))
+			t.draw(p.line(done, detail))
 		}
 		if last {
-			fmt.Fprintln(p.con.Err)
+			t.end()
 		}
 		return
 	}
 	if tenth := done * 10 / p.total; tenth > p.tenth || last {
 		p.tenth = tenth
 		fmt.Fprintln(p.con.Err, p.line(done, detail))
+	}
+}
+
+// End ends the line that may be open, for work that stops before it is done;
+// twice is once.
+func (p *Progress) End() {
+	if t, ok := p.con.Err.(*Terminal); ok {
+		t.end()
 	}
 }
 

@@ -2,8 +2,8 @@ package pipeline
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -52,20 +52,34 @@ func TestProgressTimeLeft(t *testing.T) {
 // On a terminal one line is drawn again and again, and ended once.
 func TestProgressOnATerminal(t *testing.T) {
 	var b bytes.Buffer
-	p := Console{Err: &b, Terminal: true}.Progress("features", 0, 100)
-	var wg sync.WaitGroup
-	for worker := range 4 {
-		wg.Go(func() {
-			for i := range 25 {
-				if done := 25*worker + i + 1; done < 100 {
-					p.At(done, "")
-				}
-			}
-		})
+	p := Console{Err: NewTerminal(&b)}.Progress("features", 0, 100)
+	for done := 1; done <= 100; done++ {
+		p.At(done, "")
 	}
-	wg.Wait()
-	p.At(100, "")
+	p.End()
 	if s := b.String(); strings.Count(s, "\n") != 1 || !strings.HasSuffix(s, "\r\033[Kfeatures 100/100\n") || strings.Count(s, "\r") > 3 {
 		t.Errorf("%q", s)
+	}
+}
+
+// What is written while a line is open begins below it, and work that stops
+// early leaves none open.
+func TestTerminalBeginsAFreshLine(t *testing.T) {
+	var b bytes.Buffer
+	con := Console{Err: NewTerminal(&b)}
+	p := con.Progress("embed", 0, 9)
+	p.End()
+	con.Say("begin")
+	p.At(1, "")
+	con.Warn("first")
+	con.Warn("second")
+	p.drawn = time.Time{}
+	p.At(2, "")
+	p.End()
+	p.End()
+	fmt.Fprintln(con.Err, "clr: it broke")
+	const want = "begin\n\r\033[Kembed 1/9\nwarning: first\nwarning: second\n\r\033[Kembed 2/9\nclr: it broke\n"
+	if b.String() != want {
+		t.Errorf("%q", &b)
 	}
 }

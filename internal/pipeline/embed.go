@@ -88,6 +88,7 @@ const embedBatch = 64
 // embed computes one embedding for each clip of the corpus, in its order:
 // windows over the clip, each through the encoder, pooled.
 func (d *data) embed(ctx context.Context, e encoderState, show *Progress) (x []float64, dim int, err error) { // (N, D)
+	defer show.End()
 	net, err := d.embedder(e, embedBatch)
 	if err != nil {
 		return nil, 0, err
