@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"clr/configs"
+	"clr/internal/audio"
 	"clr/internal/eval"
+	"clr/internal/fault"
 )
 
 // DemoOptions are what the command line says of the demo.
@@ -23,17 +25,14 @@ type DemoOptions struct {
 
 // Demo runs the main path on the speech that travels inside the binary, by
 // configs/quickstart.yaml, and compares what came out with what needs no
-// learning, on speakers that were never heard.
+// learning, on clips that were never heard: two speakers, if nothing else is set.
 func Demo(ctx context.Context, o DemoOptions, con Console) error {
 	if o.Run == "" {
 		o.Run = freeRun(filepath.Join("runs", "demo"))
 	}
 	began := time.Now()
-	c, err := ParseConfig("configs/quickstart.yaml", configs.Quickstart, o.Overrides)
+	c, err := o.config()
 	if err != nil {
-		return err
-	}
-	if c.Store, err = filepath.Abs(filepath.Join(o.Run, "features.clrs")); err != nil {
 		return err
 	}
 	quiet := con
@@ -68,8 +67,25 @@ func Demo(ctx context.Context, o DemoOptions, con Console) error {
 	if con.JSON {
 		return json.NewEncoder(con.Out).Encode(result)
 	}
-	_, err = con.Out.Write([]byte(result.table(c.Split.Holdout)))
+	_, err = con.Out.Write([]byte(result.table(c)))
 	return err
+}
+
+// config is the quickstart's with what the command line says of it. Its store
+// lies in the run folder where nothing else is said.
+func (o DemoOptions) config() (*Config, error) {
+	c, err := ParseConfig("configs/quickstart.yaml", configs.Quickstart, o.Overrides)
+	if err != nil {
+		return nil, err
+	}
+	if by := c.Split.By; by != "" && by != eval.SplitColumn && len(c.Split.Holdout) == 0 {
+		return nil, fault.New(fault.Usage, "name what to test on in split.holdout, or use clr pretrain, which trains them all",
+			"the demo trains one encoder, and split.by %s without split.holdout asks for one per %[1]s", by)
+	}
+	if c.Store == "" {
+		c.Store, err = filepath.Abs(filepath.Join(o.Run, "features.clrs"))
+	}
+	return c, err
 }
 
 // freeRun is the first of path, path-2, path-3, ... that is not there.
@@ -115,9 +131,13 @@ func (d *demoResult) add(kind string, r *eval.Report) {
 	}
 }
 
-func (d demoResult) table(heldOut []string) string {
+func (d demoResult) table(c *Config) string {
+	heldOut := "the test part"
+	if h := c.Split.Holdout; len(h) > 0 {
+		heldOut = c.Split.By + " " + strings.Join(h, " and ")
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nAccuracy on %d clips of %s, never heard in training\n\n", d.Clips, strings.Join(heldOut, " and "))
+	fmt.Fprintf(&b, "\nAccuracy on %d clips of %s, never heard in training\n\n", d.Clips, heldOut)
 	fmt.Fprintf(&b, "%-42s %12s %12s\n", "", "linear probe", "MLP probe")
 	for _, row := range []struct {
 		name        string
@@ -125,7 +145,7 @@ func (d demoResult) table(heldOut []string) string {
 	}{
 		{"pretrained encoder", d.Linear.Pretrained, d.MLP.Pretrained},
 		{"the same encoder with random weights", d.Linear.RandomInit, d.MLP.RandomInit},
-		{"log-mel mean and deviation, no learning", d.Linear.FeatureStats, d.MLP.FeatureStats},
+		{nameIn(audio.Features, c.Feature) + " mean and deviation, no learning", d.Linear.FeatureStats, d.MLP.FeatureStats},
 	} {
 		fmt.Fprintf(&b, "%-42s %10.1f %% %10.1f %%\n", row.name, 100*row.linear, 100*row.mlp)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"clr/internal/audio"
 	"clr/internal/fault"
 )
 
@@ -55,19 +56,52 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// The table's words come from the config that ran.
 func TestDemoTable(t *testing.T) {
 	r := demoResult{Linear: demoScores{.75, .5, 1}, MLP: demoScores{.1, .2, .3}, Clips: 480, Run: "runs/demo", Seconds: 61.7}
 	const want = `
-Accuracy on 480 clips of theo and yweweler, never heard in training
+Accuracy on 480 clips of speaker theo and yweweler, never heard in training
 
                                            linear probe    MLP probe
 pretrained encoder                               75.0 %       10.0 %
 the same encoder with random weights             50.0 %       20.0 %
-log-mel mean and deviation, no learning         100.0 %       30.0 %
+logmel mean and deviation, no learning          100.0 %       30.0 %
 
 run folder: runs/demo (62 s)
 `
-	if got := r.table([]string{"theo", "yweweler"}); got != want {
+	config := func(set ...string) *Config {
+		c, err := DemoOptions{Run: "runs/demo", Overrides: Overrides{Set: set}}.config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	if got := r.table(config()); got != want {
 		t.Errorf("%s", got)
+	}
+	c := config("split.by=split", "split.holdout=[]")
+	c.Feature = audio.Features["kaldi_fbank"]
+	other := r.table(c)
+	for _, s := range []string{"clips of the test part, never", "kaldi_fbank mean and deviation"} {
+		if !strings.Contains(other, s) {
+			t.Errorf("no %q in %s", s, other)
+		}
+	}
+}
+
+// What the command line says of the demo's config holds, or is refused.
+func TestDemoConfig(t *testing.T) {
+	c, err := DemoOptions{Run: "runs/x"}.config()
+	if err != nil || !filepath.IsAbs(c.StorePath()) || !strings.HasSuffix(c.StorePath(), filepath.Join("runs", "x", "features.clrs")) {
+		t.Errorf("the store is %s: %v", c.StorePath(), err)
+	}
+	c, err = DemoOptions{Run: "runs/x", Overrides: Overrides{Set: []string{"store=mine.clrs"}}}.config()
+	if err != nil || c.StorePath() != "mine.clrs" {
+		t.Errorf("the store is %s: %v", c.StorePath(), err)
+	}
+	_, err = DemoOptions{Run: "runs/x", Overrides: Overrides{Set: []string{"split.holdout=[]"}}}.config()
+	says(t, err, "split.by speaker without split.holdout asks for one per speaker")
+	if fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" {
+		t.Errorf("%v", err)
 	}
 }
