@@ -130,6 +130,7 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 	defer load.stop()
 
 	show := con.Progress(strings.TrimSpace("pretrain "+fold), start, stop)
+	defer show.End()
 	for step := start; step < stop; step++ {
 		began := time.Now()
 		batch, err := load.next(ctx)

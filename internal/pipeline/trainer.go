@@ -50,7 +50,7 @@ func planTrainer(d *data, s eval.Split) (*trainer, error) {
 	}
 	t.stepsPerEpoch = stepsPerEpoch(len(t.clips), c.Batch)
 	var err error
-	t.norm, err = d.normalization(t.clips)
+	t.norm, err = d.normalization(s.Train)
 	return t, err
 }
 

@@ -1,0 +1,40 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"path/filepath"
+	"testing"
+)
+
+// A line of metrics.jsonl has these fields and no others: sweeps read them.
+func TestMetricsFields(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	c := load(t, dir)
+	pretrain(t, c, PretrainOptions{Run: run, MaxSteps: 5})
+	lines := bytes.Split(bytes.TrimSpace(get(t, run, metricsFile)), []byte("\n"))
+	if len(lines) != 5 {
+		t.Fatalf("%d lines for 5 steps", len(lines))
+	}
+	for step, line := range lines {
+		var l map[string]float64
+		if err := json.Unmarshal(line, &l); err != nil {
+			t.Fatal(err)
+		}
+		if len(l) != 8 {
+			t.Errorf("fields %v, want 8", l)
+		}
+		want := c.Schedule.At(c.Optimizer.LearningRate(), step, 3) // an epoch has 3 steps
+		for field, ok := range map[string]bool{
+			"step": l["step"] == float64(step), "epoch": l["epoch"] == float64(step/3), "lr": l["lr"] == want,
+			"loss": l["loss"] > 0 && !math.IsInf(l["loss"], 0), "grad_norm": l["grad_norm"] > 0,
+			"z_std": l["z_std"] > 0 && l["z_std"] <= 1, "clips_per_s": l["clips_per_s"] > 0, "wait_s": l["wait_s"] >= 0,
+		} {
+			if _, there := l[field]; !there || !ok {
+				t.Errorf("step %d: %s is %v", step, field, l[field])
+			}
+		}
+	}
+}
