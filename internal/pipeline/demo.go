@@ -46,7 +46,11 @@ func Demo(ctx context.Context, o DemoOptions, con Console) error {
 		return err
 	}
 	con.Say("clr pretrain --run %s", o.Run)
-	if err := Pretrain(ctx, c, PretrainOptions{Run: o.Run}, con); err != nil {
+	if err := Pretrain(ctx, c, PretrainOptions{Run: o.Run}, con); fault.KindOf(err) == fault.Interrupted {
+		return fault.New(fault.Interrupted,
+			fmt.Sprintf("clr pretrain --config %s --run %s --resume goes on from there; clr linear-probe --run %[2]s comes next", filepath.Join(o.Run, configFile), o.Run),
+			"%w", err)
+	} else if err != nil {
 		return err
 	}
 	result := demoResult{Run: o.Run}

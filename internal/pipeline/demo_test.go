@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,3 +107,35 @@ func TestDemoConfig(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A demo that is stopped says how to go on from what it saved.
+func TestDemoInterrupted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	set := []string{"encoder.width=4", "view.frames=24", "batch=512", "feature.n_mels=24", "feature.n_fft=256", "feature.hop_length=160"}
+	ctx, cancel := context.WithCancel(t.Context())
+	log := writerFunc(func(b []byte) (int, error) {
+		if bytes.Contains(b, []byte("clr pretrain")) {
+			cancel()
+		}
+		return len(b), nil
+	})
+	err := Demo(ctx, DemoOptions{Overrides: Overrides{Set: set}}, Console{Out: io.Discard, Err: log})
+	if fault.KindOf(err) != fault.Interrupted {
+		t.Fatalf("%v", err)
+	}
+	if want := "clr pretrain --config runs/demo/config.yaml --run runs/demo --resume"; !strings.Contains(fault.Remedy(err), want) {
+		t.Errorf("the remedy is %q, want %q in it", fault.Remedy(err), want)
+	}
+	c, err := LoadConfig("runs/demo/config.yaml", Overrides{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	con, _ := silent()
+	if err := Pretrain(t.Context(), c, PretrainOptions{Run: "runs/demo", Resume: true, MaxSteps: 1}, con); err != nil {
+		t.Error(err)
+	}
+}
+
+type writerFunc func(b []byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
