@@ -56,4 +56,7 @@ func TestReadmeHasTheTwoCommands(t *testing.T) {
 			t.Errorf("README.md lacks the line %q", c)
 		}
 	}
+	if strings.Contains(string(readme), "@@") {
+		t.Error("README.md has a gap to fill in, marked @@")
+	}
 }

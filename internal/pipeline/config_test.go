@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -172,6 +173,8 @@ func TestResolvedRoundTrip(t *testing.T) {
 }
 
 // The configs of the project read as they are.
+// Every config loads, and opens with its command, the time it takes and the
+// score to expect.
 func TestProjectConfigs(t *testing.T) {
 	files, err := filepath.Glob("../../configs/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -180,6 +183,17 @@ func TestProjectConfigs(t *testing.T) {
 	for _, f := range files {
 		if _, err := LoadConfig(f, Overrides{}); err != nil {
 			t.Error(err)
+		}
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, _, _ := strings.Cut(string(text), "\nseed:")
+		name := filepath.Base(f)
+		for _, want := range []string{`clr pretrain +--config configs/` + regexp.QuoteMeta(name), `\d+ (seconds|minutes)`, `\d\.\d %`} {
+			if name != "reference.yaml" && !regexp.MustCompile(want).MatchString(head) {
+				t.Errorf("the header of %s has nothing like %s", name, want)
+			}
 		}
 	}
 }
