@@ -2,13 +2,16 @@
 export CGO_ENABLED = 0
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo test race lint purego reference ci
+.PHONY: build demo demo-check test race lint purego reference ci
 
 build:          ## one static binary, ./clr
 	go build -trimpath -o clr ./cmd/clr
 
 demo:           ## the main job on bundled speech
 	go run ./cmd/clr demo
+
+demo-check:     ## the same, as a test of what the README says of it
+	CLR_DEMO=1 go test ./internal/pipeline -run TestDemoBeats -v
 
 test:           ## all tests
 	go test ./...

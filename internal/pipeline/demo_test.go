@@ -139,3 +139,26 @@ func TestDemoInterrupted(t *testing.T) {
 type writerFunc func(b []byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// The demo as a person runs it: on speakers never heard, the pretrained encoder
+// beats random weights and feature statistics, by either probe.
+func TestDemoBeatsWhatNeedsNoLearning(t *testing.T) {
+	if os.Getenv("CLR_DEMO") == "" {
+		t.Skip("this is the whole demo, about a minute; CLR_DEMO=1 runs it")
+	}
+	t.Chdir(t.TempDir())
+	var out bytes.Buffer
+	if err := Demo(t.Context(), DemoOptions{}, Console{Out: &out, Err: io.Discard, JSON: true}); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s", &out)
+	var r demoResult
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	for probe, s := range map[string]demoScores{"linear": r.Linear, "mlp": r.MLP} {
+		if s.Pretrained <= s.RandomInit || s.Pretrained <= s.FeatureStats {
+			t.Errorf("%s probe: %+v", probe, s)
+		}
+	}
+}
