@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -70,7 +71,7 @@ the same bytes as a run that was never stopped.`,
 	p.configFlags(c)
 	p.runFlag(c, "folder to keep the run in")
 	p.foldFlag(c)
-	c.Flags().BoolVar(&o.Resume, "resume", false, "go on from the run's last checkpoint")
+	c.Flags().BoolVar(&o.Resume, "resume", false, "go on from the run's last checkpoint, or start where there is none")
 	c.Flags().IntVar(&o.MaxSteps, "max-steps", 0, "stop after so many steps, with a checkpoint; 0 is all")
 	return c
 }
@@ -98,13 +99,14 @@ The config is the run's; --set may change ` + section + `, embed, workers and st
 			}
 			con := p.console()
 			r, err := pipeline.Probe(c.Context(), pipeline.ProbeOptions{Run: p.run, Kind: kind, Fold: p.fold}, p.overrides(), con)
-			if err != nil {
+			if r == nil {
 				return err
 			}
+			show := r.WriteTable // even where it could not be kept
 			if p.json {
-				return r.WriteJSON(con.Out)
+				show = r.WriteJSON
 			}
-			return r.WriteTable(con.Out)
+			return errors.Join(err, show(con.Out))
 		}),
 	}
 	p.runFlag(c, "folder of the run")

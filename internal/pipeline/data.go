@@ -68,6 +68,14 @@ func openData(ctx context.Context, c *Config, con Console, verify bool) (*data, 
 func (d *data) ready() error {
 	d.bins, _ = d.store.Entry(0)
 	var err error
+	if d.c.Split.By == "" && !d.corpus.Has(eval.SplitColumn) { // all to learn from, nothing to test on
+		d.splits = []eval.Split{{Name: "all"}}
+		for i := range d.corpus.Items {
+			d.splits[0].Train = append(d.splits[0].Train, i)
+		}
+		d.hash = d.contentHash(make([]string, len(d.corpus.Items)))
+		return d.c.Split.Check()
+	}
 	if d.by, err = d.c.Split.Column(d.corpus.Columns); err != nil {
 		return err
 	}
@@ -82,12 +90,18 @@ func (d *data) ready() error {
 	for i := range d.splits {
 		d.splits[i].Groups = d.groups(d.splits[i])
 	}
+	d.hash = d.contentHash(values)
+	return nil
+}
+
+// contentHash names the corpus by its recordings, features, labels and how it
+// is divided.
+func (d *data) contentHash(values []string) string {
 	h := sha256.New()
 	for i, it := range d.corpus.Items {
 		fmt.Fprintf(h, "%s %q %q %q\n", d.store.Key(i), it.Path, it.Label, values[i])
 	}
-	d.hash = hex.EncodeToString(h.Sum(nil))
-	return nil
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // groups names the group of each training clip: what the splits are made by,

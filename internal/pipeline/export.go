@@ -5,7 +5,11 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +47,9 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if err != nil {
 		return err
 	}
+	if err := o.refuse(c); err != nil {
+		return err
+	}
 	d, err := openData(ctx, c, con, false)
 	if err != nil {
 		return err
@@ -71,6 +78,35 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	con.Say("wrote %s", o.Out)
 	if con.JSON {
 		return json.NewEncoder(con.Out).Encode(map[string]string{"format": o.Format, "out": o.Out})
+	}
+	return nil
+}
+
+// refuse keeps an export from taking the place of what it is made from, or of
+// anything that is no file.
+func (o ExportOptions) refuse(c *Config) error {
+	info, err := os.Stat(o.Out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fault.New(fault.Usage, "name a file with --out", "export: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fault.New(fault.Usage, "name a file with --out", "%s is not a regular file", o.Out)
+	}
+	own := []string{c.CorpusPath(), c.StorePath(), o.Corpus}
+	for _, pattern := range []string{"*.yaml", "*.json", "*.jsonl", "last*", foldPrefix + "*/*"} {
+		more, err := filepath.Glob(filepath.Join(o.Run, pattern))
+		if err != nil {
+			return err
+		}
+		own = append(own, more...)
+	}
+	for _, path := range own {
+		if other, err := os.Stat(path); err == nil && os.SameFile(info, other) {
+			return fault.New(fault.Usage, "name another file with --out", "%s belongs to the run or its corpus", o.Out)
+		}
 	}
 	return nil
 }

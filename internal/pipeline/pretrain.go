@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -40,6 +41,10 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) er
 	// Every refusal comes before anything is written: what is refused can be mended
 	// and started again. What needs no features is refused before they are made.
 	var err error
+	if o.Resume && !exists(filepath.Join(o.Run, configFile)) {
+		o.Resume = false // so that one command line starts a job and requeues it
+		con.Say("%s holds no run to resume: starting it", o.Run)
+	}
 	if o.Resume {
 		err = resumable(o.Run, c)
 	} else {

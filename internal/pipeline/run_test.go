@@ -175,8 +175,14 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 		t.Errorf("the corpus as it was: %v", err)
 	}
 
-	err = Pretrain(t.Context(), load(t, dir), PretrainOptions{Run: filepath.Join(dir, "nowhere"), Resume: true}, con)
-	says(t, err, "nowhere is not a run folder")
+	// Where there is no run yet, it is started.
+	nowhere := filepath.Join(dir, "nowhere")
+	if err := Pretrain(t.Context(), load(t, dir), PretrainOptions{Run: nowhere, Resume: true, MaxSteps: 1}, con); err != nil {
+		t.Error(err)
+	}
+	if got := stepIn(t, nowhere, lastFile); got != 1 {
+		t.Errorf("it is at step %d, want 1", got)
+	}
 }
 
 // A recording that changed under its store is found out where recordings are
