@@ -37,8 +37,8 @@ func (p LinearProbe) Check() error {
 	switch {
 	case !(p.CMin > 0) || !(p.CMax >= p.CMin) || math.IsInf(p.CMax, 1):
 		return fault.New(fault.Usage, "", "c_min is %v and c_max %v; 0 < c_min <= c_max is needed", p.CMin, p.CMax)
-	case p.CSteps < 1:
-		return fault.New(fault.Usage, "", "c_steps is %d, it must be at least 1", p.CSteps)
+	case p.CSteps < 1 || p.CSteps > 1000:
+		return fault.New(fault.Usage, "", "c_steps is %d, it must be 1 to 1000", p.CSteps)
 	case p.CSteps > 1 && p.CMin == p.CMax:
 		return fault.New(fault.Usage, "set c_steps to 1", "c_steps is %d, but c_min and c_max are both %v", p.CSteps, p.CMin)
 	case !(p.Tolerance > 0):

@@ -35,8 +35,8 @@ func (MLPProbe) Doc() string {
 // Check refuses settings that cannot work.
 func (p MLPProbe) Check() error {
 	switch {
-	case len(p.Hidden) > 0 && slices.Min(p.Hidden) < 1:
-		return fault.New(fault.Usage, "", "hidden is %v, every layer needs at least one unit", p.Hidden)
+	case len(p.Hidden) > 0 && (slices.Min(p.Hidden) < 1 || slices.Max(p.Hidden) > 1<<16):
+		return fault.New(fault.Usage, "", "hidden is %v, every layer needs 1 to %d units", p.Hidden, 1<<16)
 	case p.Epochs < 1 || p.Batch < 1 || p.Patience < 1:
 		return fault.New(fault.Usage, "", "epochs is %d, batch %d and patience %d; each must be at least 1", p.Epochs, p.Batch, p.Patience)
 	case len(p.LR) == 0 || !(slices.Min(p.LR) > 0) || math.IsInf(slices.Max(p.LR), 1):

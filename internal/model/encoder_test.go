@@ -51,7 +51,7 @@ func TestEncoderTable(t *testing.T) {
 	}
 	for want, e := range map[string]Encoder{
 		"resnet depth is 19, must be 10, 18, 34 or 50":                       ResNet{19, 64, "imagenet", "mean", false},
-		"resnet width is 0, must be 1 or more":                               ResNet{18, 0, "imagenet", "mean", false},
+		"resnet width is 0, must be 1 to 1024":                               ResNet{18, 0, "imagenet", "mean", false},
 		`resnet stem is "big", must be imagenet or small`:                    ResNet{18, 64, "big", "mean", false},
 		`resnet pool is "sum", must be mean, max, mean_max or time_mean_max`: ResNet{18, 64, "small", "sum", false},
 	} {
@@ -190,10 +190,13 @@ func TestMLP(t *testing.T) {
 			}
 		}
 	}
-	if err := (MLP{Hidden: []int{3, 0}, Out: 1}).Check(); err == nil || err.Error() != "hidden layer 2 has size 0, must be 1 or more" {
+	if err := (MLP{Hidden: []int{3, 0}, Out: 1}).Check(); err == nil || err.Error() != "hidden layer 2 has size 0, must be 1 to 65536" {
 		t.Error(err)
 	}
-	if err := (MLP{}).Check(); err == nil || err.Error() != "out is 0, must be 1 or more" {
+	if err := (MLP{Out: 1 << 40}).Check(); err == nil {
+		t.Error("a layer of a million million units passes")
+	}
+	if err := (MLP{}).Check(); err == nil || err.Error() != "out is 0, must be 1 to 65536" {
 		t.Error(err)
 	}
 }

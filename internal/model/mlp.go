@@ -18,14 +18,19 @@ type MLP struct {
 	Norm   bool  `yaml:"norm" doc:"batch normalisation after each hidden layer, which then has no bias of its own"`
 }
 
+// maxLayer bounds the units of a layer: more can only be a slip, and would end
+// in the runtime's own words about memory.
+const maxLayer = 1 << 16
+
+// Check refuses layers without units, and of more than anyone means.
 func (h MLP) Check() error {
 	for i, n := range h.Hidden {
-		if n < 1 {
-			return fault.New(fault.Usage, "", "hidden layer %d has size %d, must be 1 or more", i+1, n)
+		if n < 1 || n > maxLayer {
+			return fault.New(fault.Usage, "", "hidden layer %d has size %d, must be 1 to %d", i+1, n, maxLayer)
 		}
 	}
-	if h.Out < 1 {
-		return fault.New(fault.Usage, "", "out is %d, must be 1 or more", h.Out)
+	if h.Out < 1 || h.Out > maxLayer {
+		return fault.New(fault.Usage, "", "out is %d, must be 1 to %d", h.Out, maxLayer)
 	}
 	return nil
 }

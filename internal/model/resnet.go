@@ -23,16 +23,21 @@ type ResNet struct {
 // paper: one basic block a stage.
 var stages = map[int][4]int{10: {1, 1, 1, 1}, 18: {2, 2, 2, 2}, 34: {3, 4, 6, 3}, 50: {3, 4, 6, 3}}
 
+// Doc says in one line what this is.
 func (e ResNet) Doc() string {
 	return "residual network of depth 10, 18, 34 or 50, torchvision's layout"
 }
 
+// maxWidth is sixteen times the papers' 64.
+const maxWidth = 1024
+
+// Check refuses what torchvision's layout does not have.
 func (e ResNet) Check() error {
 	if _, ok := stages[e.Depth]; !ok {
 		return fault.New(fault.Usage, "", "resnet depth is %d, must be 10, 18, 34 or 50", e.Depth)
 	}
-	if e.Width < 1 {
-		return fault.New(fault.Usage, "", "resnet width is %d, must be 1 or more", e.Width)
+	if e.Width < 1 || e.Width > maxWidth {
+		return fault.New(fault.Usage, "", "resnet width is %d, must be 1 to %d", e.Width, maxWidth)
 	}
 	if e.Stem != "imagenet" && e.Stem != "small" {
 		return fault.New(fault.Usage, "", "resnet stem is %q, must be imagenet or small", e.Stem)

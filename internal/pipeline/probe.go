@@ -77,6 +77,13 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 			warned = true
 			con.Warn("the corpus is not the one that was pretrained on: clips that were heard may be among the test clips")
 		}
+		step, err := stepOf(cp, o.Run)
+		if err != nil {
+			return nil, err
+		}
+		if total := d.c.Schedule.Steps(stepsPerEpoch(len(hears(s)), d.c.Batch)); step < total {
+			con.Warn("%s: the encoder is of step %d of %d; clr pretrain --resume finishes it", o.Run, step, total)
+		}
 		frozen[s.Name] = e.hash()
 		what := strings.TrimSpace("embed " + d.foldName(s))
 		if pretrained[s.Name], err = d.embedded(ctx, e, labelled, con.Progress(what, 0, d.store.Len())); err != nil {
