@@ -144,11 +144,11 @@ func TestChecks(t *testing.T) {
 		{SimCLR{0, head, 1}, "temperature is 0, must be positive"},
 		{SimCLR{math.NaN(), head, 1}, "temperature is NaN, must be positive"},
 		{SimCLR{0.1, head, 0}, "bn_groups is 0, must be 1 or more"},
-		{SimCLR{0.1, model.MLP{}, 1}, "projector: out is 0, must be 1 or more"},
+		{SimCLR{0.1, model.MLP{}, 1}, "projector: out is 0, must be 1 to 65536"},
 		{MoCo{-1, 0.9, 8, head, 1}, "temperature is -1, must be positive"},
 		{MoCo{0.2, 1.5, 8, head, 1}, "momentum is 1.5, must be between 0 and 1"},
 		{MoCo{0.2, 0.9, 0, head, 1}, "queue is 0, must be between 1 and 16777216"},
-		{MoCo{0.2, 0.9, 8, model.MLP{Hidden: []int{-1}, Out: 1}, 1}, "projector: hidden layer 1 has size -1, must be 1 or more"},
+		{MoCo{0.2, 0.9, 8, model.MLP{Hidden: []int{-1}, Out: 1}, 1}, "projector: hidden layer 1 has size -1, must be 1 to 65536"},
 	} {
 		if err := c.o.Check(); err == nil || err.Error() != c.want || fault.KindOf(err) != fault.Usage {
 			t.Errorf("%+v: %v, want %s", c.o, err, c.want)
