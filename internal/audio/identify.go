@@ -71,7 +71,7 @@ type fileSum struct {
 }
 
 func (b *builder) key(it Item, sum *fileSum) (key, error) {
-	sum.once.Do(func() { sum.hex, sum.err = hashFile(b.corpus.fsys, it.File) })
+	sum.once.Do(func() { sum.hex, sum.err = HashFile(b.corpus.fsys, it.File) })
 	if sum.err != nil {
 		return key{}, fault.New(fault.Data, "see that the files named may be read", "%s:%d: %w", b.corpus.Path, it.Line, sum.err)
 	}
@@ -82,7 +82,8 @@ func (b *builder) key(it Item, sum *fileSum) (key, error) {
 	return sha256.Sum256(fmt.Appendf(nil, "%s %v %v %s", sum.hex, it.Start, it.End, b.settings)), nil
 }
 
-func hashFile(fsys fs.FS, name string) (string, error) {
+// HashFile is the SHA-256 of a file, in hexadecimal.
+func HashFile(fsys fs.FS, name string) (string, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
 		return "", err

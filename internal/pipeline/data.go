@@ -67,13 +67,24 @@ func openData(ctx context.Context, c *Config, con Console, verify bool) (*data, 
 // ready divides the clips and checks what the rest of the path relies on.
 func (d *data) ready() error {
 	d.bins, _ = d.store.Entry(0)
-	var err error
+	if err := d.divide(); err != nil {
+		return err
+	}
+	h := sha256.New()
+	for i, it := range d.corpus.Items {
+		fmt.Fprintf(h, "%s %q %q %q\n", d.store.Key(i), it.Path, it.Label, it.Value(d.by))
+	}
+	d.hash = hex.EncodeToString(h.Sum(nil))
+	return nil
+}
+
+// divide makes the splits, by the column that the config says.
+func (d *data) divide() (err error) {
 	if d.c.Split.By == "" && !d.corpus.Has(eval.SplitColumn) { // all to learn from, nothing to test on
 		d.splits = []eval.Split{{Name: "all"}}
 		for i := range d.corpus.Items {
 			d.splits[0].Train = append(d.splits[0].Train, i)
 		}
-		d.hash = d.contentHash(make([]string, len(d.corpus.Items)))
 		return d.c.Split.Check()
 	}
 	if d.by, err = d.c.Split.Column(d.corpus.Columns); err != nil {
@@ -83,25 +94,13 @@ func (d *data) ready() error {
 	for i, it := range d.corpus.Items {
 		values[i] = it.Value(d.by)
 	}
-	d.splits, err = eval.Splits(values, d.c.Split)
-	if err != nil {
+	if d.splits, err = eval.Splits(values, d.c.Split); err != nil {
 		return fmt.Errorf("%s: %w", d.corpus.Path, err)
 	}
 	for i := range d.splits {
 		d.splits[i].Groups = d.groups(d.splits[i])
 	}
-	d.hash = d.contentHash(values)
 	return nil
-}
-
-// contentHash names the corpus by its recordings, features, labels and how it
-// is divided.
-func (d *data) contentHash(values []string) string {
-	h := sha256.New()
-	for i, it := range d.corpus.Items {
-		fmt.Fprintf(h, "%s %q %q %q\n", d.store.Key(i), it.Path, it.Label, values[i])
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // groups names the group of each training clip: what the splits are made by,
@@ -129,14 +128,21 @@ func (d *data) splitsOf(name string) ([]eval.Split, error) {
 	if name == "" {
 		return d.splits, nil
 	}
-	var names []string
 	for _, s := range d.splits {
 		if s.Name == name {
 			return []eval.Split{s}, nil
 		}
+	}
+	return nil, fault.New(fault.Usage, "the folds are "+d.foldNames(), "there is no fold %q", name)
+}
+
+// foldNames lists the splits for a message.
+func (d *data) foldNames() string {
+	var names []string
+	for _, s := range d.splits {
 		names = append(names, s.Name)
 	}
-	return nil, fault.New(fault.Usage, "the folds are "+strings.Join(names, ", "), "there is no fold %q", name)
+	return strings.Join(names, ", ")
 }
 
 // foldName is the name under which a split has a folder of its own: none

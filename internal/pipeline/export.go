@@ -114,11 +114,7 @@ func (o ExportOptions) refuse(c *Config) error {
 // oneSplit is the fold that is named, or the only one.
 func (d *data) oneSplit(name string) (eval.Split, error) {
 	if name == "" && len(d.splits) > 1 {
-		var names []string
-		for _, s := range d.splits {
-			names = append(names, s.Name)
-		}
-		return eval.Split{}, fault.New(fault.Usage, "choose one with --fold: "+strings.Join(names, ", "),
+		return eval.Split{}, fault.New(fault.Usage, "choose one with --fold: "+d.foldNames(),
 			"the run has %d encoders, one per fold", len(d.splits))
 	}
 	s, err := d.splitsOf(name)

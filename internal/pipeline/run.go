@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"clr/internal/audio"
 	"clr/internal/checkpoint"
 	"clr/internal/eval"
 	"clr/internal/fault"
@@ -247,16 +248,7 @@ func binaryHash() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return audio.HashFile(audio.Host(), path)
 }
 
 // Version is the program's version: the module's, or the commit it was built from.

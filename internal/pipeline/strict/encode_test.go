@@ -72,7 +72,7 @@ func FuzzText(f *testing.F) {
 	f.Add("'\"\\", math.MaxFloat64)
 	f.Fuzz(func(t *testing.T, text string, x float64) {
 		if strings.ToValidUTF8(text, "") != text || math.IsNaN(x) || math.IsInf(x, 0) {
-			t.Skip()
+			t.Skip("YAML has no such text or number")
 		}
 		c := defaults()
 		c.Title, c.Words, c.Layers, c.Band[0] = text, []string{text, text}, []shape{}, x
