@@ -2,7 +2,9 @@
 
 package kernel
 
-//go:generate go -C _gen run . -out ../kernel_amd64.s
+//go:generate go -C _gen run . -group tile -out ../tile_amd64.s
+//go:generate go -C _gen run . -group maps -out ../maps_amd64.s
+//go:generate go -C _gen run . -group point -out ../point_amd64.s
 
 import (
 	"unsafe"

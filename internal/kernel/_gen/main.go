@@ -1,4 +1,5 @@
-// Command gen writes the assembly of package kernel: go generate ./internal/kernel.
+// Command gen writes the assembly of package kernel, a group of routines to a
+// file: go generate ./internal/kernel.
 //
 // Every routine exists for AVX2 with FMA (vectors of 8) and AVX-512 (of 16),
 // written once. Both issue the same sequence of operations for each element and
@@ -7,18 +8,22 @@
 package main
 
 import (
+	"flag"
+	"log"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-func main() {
-	ConstraintExpr("amd64,!purego")
-	for _, width := range []int{8, 16} {
-		v := vectors{width}
+// groups are the files: what each of them holds.
+var groups = map[string]func(v vectors){
+	"tile": func(v vectors) {
 		v.tile()
 		v.tileT()
 		v.transpose()
+	},
+	"maps": func(v vectors) {
 		v.sums("squareSums", false, false)
 		v.sums("crossSums", true, false)
 		v.sums("gatedSums", true, true)
@@ -28,10 +33,25 @@ func main() {
 		v.affine("affineXUGate", true, true, true, false)
 		v.affine("affineU", false, true, false, false)
 		v.affine("affineUGate", false, true, true, false)
-		v.points()
-		v.dot()
 		v.maxForward()
 		v.maxBackward()
+	},
+	"point": func(v vectors) {
+		v.points()
+		v.dot()
+	},
+}
+
+func main() {
+	name := flag.String("group", "", "tile, maps or point")
+	flag.Parse()
+	group, ok := groups[*name]
+	if !ok {
+		log.Fatalf("-group is %q, want tile, maps or point", *name)
+	}
+	ConstraintExpr("amd64,!purego")
+	for _, width := range []int{8, 16} {
+		group(vectors{width})
 	}
 	Generate()
 }
