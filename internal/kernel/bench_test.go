@@ -20,7 +20,7 @@ var resnetLayers = []ConvShape{
 // useful is the number of floating-point operations that no padding hides.
 func (c *Conv) useful() float64 {
 	var steps float64
-	for _, row := range c.forward.rows {
+	for _, row := range forwardPlan(c.shape, c.oh, c.ow).rows {
 		for _, r := range row {
 			for _, s := range r.segs {
 				steps += float64(r.n * s.n)
@@ -58,7 +58,7 @@ func benchConv(b *testing.B, pass func(c *Conv, y, x, w, scratch []float32)) {
 				x := lanesOf(random(1, s.N*s.Ci*s.H*s.W), s.N, s.Ci, s.H, s.W, 0)
 				y := lanesOf(random(2, s.N*s.Co*oh*ow), s.N, s.Co, oh, ow, 0)
 				w := random(3, s.Co*s.Ci*s.Kernel[0]*s.Kernel[1])
-				scratch := make([]float32, max(c.ScratchForward(), c.ScratchData(), c.ScratchWeights()))
+				scratch := make([]float32, max(forwardScratch(c), dataScratch(c), c.ScratchWeights()))
 				for b.Loop() {
 					pass(c, y, x, w, scratch)
 				}
@@ -69,11 +69,11 @@ func benchConv(b *testing.B, pass func(c *Conv, y, x, w, scratch []float32)) {
 }
 
 func BenchmarkConvForward(b *testing.B) {
-	benchConv(b, func(c *Conv, y, x, w, scratch []float32) { c.Forward(y, x, w, scratch) })
+	benchConv(b, func(c *Conv, y, x, w, scratch []float32) { forward(c, y, x, w, scratch) })
 }
 
 func BenchmarkConvData(b *testing.B) {
-	benchConv(b, func(c *Conv, y, x, w, scratch []float32) { c.BackwardData(x, y, w, scratch) })
+	benchConv(b, func(c *Conv, y, x, w, scratch []float32) { backwardData(c, x, y, w, scratch) })
 }
 
 func BenchmarkConvWeights(b *testing.B) {

@@ -8,17 +8,29 @@ import "clr/internal/fault"
 type ConvShape struct {
 	N, Ci, H, W, Co               int
 	Kernel, Stride, Pad, Dilation [2]int
+	Exact                         bool // no minimal filtering, which rounds a little more
 }
 
-// A Conv is a convolution of one shape with its plan: which taps each output
-// pixel sees, so that padding costs nothing and a strided gradient inserts no
-// zeros. It never changes; several goroutines may use it at once.
+// A Conv is a convolution of one shape with its plans. It never changes; several
+// goroutines may use it at once.
+//
+// The shape alone, without the number of examples, decides how it is computed:
+// directly, where padding costs nothing and a strided gradient inserts no
+// zeros, or by minimal filtering (see winograd), with a relative error of up to
+// 3e-6 (root of the mean square) where direct has 1e-6.
 type Conv struct {
-	shape   ConvShape
-	oh, ow  int
-	forward *plan
-	data    *plan
-	weights *weightPlan
+	shape         ConvShape
+	oh, ow        int
+	forward, data pass
+	weights       *weightPlan
+}
+
+// A pass makes maps from maps and packed weights.
+type pass interface {
+	weights() int // float32s of the weights, packed
+	scratch() int // float32s that run needs besides
+	pack(packed, w []float32, s ConvShape, flip bool)
+	run(out, in, packed, scratch []float32)
 }
 
 // NewConv checks the shape and builds the plan. The error is of kind Usage.
@@ -46,48 +58,64 @@ func NewConv(s ConvShape) (*Conv, error) {
 		out[i] = (size+2*s.Pad[i]-span)/s.Stride[i] + 1
 	}
 	c := &Conv{shape: s, oh: out[0], ow: out[1]}
-	c.forward = forwardPlan(s, c.oh, c.ow)
-	c.data = dataPlan(s, c.oh, c.ow)
 	c.weights = newWeightPlan(s, c.oh, c.ow)
+	if f, turned := filterFor(s, c.oh, c.ow); f != nil && !s.Exact {
+		c.forward = newWinograd(f, turned, s.N, s.H, s.W, s.Ci, c.oh, c.ow, s.Co, s.Pad)
+		c.data = newWinograd(f, turned, s.N, c.oh, c.ow, s.Co, s.H, s.W, s.Ci, [2]int{2 - s.Pad[0], 2 - s.Pad[1]})
+	} else {
+		c.forward = forwardPlan(s, c.oh, c.ow)
+		c.data = dataPlan(s, c.oh, c.ow)
+	}
 	return c, nil
 }
 
 // Out is the size of the output maps.
 func (c *Conv) Out() (h, w int) { return c.oh, c.ow }
 
+// PackedForward is the number of float32s of the weights as Forward reads them.
+func (c *Conv) PackedForward() int { return c.forward.weights() }
+
+// PackForward brings w (Co,Ci,KH,KW) into the layout that Forward reads.
+func (c *Conv) PackForward(packed, w []float32) { c.pack("PackForward", c.forward, packed, w, false) }
+
 // ScratchForward is the number of float32s that Forward needs.
-func (c *Conv) ScratchForward() int { return c.forward.weights() }
+func (c *Conv) ScratchForward() int { return c.forward.scratch() }
+
+// Forward computes y = w ∗ x, with x, y in lanes and w packed by PackForward.
+func (c *Conv) Forward(y, x, packed, scratch []float32) {
+	c.checkMaps("Forward", y, x)
+	c.forward.run(y, x, packed, scratch)
+}
+
+// PackedData is the number of float32s of the weights as BackwardData reads them.
+func (c *Conv) PackedData() int { return c.data.weights() }
+
+// PackData brings w (Co,Ci,KH,KW) into the layout that BackwardData reads.
+func (c *Conv) PackData(packed, w []float32) { c.pack("PackData", c.data, packed, w, true) }
 
 // ScratchData is the number of float32s that BackwardData needs.
-func (c *Conv) ScratchData() int { return c.data.weights() }
+func (c *Conv) ScratchData() int { return c.data.scratch() }
+
+// BackwardData computes dx, the gradient of x, from dy and w packed by PackData.
+func (c *Conv) BackwardData(dx, dy, packed, scratch []float32) {
+	c.checkMaps("BackwardData", dy, dx)
+	c.data.run(dx, dy, packed, scratch)
+}
 
 // ScratchWeights is the number of float32s that BackwardWeights needs.
 func (c *Conv) ScratchWeights() int { return c.weights.scratch() }
 
-// Forward computes y = w ∗ x, with x, y in lanes and w (Co,Ci,KH,KW). The sum
-// of each output runs over taps, then input channels, in float32.
-func (c *Conv) Forward(y, x, w, scratch []float32) {
-	c.checkMaps("Forward", y, x, w)
-	s, p := c.shape, c.forward
-	taps := s.Kernel[0] * s.Kernel[1]
-	packed := scratch[:p.weights()] // (⌈Co/16⌉, taps, Ci, 16)
-	share(&packTasks, p.tiles()*packSplit, packTask{packed: packed, w: w, co: s.Co, ci: s.Ci, taps: taps})
-	p.run(y, x, packed, Blocks(s.N))
+func (c *Conv) pack(name string, p pass, packed, w []float32, flip bool) {
+	check(len(packed) >= p.weights() && len(w) >= c.weightSize(), name, "weights too short")
+	p.pack(packed, w, c.shape, flip)
 }
 
-// BackwardData computes dx, the gradient of x, from dy and w.
-func (c *Conv) BackwardData(dx, dy, w, scratch []float32) {
-	c.checkMaps("BackwardData", dy, dx, w)
-	s, p := c.shape, c.data
-	taps := s.Kernel[0] * s.Kernel[1]
-	packed := scratch[:p.weights()] // (⌈Ci/16⌉, taps backwards, Co, 16)
-	share(&packTasks, p.tiles()*packSplit, packTask{packed: packed, w: w, co: s.Co, ci: s.Ci, taps: taps, flip: true})
-	p.run(dx, dy, packed, Blocks(s.N))
+func (c *Conv) weightSize() int {
+	return c.shape.Co * c.shape.Ci * c.shape.Kernel[0] * c.shape.Kernel[1]
 }
 
-func (c *Conv) checkMaps(name string, y, x, w []float32) {
+func (c *Conv) checkMaps(name string, y, x []float32) {
 	s, b := c.shape, Blocks(c.shape.N)*Lanes
 	check(len(y) >= b*c.oh*c.ow*s.Co, name, "output side too short")
 	check(len(x) >= b*s.H*s.W*s.Ci, name, "input side too short")
-	check(len(w) >= s.Co*s.Ci*s.Kernel[0]*s.Kernel[1], name, "weights too short")
 }

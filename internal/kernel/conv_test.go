@@ -94,9 +94,9 @@ func runConv(t *testing.T, s ConvShape, x, w, dy []float32) convResult {
 	oh, ow := c.Out()
 	lx, ldy := lanesOf(x, s.N, s.Ci, s.H, s.W, 1e6), lanesOf(dy, s.N, s.Co, oh, ow, 0)
 	y, dx, dw := guard(len(ldy)), guard(len(lx)), guard(len(w))
-	sf, sd, sw := guard(c.ScratchForward()), guard(c.ScratchData()), guard(c.ScratchWeights())
-	c.Forward(y.data, lx, w, sf.data)
-	c.BackwardData(dx.data, ldy, w, sd.data)
+	sf, sd, sw := guard(forwardScratch(c)), guard(dataScratch(c)), guard(c.ScratchWeights())
+	forward(c, y.data, lx, w, sf.data)
+	backwardData(c, dx.data, ldy, w, sd.data)
 	c.BackwardWeights(dw.data, lx, ldy, sw.data)
 	for name, g := range map[string]guarded{"y": y, "dx": dx, "dw": dw, "scratch": sf, "data scratch": sd, "weights scratch": sw} {
 		g.check(t, name)

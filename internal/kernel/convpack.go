@@ -22,17 +22,30 @@ type packTask struct {
 var packTasks stash[packTask]
 
 func (t *packTask) Do(item int) {
-	tile, part := item/packSplit, item%packSplit
+	m, part := item/packSplit, item%packSplit
+	inner := t.inner()
+	t.panel(t.packed[m*t.taps*inner*Lanes:], m, part*inner/packSplit, (part+1)*inner/packSplit)
+}
+
+// inner is the number of channels that the tiles sum over.
+func (t *packTask) inner() int {
 	if t.flip {
-		t.backward(tile, part*t.co/packSplit, (part+1)*t.co/packSplit)
+		return t.co
+	}
+	return t.ci
+}
+
+// panel makes the m-th left factor (taps, inner, 16), of inner channels from … to-1.
+func (t *packTask) panel(panel []float32, m, from, to int) {
+	if t.flip {
+		t.backward(panel[:t.taps*t.co*Lanes], m, from, to)
 	} else {
-		t.forward(tile, part*t.ci/packSplit, (part+1)*t.ci/packSplit)
+		t.forward(panel[:t.taps*t.ci*Lanes], m, from, to)
 	}
 }
 
 // forward turns sixteen rows of weights (ci, taps), sixteen columns at a time.
-func (t *packTask) forward(m, from, to int) {
-	packed := t.packed[m*t.taps*t.ci*Lanes:][:t.taps*t.ci*Lanes]
+func (t *packTask) forward(packed []float32, m, from, to int) {
 	length := t.ci * t.taps // of a row
 	real := min(Lanes, t.co-m*Lanes)
 	j, end := from*t.taps, to*t.taps
@@ -58,8 +71,7 @@ func (t *packTask) forward(m, from, to int) {
 func (t *packTask) place(j int) int { return j%t.taps*t.ci + j/t.taps }
 
 // backward turns, for each output channel, sixteen rows of taps.
-func (t *packTask) backward(q, from, to int) {
-	packed := t.packed[q*t.taps*t.co*Lanes:][:t.taps*t.co*Lanes]
+func (t *packTask) backward(packed []float32, q, from, to int) {
 	real := min(Lanes, t.ci-q*Lanes)
 	var block [256]float32
 	for co := from; co < to; co++ {

@@ -8,6 +8,7 @@ type plan struct {
 	inStep, outStep    int     // from one pixel of a run to the next, in float32s
 	inBlock, outBlock  int     // float32s of a block of 16 examples
 	taps, inner, outer int     // kernel taps; channels summed over; channels made
+	blocks             int     // of 16 examples
 	rowsPerItem        int     // rows of one work item, if a work item is rows
 	small              bool    // a work item is a whole map of one tile instead
 }
@@ -40,7 +41,7 @@ func forwardPlan(s ConvShape, oh, ow int) *plan {
 	p := &plan{
 		inStep: s.Stride[1] * s.Ci * Lanes, outStep: s.Co * Lanes,
 		inBlock: s.H * s.W * s.Ci * Lanes, outBlock: oh * ow * s.Co * Lanes,
-		taps: s.Kernel[0] * s.Kernel[1], inner: s.Ci, outer: s.Co,
+		taps: s.Kernel[0] * s.Kernel[1], inner: s.Ci, outer: s.Co, blocks: Blocks(s.N),
 	}
 	for i := range oh {
 		var rs []run
@@ -79,7 +80,7 @@ func dataPlan(s ConvShape, oh, ow int) *plan {
 	p := &plan{
 		inStep: s.Co * Lanes, outStep: s.Stride[1] * s.Ci * Lanes,
 		inBlock: oh * ow * s.Co * Lanes, outBlock: s.H * s.W * s.Ci * Lanes,
-		taps: s.Kernel[0] * s.Kernel[1], inner: s.Co, outer: s.Ci,
+		taps: s.Kernel[0] * s.Kernel[1], inner: s.Co, outer: s.Ci, blocks: Blocks(s.N),
 	}
 	for i := range s.H {
 		var all []run
@@ -148,19 +149,27 @@ func (p *plan) cut(kernelRows, inRow, pixels int) {
 	p.rowsPerItem = min(4, max(1, itemBytes/max(1, inRow*Lanes*4)-kernelRows+1))
 }
 
-// run computes out from in and packed weights for a number of blocks.
-func (p *plan) run(out, in, packed []float32, blocks int) {
-	items := blocks * ((len(p.rows) + p.rowsPerItem - 1) / p.rowsPerItem)
+func (p *plan) scratch() int { return 0 }
+
+// pack brings weights (Co,Ci,KH,KW) into the tiles' left factors: (⌈outer/16⌉,
+// taps, inner, 16), with flip for the data gradient, taps backwards.
+func (p *plan) pack(packed, w []float32, s ConvShape, flip bool) {
+	share(&packTasks, p.tiles()*packSplit, packTask{packed: packed, w: w, co: s.Co, ci: s.Ci, taps: p.taps, flip: flip})
+}
+
+// run computes out from in and packed weights. The sum of each output runs over
+// taps, then channels, in float32.
+func (p *plan) run(out, in, packed, _ []float32) {
+	items := p.blocks * ((len(p.rows) + p.rowsPerItem - 1) / p.rowsPerItem)
 	if p.small {
-		items = blocks * p.tiles()
+		items = p.blocks * p.tiles()
 	}
-	share(&planTasks, items, planTask{plan: p, out: out, in: in, packed: packed, blocks: blocks})
+	share(&planTasks, items, planTask{plan: p, out: out, in: in, packed: packed})
 }
 
 type planTask struct {
 	*plan
 	out, in, packed []float32
-	blocks          int
 }
 
 var planTasks stash[planTask]

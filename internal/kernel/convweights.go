@@ -167,7 +167,8 @@ func (p *weightPlan) scratch() int {
 // whose padded lanes are zero. Sums are float32, in an order that depends on
 // the shape only.
 func (c *Conv) BackwardWeights(dw, x, dy, scratch []float32) {
-	c.checkMaps("BackwardWeights", dy, x, dw)
+	c.checkMaps("BackwardWeights", dy, x)
+	check(len(dw) >= c.weightSize(), "BackwardWeights", "weights too short")
 	p := c.weights
 	t := weightTask{weightPlan: p, x: x, dy: dy, sums: scratch[:max(1, p.parts)*p.tiles*p.panel()]}
 	if p.parts == 0 {

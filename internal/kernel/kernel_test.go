@@ -185,3 +185,20 @@ func sameOnAll(t *testing.T, name string, tolerance float64, f func() []float32)
 		near(t, name+", "+isaNames[i]+" and twin", first, want, tolerance)
 	}
 }
+
+// forward packs and runs, in guarded or plain scratch.
+func forward(c *Conv, y, x, w, scratch []float32) {
+	n := c.PackedForward()
+	c.PackForward(scratch[:n], w)
+	c.Forward(y, x, scratch[:n], scratch[n:])
+}
+
+// backwardData is forward's twin for the gradient.
+func backwardData(c *Conv, dx, dy, w, scratch []float32) {
+	n := c.PackedData()
+	c.PackData(scratch[:n], w)
+	c.BackwardData(dx, dy, scratch[:n], scratch[n:])
+}
+
+func forwardScratch(c *Conv) int { return c.PackedForward() + c.ScratchForward() }
+func dataScratch(c *Conv) int    { return c.PackedData() + c.ScratchData() }

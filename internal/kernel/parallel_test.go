@@ -134,9 +134,9 @@ func TestNoAllocations(t *testing.T) {
 			}
 			x, y := make([]float32, 48*s.Ci*s.H*s.W), make([]float32, 48*s.Co*s.H*s.W)
 			w := make([]float32, s.Co*s.Ci*9)
-			scratch := make([]float32, max(c.ScratchForward(), c.ScratchData(), c.ScratchWeights()))
-			noAllocs(t, "Forward", func() { c.Forward(y, x, w, scratch) })
-			noAllocs(t, "BackwardData", func() { c.BackwardData(x, y, w, scratch) })
+			scratch := make([]float32, max(forwardScratch(c), dataScratch(c), c.ScratchWeights()))
+			noAllocs(t, "Forward", func() { forward(c, y, x, w, scratch) })
+			noAllocs(t, "BackwardData", func() { backwardData(c, x, y, w, scratch) })
 			noAllocs(t, "BackwardWeights", func() { c.BackwardWeights(w, x, y, scratch) })
 		}
 		n := Norm{N: 33, C: 40, H: 5, W: 7, Groups: 2, Eps: 1e-5}

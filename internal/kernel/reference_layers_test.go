@@ -23,8 +23,8 @@ func TestReferenceConv(t *testing.T) {
 		oh, ow := conv.Out()
 		lx, ldy := toLanes(x), toLanes(dy)
 		y, dx, dw := make([]float32, len(ldy)), make([]float32, len(lx)), make([]float32, len(w.Data))
-		conv.Forward(y, lx, w.Data, make([]float32, conv.ScratchForward()))
-		conv.BackwardData(dx, ldy, w.Data, make([]float32, conv.ScratchData()))
+		forward(conv, y, lx, w.Data, make([]float32, forwardScratch(conv)))
+		backwardData(conv, dx, ldy, w.Data, make([]float32, dataScratch(conv)))
 		conv.BackwardWeights(dw, lx, ldy, make([]float32, conv.ScratchWeights()))
 		if b, ok := c.in("b"); ok {
 			AddBias(y, y, b.Data, n, co, oh*ow, false)

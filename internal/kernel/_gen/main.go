@@ -36,6 +36,7 @@ var groups = map[string]func(v vectors){
 		v.maxForward()
 		v.maxBackward()
 	},
+	"winograd": vectors.winograd,
 	"point": func(v vectors) {
 		v.points()
 		v.dot()
@@ -43,11 +44,11 @@ var groups = map[string]func(v vectors){
 }
 
 func main() {
-	name := flag.String("group", "", "tile, maps or point")
+	name := flag.String("group", "", "tile, maps, point or winograd")
 	flag.Parse()
 	group, ok := groups[*name]
 	if !ok {
-		log.Fatalf("-group is %q, want tile, maps or point", *name)
+		log.Fatalf("-group is %q, want tile, maps, point or winograd", *name)
 	}
 	ConstraintExpr("amd64,!purego")
 	for _, width := range []int{8, 16} {

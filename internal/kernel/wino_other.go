@@ -1,0 +1,7 @@
+//go:build !amd64 || purego
+
+package kernel
+
+func runTransform(f *filter, kind transform, a *transformArgs, _ []float32) {
+	transformTwin(f, kind, a)
+}
