@@ -22,7 +22,7 @@ type Conv struct {
 	shape         ConvShape
 	oh, ow        int
 	forward, data pass
-	weights       *weightPlan
+	weights       weightPass
 }
 
 // A pass makes maps from maps and packed weights.
@@ -31,6 +31,12 @@ type pass interface {
 	scratch() int // float32s that run needs besides
 	pack(packed, w []float32, s ConvShape, flip bool)
 	run(out, in, packed, scratch []float32)
+}
+
+// A weightPass makes the gradient of the weights from both sides' maps.
+type weightPass interface {
+	scratch() int
+	run(dw, x, dy, scratch []float32)
 }
 
 // NewConv checks the shape and builds the plan. The error is of kind Usage.
@@ -58,13 +64,14 @@ func NewConv(s ConvShape) (*Conv, error) {
 		out[i] = (size+2*s.Pad[i]-span)/s.Stride[i] + 1
 	}
 	c := &Conv{shape: s, oh: out[0], ow: out[1]}
-	c.weights = newWeightPlan(s, c.oh, c.ow)
 	if f, turned := filterFor(s, c.oh, c.ow); f != nil && !s.Exact {
-		c.forward = newWinograd(f, turned, s.N, s.H, s.W, s.Ci, c.oh, c.ow, s.Co, s.Pad)
+		forward := newWinograd(f, turned, s.N, s.H, s.W, s.Ci, c.oh, c.ow, s.Co, s.Pad)
+		c.forward, c.weights = forward, newWinoWeights(forward, s)
 		c.data = newWinograd(f, turned, s.N, c.oh, c.ow, s.Co, s.H, s.W, s.Ci, [2]int{2 - s.Pad[0], 2 - s.Pad[1]})
 	} else {
 		c.forward = forwardPlan(s, c.oh, c.ow)
 		c.data = dataPlan(s, c.oh, c.ow)
+		c.weights = newWeightPlan(s, c.oh, c.ow)
 	}
 	return c, nil
 }
@@ -104,6 +111,15 @@ func (c *Conv) BackwardData(dx, dy, packed, scratch []float32) {
 
 // ScratchWeights is the number of float32s that BackwardWeights needs.
 func (c *Conv) ScratchWeights() int { return c.weights.scratch() }
+
+// BackwardWeights computes dw (Co,Ci,KH,KW), the gradient of w, from x and dy,
+// whose padded lanes are zero. Sums are float32, in an order that depends on
+// the shape only.
+func (c *Conv) BackwardWeights(dw, x, dy, scratch []float32) {
+	c.checkMaps("BackwardWeights", dy, x)
+	check(len(dw) >= c.weightSize(), "BackwardWeights", "weights too short")
+	c.weights.run(dw, x, dy, scratch)
+}
 
 func (c *Conv) pack(name string, p pass, packed, w []float32, flip bool) {
 	check(len(packed) >= p.weights() && len(w) >= c.weightSize(), name, "weights too short")

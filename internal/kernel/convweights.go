@@ -163,13 +163,7 @@ func (p *weightPlan) scratch() int {
 	return p.parts * p.tiles * p.panel()
 }
 
-// BackwardWeights computes dw (Co,Ci,KH,KW), the gradient of w, from x and dy,
-// whose padded lanes are zero. Sums are float32, in an order that depends on
-// the shape only.
-func (c *Conv) BackwardWeights(dw, x, dy, scratch []float32) {
-	c.checkMaps("BackwardWeights", dy, x)
-	check(len(dw) >= c.weightSize(), "BackwardWeights", "weights too short")
-	p := c.weights
+func (p *weightPlan) run(dw, x, dy, scratch []float32) {
 	t := weightTask{weightPlan: p, x: x, dy: dy, sums: scratch[:max(1, p.parts)*p.tiles*p.panel()]}
 	if p.parts == 0 {
 		t.turned = scratch[len(t.sums):p.scratch()]

@@ -57,10 +57,20 @@ func applyConv(name string, x, w *gorgonia.Node, s kernel.ConvShape) (*gorgonia.
 	if err != nil {
 		return nil, fmt.Errorf("op: %s over %v, %v: %w", name, x.Shape(), w.Shape(), err)
 	}
-	return Apply(conv{name, s, plan}, x, w)
+	f := conv{name, s, plan}
+	packed, err := fixed{sig: f.Sig() + " packed", shape: tensor.Shape{plan.PackedForward()},
+		run: func(packed kernel.Array, in []kernel.Array, _ []float32) {
+			plan.PackForward(packed.Data, in[0].Data)
+		}}.apply(w)
+	if err != nil {
+		return nil, err
+	}
+	return Apply(f, x, w, packed)
 }
 
-// conv is a linear layer as well, which is a convolution of one pixel.
+// conv is y over (x, w, packed), packed being w as the kernel reads it, made from
+// w, which is there for its gradient. A linear layer is a convolution of one
+// pixel.
 type conv struct {
 	name  string
 	shape kernel.ConvShape
@@ -73,27 +83,35 @@ func (f conv) out() maps {
 }
 
 func (f conv) Sig() string                                 { return fmt.Sprintf("%s%+v", f.name, f.shape) }
-func (f conv) DiffWRT() []bool                             { return []bool{true, true} }
+func (f conv) DiffWRT() []bool                             { return []bool{true, true, false} }
 func (f conv) Infer(...tensor.Shape) (tensor.Shape, error) { return f.out().lanes(), nil }
 func (f conv) Scratch(...tensor.Shape) int                 { return f.plan.ScratchForward() }
 
 // Diff makes dw first: if x dies there, dx can take its place.
 func (f conv) Diff(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-	dw, err := fixed{sig: f.Sig() + " weight gradient", shape: in[1].Shape(), scratch: f.plan.ScratchWeights(),
+	x, w := in[0], in[1]
+	dw, err := fixed{sig: f.Sig() + " weight gradient", shape: w.Shape(), scratch: f.plan.ScratchWeights(),
 		run: func(dw kernel.Array, in []kernel.Array, scratch []float32) {
 			f.plan.BackwardWeights(dw.Data, in[0].Data, in[1].Data, scratch)
-		}}.apply(in[0], dy)
+		}}.apply(x, dy)
 	if err != nil {
 		return nil, err
 	}
-	dx, err := fixed{sig: f.Sig() + " data gradient", shape: in[0].Shape(), scratch: f.plan.ScratchData(),
+	packed, err := fixed{sig: f.Sig() + " packed for data gradient", shape: tensor.Shape{f.plan.PackedData()},
+		run: func(packed kernel.Array, in []kernel.Array, _ []float32) {
+			f.plan.PackData(packed.Data, in[0].Data)
+		}}.apply(w)
+	if err != nil {
+		return nil, err
+	}
+	dx, err := fixed{sig: f.Sig() + " data gradient", shape: x.Shape(), scratch: f.plan.ScratchData(),
 		run: func(dx kernel.Array, in []kernel.Array, scratch []float32) {
 			f.plan.BackwardData(dx.Data, in[1].Data, in[0].Data, scratch)
-		}}.apply(in[1], dy)
-	return gorgonia.Nodes{dx, dw}, err
+		}}.apply(packed, dy)
+	return gorgonia.Nodes{dx, dw, nil}, err
 }
 
 func (f conv) Run(out kernel.Array, in []kernel.Array, scratch []float32) error {
-	f.plan.Forward(out.Data, in[0].Data, in[1].Data, scratch)
+	f.plan.Forward(out.Data, in[0].Data, in[2].Data, scratch)
 	return nil
 }
