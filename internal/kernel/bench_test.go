@@ -63,6 +63,7 @@ func benchConv(b *testing.B, pass func(c *Conv, y, x, w, scratch []float32)) {
 					pass(c, y, x, w, scratch)
 				}
 				b.ReportMetric(c.useful()*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				b.ReportMetric(2*float64(s.N*s.Co*s.Ci*oh*ow*s.Kernel[0]*s.Kernel[1])*float64(b.N)/b.Elapsed().Seconds()/1e9, "nominal")
 			})
 		}
 	}

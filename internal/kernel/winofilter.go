@@ -138,10 +138,14 @@ const mostPoints = 36
 // reads it field by field.
 type transformArgs struct {
 	src, dst       []float32
-	scratch        []float32 // mostPoints lanes
+	scratch        []float32 // winoMiddle
 	plane, step, n int
 	places         [mostPoints]int
 }
+
+// winoMiddle is room for eight vectors between columns and rows, and to spare:
+// so much memory begins at a multiple of 64 bytes.
+const winoMiddle = 2 * 8 * mostPoints * Lanes
 
 // nowhere is the place of a pixel past the edge: zero to read, and not written.
 const nowhere = -1 << 62

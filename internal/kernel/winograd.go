@@ -195,7 +195,7 @@ func (w *winoItem) grow(n, dump int) {
 		w.dump = make([]float32, dump)
 	}
 	if w.args.scratch == nil {
-		w.args.scratch = make([]float32, 4096) // large, and so at a multiple of 64 bytes
+		w.args.scratch = make([]float32, winoMiddle) // large, and so at a multiple of 64 bytes
 	}
 }
 

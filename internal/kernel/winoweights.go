@@ -19,7 +19,7 @@ type winoWeights struct {
 const (
 	winoOwned    = 1 << 15 // sums of a point, above which items own them
 	winoParts    = 16      // at most
-	winoGradTile = 6       // tiles whose points stay in the second-level cache
+	winoGradTile = 4       // tiles whose points stay in the second-level cache
 )
 
 func newWinoWeights(p *winograd, s ConvShape) *winoWeights {

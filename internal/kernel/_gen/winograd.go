@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -102,139 +103,161 @@ const (
 	winoSrc, winoDst, winoScratch = 0, 24, 48
 	winoPlane, winoStep, winoN    = 72, 80, 88
 	winoPlaces                    = 96
+	together                      = 8 // vectors that pass the columns before the rows
 )
 
-// transform: dst = m · src · nᵀ for each of n vectors of sixteen lanes, where
-// src and dst are grids of vectors. One of them is points, plane apart and step
-// from vector to vector; the other is pixels, or taps, whose places are in a
-// table and whose vectors are one after the other.
+// transform: dst = m · src · nᵀ for each of a number of vectors of sixteen
+// lanes, where src and dst are grids of vectors. One of them is points, plane
+// apart and step from vector to vector; the other is pixels, or taps, whose
+// places are in a table and whose vectors are one after the other.
+//
+// Eight vectors go down one column after the other, then along the rows: so
+// only six streams are read at a time. Pixels of 64 or 128 channels are 4 or 8
+// KiB apart, and the 36 of a tile would fight for twelve places in the cache.
 func (v vectors) transform(name string, m, n matrix, toPoints bool) {
 	v.text(name, "func(a *byte)")
 	p := Load(Param("a"), GP64())
-	src, dst, scratch := field(p, winoSrc), field(p, winoDst), field(p, winoScratch)
-	plane, step, left := bytesField(p, winoPlane), bytesField(p, winoStep), field(p, winoN)
-	plane3, plane5 := GP64(), GP64()
-	LEAQ(Mem{Base: plane, Index: plane, Scale: 2}, plane3)
-	LEAQ(Mem{Base: plane, Index: plane, Scale: 4}, plane5)
-
-	pixel := func(base reg.GPVirtual, i, part int) Mem {
-		off := GP64()
-		MOVQ(Mem{Base: p, Disp: winoPlaces + 8*i}, off)
-		return v.part(Mem{Base: base, Index: off, Scale: 4}, part)
-	}
-	// point (i, j) of a grid with width columns; at is base + i·width·plane
-	point := func(at reg.GPVirtual, j, part int) Mem {
-		m := Mem{Base: at}
-		switch j {
-		case 1, 2, 4:
-			m.Index, m.Scale = plane, uint8(j)
-		case 3:
-			m.Index, m.Scale = plane3, 1
-		case 5:
-			m.Index, m.Scale = plane5, 1
+	src, dst, left := field(p, winoSrc), field(p, winoDst), field(p, winoN)
+	columns := len(n[0])
+	middle := func(mid reg.GPVirtual, i, j int) Mem { return Mem{Base: mid, Disp: (i*columns + j) * together * 64} }
+	c := v.numbersOf(m, n)
+	pixels := func(base reg.GPVirtual, indices []int) []reg.GPVirtual {
+		var r []reg.GPVirtual
+		for _, i := range indices {
+			at := field(p, winoPlaces+8*i)
+			LEAQ(Mem{Base: base, Index: at, Scale: 4}, at)
+			r = append(r, at)
 		}
-		return v.part(m, part)
+		return r
 	}
-	nextRow := func(at reg.GPVirtual, width int) {
-		switch width {
-		case 3:
-			ADDQ(plane3, at)
-		case 5:
-			ADDQ(plane5, at)
-		case 6:
-			ADDQ(plane5, at)
-			ADDQ(plane, at)
-		default:
-			panic(width)
+	points := func(base reg.GPVirtual, indices []int) []reg.GPVirtual {
+		var r []reg.GPVirtual
+		for _, i := range indices {
+			at := bytesField(p, winoPlane)
+			IMUL3Q(U8(i), at, at)
+			ADDQ(base, at)
+			r = append(r, at)
+		}
+		return r
+	}
+	from, to := pixels, points
+	if !toPoints {
+		from, to = points, pixels
+	}
+	// each goes over the vectors; its body is given their offsets in src or dst,
+	// in whose step they are counted, and in the middle.
+	each := func(l string, base reg.GPVirtual, inPoints, last bool, body func(off, mid reg.GPVirtual)) {
+		off, mid, count := GP64(), field(p, winoScratch), GP64()
+		MOVQ(U32(together), count)
+		CMPQ(left, count)
+		CMOVQLT(left, count)
+		XORQ(off, off)
+		Label(l)
+		body(off, mid)
+		ADDQ(U8(64), mid)
+		if inPoints {
+			step := bytesField(p, winoStep)
+			ADDQ(step, off)
+		} else {
+			ADDQ(U8(64), off)
+		}
+		DECQ(count)
+		JNZ(LabelRef(l))
+		if last {
+			ADDQ(off, base)
 		}
 	}
-	rowsIn, columnsIn := len(m[0]), len(n[0])
-	rowsOut, columnsOut := len(m), len(n)
-	Label("vector")
-	for part := range v.per() {
-		mid := func(i, j int) Mem { return Mem{Base: scratch, Disp: (i*columnsIn + j) * v.width * 4} }
-		// down the columns
-		held := make([][]reg.VecVirtual, rowsOut)
-		var rows []reg.GPVirtual
-		if !toPoints { // a pointer to each row of points
-			for i := range rowsIn {
-				r := GP64()
-				if i == 0 {
-					MOVQ(src, r)
-				} else {
-					MOVQ(rows[i-1], r)
-					nextRow(r, columnsIn)
+	at := func(base, off reg.GPVirtual) Mem { return Mem{Base: base, Index: off, Scale: 1} }
+	Label("block")
+	for j := range columns {
+		var indices []int
+		for i := range m[0] {
+			indices = append(indices, i*columns+j)
+		}
+		places := from(src, indices)
+		each(fmt.Sprint("column", j), src, !toPoints, j == columns-1, func(off, mid reg.GPVirtual) {
+			for part := range v.per() {
+				d := make([]reg.VecVirtual, len(places))
+				for i, r := range places {
+					d[i] = v.register()
+					VMOVUPS(v.part(at(r, off), part), d[i])
 				}
-				rows = append(rows, r)
-			}
-		}
-		for j := range columnsIn {
-			d := make([]reg.VecVirtual, rowsIn)
-			for i := range d {
-				d[i] = v.register()
-				if toPoints {
-					VMOVUPS(pixel(src, i*columnsIn+j, part), d[i])
-				} else {
-					VMOVUPS(point(rows[i], j, part), d[i])
-				}
-			}
-			for i, r := range v.combine(m, d) {
-				if i < v.holds(m) {
-					held[i] = append(held[i], r)
-				} else {
-					VMOVUPS(r, mid(i, j))
+				for i, r := range c.combine(m, d) {
+					VMOVUPS(r, v.part(middle(mid, i, j), part))
 				}
 			}
+		})
+	}
+	for i := range m {
+		var indices []int
+		for j := range n {
+			indices = append(indices, i*len(n)+j)
 		}
-		// along the rows
-		at := GP64()
-		MOVQ(dst, at)
-		for i := range rowsOut {
-			d := held[i]
-			if d == nil {
-				d = make([]reg.VecVirtual, columnsIn)
+		places := to(dst, indices)
+		var ahead reg.GPVirtual // the points of the next row, to be fetched meanwhile
+		if toPoints && i+1 < len(m) {
+			ahead = bytesField(p, winoPlane)
+			IMUL3Q(U8(len(n)), ahead, ahead)
+		}
+		each(fmt.Sprint("row", i), dst, toPoints, i == len(m)-1, func(off, mid reg.GPVirtual) {
+			for part := range v.per() {
+				d := make([]reg.VecVirtual, columns)
 				for j := range d {
 					d[j] = v.register()
-					VMOVUPS(mid(i, j), d[j])
+					VMOVUPS(v.part(middle(mid, i, j), part), d[j])
+				}
+				for j, r := range c.combine(n, d) {
+					VMOVUPS(r, v.part(at(places[j], off), part))
 				}
 			}
-			for j, r := range v.combine(n, d) {
-				if toPoints {
-					VMOVUPS(r, point(at, j, part))
-				} else {
-					VMOVUPS(r, pixel(dst, i*columnsOut+j, part))
+			if ahead != nil {
+				ADDQ(ahead, off)
+				for _, r := range places {
+					PREFETCHT0(at(r, off))
 				}
+				SUBQ(ahead, off)
 			}
-			if toPoints && i+1 < rowsOut {
-				nextRow(at, columnsOut)
-			}
-		}
+		})
 	}
-	if toPoints {
-		ADDQ(U8(64), src)
-		ADDQ(step, dst)
-	} else {
-		ADDQ(step, src)
-		ADDQ(U8(64), dst)
-	}
-	DECQ(left)
-	JNZ(LabelRef("vector"))
+	SUBQ(U8(together), left)
+	JG(LabelRef("block"))
 	ret()
 }
 
-// holds is how many rows of the middle stay in registers.
-func (v vectors) holds(m matrix) int {
-	if !v.wide() {
-		return 0
+// A calculator writes sums of products with constants. With AVX-512 the
+// constants stay in registers; AVX2 has too few and reads them from memory.
+type calculator struct {
+	vectors
+	numbers map[float32]Op
+	dry     bool // writes nothing, only notes the numbers
+}
+
+// numbersOf is a calculator ready for products with m and n.
+func (v vectors) numbersOf(m, n matrix) *calculator {
+	c := &calculator{vectors: v, numbers: map[float32]Op{}, dry: true}
+	c.combine(m, make([]reg.VecVirtual, len(m[0])))
+	c.combine(n, make([]reg.VecVirtual, len(n[0])))
+	c.dry = false
+	var order []float32
+	for f := range c.numbers {
+		order = append(order, f)
 	}
-	return min(len(m), 2)
+	slices.Sort(order)
+	for _, f := range order {
+		if c.numbers[f] = number(f); v.wide() {
+			r := v.register()
+			VBROADCASTSS(c.numbers[f].(Mem), r)
+			c.numbers[f] = r
+		}
+	}
+	return c
 }
 
 // combine gives m·d. Two inputs whose coefficients differ by signs only become
 // sum and difference; two outputs that share their even and odd parts share
 // those.
-func (v vectors) combine(m matrix, d []reg.VecVirtual) []reg.VecVirtual {
-	m, d = v.pairInputs(m, d)
+func (c *calculator) combine(m matrix, d []reg.VecVirtual) []reg.VecVirtual {
+	m, d = c.pairInputs(m, d)
 	out := make([]reg.VecVirtual, 0, len(m))
 	for i := 0; i < len(m); i++ {
 		if i+1 < len(m) {
@@ -243,30 +266,30 @@ func (v vectors) combine(m matrix, d []reg.VecVirtual) []reg.VecVirtual {
 				even[k], odd[k] = (m[i][k]+m[i+1][k])/2, (m[i][k]-m[i+1][k])/2
 			}
 			if terms(even)+terms(odd) < terms(m[i])+terms(m[i+1]) && terms(even) > 0 && terms(odd) > 0 {
-				e := v.sum(even, d)
+				e := c.sum(even, d)
 				f := last(odd)
 				for k := range odd {
 					odd[k] /= f
 				}
-				o := v.sum(odd, d)
-				out = append(out, v.add(e, f, o), v.add(e, -f, o))
+				o := c.sum(odd, d)
+				out = append(out, c.add(e, f, o), c.add(e, -f, o))
 				i++
 				continue
 			}
 		}
-		out = append(out, v.sum(m[i], d))
+		out = append(out, c.sum(m[i], d))
 	}
 	return out
 }
 
 // pairInputs replaces neighbouring inputs whose coefficients have equal sizes in
 // every row by their sum and difference.
-func (v vectors) pairInputs(m matrix, d []reg.VecVirtual) (matrix, []reg.VecVirtual) {
+func (c *calculator) pairInputs(m matrix, d []reg.VecVirtual) (matrix, []reg.VecVirtual) {
 	r := make(matrix, len(m))
 	for i := range m {
-		r[i] = append([]float64(nil), m[i]...)
+		r[i] = slices.Clone(m[i])
 	}
-	d = append([]reg.VecVirtual(nil), d...)
+	d = slices.Clone(d)
 	for k := 0; k+1 < len(d); k++ {
 		equal, both := true, 0
 		for _, row := range m {
@@ -278,8 +301,7 @@ func (v vectors) pairInputs(m matrix, d []reg.VecVirtual) (matrix, []reg.VecVirt
 		if !equal || both < 2 {
 			continue
 		}
-		sum, difference := v.add(d[k], 1, d[k+1]), v.add(d[k], -1, d[k+1])
-		d[k], d[k+1] = sum, difference
+		d[k], d[k+1] = c.add(d[k], 1, d[k+1]), c.add(d[k], -1, d[k+1])
 		for i, row := range m {
 			r[i][k], r[i][k+1] = (row[k]+row[k+1])/2, (row[k]-row[k+1])/2
 		}
@@ -306,69 +328,86 @@ func last(c []float64) float64 {
 	}
 }
 
-// sum is Σ c·d: a term of coefficient 1 begins, if there is one.
-func (v vectors) sum(c []float64, d []reg.VecVirtual) reg.VecVirtual {
-	first := -1
-	for k := len(c) - 1; k >= 0; k-- {
-		if c[k] == 1 {
+// sum is Σ by·d, last terms first; one with the factor 1 begins, if there is one.
+func (c *calculator) sum(by []float64, d []reg.VecVirtual) reg.VecVirtual {
+	first := len(by) - 1
+	for first > 0 && by[first] == 0 {
+		first--
+	}
+	for k := len(by) - 1; k >= 0; k-- {
+		if by[k] == 1 {
 			first = k
 			break
 		}
 	}
-	var r reg.VecVirtual
-	if first >= 0 {
-		r = d[first]
+	r := d[first]
+	if by[first] != 1 {
+		r = c.times(by[first], r)
 	}
-	for k := len(c) - 1; k >= 0; k-- {
-		switch {
-		case k == first || c[k] == 0:
-		case r == nil:
-			r = v.register()
-			if v.wide() {
-				VMULPS_BCST(number(c[k]), d[k], r)
-			} else {
-				VMULPS(number(c[k]), d[k], r)
-			}
-		default:
-			r = v.add(r, c[k], d[k])
+	for k := len(by) - 1; k >= 0; k-- {
+		if k != first && by[k] != 0 {
+			r = c.add(r, by[k], d[k])
 		}
 	}
 	return r
 }
 
-// add is x + c·y in a register of its own.
-func (v vectors) add(x reg.VecVirtual, c float64, y reg.VecVirtual) reg.VecVirtual {
-	r := v.register()
-	switch c {
-	case 1:
-		VADDPS(y, x, r)
-		return r
-	case -1:
-		VSUBPS(y, x, r)
-		return r
+// times is by·x in a register of its own.
+func (c *calculator) times(by float64, x reg.VecVirtual) reg.VecVirtual {
+	n := c.number(by)
+	if c.dry {
+		return nil
 	}
-	VMOVAPS(x, r)
-	if v.wide() {
-		VFMADD231PS_BCST(number(c), y, r)
-	} else {
-		VFMADD231PS(number(c), y, r)
+	r := c.register()
+	VMULPS(n, x, r)
+	return r
+}
+
+// add is x + by·y in a register of its own.
+func (c *calculator) add(x reg.VecVirtual, by float64, y reg.VecVirtual) reg.VecVirtual {
+	plain := by == 1 || by == -1
+	var n Op
+	if !plain {
+		n = c.number(math.Abs(by))
+	}
+	if c.dry {
+		return nil
+	}
+	r := c.register()
+	switch {
+	case by == 1:
+		VADDPS(y, x, r)
+	case by == -1:
+		VSUBPS(y, x, r)
+	case by > 0:
+		VMOVAPS(x, r)
+		VFMADD231PS(n, y, r)
+	default:
+		VMOVAPS(x, r)
+		VFNMADD231PS(n, y, r)
 	}
 	return r
 }
 
-var numbers = map[float32]Mem{}
+func (c *calculator) number(f float64) Op {
+	if c.dry {
+		c.numbers[float32(f)] = nil
+	}
+	return c.numbers[float32(f)]
+}
 
-// number is eight copies of a constant.
-func number(f float64) Mem {
-	c := float32(f)
-	m, ok := numbers[c]
+var memory = map[float32]Mem{}
+
+// number is eight copies of a constant in memory.
+func number(f float32) Mem {
+	m, ok := memory[f]
 	if !ok {
-		bits := math.Float32bits(c)
+		bits := math.Float32bits(f)
 		m = GLOBL(fmt.Sprintf("number%08x", bits), attr.RODATA|attr.NOPTR)
 		for i := range 8 {
 			DATA(4*i, U32(bits))
 		}
-		numbers[c] = m
+		memory[f] = m
 	}
 	return m
 }
