@@ -93,6 +93,10 @@ func newWinograd(f *filter, turned bool, n, h, w, inner, oh, ow, outer int, pad 
 	p.weightPlane = outer*inner + Lanes
 	p.vs = p.chunk*inner*Lanes + Lanes
 	p.ms = p.chunk*outer*Lanes + Lanes
+	if !p.phased {
+		p.vs = max(p.vs, p.ms)
+		p.ms = p.vs
+	}
 	return p
 }
 
@@ -250,8 +254,10 @@ func (t *winoTask) Do(item int) {
 		t.output(w, t.m, item, item)
 		return
 	}
-	w.grow(t.points()*(t.vs+t.ms), 0)
-	v, m := w.data[:t.points()*t.vs], w.data[t.points()*t.vs:]
+	// A point's products go where the point before it lay, which is done with:
+	// so all stays in the cache.
+	w.grow((t.points()+1)*t.vs, 0)
+	v, m := w.data[t.vs:], w.data
 	first, n := item*t.chunk, min(t.chunk, t.blocks*t.tiles-item*t.chunk)
 	for i := range n {
 		t.input(w, v, first+i, i)
