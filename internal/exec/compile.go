@@ -27,7 +27,7 @@ func Compile(g *gorgonia.ExprGraph, o Options, outputs ...*gorgonia.Node) (*Mach
 	if err != nil {
 		return nil, err
 	}
-	p.settle(outputs, !o.NoReuse)
+	p.settle(outputs, o.Frozen, !o.NoReuse)
 	size := place(p.blocks, !o.NoReuse)
 	m := &Machine{memory: o.Memory, size: size, poison: o.Poison, outputs: map[*gorgonia.Node]*kernel.Array{}}
 	if m.memory == nil {
@@ -62,10 +62,15 @@ func (m *Machine) link(p *program, outputs []*gorgonia.Node) {
 		}
 		m.spots = append(m.spots, spot{&a.Data, at.block.offset + at.offset, op.Size(a.Shape)})
 	}
-	m.steps = make([]step, len(p.steps))
-	for i, n := range p.steps {
-		s := &m.steps[i]
-		s.f, s.node, s.in = p.funcs[n], n, make([]kernel.Array, len(p.inputs[n]))
+	// Pointers into the lists are kept, so they must not grow.
+	m.once, m.steps = make([]step, 0, len(p.steps)), make([]step, 0, len(p.steps))
+	for _, n := range p.steps {
+		list := &m.steps
+		if p.frozen[n] {
+			list = &m.once
+		}
+		*list = append(*list, step{f: p.funcs[n], node: n, in: make([]kernel.Array, len(p.inputs[n]))})
+		s := &(*list)[len(*list)-1]
 		s.out.Shape = n.Shape()
 		point(&s.out, n)
 		for j, c := range p.inputs[n] {

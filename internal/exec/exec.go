@@ -22,15 +22,17 @@ import (
 // Options change how a graph is compiled, never what it computes. NoReuse and Poison
 // are for tests.
 type Options struct {
-	Memory  *Memory // to share with other machines; nil is memory of its own
-	NoReuse bool    // every value has a place of its own
-	Poison  bool    // before each run all planned memory is NaN, to show what reads it unwritten
+	Memory  *Memory        // to share with other machines; nil is memory of its own
+	Frozen  gorgonia.Nodes // inputs that change rarely: what needs them alone is computed at the first run, and after Renew
+	NoReuse bool           // every value has a place of its own
+	Poison  bool           // before each run all planned memory is NaN, to show what reads it unwritten
 }
 
 // A Machine is a compiled graph. It belongs to one goroutine at a time; machines
 // over different graphs may share the memory of their inputs.
 type Machine struct {
-	steps   []step
+	once    []step // over frozen inputs alone
+	steps   []step // the others
 	args    []argument
 	outputs map[*gorgonia.Node]*kernel.Array
 	results []result
@@ -40,6 +42,7 @@ type Machine struct {
 	size    int // float32s of the memory in use
 	plan    Plan
 	poison  bool
+	fresh   bool // the results of once are there
 	ran     bool // the last run came to its end
 	closed  bool
 }
@@ -58,7 +61,7 @@ type step struct {
 // Run goes through the graph once. The context is asked between any two steps; if
 // it is done, or a step fails, or one panics, the outputs hold nothing of use but
 // inputs are as they were, and the next Run starts afresh. Errors name the node.
-func (m *Machine) Run(ctx context.Context) (err error) {
+func (m *Machine) Run(ctx context.Context) error {
 	if m.closed {
 		return errors.New("exec: the machine is closed")
 	}
@@ -71,21 +74,16 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 	}
 	if m.poison {
 		fillNaN(m.memory.data[:m.size])
+		m.fresh = false
 	}
-	i := 0
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("exec: %s: panic: %v", describe(m.steps[i].node), r)
+	if !m.fresh {
+		if err := m.pass(ctx, m.once); err != nil {
+			return err
 		}
-	}()
-	for i = range m.steps {
-		s := &m.steps[i]
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("exec: stopped at step %d of %d: %w", i, len(m.steps), err)
-		}
-		if err := s.f.Run(s.out, s.in, s.scratch); err != nil {
-			return fmt.Errorf("exec: %s: %w", describe(s.node), err)
-		}
+		m.fresh = true
+	}
+	if err := m.pass(ctx, m.steps); err != nil {
+		return err
 	}
 	for _, r := range m.results {
 		if r.value != nil {
@@ -95,6 +93,30 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 	m.ran = true
 	return nil
 }
+
+// pass goes through some steps.
+func (m *Machine) pass(ctx context.Context, steps []step) (err error) {
+	i := 0
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("exec: %s: panic: %v", describe(steps[i].node), r)
+		}
+	}()
+	for i = range steps {
+		s := &steps[i]
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("exec: stopped at step %d of %d: %w", i, len(steps), err)
+		}
+		if err := s.f.Run(s.out, s.in, s.scratch); err != nil {
+			return fmt.Errorf("exec: %s: %w", describe(s.node), err)
+		}
+	}
+	return nil
+}
+
+// Renew makes the next run compute again what needs frozen inputs alone: they
+// have changed.
+func (m *Machine) Renew() { m.fresh = false }
 
 // RunAll is Run without an end, for who knows a gorgonia.VM only.
 func (m *Machine) RunAll() error { return m.Run(context.Background()) }

@@ -47,10 +47,12 @@ type result struct {
 // settleIn points the machine at its memory, if that has moved.
 func (m *Machine) settleIn() error {
 	m.memory.ready()
+	m.fresh = m.fresh && m.memory.last == m
 	m.memory.last = m
 	if m.moved == m.memory.moved {
 		return nil
 	}
+	m.fresh = false
 	for _, s := range m.spots {
 		*s.to = m.memory.data[s.from : s.from+s.of : s.from+s.of]
 	}

@@ -18,6 +18,7 @@ type program struct {
 	funcs   map[*gorgonia.Node]op.Func // nil for arguments
 	places  map[*gorgonia.Node]location
 	scratch map[*gorgonia.Node]*block
+	frozen  map[*gorgonia.Node]bool // computed once
 	blocks  []*block
 	plain   int // float32s, if every value had memory of its own
 }
@@ -75,7 +76,12 @@ func needed(outputs []*gorgonia.Node) (*program, error) {
 // settle decides where each value lies. Windows lie in their input; a function that
 // may write over an input does so where nothing needs that any more; the rest get
 // blocks, which live from their step to the last that reads any value in them.
-func (p *program) settle(outputs []*gorgonia.Node, reuse bool) {
+// What is frozen lives on.
+func (p *program) settle(outputs, frozen []*gorgonia.Node, reuse bool) {
+	p.frozen = map[*gorgonia.Node]bool{}
+	for _, n := range frozen {
+		p.frozen[n] = true
+	}
 	last := p.lastReads(outputs)
 	for _, n := range p.order {
 		f := p.funcs[n]
@@ -83,6 +89,7 @@ func (p *program) settle(outputs []*gorgonia.Node, reuse bool) {
 			p.places[n] = location{arg: n}
 			continue
 		}
+		p.frozen[n] = !slices.ContainsFunc(p.inputs[n], func(c *gorgonia.Node) bool { return !p.frozen[c] })
 		size := op.Size(n.Shape())
 		if a, ok := f.(op.Aliaser); ok {
 			at := p.places[p.inputs[n][0]]
@@ -93,7 +100,9 @@ func (p *program) settle(outputs []*gorgonia.Node, reuse bool) {
 		now := len(p.steps)
 		p.steps = append(p.steps, n)
 		p.plain += aligned(size)
-		if b := p.overwritten(n, f, now, size); b != nil && reuse {
+		if p.frozen[n] {
+			p.places[n] = location{block: p.block(size, 0, forever)}
+		} else if b := p.overwritten(n, f, now, size); b != nil && reuse {
 			b.last = max(now, last[n])
 			p.places[n] = location{block: b}
 		} else {

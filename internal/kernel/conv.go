@@ -30,7 +30,7 @@ type pass interface {
 	weights() int // float32s of the weights, packed
 	scratch() int // float32s that run needs besides
 	pack(packed, w []float32, s ConvShape, flip bool)
-	run(out, in, packed, scratch []float32)
+	run(out, in, packed, scratch []float32, t *tail)
 }
 
 // A weightPass makes the gradient of the weights from both sides' maps.
@@ -91,7 +91,21 @@ func (c *Conv) ScratchForward() int { return c.forward.scratch() }
 // Forward computes y = w ∗ x, with x, y in lanes and w packed by PackForward.
 func (c *Conv) Forward(y, x, packed, scratch []float32) {
 	c.checkMaps("Forward", y, x)
-	c.forward.run(y, x, packed, scratch)
+	c.forward.run(y, x, packed, scratch, nil)
+}
+
+// ForwardTail is Forward and then, while the output is in the cache, adds bias
+// (Co), adds residual, shaped as y, unless that is nil, and takes the ReLU if
+// asked. Padded lanes of y become zero.
+func (c *Conv) ForwardTail(y, x, packed, bias, residual, scratch []float32, relu bool) {
+	c.checkMaps("ForwardTail", y, x)
+	check(len(bias) >= c.shape.Co, "ForwardTail", "bias too short")
+	check(residual == nil || len(residual) >= Blocks(c.shape.N)*Lanes*c.oh*c.ow*c.shape.Co, "ForwardTail", "residual too short")
+	t := tails.get()
+	*t = tail{n: c.shape.N, bias: bias, add: residual, relu: relu}
+	c.forward.run(y, x, packed, scratch, t)
+	*t = tail{}
+	tails.put(t)
 }
 
 // PackedData is the number of float32s of the weights as BackwardData reads them.
@@ -106,7 +120,7 @@ func (c *Conv) ScratchData() int { return c.data.scratch() }
 // BackwardData computes dx, the gradient of x, from dy and w packed by PackData.
 func (c *Conv) BackwardData(dx, dy, packed, scratch []float32) {
 	c.checkMaps("BackwardData", dy, dx)
-	c.data.run(dx, dy, packed, scratch)
+	c.data.run(dx, dy, packed, scratch, nil)
 }
 
 // ScratchWeights is the number of float32s that BackwardWeights needs.

@@ -159,17 +159,18 @@ func (p *plan) pack(packed, w []float32, s ConvShape, flip bool) {
 
 // run computes out from in and packed weights. The sum of each output runs over
 // taps, then channels, in float32.
-func (p *plan) run(out, in, packed, _ []float32) {
+func (p *plan) run(out, in, packed, _ []float32, t *tail) {
 	items := p.blocks * ((len(p.rows) + p.rowsPerItem - 1) / p.rowsPerItem)
 	if p.small {
 		items = p.blocks * p.tiles()
 	}
-	share(&planTasks, items, planTask{plan: p, out: out, in: in, packed: packed})
+	share(&planTasks, items, planTask{plan: p, out: out, in: in, packed: packed, tail: t})
 }
 
 type planTask struct {
 	*plan
 	out, in, packed []float32
+	tail            *tail
 }
 
 var planTasks stash[planTask]
@@ -178,6 +179,9 @@ func (t *planTask) Do(item int) {
 	if t.small {
 		m, b := item/t.blocks, item%t.blocks
 		t.tileRows(m, b, t.rows)
+		for i := range t.outBlock / (t.outer * Lanes) {
+			t.tail.run(t.out, b, b*t.outBlock+(i*t.outer+m*16)*Lanes, 1, m*16, min(16, t.outer-m*16))
+		}
 		return
 	}
 	cuts := (len(t.rows) + t.rowsPerItem - 1) / t.rowsPerItem
@@ -186,6 +190,8 @@ func (t *planTask) Do(item int) {
 	for m := range t.tiles() {
 		t.tileRows(m, b, rows)
 	}
+	row := t.outBlock / len(t.rows)
+	t.tail.run(t.out, b, b*t.outBlock+r*t.rowsPerItem*row, len(rows)*row/(t.outer*Lanes), 0, t.outer)
 }
 
 // tileRows makes channels 16m … 16m+15 of some rows of block b.

@@ -204,8 +204,8 @@ func (w *winoItem) grow(n, dump int) {
 }
 
 // run computes out from in and weights as points.
-func (p *winograd) run(out, in, packed, scratch []float32) {
-	t := winoTask{winograd: p, out: out, in: in, packed: packed}
+func (p *winograd) run(out, in, packed, scratch []float32, tail *tail) {
+	t := winoTask{winograd: p, out: out, in: in, packed: packed, tail: tail}
 	all := p.blocks * p.tiles
 	if !p.phased {
 		share(&winoTasks, ceil(all, p.chunk), t)
@@ -234,6 +234,7 @@ type winoTask struct {
 	stage           int
 	out, in, packed []float32
 	v, m            []float32 // points of inputs and outputs, of all tiles
+	tail            *tail
 }
 
 var winoTasks stash[winoTask]
@@ -301,4 +302,13 @@ func (t *winoTask) output(w *winoItem, m []float32, tile, i int) {
 	a.src, a.dst = m[i*t.outer*Lanes:], t.out[tile/t.tiles*t.outBlock:]
 	a.plane, a.step, a.n, a.places = t.ms, Lanes, t.outer, t.outPlaces[tile%t.tiles]
 	runTransform(t.filter, toOutput, a, w.dump)
+	if t.tail == nil {
+		return
+	}
+	for _, at := range t.outPlaces[tile%t.tiles][:t.filter.v.outputs()*t.filter.h.outputs()] {
+		if at != nowhere {
+			b := tile / t.tiles
+			t.tail.run(t.out, b, b*t.outBlock+at, 1, 0, t.outer)
+		}
+	}
 }

@@ -10,6 +10,8 @@ package main
 import (
 	"flag"
 	"log"
+	"maps"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -37,6 +39,10 @@ var groups = map[string]func(v vectors){
 		v.maxBackward()
 	},
 	"winograd": vectors.winograd,
+	"tail": func(v vectors) {
+		v.tail("tail", false)
+		v.tail("tailAdd", true)
+	},
 	"point": func(v vectors) {
 		v.points()
 		v.dot()
@@ -44,11 +50,11 @@ var groups = map[string]func(v vectors){
 }
 
 func main() {
-	name := flag.String("group", "", "tile, maps, point or winograd")
+	name := flag.String("group", "", "which file")
 	flag.Parse()
 	group, ok := groups[*name]
 	if !ok {
-		log.Fatalf("-group is %q, want tile, maps, point or winograd", *name)
+		log.Fatalf("-group is %q, want one of %q", *name, slices.Sorted(maps.Keys(groups)))
 	}
 	ConstraintExpr("amd64,!purego")
 	for _, width := range []int{8, 16} {
