@@ -200,16 +200,9 @@ func (v *Views) place(dst []float32, from, before int) {
 		if band {
 			mean = meanOf(src)
 		}
-		for i := range row[:before] {
-			row[i] = pad
-		}
-		out := row[before : before+n]
-		for i, x := range src {
-			out[i] = (x - mean) * scale
-		}
-		for i := before + n; i < want; i++ {
-			row[i] = pad
-		}
+		fill(row[:before], pad)
+		scaled(row[before:before+n], src, mean, scale)
+		fill(row[before+n:], pad)
 	}
 }
 

@@ -75,14 +75,13 @@ func (a Stretch) Spec(s *audio.Spectrogram, d Draw) error {
 // stretchRow reads src at the taps.
 func stretchRow(dst, src []float32, taps []tap) {
 	if len(src) == 1 {
-		for i := range dst {
-			dst[i] = src[0]
-		}
+		fill(dst, src[0])
 		return
 	}
 	dst = dst[:len(taps)]
 	for i, p := range taps {
-		dst[i] = (1-p.t)*src[p.from] + p.t*src[p.from+1]
+		v := src[p.from:][:2:2]
+		dst[i] = (1-p.t)*v[0] + p.t*v[1]
 	}
 }
 
@@ -114,11 +113,8 @@ func (a MelWarp) Spec(s *audio.Spectrogram, d Draw) error {
 	taps := m.linear(s.Bins, s.Bins, -shift/scale, 1/scale)
 	m.next.Resize(s.Bins, s.Frames)
 	for b, p := range taps {
-		dst, lo := m.next.Row(b), s.Row(int(p.from))
-		hi := s.Row(min(int(p.from)+1, s.Bins-1))[:len(lo)]
-		for t, v := range lo {
-			dst[t] = (1-p.t)*v + p.t*hi[t]
-		}
+		lo, hi := s.Row(int(p.from)), s.Row(min(int(p.from)+1, s.Bins-1))
+		blend(m.next.Row(b), lo, hi, 1-p.t, p.t)
 	}
 	m.swap(s)
 	return nil
