@@ -80,8 +80,7 @@ func stretchRow(dst, src []float32, taps []tap) {
 	}
 	dst = dst[:len(taps)]
 	for i, p := range taps {
-		v := src[p.from:][:2:2]
-		dst[i] = (1-p.t)*v[0] + p.t*v[1]
+		dst[i] = (1-p.t)*src[p.from] + p.t*src[p.from+1]
 	}
 }
 
