@@ -30,8 +30,8 @@ func (a Mix) Spec(s *audio.Spectrogram, d Draw) error {
 		return fmt.Errorf("mix: %w", errNoOther)
 	}
 	snr := float32(d.between(a.SNR)) * d.unit.perDB()
-	o := &d.memory().other
-	if err := d.OtherSpec(o); err != nil {
+	o, err := d.OtherSpec()
+	if err != nil {
 		return fmt.Errorf("mix: %w", err)
 	}
 	if o.Bins != s.Bins {
@@ -40,7 +40,7 @@ func (a Mix) Spec(s *audio.Spectrogram, d Draw) error {
 	// Random parts of both, as long as they overlap.
 	n := min(s.Frames, o.Frames)
 	from, other := d.Rand.IntN(s.Frames-n+1), d.Rand.IntN(o.Frames-n+1)
-	gain := level(s, d.unit) - level(o, d.unit) - snr
+	gain := level(s, d.unit) - level(&o, d.unit) - snr
 	k := d.unit.nepers()
 	for b := range s.Bins {
 		logAdd(s.Row(b)[from:from+n], o.Row(b)[other:other+n], gain, k)
