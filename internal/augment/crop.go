@@ -5,6 +5,7 @@ import (
 
 	"clr/internal/audio"
 	"clr/internal/fault"
+	"clr/internal/kernel"
 )
 
 // ResizedCrop cuts a random rectangle out of a canvas around the window and
@@ -71,7 +72,7 @@ func (a ResizedCrop) Spec(s *audio.Spectrogram, d Draw) error {
 				rows[j] = m.next.Row(c)
 			}
 		}
-		blend4(s.Row(b), &rows, &kernels[b].weight)
+		kernel.Blend4(s.Row(b), &rows, &kernels[b].weight)
 	}
 	return nil
 }

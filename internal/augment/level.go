@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"clr/internal/audio"
+	"clr/internal/kernel"
 )
 
 // A unit is what the values of a spectrogram are: natural log of power when
@@ -122,10 +123,7 @@ func (a Fader) Spec(s *audio.Spectrogram, d Draw) error {
 		line[t] = head + step*float32(t)
 	}
 	for b := range s.Bins {
-		row := s.Row(b)[:len(line)]
-		for t, v := range line {
-			row[t] += v
-		}
+		kernel.Blend(s.Row(b), s.Row(b), line, 1, 1)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"clr/internal/audio"
+	"clr/internal/kernel"
 )
 
 // TimeMask wipes spans of frames (SpecAugment, Park et al. 2019): there, each
@@ -124,16 +125,16 @@ func (a Blur) Spec(s *audio.Spectrogram, d Draw) error {
 		fill(wide[:radius], src[0])
 		copy(wide[radius:], src)
 		fill(wide[radius+len(src):], src[len(src)-1])
-		scaled(dst, src, 0, weights[0])
+		kernel.Rescale(dst, src, 0, weights[0])
 		for i := 1; i <= radius; i++ {
-			blendPair(dst, wide[radius-i:], wide[radius+i:], weights[i])
+			kernel.AddPair(dst, wide[radius-i:], wide[radius+i:], weights[i])
 		}
 	}
 	for b := range s.Bins {
 		dst := s.Row(b)
-		scaled(dst, m.next.Row(b), 0, weights[0])
+		kernel.Rescale(dst, m.next.Row(b), 0, weights[0])
 		for i := 1; i <= radius; i++ {
-			blendPair(dst, m.next.Row(max(b-i, 0)), m.next.Row(min(b+i, s.Bins-1)), weights[i])
+			kernel.AddPair(dst, m.next.Row(max(b-i, 0)), m.next.Row(min(b+i, s.Bins-1)), weights[i])
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"clr/internal/audio"
+	"clr/internal/kernel"
 )
 
 // Mix adds another clip under this one: powers add, so logarithms do not.
@@ -40,10 +41,11 @@ func (a Mix) Spec(s *audio.Spectrogram, d Draw) error {
 	// Random parts of both, as long as they overlap.
 	n := min(s.Frames, o.Frames)
 	from, other := d.Rand.IntN(s.Frames-n+1), d.Rand.IntN(o.Frames-n+1)
-	gain := level(s, d.unit) - level(&o, d.unit) - snr
+	m := d.memory()
+	gain := m.level(s, d.unit) - m.level(&o, d.unit) - snr
 	k := d.unit.nepers()
 	for b := range s.Bins {
-		logAdd(s.Row(b)[from:from+n], o.Row(b)[other:other+n], gain, k)
+		kernel.AddLog(s.Row(b)[from:from+n], o.Row(b)[other:other+n], gain, k)
 	}
 	return nil
 }
@@ -69,19 +71,27 @@ func (a NoiseFloor) Spec(s *audio.Spectrogram, d Draw) error {
 		return nil
 	}
 	down := float32(d.between(a.DB)) * d.unit.perDB()
-	top := loudest(s.Data)
+	top := kernel.Max(s.Data)
 	k := d.unit.nepers()
 	back := 1 / k
-	noise := d.memory().floats(s.Frames)
+	noise := d.memory().floats(len(s.Data)) // (F, T)
 	for b := range s.Bins {
-		for rest := noise; len(rest) > 0; rest = rest[min(8, len(rest)):] {
+		rest := noise[b*s.Frames : (b+1)*s.Frames]
+		for ; len(rest) >= 8; rest = rest[8:] {
 			bits := d.Rand.Uint64() // a byte for each of eight cells
-			for t := range rest[:min(8, len(rest))] {
-				rest[t] = exponential[bits>>(8*t)&255] * back
+			n := rest[:8:8]
+			n[0], n[1] = exponential[uint8(bits)]*back, exponential[uint8(bits>>8)]*back
+			n[2], n[3] = exponential[uint8(bits>>16)]*back, exponential[uint8(bits>>24)]*back
+			n[4], n[5] = exponential[uint8(bits>>32)]*back, exponential[uint8(bits>>40)]*back
+			n[6], n[7] = exponential[uint8(bits>>48)]*back, exponential[uint8(bits>>56)]*back
+		}
+		if len(rest) > 0 {
+			for t, bits := 0, d.Rand.Uint64(); t < len(rest); t, bits = t+1, bits>>8 {
+				rest[t] = exponential[uint8(bits)] * back
 			}
 		}
-		logAdd(s.Row(b), noise, top-down, k)
 	}
+	kernel.AddLog(s.Data, noise, top-down, k)
 	return nil
 }
 
@@ -93,3 +103,26 @@ var exponential = func() (e [256]float32) {
 	}
 	return e
 }()
+
+// levelFrames is how many frames of a long clip its level is measured at.
+const levelFrames = 64
+
+// level is the logarithm of the mean power, over frames spread evenly: 64 to
+// 127 of a long clip's.
+func (m *scratch) level(s *audio.Spectrogram, u unit) float32 {
+	step := max(1, s.Frames/levelFrames)
+	x := s.Data
+	if step > 1 {
+		x = m.floats(s.Bins * ((s.Frames + step - 1) / step))[:0]
+		for b := range s.Bins {
+			for row := s.Row(b); ; row = row[step:] {
+				if x = append(x, row[0]); len(row) <= step {
+					break
+				}
+			}
+		}
+	}
+	k, top := u.nepers(), kernel.Max(x)
+	sum := kernel.SumExp(x, top, k) // at least 1
+	return top + float32(math.Log(float64(sum)/float64(len(x))))/k
+}

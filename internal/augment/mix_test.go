@@ -99,46 +99,6 @@ func TestNoiseFloorLevel(t *testing.T) {
 	}
 }
 
-func TestLogAdd(t *testing.T) {
-	worst := 0.0
-	for i := range 400000 {
-		x, y, k := float32(i%2000)*0.017-17, float32(i/2000)*0.173-17, []float32{1, perDB}[i%2]
-		got := []float32{x}
-		logAdd(got, []float32{y}, 0.5, k)
-		a, b := float64(x*k), float64((y+0.5)*k)
-		want := (max(a, b) + math.Log1p(math.Exp(-math.Abs(a-b)))) / float64(k)
-		worst = max(worst, math.Abs(float64(got[0])-want))
-	}
-	if worst > 1e-5 {
-		t.Errorf("off by %g", worst)
-	}
-	inf, nan := float32(math.Inf(1)), float32(math.NaN())
-	for _, c := range [][3]float32{{-1e30, 0, 0}, {1e30, 0, 1e30}, {0, -1e30, 0}, {-inf, 0, 0}, {0, -inf, 0}, {inf, 0, inf}, {0, inf, inf}} {
-		x := []float32{c[0]}
-		if logAdd(x, c[1:2], 0, 1); x[0] != c[2] {
-			t.Errorf("%g and %g: %g, want %g", c[0], c[1], x[0], c[2])
-		}
-	}
-	for _, c := range [][2]float32{{nan, 0}, {0, nan}, {nan, nan}} {
-		x := []float32{c[0]}
-		if logAdd(x, c[1:2], 0, 1); !math.IsNaN(float64(x[0])) {
-			t.Errorf("%g and %g: %g, want NaN", c[0], c[1], x[0])
-		}
-	}
-}
-
-func TestPowers(t *testing.T) {
-	for x := float32(0); x > -100; x -= 0.0137 {
-		got, want := float64(powers([]float32{x}, 1, 0, 1)), math.Exp(float64(x))
-		if x >= -80 && math.Abs(got-want) > 4e-6*want+1e-5*want*float64(-x)/80 || x < -80.001 && got != 0 {
-			t.Fatalf("e^%g is %g, want %g", x, got, want)
-		}
-	}
-	if got := powers([]float32{1, 0, 2, 0, 3, 0, 4}, 2, 4, perDB); !near(float64(got), math.Pow(10, -0.3)+math.Pow(10, -0.2)+math.Pow(10, -0.1)+1, 1e-5) {
-		t.Errorf("every second of seven: %g", got)
-	}
-}
-
 func TestLevel(t *testing.T) {
 	for _, frames := range []int{1, 63, 128, 130, 501} {
 		s := noisy(7, frames, 3)
@@ -149,7 +109,7 @@ func TestLevel(t *testing.T) {
 				n++
 			}
 		}
-		if got, want := float64(level(s, ln)), math.Log(sum/n); !near(got, want, 1e-5) {
+		if got, want := float64((&scratch{}).level(s, ln)), math.Log(sum/n); !near(got, want, 1e-5) {
 			t.Errorf("%d frames: %g, want %g", frames, got, want)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"clr/internal/audio"
 	"clr/internal/fault"
+	"clr/internal/kernel"
 )
 
 // ViewOptions say what a view looks like to the encoder, in training and in
@@ -201,7 +202,7 @@ func (v *Views) place(dst []float32, from, before int) {
 			mean = meanOf(src)
 		}
 		fill(row[:before], pad)
-		scaled(row[before:before+n], src, mean, scale)
+		kernel.Rescale(row[before:before+n], src, mean, scale)
 		fill(row[before+n:], pad)
 	}
 }

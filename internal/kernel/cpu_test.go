@@ -61,6 +61,7 @@ func TestOffsets(t *testing.T) {
 	var u sumArgs
 	var a affineArgs
 	var p poolArgs
+	var r rowArgs
 	for name, c := range map[string]struct{ got, want []uintptr }{
 		"seg": {[]uintptr{unsafe.Offsetof(s.a), unsafe.Offsetof(s.b), unsafe.Offsetof(s.n), unsafe.Sizeof(s)},
 			[]uintptr{0, 8, 16, 24}},
@@ -75,6 +76,8 @@ func TestOffsets(t *testing.T) {
 			[]uintptr{0, 24, 48, 72, 96, 120, 144, 208, 216, 224}},
 		"poolArgs": {[]uintptr{unsafe.Offsetof(p.x), unsafe.Offsetof(p.dx), unsafe.Offsetof(p.y), unsafe.Offsetof(p.taps), unsafe.Offsetof(p.channels)},
 			[]uintptr{0, 24, 48, 72, 96}},
+		"rowArgs": {[]uintptr{unsafe.Offsetof(r.dst), unsafe.Offsetof(r.a), unsafe.Offsetof(r.b), unsafe.Offsetof(r.c), unsafe.Offsetof(r.d),
+			unsafe.Offsetof(r.w), unsafe.Offsetof(r.n)}, []uintptr{0, 24, 48, 72, 96, 120, 136}},
 	} {
 		if !slices.Equal(c.got, c.want) {
 			t.Errorf("offsets of %s are %v, the generator has %v", name, c.got, c.want)
@@ -90,13 +93,14 @@ func TestGenerated(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Skipf("the generator does not build offline (its modules are not in the cache): %s", out)
 	}
-	fresh := filepath.Join(t.TempDir(), "fresh.s")
-	if out, err := exec.Command(program, "-out", fresh).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	got, want := withoutCommand(t, fresh), withoutCommand(t, "kernel_amd64.s")
-	if got != want {
-		t.Error("kernel_amd64.s is not what _gen writes: run go generate ./internal/kernel")
+	for file, args := range map[string][]string{"kernel_amd64.s": nil, "spectrum_amd64.s": {"-spectra"}} {
+		fresh := filepath.Join(t.TempDir(), file)
+		if out, err := exec.Command(program, append(args, "-out", fresh)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if withoutCommand(t, fresh) != withoutCommand(t, file) {
+			t.Errorf("%s is not what _gen writes: run go generate ./internal/kernel", file)
+		}
 	}
 }
 

@@ -7,15 +7,26 @@
 package main
 
 import (
+	"flag"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
 func main() {
+	spectra := flag.Bool("spectra", false, "write the loops over spectrograms instead of the engine's")
+	flag.Parse()
 	ConstraintExpr("amd64,!purego")
+	if *spectra {
+		spectrumConstants()
+	}
 	for _, width := range []int{8, 16} {
 		v := vectors{width}
+		if *spectra {
+			v.spectrum()
+			continue
+		}
 		v.tile()
 		v.tileT()
 		v.transpose()
