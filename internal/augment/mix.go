@@ -113,12 +113,12 @@ func (m *scratch) level(s *audio.Spectrogram, u unit) float32 {
 	step := max(1, s.Frames/levelFrames)
 	x := s.Data
 	if step > 1 {
-		x = m.floats(s.Bins * ((s.Frames + step - 1) / step))[:0]
+		n := (s.Frames + step - 1) / step
+		x = m.floats(s.Bins * n)
 		for b := range s.Bins {
-			for row := s.Row(b); ; row = row[step:] {
-				if x = append(x, row[0]); len(row) <= step {
-					break
-				}
+			row, part := s.Row(b), x[b*n:(b+1)*n]
+			for i := range part {
+				part[i] = row[i*step]
 			}
 		}
 	}
