@@ -52,9 +52,9 @@ func (s *Store) MeanStd(clips []int) (Moments, error) {
 	}
 	bins, _ := s.Entry(clips[0])
 	rows := make([]tally, bins)
-	var spec Spectrogram
 	for _, i := range clips {
-		if err := s.Load(i, &spec); err != nil {
+		spec, err := s.Spectrogram(i)
+		if err != nil {
 			return Moments{}, err
 		}
 		if spec.Bins != bins {

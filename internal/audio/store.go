@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"sync/atomic"
+	"unsafe"
 
 	"clr/internal/fault"
 )
@@ -225,19 +226,29 @@ func (s *Store) Key(i int) string {
 // its options and the sample rate.
 func (s *Store) Settings() string { return s.settings }
 
-// Load copies the spectrogram of clip i into dst: (bins, frames). The first
-// load of a record checks its CRC; an error names the clip.
-func (s *Store) Load(i int, dst *Spectrogram) error {
+// Spectrogram is that of clip i, (bins, frames), in the store's own memory: it
+// must not be written to, nor used after Close. The first call for a record
+// checks its CRC; an error names the clip.
+func (s *Store) Spectrogram(i int) (Spectrogram, error) {
 	n := s.clips[i].record
 	data, err := s.data(n)
 	if err != nil {
-		return fault.New(fault.Data, makeAgain, "clip %s: %w", s.clips[i].path, err)
+		return Spectrogram{}, fault.New(fault.Data, makeAgain, "clip %s: %w", s.clips[i].path, err)
 	}
-	dst.Resize(s.records[n].bins, s.records[n].frames)
-	for k := range dst.Data {
-		dst.Data[k] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*k:]))
+	return Spectrogram{s.records[n].bins, s.records[n].frames, floats(data)}, nil
+}
+
+// floats are little-endian float32s: on machines of that order the bytes
+// themselves, which start at a multiple of 4.
+func floats(b []byte) []float32 {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 && uintptr(unsafe.Pointer(unsafe.SliceData(b)))%4 == 0 {
+		return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
 	}
-	return nil
+	x := make([]float32, len(b)/4)
+	for i := range x {
+		x[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return x
 }
 
 // data are the bytes of a record.

@@ -77,7 +77,7 @@ func holds(t *testing.T, s *Store, c *Corpus) {
 	if err := s.Check(c, tinyMel, 16000); err != nil {
 		t.Fatal(err)
 	}
-	var got, want Spectrogram
+	var want Spectrogram
 	for i := range c.Items {
 		clip, err := c.Read(i, 16000)
 		if err != nil {
@@ -86,7 +86,8 @@ func holds(t *testing.T, s *Store, c *Corpus) {
 		if err := f.Extract(&want, clip); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Load(i, &got); err != nil {
+		got, err := s.Spectrogram(i)
+		if err != nil {
 			t.Fatal(err)
 		}
 		if bins, frames := s.Entry(i); bins != want.Bins || frames != want.Frames || got.Bins != bins || got.Frames != frames || s.Path(i) != c.Items[i].Path {
@@ -137,11 +138,10 @@ func TestDamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	var spec Spectrogram
-	if err := s.Load(0, &spec); err != nil {
+	if _, err := s.Spectrogram(0); err != nil {
 		t.Error(err)
 	}
-	if err := s.Load(1, &spec); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "01.wav") || fault.Remedy(err) == "" {
+	if _, err := s.Spectrogram(1); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "01.wav") || fault.Remedy(err) == "" {
 		t.Errorf("a damaged record: %v", err)
 	}
 	if _, err := s.MeanStd([]int{0, 1}); fault.KindOf(err) != fault.Data {
@@ -181,9 +181,9 @@ func TestMoments(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := make([][]float64, 6) // the last: all
-	var spec Spectrogram
 	for _, i := range clips {
-		if err := s.Load(i, &spec); err != nil {
+		spec, err := s.Spectrogram(i)
+		if err != nil {
 			t.Fatal(err)
 		}
 		for b := range spec.Bins {
@@ -212,25 +212,23 @@ func TestMoments(t *testing.T) {
 	}
 }
 
-func TestLoadFromManyGoroutines(t *testing.T) {
+func TestReadFromManyGoroutines(t *testing.T) {
 	fsys, path := toneFS(9), filepath.Join(t.TempDir(), "features")
 	s, _ := build(t, path, fsys, 1)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			var spec Spectrogram
 			for i := range 900 {
-				if err := s.Load(i%9, &spec); err != nil {
+				if _, err := s.Spectrogram(i % 9); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	var spec Spectrogram
-	s.Load(8, &spec)
-	if a := testing.AllocsPerRun(10, func() { s.Load(3, &spec) }); a != 0 {
-		t.Errorf("%v allocations a load", a)
+	s.Spectrogram(8)
+	if a := testing.AllocsPerRun(10, func() { s.Spectrogram(3) }); a != 0 {
+		t.Errorf("%v allocations a clip", a)
 	}
 }
 
@@ -276,9 +274,8 @@ func FuzzStore(f *testing.F) {
 			return
 		}
 		defer s.Close()
-		var spec Spectrogram
 		for i := range s.Len() {
-			if err := s.Load(i, &spec); err != nil && fault.KindOf(err) != fault.Data {
+			if _, err := s.Spectrogram(i); err != nil && fault.KindOf(err) != fault.Data {
 				t.Fatal(err)
 			}
 		}

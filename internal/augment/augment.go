@@ -15,10 +15,11 @@ import (
 // A Draw is what an augmentation may take its choices from.
 type Draw struct {
 	Rand *rand.Rand
-	// OtherSpec and OtherWave load a second clip of the training part, chosen
-	// with Rand, for augmentations that mix; nil where there is none.
-	OtherSpec func(dst *audio.Spectrogram) error
-	OtherWave func(dst *audio.Clip) error
+	// OtherSpec and OtherWave give a second clip of the training part, chosen
+	// with Rand, for augmentations that mix, and only to be read; nil where there
+	// is none.
+	OtherSpec func() (audio.Spectrogram, error)
+	OtherWave func() (audio.Clip, error)
 
 	unit    unit     // of the spectrogram; Views sets it
 	scratch *scratch // memory of Views, so that a view allocates nothing; may be nil
@@ -88,7 +89,6 @@ func (d Draw) memory() *scratch {
 // a scratch is what augmentations work in. Nothing in it outlives a call.
 type scratch struct {
 	next    audio.Spectrogram // the result, before it changes places with the argument
-	other   audio.Spectrogram // what is mixed in
 	taps    []tap
 	kernels []kernel4
 	curve   []float32

@@ -5,6 +5,7 @@ import (
 
 	"clr/internal/audio"
 	"clr/internal/fault"
+	"clr/internal/kernel"
 )
 
 // ResizedCrop cuts a random rectangle out of a canvas around the window and
@@ -42,20 +43,36 @@ func (a ResizedCrop) Spec(s *audio.Spectrogram, d Draw) error {
 	m := d.memory()
 	mean := meanOf(s.Data)
 	m.next.Resize(s.Bins, s.Frames)
-	// Along time into next, then along frequency back into s.
+	// Along time into next, out of a row that goes on with the mean.
 	kernels := a.kernels(m, s.Frames, frames, left)
+	first, end := kernels[0].from, kernels[len(kernels)-1].from+4
+	wide := m.floats(end - first)
+	fill(wide, mean)
+	from := max(first, 0)
+	to := max(min(end, s.Frames), from)
 	for b := range s.Bins {
-		src, dst := s.Row(b), m.next.Row(b)
-		for t := range dst {
-			dst[t] = kernels[t].at(src, 0, 1, len(src), mean)
+		if from < to {
+			copy(wide[from-first:], s.Row(b)[from:to])
+		}
+		dst := m.next.Row(b)[:len(kernels)]
+		for t := range kernels {
+			k := &kernels[t]
+			v := wide[k.from-first:][:4:4]
+			dst[t] = k.weight[0]*v[0] + k.weight[1]*v[1] + k.weight[2]*v[2] + k.weight[3]*v[3]
 		}
 	}
+	// Along frequency back into s, among rows that go on with one of the mean.
 	kernels = a.kernels(m, s.Bins, bins, top)
-	for b := range s.Bins {
-		dst := s.Row(b)
-		for t := range dst {
-			dst[t] = kernels[b].at(m.next.Data, t, s.Frames, s.Bins, mean)
+	outside := m.floats(s.Frames)
+	fill(outside, mean)
+	for b := range kernels {
+		rows := [4][]float32{outside, outside, outside, outside}
+		for j := range rows {
+			if c := kernels[b].from + j; c >= 0 && c < s.Bins {
+				rows[j] = m.next.Row(c)
+			}
 		}
+		kernel.Blend4(s.Row(b), &rows, &kernels[b].weight)
 	}
 	return nil
 }
@@ -97,31 +114,4 @@ func (a ResizedCrop) kernels(m *scratch, n, length, start int) []kernel4 {
 		k[i].weight = [4]float32{far(1 + t), near(t), near(1 - t), far(2 - t)}
 	}
 	return k
-}
-
-// at applies the kernel to the n cells offset, offset+stride, ... of data,
-// which are followed by mean on both sides.
-func (k *kernel4) at(data []float32, offset, stride, n int, mean float32) float32 {
-	if k.from >= 0 && k.from+3 < n {
-		i := offset + k.from*stride
-		return k.weight[0]*data[i] + k.weight[1]*data[i+stride] + k.weight[2]*data[i+2*stride] + k.weight[3]*data[i+3*stride]
-	}
-	sum := float32(0)
-	for j, w := range k.weight {
-		v := mean
-		if c := k.from + j; c >= 0 && c < n {
-			v = data[offset+c*stride]
-		}
-		sum += w * v
-	}
-	return sum
-}
-
-// meanOf is the mean, summed in float64.
-func meanOf(x []float32) float32 {
-	sum := 0.0
-	for _, v := range x {
-		sum += float64(v)
-	}
-	return float32(sum / float64(len(x)))
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"clr/internal/audio"
+	"clr/internal/kernel"
 )
 
 // A unit is what the values of a spectrogram are: natural log of power when
@@ -53,9 +54,7 @@ func (a Gain) Spec(s *audio.Spectrogram, d Draw) error {
 		return nil
 	}
 	g := float32(d.around(a.DB)) * d.unit.perDB()
-	for i := range s.Data {
-		s.Data[i] += g
-	}
+	raise(s.Data, g)
 	return nil
 }
 
@@ -91,11 +90,7 @@ func (a EQ) Spec(s *audio.Spectrogram, d Draw) error {
 		at := float64(b) / float64(max(s.Bins-1, 1)) * float64(a.Points-1)
 		i := min(int(at), a.Points-2)
 		t := float32(1-math.Cos(math.Pi*(at-float64(i)))) / 2
-		g := points[i] + t*(points[i+1]-points[i])
-		row := s.Row(b)
-		for j := range row {
-			row[j] += g
-		}
+		raise(s.Row(b), points[i]+t*(points[i+1]-points[i]))
 	}
 	return nil
 }
@@ -123,11 +118,12 @@ func (a Fader) Spec(s *audio.Spectrogram, d Draw) error {
 	head := float32(d.around(a.DB)) * d.unit.perDB()
 	tail := float32(d.around(a.DB)) * d.unit.perDB()
 	step := (tail - head) / float32(max(s.Frames-1, 1))
+	line := d.memory().floats(s.Frames)
+	for t := range line {
+		line[t] = head + step*float32(t)
+	}
 	for b := range s.Bins {
-		row := s.Row(b)
-		for t := range row {
-			row[t] += head + step*float32(t)
-		}
+		kernel.Blend(s.Row(b), s.Row(b), line, 1, 1)
 	}
 	return nil
 }

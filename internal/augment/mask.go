@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"clr/internal/audio"
+	"clr/internal/kernel"
 )
 
 // TimeMask wipes spans of frames (SpecAugment, Park et al. 2019): there, each
@@ -34,10 +35,7 @@ func (a TimeMask) Spec(s *audio.Spectrogram, d Draw) error {
 		}
 		for b := range s.Bins {
 			row := s.Row(b)
-			mean := meanOf(row)
-			for t := from; t < to; t++ {
-				row[t] = mean
-			}
+			fill(row[from:to], meanOf(row))
 		}
 	}
 	return nil
@@ -70,10 +68,7 @@ func (a FreqMask) Spec(s *audio.Spectrogram, d Draw) error {
 			continue
 		}
 		mean := meanOf(s.Data)
-		band := s.Data[from*s.Frames : to*s.Frames]
-		for i := range band {
-			band[i] = mean
-		}
+		fill(s.Data[from*s.Frames:to*s.Frames], mean)
 	}
 	return nil
 }
@@ -111,35 +106,35 @@ func (a Blur) Spec(s *audio.Spectrogram, d Draw) error {
 		return nil
 	}
 	m := d.memory()
-	weights := m.floats(2*radius + 1)
+	m.next.Resize(s.Bins, s.Frames)
+	memory := m.floats(1 + radius + 2*radius + s.Frames)
+	weights, wide := memory[:1+radius], memory[1+radius:] // of the middle, its neighbours, ...; a row with its ends repeated
 	sum := float32(0)
 	for i := range weights {
-		x := float64(i-radius) / max(sigma, 1e-3)
+		x := float64(i) / max(sigma, 1e-3)
 		weights[i] = float32(math.Exp(-x * x / 2))
 		sum += weights[i]
 	}
+	sum += sum - weights[0]
 	for i := range weights {
 		weights[i] /= sum
 	}
-	// Along time into next, then along frequency back; ends repeat.
-	m.next.Resize(s.Bins, s.Frames)
+	// Along time into next, then along frequency back.
 	for b := range s.Bins {
 		src, dst := s.Row(b), m.next.Row(b)
-		for t := range dst {
-			v := float32(0)
-			for i, w := range weights {
-				v += w * src[min(max(t+i-radius, 0), len(src)-1)]
-			}
-			dst[t] = v
+		fill(wide[:radius], src[0])
+		copy(wide[radius:], src)
+		fill(wide[radius+len(src):], src[len(src)-1])
+		kernel.Rescale(dst, src, 0, weights[0])
+		for i := 1; i <= radius; i++ {
+			kernel.AddPair(dst, wide[radius-i:], wide[radius+i:], weights[i])
 		}
 	}
-	clear(s.Data)
 	for b := range s.Bins {
 		dst := s.Row(b)
-		for i, w := range weights {
-			for t, v := range m.next.Row(min(max(b+i-radius, 0), s.Bins-1)) {
-				dst[t] += w * v
-			}
+		kernel.Rescale(dst, m.next.Row(b), 0, weights[0])
+		for i := 1; i <= radius; i++ {
+			kernel.AddPair(dst, m.next.Row(max(b-i, 0)), m.next.Row(min(b+i, s.Bins-1)), weights[i])
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"clr/internal/audio"
+	"clr/internal/kernel"
 )
 
 // Mix adds another clip under this one: powers add, so logarithms do not.
@@ -30,8 +31,8 @@ func (a Mix) Spec(s *audio.Spectrogram, d Draw) error {
 		return fmt.Errorf("mix: %w", errNoOther)
 	}
 	snr := float32(d.between(a.SNR)) * d.unit.perDB()
-	o := &d.memory().other
-	if err := d.OtherSpec(o); err != nil {
+	o, err := d.OtherSpec()
+	if err != nil {
 		return fmt.Errorf("mix: %w", err)
 	}
 	if o.Bins != s.Bins {
@@ -40,10 +41,11 @@ func (a Mix) Spec(s *audio.Spectrogram, d Draw) error {
 	// Random parts of both, as long as they overlap.
 	n := min(s.Frames, o.Frames)
 	from, other := d.Rand.IntN(s.Frames-n+1), d.Rand.IntN(o.Frames-n+1)
-	gain := level(s, d.unit) - level(o, d.unit) - snr
+	m := d.memory()
+	gain := m.level(s, d.unit) - m.level(&o, d.unit) - snr
 	k := d.unit.nepers()
 	for b := range s.Bins {
-		logAdd(s.Row(b)[from:from+n], o.Row(b)[other:other+n], gain, k)
+		kernel.AddLog(s.Row(b)[from:from+n], o.Row(b)[other:other+n], gain, k)
 	}
 	return nil
 }
@@ -69,107 +71,58 @@ func (a NoiseFloor) Spec(s *audio.Spectrogram, d Draw) error {
 		return nil
 	}
 	down := float32(d.between(a.DB)) * d.unit.perDB()
-	top := loudest(s.Data)
+	top := kernel.Max(s.Data)
 	k := d.unit.nepers()
 	back := 1 / k
-	noise := d.memory().floats(s.Frames)
+	noise := d.memory().floats(len(s.Data)) // (F, T)
 	for b := range s.Bins {
-		for t := 0; t < len(noise); {
-			for bits, n := d.Rand.Uint64(), 0; n < 8 && t < len(noise); n, t = n+1, t+1 {
-				noise[t] = tables.exponential[bits&255] * back
-				bits >>= 8
+		rest := noise[b*s.Frames : (b+1)*s.Frames]
+		for ; len(rest) >= 8; rest = rest[8:] {
+			bits := d.Rand.Uint64() // a byte for each of eight cells
+			n := rest[:8:8]
+			n[0], n[1] = exponential[uint8(bits)]*back, exponential[uint8(bits>>8)]*back
+			n[2], n[3] = exponential[uint8(bits>>16)]*back, exponential[uint8(bits>>24)]*back
+			n[4], n[5] = exponential[uint8(bits>>32)]*back, exponential[uint8(bits>>40)]*back
+			n[6], n[7] = exponential[uint8(bits>>48)]*back, exponential[uint8(bits>>56)]*back
+		}
+		if len(rest) > 0 {
+			for t, bits := 0, d.Rand.Uint64(); t < len(rest); t, bits = t+1, bits>>8 {
+				rest[t] = exponential[uint8(bits)] * back
 			}
 		}
-		logAdd(s.Row(b), noise, top-down, k)
 	}
+	kernel.AddLog(s.Data, noise, top-down, k)
 	return nil
 }
 
-// logAdd makes x the sum of the powers x and y+gain, all logarithms, where one
-// unit is k natural-log units. With d = |x-y|, ln(eˣ+eʸ) is
-// max(x,y) + ln(1+e⁻ᵈ), and the last term comes from a table: exact to 8e-6,
-// ten times faster. Nothing here branches, since no branch could be foreseen.
-func logAdd(x, y []float32, gain, k float32) {
-	y = y[:len(x)]
-	scale, back := k*addSteps, 1/k
-	for i, a := range x {
-		b := y[i] + gain
-		hi := max(a, b)
-		at := min((hi-min(a, b))*scale, addRange*addSteps)
-		n := int(at)
-		t := at - float32(n)
-		x[i] = hi + back*((1-t)*tables.add[n]+t*tables.add[n+1])
+// exponential is ln of the middle of each 256th of an exponential distribution
+// of mean 1.
+var exponential = func() (e [256]float32) {
+	for i := range e {
+		e[i] = float32(math.Log(-math.Log1p(-(float64(i) + 0.5) / 256)))
 	}
-}
-
-const (
-	addSteps = 64 // of the table, per natural-log unit
-	addRange = 16 // beyond it, ln(1+e⁻ᵈ) is below 1.2e-7: nothing in float32
-)
-
-// tables never change once they are made.
-var tables = makeTables()
-
-type tabulated struct {
-	add         [addRange*addSteps + 2]float32 // ln(1+e⁻ᵈ), d = i/addSteps; 0 at the end of the range and beyond
-	exponential [256]float32                   // ln of the middle of each 256th of an exponential distribution, mean 1
-}
-
-func makeTables() *tabulated {
-	t := new(tabulated)
-	for i := range addRange * addSteps {
-		t.add[i] = float32(math.Log1p(math.Exp(-float64(i) / addSteps)))
-	}
-	for i := range t.exponential {
-		t.exponential[i] = float32(math.Log(-math.Log1p(-(float64(i) + 0.5) / 256)))
-	}
-	return t
-}
-
-// loudest is the largest value. The comparison, unlike max, almost always goes
-// one way, and costs nothing then.
-func loudest(x []float32) float32 {
-	top := x[0]
-	for _, v := range x {
-		if v > top {
-			top = v
-		}
-	}
-	return top
-}
+	return e
+}()
 
 // levelFrames is how many frames of a long clip its level is measured at.
 const levelFrames = 64
 
-// level is the logarithm of the mean power, over at most levelFrames frames
-// spread evenly.
-func level(s *audio.Spectrogram, u unit) float32 {
+// level is the logarithm of the mean power, over frames spread evenly: 64 to
+// 127 of a long clip's.
+func (m *scratch) level(s *audio.Spectrogram, u unit) float32 {
 	step := max(1, s.Frames/levelFrames)
-	top := loudest(s.Data)
-	k := u.nepers()
-	sum, n := float32(0), 0
-	for b := range s.Bins {
-		row := s.Row(b)
-		part := float32(0)
-		for t := 0; t < len(row); t += step {
-			part += expNegative((row[t] - top) * k)
-			n++
+	x := s.Data
+	if step > 1 {
+		n := (s.Frames + step - 1) / step
+		x = m.floats(s.Bins * n)
+		for b := range s.Bins {
+			row, part := s.Row(b), x[b*n:(b+1)*n]
+			for i := range part {
+				part[i] = row[i*step]
+			}
 		}
-		sum += part
 	}
-	// sum is at least about 1/step of a cell's 1, unless the top was skipped.
-	return top + float32(math.Log(float64(max(sum, 1e-6)/float32(n))))/k
-}
-
-// expNegative is eˣ for x ≤ 0, to 4e-6 of its value, and 0 below e⁻⁸⁰: 2ⁿ from
-// the bits of the float, the rest from a polynomial.
-func expNegative(x float32) float32 {
-	if x < -80 {
-		return 0
-	}
-	y := x * math.Log2E
-	n := int32(y - 0.5) // the nearest integer, since int32 cuts toward zero
-	f := y - float32(n)
-	p := 1 + f*(0.6931471806+f*(0.2402265070+f*(0.0555041087+f*(0.0096181291+f*0.0013333558))))
-	return p * math.Float32frombits(uint32(n+127)<<23)
+	k, top := u.nepers(), kernel.Max(x)
+	sum := kernel.SumExp(x, top, k) // at least 1
+	return top + float32(math.Log(float64(sum)/float64(len(x))))/k
 }

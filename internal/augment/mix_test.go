@@ -70,7 +70,7 @@ func TestMixErrors(t *testing.T) {
 	if err := (Mix{P: 1}).Spec(s, d); err == nil {
 		t.Error("mixed with another number of bins")
 	}
-	d.OtherWave = func(c *audio.Clip) error { *c = audio.Clip{Rate: 1, Samples: []float32{1}}; return nil }
+	d.OtherWave = func() (audio.Clip, error) { return audio.Clip{Rate: 1, Samples: []float32{1}}, nil }
 	if err := (WaveMix{P: 1}).Wave(&audio.Clip{Rate: 2, Samples: []float32{1}}, d); err == nil {
 		t.Error("mixed with another rate")
 	}
@@ -99,31 +99,18 @@ func TestNoiseFloorLevel(t *testing.T) {
 	}
 }
 
-func TestLogAdd(t *testing.T) {
-	worst := 0.0
-	for i := range 40000 {
-		x, y, k := float32(i%200)*0.17-17, float32(i/200)*0.173-17, float32(1+i%2)/2
-		got := []float32{x}
-		logAdd(got, []float32{y}, 0.5, k)
-		a, b := float64(x*k), float64((y+0.5)*k)
-		want := (max(a, b) + math.Log1p(math.Exp(-math.Abs(a-b)))) / float64(k)
-		worst = max(worst, math.Abs(float64(got[0])-want))
-	}
-	if worst > 2e-5 {
-		t.Errorf("off by %g", worst)
-	}
-	x := []float32{-1e30, 1e30, 0}
-	logAdd(x, []float32{0, 0, -1e30}, 0, 1)
-	if x[0] != 0 || x[1] != 1e30 || x[2] != 0 {
-		t.Errorf("far apart: %v", x)
-	}
-}
-
-func TestExpNegative(t *testing.T) {
-	for x := float32(0); x > -100; x -= 0.0137 {
-		got, want := float64(expNegative(x)), math.Exp(float64(x))
-		if x >= -80 && math.Abs(got-want) > 4e-6*want+1e-5*want*float64(-x)/80 || x < -80 && got != 0 {
-			t.Fatalf("e^%g is %g, want %g", x, got, want)
+func TestLevel(t *testing.T) {
+	for _, frames := range []int{1, 63, 128, 130, 501} {
+		s := noisy(7, frames, 3)
+		step, sum, n := max(1, frames/levelFrames), 0.0, 0.0
+		for b := range s.Bins {
+			for i := 0; i < frames; i += step {
+				sum += math.Exp(float64(s.Row(b)[i]))
+				n++
+			}
+		}
+		if got, want := float64((&scratch{}).level(s, ln)), math.Log(sum/n); !near(got, want, 1e-5) {
+			t.Errorf("%d frames: %g, want %g", frames, got, want)
 		}
 	}
 }

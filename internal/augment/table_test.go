@@ -67,9 +67,8 @@ func apply(t testing.TB, a Augmentation, s *audio.Spectrogram, wave []float32, d
 
 // draws has both kinds of second clip.
 func draws(seed uint64, clip int) Draw {
-	return Draw{Rand: Rand(seed, 0, clip, 0), OtherSpec: others(noisy(20, 30, 9)), OtherWave: func(dst *audio.Clip) error {
-		*dst = audio.Clip{Rate: 8000, Samples: waveform(700, 9)}
-		return nil
+	return Draw{Rand: Rand(seed, 0, clip, 0), OtherSpec: others(noisy(20, 30, 9)), OtherWave: func() (audio.Clip, error) {
+		return audio.Clip{Rate: 8000, Samples: waveform(700, 9)}, nil
 	}}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"clr/internal/audio"
 	"clr/internal/fault"
+	"clr/internal/kernel"
 )
 
 // ViewOptions say what a view looks like to the encoder, in training and in
@@ -200,16 +201,9 @@ func (v *Views) place(dst []float32, from, before int) {
 		if band {
 			mean = meanOf(src)
 		}
-		for i := range row[:before] {
-			row[i] = pad
-		}
-		out := row[before : before+n]
-		for i, x := range src {
-			out[i] = (x - mean) * scale
-		}
-		for i := before + n; i < want; i++ {
-			row[i] = pad
-		}
+		fill(row[:before], pad)
+		kernel.Rescale(row[before:before+n], src, mean, scale)
+		fill(row[before+n:], pad)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"clr/internal/audio"
+	"clr/internal/kernel"
 )
 
 // A tap says where one value of a resampled row comes from: between from and
@@ -65,24 +66,34 @@ func (a Stretch) Spec(s *audio.Spectrogram, d Draw) error {
 	step := float64(s.Frames-1) / float64(max(n-1, 1))
 	taps := m.linear(n, s.Frames, 0, step)
 	m.next.Resize(s.Bins, n)
-	for b := range s.Bins {
-		stretchRow(m.next.Row(b), s.Row(b), taps)
+	b := 0
+	for ; b+1 < s.Bins; b += 2 {
+		stretchRows(m.next.Row(b), m.next.Row(b+1), s.Row(b), s.Row(b+1), taps)
+	}
+	if b < s.Bins {
+		stretchRows(m.next.Row(b), m.next.Row(b), s.Row(b), s.Row(b), taps)
 	}
 	m.swap(s)
 	return nil
 }
 
-// stretchRow reads src at the taps.
-func stretchRow(dst, src []float32, taps []tap) {
+// stretchRows reads two rows at the taps, together, since much of the work is
+// the taps'.
+func stretchRows(dst, dst2, src, src2 []float32, taps []tap) {
 	if len(src) == 1 {
-		for i := range dst {
-			dst[i] = src[0]
-		}
+		fill(dst, src[0])
+		fill(dst2, src2[0])
 		return
 	}
-	dst = dst[:len(taps)]
+	dst, dst2, src2 = dst[:len(taps)], dst2[:len(taps)], src2[:len(src)]
 	for i, p := range taps {
-		dst[i] = (1-p.t)*src[p.from] + p.t*src[p.from+1]
+		lo, hi := uint(p.from), uint(p.from)+1
+		t, u := p.t, 1-p.t
+		if hi >= uint(len(src)) { // never: it spares the checks below
+			break
+		}
+		dst[i] = u*src[lo] + t*src[hi]
+		dst2[i] = u*src2[lo] + t*src2[hi]
 	}
 }
 
@@ -114,11 +125,8 @@ func (a MelWarp) Spec(s *audio.Spectrogram, d Draw) error {
 	taps := m.linear(s.Bins, s.Bins, -shift/scale, 1/scale)
 	m.next.Resize(s.Bins, s.Frames)
 	for b, p := range taps {
-		dst, lo := m.next.Row(b), s.Row(int(p.from))
-		hi := s.Row(min(int(p.from)+1, s.Bins-1))[:len(lo)]
-		for t, v := range lo {
-			dst[t] = (1-p.t)*v + p.t*hi[t]
-		}
+		lo, hi := s.Row(int(p.from)), s.Row(min(int(p.from)+1, s.Bins-1))
+		kernel.Blend(m.next.Row(b), lo, hi, 1-p.t, p.t)
 	}
 	m.swap(s)
 	return nil

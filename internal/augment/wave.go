@@ -137,8 +137,8 @@ func (a WaveMix) Wave(c *audio.Clip, d Draw) error {
 		return fmt.Errorf("wave_mix: %w", errNoOther)
 	}
 	snr := d.between(a.SNR)
-	var o audio.Clip
-	if err := d.OtherWave(&o); err != nil {
+	o, err := d.OtherWave()
+	if err != nil {
 		return fmt.Errorf("wave_mix: %w", err)
 	}
 	if o.Rate != c.Rate {

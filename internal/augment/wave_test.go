@@ -31,7 +31,7 @@ func TestWaveLevels(t *testing.T) {
 	var gains, noises, mixes []float64
 	for i := range 1000 {
 		d := draws(20, i)
-		d.OtherWave = func(c *audio.Clip) error { *c = audio.Clip{Rate: 1000, Samples: waveform(1000, 2)}; return nil }
+		d.OtherWave = func() (audio.Clip, error) { return audio.Clip{Rate: 1000, Samples: waveform(1000, 2)}, nil }
 		gains = append(gains, 20*math.Log10(float64(rms(wave(t, WaveGain{P: 1, DB: 6}, x, d)))/float64(rms(x))))
 		mixes = append(mixes, below(x, wave(t, WaveMix{P: 1, SNR: [2]float64{5, 25}}, x, d)))
 		noises = append(noises, below(x, wave(t, Noise{P: 1, SNR: [2]float64{0, 0}}, x, d)))
@@ -111,15 +111,14 @@ func TestSilentWaves(t *testing.T) {
 		if !ok {
 			continue
 		}
-		for _, v := range wave(t, a, silent, Draw{Rand: Rand(1, 1, 1, 1), OtherWave: func(c *audio.Clip) error {
-			*c = audio.Clip{Rate: 1000, Samples: waveform(50, 1)}
-			return nil
+		for _, v := range wave(t, a, silent, Draw{Rand: Rand(1, 1, 1, 1), OtherWave: func() (audio.Clip, error) {
+			return audio.Clip{Rate: 1000, Samples: waveform(50, 1)}, nil
 		}}) {
 			if v != 0 {
 				t.Errorf("%s made a silent clip sound: %g", name, v)
 			}
 		}
-		if out := wave(t, a, nil, Draw{Rand: Rand(1, 1, 1, 1), OtherWave: func(c *audio.Clip) error { *c = audio.Clip{Rate: 1000}; return nil }}); len(out) != 0 {
+		if out := wave(t, a, nil, Draw{Rand: Rand(1, 1, 1, 1), OtherWave: func() (audio.Clip, error) { return audio.Clip{Rate: 1000}, nil }}); len(out) != 0 {
 			t.Errorf("%s made %d samples of none", name, len(out))
 		}
 	}

@@ -61,6 +61,7 @@ func TestOffsets(t *testing.T) {
 	var u sumArgs
 	var a affineArgs
 	var p poolArgs
+	var r rowArgs
 	for name, c := range map[string]struct{ got, want []uintptr }{
 		"seg": {[]uintptr{unsafe.Offsetof(s.a), unsafe.Offsetof(s.b), unsafe.Offsetof(s.n), unsafe.Sizeof(s)},
 			[]uintptr{0, 8, 16, 24}},
@@ -75,6 +76,8 @@ func TestOffsets(t *testing.T) {
 			[]uintptr{0, 24, 48, 72, 96, 120, 144, 208, 216, 224}},
 		"poolArgs": {[]uintptr{unsafe.Offsetof(p.x), unsafe.Offsetof(p.dx), unsafe.Offsetof(p.y), unsafe.Offsetof(p.taps), unsafe.Offsetof(p.channels)},
 			[]uintptr{0, 24, 48, 72, 96}},
+		"rowArgs": {[]uintptr{unsafe.Offsetof(r.dst), unsafe.Offsetof(r.a), unsafe.Offsetof(r.b), unsafe.Offsetof(r.c), unsafe.Offsetof(r.d),
+			unsafe.Offsetof(r.w), unsafe.Offsetof(r.n)}, []uintptr{0, 24, 48, 72, 96, 120, 136}},
 	} {
 		if !slices.Equal(c.got, c.want) {
 			t.Errorf("offsets of %s are %v, the generator has %v", name, c.got, c.want)

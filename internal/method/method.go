@@ -55,6 +55,7 @@ type Setup struct {
 type Options interface {
 	Doc() string // one line for clr list
 	Check() error
+	Unit() int // batches should be multiples of so many clips: other sizes have fewer groups
 	New(Setup) (Method, error)
 }
 
@@ -94,9 +95,19 @@ func (s Setup) tower(b *model.Builder, p *model.Params, projector model.MLP, x *
 	return b.Normalize(z)
 }
 
+// unitOf is the smallest batch, at so many rows a clip, that splits into equal
+// groups.
+func unitOf(groups, rows int) int {
+	n := 1
+	for n*rows%groups != 0 {
+		n++
+	}
+	return n
+}
+
 // groupsOf is the number of groups for a batch of rows: the one asked for, or,
-// for a short last batch, the next smaller one that splits it into equal groups
-// of two rows or more.
+// where a caller's batch is no multiple of the unit, the next smaller one that
+// splits it into equal groups of two rows or more.
 func groupsOf(groups, rows int) int {
 	for groups > 1 && (rows%groups != 0 || rows/groups < 2) {
 		groups--

@@ -190,3 +190,16 @@ func TestMethodsLearn(t *testing.T) {
 		}
 	}
 }
+
+// A unit of clips is the least that splits into equal groups, and two units
+// always do, into groups of two rows or more.
+func TestUnit(t *testing.T) {
+	for groups, want := range map[int][2]int{1: {1, 1}, 2: {1, 2}, 3: {3, 3}, 4: {2, 4}, 6: {3, 6}} { // SimCLR's, MoCo's
+		for i, o := range []Options{SimCLR{Groups: groups}, MoCo{Groups: groups}} {
+			rows := 2 - i
+			if got := o.Unit(); got != want[i] || groupsOf(groups, 2*got*rows) != groups {
+				t.Errorf("%T with %d groups: units of %d clips, want %d", o, groups, got, want[i])
+			}
+		}
+	}
+}

@@ -51,6 +51,9 @@ func (o MoCo) Check() error {
 	return nil
 }
 
+// Unit implements Options: each tower sees one view.
+func (o MoCo) Unit() int { return unitOf(o.Groups, 1) }
+
 func (o MoCo) New(s Setup) (Method, error) {
 	if err := s.check(s.Batch, o.Groups); err != nil {
 		return nil, err

@@ -26,6 +26,9 @@ func (o SimCLR) Doc() string { return "SimCLR (Chen et al. 2020): the batch is i
 
 func (o SimCLR) Check() error { return checkHead(o.Temperature, o.Projector, o.Groups) }
 
+// Unit implements Options: a tower sees both views at once.
+func (o SimCLR) Unit() int { return unitOf(o.Groups, 2) }
+
 func (o SimCLR) New(s Setup) (Method, error) {
 	if err := s.check(2*s.Batch, o.Groups); err != nil {
 		return nil, err

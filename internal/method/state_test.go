@@ -81,7 +81,7 @@ func TestStepLeavesStateAlone(t *testing.T) {
 	}
 }
 
-// A short last batch has a graph of its own over the same weights.
+// A batch of another size has a graph of its own over the same weights.
 func TestShortBatch(t *testing.T) {
 	const n = 8
 	for _, name := range names(options()) {

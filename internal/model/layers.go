@@ -105,7 +105,7 @@ func (b *Builder) normFixed(p *Params, name string, x, gamma, beta *G.Node, s st
 func (b *Builder) normBatch(x, gamma, beta *G.Node, s statistics, o Norm) (*G.Node, error) {
 	n, hw := b.n(x), x.Shape()[1]*x.Shape()[2]
 	if s.count = n / b.groups * hw; s.count < 2 {
-		return nil, fault.New(fault.Usage, "make the batch larger, use fewer bn_groups, or drop the short last batch",
+		return nil, fault.New(fault.Usage, "make the batch larger or use fewer bn_groups",
 			"batch normalisation over a single value of a channel: %d row(s) in %d group(s)", n, b.groups)
 	}
 	y, stats, err := op.BatchNorm(x, gamma, beta, o.Residual, n, op.NormOptions{Groups: b.groups, Eps: eps, ReLU: o.ReLU})

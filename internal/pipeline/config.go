@@ -22,18 +22,18 @@ type Config struct {
 	Corpus      string                 `yaml:"corpus" doc:"manifest of the recordings, relative to the config file; builtin:fsdd is the one in the binary"`
 	SampleRate  int                    `yaml:"sample_rate" doc:"every recording is resampled to it; Hz"`
 	Split       eval.SplitOptions      `yaml:"split" doc:"which clips are kept from training, to test on"`
-	Feature     audio.FeatureOptions   `yaml:"feature" doc:"what is extracted from a recording"` // audio.Features
-	View        augment.ViewOptions    `yaml:"view" doc:"what the encoder sees of a clip"`       //
-	Augment     []augment.Augmentation `yaml:"augment" doc:"random changes to a view, in order"` // augment.Table
-	Encoder     model.Encoder          `yaml:"encoder" doc:"the network that is pretrained"`     // model.Encoders
-	Method      method.Options         `yaml:"method" doc:"how it learns without labels"`        // method.Table
-	Optimizer   optim.Options          `yaml:"optimizer" doc:"how the weights are moved"`        // optim.Table
-	Schedule    optim.Schedule         `yaml:"schedule" doc:"the learning rate over the run"`    //
-	Batch       int                    `yaml:"batch" doc:"clips a step; each gives two views"`   //
-	Embed       EmbedOptions           `yaml:"embed" doc:"how a clip becomes one embedding"`     //
-	LinearProbe eval.LinearProbe       `yaml:"linear_probe" doc:"clr linear-probe"`              //
-	MLPProbe    eval.MLPProbe          `yaml:"mlp_probe" doc:"clr mlp-probe"`                    //
-	Checkpoint  CheckpointOptions      `yaml:"checkpoint" doc:"how often a run is saved"`        //
+	Feature     audio.FeatureOptions   `yaml:"feature" doc:"what is extracted from a recording"`                                                 // audio.Features
+	View        augment.ViewOptions    `yaml:"view" doc:"what the encoder sees of a clip"`                                                       //
+	Augment     []augment.Augmentation `yaml:"augment" doc:"random changes to a view, in order"`                                                 // augment.Table
+	Encoder     model.Encoder          `yaml:"encoder" doc:"the network that is pretrained"`                                                     // model.Encoders
+	Method      method.Options         `yaml:"method" doc:"how it learns without labels"`                                                        // method.Table
+	Optimizer   optim.Options          `yaml:"optimizer" doc:"how the weights are moved"`                                                        // optim.Table
+	Schedule    optim.Schedule         `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
+	Batch       int                    `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"` //
+	Embed       EmbedOptions           `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
+	LinearProbe eval.LinearProbe       `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
+	MLPProbe    eval.MLPProbe          `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
+	Checkpoint  CheckpointOptions      `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
 	Workers     int                    `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
 	Store       string                 `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
 

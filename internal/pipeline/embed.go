@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math"
 
-	"clr/internal/audio"
 	"clr/internal/checkpoint"
 	"clr/internal/fault"
 	"clr/internal/model"
@@ -111,9 +110,9 @@ func (d *data) embed(ctx context.Context, e encoderState, show *Progress) (x []f
 		owner = owner[:0]
 		return nil
 	}
-	var s audio.Spectrogram
 	for i := range d.store.Len() {
-		if err := d.store.Load(i, &s); err != nil {
+		s, err := d.store.Spectrogram(i)
+		if err != nil {
 			return nil, 0, err
 		}
 		for w := range views.Count(s.Frames, hop) {

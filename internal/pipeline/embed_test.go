@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"clr/internal/audio"
 	"clr/internal/checkpoint"
 	"clr/internal/fault"
 )
@@ -48,8 +47,8 @@ func windowsOf(t *testing.T, d *data, e encoderState, clip, hop int) (all [][]fl
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s audio.Spectrogram
-	if err := d.store.Load(clip, &s); err != nil {
+	s, err := d.store.Spectrogram(clip)
+	if err != nil {
 		t.Fatal(err)
 	}
 	in, err := d.views(e.norm).Windows(nil, &s, hop)

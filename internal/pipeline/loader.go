@@ -15,21 +15,10 @@ import (
 
 // loaderOptions say what a loader reads and when it stops.
 type loaderOptions struct {
-	clips         []int // items of the corpus
-	norm          normalization
-	start, stop   int // steps
-	batch         int
-	stepsPerEpoch int
-}
-
-// stepsPerEpoch counts the batches of an epoch. The last may be short; one of
-// a single clip has no negatives and is left out.
-func stepsPerEpoch(clips, batch int) int {
-	n := clips / batch
-	if clips%batch > 1 {
-		n++
-	}
-	return n
+	clips       []int // items of the corpus
+	norm        normalization
+	start, stop int // steps
+	batches     batches
 }
 
 // A views is one batch with the paths of its clips.
@@ -59,7 +48,7 @@ const ahead = 2
 func startLoader(ctx context.Context, d *data, o loaderOptions) (*loader, error) {
 	l := &loader{d: d, o: o, ready: make(chan *views, ahead), free: make(chan *views, ahead+1), done: make(chan struct{})}
 	for range ahead + 1 {
-		l.free <- &views{Batch: method.Batch{X: make([]float32, 2*o.batch*d.bins*d.c.View.Frames)}}
+		l.free <- &views{Batch: method.Batch{X: make([]float32, 2*d.c.Batch*d.bins*d.c.View.Frames)}}
 	}
 	for range d.c.Workers {
 		w, err := newDrawer(d, o.clips, o.norm)
@@ -109,7 +98,7 @@ func (l *loader) run(ctx context.Context) {
 	defer close(l.ready)
 	epoch, order := -1, []int(nil)
 	for step := l.o.start; step < l.o.stop; step++ {
-		if e := step / l.o.stepsPerEpoch; e != epoch {
+		if e := l.o.batches.epoch(step); e != epoch {
 			epoch, order = e, shuffled(l.o.clips, l.d.c.Seed, e)
 		}
 		var v *views
@@ -119,8 +108,8 @@ func (l *loader) run(ctx context.Context) {
 			l.err = ctx.Err()
 			return
 		}
-		first := step % l.o.stepsPerEpoch * l.o.batch
-		if l.err = l.fill(ctx, v, order[first:min(first+l.o.batch, len(order))], step, epoch); l.err != nil {
+		from, to := l.o.batches.of(step)
+		if l.err = l.fill(ctx, v, order[from:to], step, epoch); l.err != nil {
 			return
 		}
 		select {
@@ -179,11 +168,16 @@ type drawer struct {
 	views   *augment.Views
 	waves   []augment.Wave
 	feature audio.Feature
-	spec    audio.Spectrogram
+	spec    audio.Spectrogram // of a changed waveform
+	source  rand.PCG          // of draw.Rand
+	draw    augment.Draw
 }
 
 func newDrawer(d *data, clips []int, norm normalization) (*drawer, error) {
 	w := &drawer{d: d, clips: clips, views: d.views(norm), waves: d.c.waves()}
+	w.draw = augment.Draw{Rand: rand.New(&w.source),
+		OtherSpec: func() (audio.Spectrogram, error) { return d.store.Spectrogram(w.other()) },
+		OtherWave: func() (audio.Clip, error) { return d.readClip(w.other()) }}
 	var err error
 	if len(w.waves) > 0 {
 		w.feature, err = d.c.Feature.New(d.c.SampleRate)
@@ -193,30 +187,28 @@ func newDrawer(d *data, clips []int, norm normalization) (*drawer, error) {
 
 // view draws one view of a clip into dst (F, T).
 func (w *drawer) view(dst []float32, clip, epoch, view int) error {
-	r := augment.Rand(w.d.c.Seed, epoch, clip, view)
-	draw := augment.Draw{Rand: r}
-	draw.OtherSpec = func(s *audio.Spectrogram) error { return w.d.store.Load(w.other(r), s) }
+	augment.Reseed(&w.source, w.d.c.Seed, epoch, clip, view)
 	if len(w.waves) == 0 {
-		if err := w.d.store.Load(clip, &w.spec); err != nil {
+		s, err := w.d.store.Spectrogram(clip)
+		if err != nil {
 			return err
 		}
-		return w.views.Draw(dst, &w.spec, draw)
+		return w.views.Draw(dst, &s, w.draw)
 	}
-	draw.OtherWave = func(c *audio.Clip) (err error) { *c, err = w.d.readClip(w.other(r)); return err }
 	c, err := w.d.readClip(clip)
 	if err != nil {
 		return err
 	}
 	for _, a := range w.waves {
-		if err := a.Wave(&c, draw); err != nil {
+		if err := a.Wave(&c, w.draw); err != nil {
 			return err
 		}
 	}
 	if err := w.feature.Extract(&w.spec, c); err != nil {
 		return err
 	}
-	return w.views.Draw(dst, &w.spec, draw)
+	return w.views.Draw(dst, &w.spec, w.draw)
 }
 
 // other chooses a clip of the training part to mix in.
-func (w *drawer) other(r *rand.Rand) int { return w.clips[r.IntN(len(w.clips))] }
+func (w *drawer) other() int { return w.clips[w.draw.Rand.IntN(len(w.clips))] }

@@ -44,7 +44,7 @@ func startFor(t *testing.T, ctx context.Context, d *data, start, stop int) *load
 	t.Helper()
 	clips := hears(d.splits[0])
 	l, err := startLoader(ctx, d, loaderOptions{clips: clips, norm: normalization{std: 1}, start: start, stop: stop,
-		batch: d.c.Batch, stepsPerEpoch: stepsPerEpoch(len(clips), d.c.Batch)})
+		batches: d.c.batches(len(clips))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,21 +52,51 @@ func startFor(t *testing.T, ctx context.Context, d *data, start, stop int) *load
 	return l
 }
 
-func TestStepsPerEpoch(t *testing.T) {
-	for _, c := range []struct{ clips, batch, want int }{
-		{16, 16, 1}, {16, 8, 2}, {16, 6, 3}, {17, 16, 1}, {17, 8, 2}, {18, 8, 3}, {2, 2, 1}, {3, 2, 1}, {4, 3, 1}, {5, 3, 2},
+// Batches lie side by side, are nearly equal, and never too large nor too small.
+func TestCut(t *testing.T) {
+	for _, c := range []struct {
+		clips, batch, unit int
+		want               []int // sizes
+	}{
+		{16, 16, 1, []int{16}}, {16, 6, 1, []int{5, 5, 6}}, {17, 16, 1, []int{8, 9}}, {17, 8, 1, []int{5, 6, 6}},
+		{2, 2, 1, []int{2}}, {3, 2, 1, []int{2}}, {7, 2, 1, []int{2, 2, 2}}, {4, 3, 1, []int{2, 2}}, {5, 3, 1, []int{2, 3}},
+		{40, 16, 4, []int{12, 12, 16}}, {43, 16, 4, []int{12, 12, 16}}, {12, 8, 4, []int{8}}, {130, 64, 4, []int{64, 64}}, {134, 64, 4, []int{44, 44, 44}},
 	} {
-		if got := stepsPerEpoch(c.clips, c.batch); got != c.want {
-			t.Errorf("%d clips in batches of %d: %d steps, want %d", c.clips, c.batch, got, c.want)
+		b := cut(c.clips, c.batch, c.unit)
+		var got []int
+		for step := range b.steps {
+			from, to := b.of(step + 3*b.steps)
+			got = append(got, to-from)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%+v: sizes %v", c, got)
+		}
+	}
+	for _, unit := range []int{1, 2, 3, 4} {
+		for batch := 2 * unit; batch <= 12*unit; batch += unit {
+			for clips := batch; clips < 200; clips++ {
+				b, end := cut(clips, batch, unit), 0
+				low, high := clips, 0
+				for step := range b.steps {
+					from, to := b.of(step)
+					if from != end {
+						t.Fatalf("%d clips, batch %d, unit %d: step %d begins at %d, the one before ends at %d", clips, batch, unit, step, from, end)
+					}
+					low, high, end = min(low, to-from), max(high, to-from), to
+				}
+				if low < 2*unit || low%unit != 0 || high%unit != 0 || high > batch || high-low > unit ||
+					clips-end >= 2*unit || batch > 2*unit && (clips-end >= unit || b.steps != (end+batch-1)/batch) {
+					t.Fatalf("%d clips, batch %d, unit %d: sizes %d to %d, %d steps, %d clips left out", clips, batch, unit, low, high, b.steps, clips-end)
+				}
+			}
 		}
 	}
 }
 
-// Every epoch draws each training clip once, but for a remainder of one, which
-// would have no negatives; a last batch may be short.
+// Every epoch draws each training clip once.
 func TestEpochs(t *testing.T) {
 	dir := tones(t, 20)
-	for batch, sizes := range map[int][]int{4: {4, 4, 4, 4}, 6: {6, 6, 4}, 5: {5, 5, 5}, 15: {15}, 16: {16}, 7: {7, 7, 2}} {
+	for batch, sizes := range map[int][]int{4: {4, 4, 4, 4}, 6: {5, 5, 6}, 5: {4, 4, 4, 4}, 15: {8, 8}, 16: {16}, 7: {5, 5, 6}} {
 		d := open(t, load(t, dir, fmt.Sprint("batch=", batch)))
 		const epochs = 3
 		all := draw(t, d, 0, epochs*len(sizes))
@@ -82,7 +112,7 @@ func TestEpochs(t *testing.T) {
 			}
 			orders = append(orders, strings.Join(names, " "))
 			slices.Sort(names)
-			if n := len(slices.Compact(names)); n != len(names) || n != 16-16%batch && n != 16 {
+			if n := len(slices.Compact(names)); n != len(names) || n != 16 {
 				t.Errorf("batch %d, epoch %d: %d different clips in %d places", batch, e, n, len(names))
 			}
 		}

@@ -6,6 +6,10 @@ import (
 	"math"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"clr/internal/audio"
+	"clr/internal/augment"
 )
 
 // A line of metrics.jsonl has these fields and no others: sweeps read them.
@@ -38,3 +42,33 @@ func TestMetricsFields(t *testing.T) {
 		}
 	}
 }
+
+// Waiting for views is measured, and is part of the step's time.
+func TestWaitIsMeasured(t *testing.T) {
+	dir := tones(t, 20)
+	augment.Table["late"] = late{} // a checkpoint holds the names of its config
+	defer delete(augment.Table, "late")
+	c := load(t, dir, "workers=2")
+	c.Augment = []augment.Augmentation{late{}}
+	run := filepath.Join(dir, "run")
+	pretrain(t, c, PretrainOptions{Run: run, MaxSteps: 3})
+	for _, line := range bytes.Split(bytes.TrimSpace(get(t, run, metricsFile)), []byte("\n")) {
+		var l stepLine
+		if err := json.Unmarshal(line, &l); err != nil {
+			t.Fatal(err)
+		}
+		// Two workers make five views and more each; the network's turn hides some.
+		if least := pause.Seconds(); l.Wait < least || l.ClipsPS > 6/least {
+			t.Errorf("step %d waited %g s for views of %v each, at %g clips/s", l.Step, l.Wait, pause, l.ClipsPS)
+		}
+	}
+}
+
+// late takes its time.
+type late struct{}
+
+const pause = 40 * time.Millisecond
+
+func (late) Doc() string                                 { return "slow" }
+func (late) Check() error                                { return nil }
+func (late) Spec(*audio.Spectrogram, augment.Draw) error { time.Sleep(pause); return nil }

@@ -114,7 +114,7 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 			return err
 		}
 	}
-	total := t.schedule.Steps(t.stepsPerEpoch)
+	total := t.schedule.Steps(t.batches.steps)
 	stop := total
 	if o.MaxSteps > 0 {
 		stop = min(total, o.MaxSteps)
@@ -150,7 +150,7 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		if err != nil {
 			return err
 		}
-		line := stepLine{Step: step, Epoch: step / t.stepsPerEpoch, Loss: float64(r.Loss), LR: t.lr(step),
+		line := stepLine{Step: step, Epoch: t.batches.epoch(step), Loss: float64(r.Loss), LR: t.lr(step),
 			GradNorm: optim.GradNorm(t.method.Params()), ZStd: spread(r.Z)}
 		if err := finite(line, batch.names); err != nil {
 			return err
@@ -163,7 +163,7 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		if err := log.write(line); err != nil {
 			return err
 		}
-		if done := step + 1; done == stop || done%(t.stepsPerEpoch*d.c.Checkpoint.Every) == 0 {
+		if done := step + 1; done == stop || done%(t.batches.steps*d.c.Checkpoint.Every) == 0 {
 			if err := t.save(dir, done, log); err != nil {
 				return err
 			}

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"clr/internal/audio"
 	"clr/internal/checkpoint"
 	"clr/internal/eval"
 	"clr/internal/fault"
@@ -81,7 +80,7 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 		if err != nil {
 			return nil, err
 		}
-		if total := d.c.Schedule.Steps(stepsPerEpoch(len(hears(s)), d.c.Batch)); step < total {
+		if total := d.c.Schedule.Steps(d.c.batches(len(hears(s))).steps); step < total {
 			con.Warn("%s: the encoder is of step %d of %d; clr pretrain --resume finishes it", o.Run, step, total)
 		}
 		frozen[s.Name] = e.hash()
@@ -163,9 +162,9 @@ func (d *data) embedded(ctx context.Context, e encoderState, labelled eval.Set, 
 func (d *data) featureStats(labelled eval.Set) (eval.Set, error) {
 	labelled.D = 2 * d.bins
 	labelled.X = make([]float64, labelled.N*labelled.D)
-	var s audio.Spectrogram
 	for i := range labelled.N {
-		if err := d.store.Load(i, &s); err != nil {
+		s, err := d.store.Spectrogram(i)
+		if err != nil {
 			return labelled, err
 		}
 		eval.FeatureStats(labelled.Row(i), s.Data, s.Bins, s.Frames)

@@ -55,7 +55,7 @@ func tones(t *testing.T, n int) (dir string) {
 }
 
 // small trains a tiny encoder; with the 16 training clips of tones(t, 20), 3
-// steps an epoch, the last of 4 clips.
+// steps an epoch, of 5, 5 and 6.
 const small = `corpus: manifest.csv
 sample_rate: 8000
 store: store.clrs

@@ -20,15 +20,15 @@ import (
 
 // A trainer is all that moves while a fold is trained.
 type trainer struct {
-	d             *data
-	split         eval.Split
-	clips         []int // what it may hear
-	norm          normalization
-	method        method.Method
-	opt           optim.Optimizer
-	schedule      optim.Schedule
-	base          float64 // learning rate at the top of the schedule
-	stepsPerEpoch int
+	d        *data
+	split    eval.Split
+	clips    []int // what it may hear
+	norm     normalization
+	method   method.Method
+	opt      optim.Optimizer
+	schedule optim.Schedule
+	base     float64 // learning rate at the top of the schedule
+	batches  batches
 }
 
 func newTrainer(d *data, s eval.Split) (*trainer, error) {
@@ -48,7 +48,7 @@ func planTrainer(d *data, s eval.Split) (*trainer, error) {
 		return nil, fault.New(fault.Usage, fmt.Sprintf("set batch to at most %d", len(t.clips)),
 			"batch %d is larger than the corpus: %d clips to pretrain on", c.Batch, len(t.clips))
 	}
-	t.stepsPerEpoch = stepsPerEpoch(len(t.clips), c.Batch)
+	t.batches = c.batches(len(t.clips))
 	var err error
 	t.norm, err = d.normalization(s.Train)
 	return t, err
@@ -68,10 +68,10 @@ func (t *trainer) build() error {
 	return nil
 }
 
-func (t *trainer) lr(step int) float64 { return t.schedule.At(t.base, step, t.stepsPerEpoch) }
+func (t *trainer) lr(step int) float64 { return t.schedule.At(t.base, step, t.batches.steps) }
 
 func (t *trainer) loaderOptions(start, stop int) loaderOptions {
-	return loaderOptions{clips: t.clips, norm: t.norm, start: start, stop: stop, batch: t.d.c.Batch, stepsPerEpoch: t.stepsPerEpoch}
+	return loaderOptions{clips: t.clips, norm: t.norm, start: start, stop: stop, batches: t.batches}
 }
 
 // state is everything that a resumed run needs beside the step. The arrays are

@@ -39,6 +39,7 @@ var groups = map[string]func(v vectors){
 		v.maxBackward()
 	},
 	"winograd": vectors.winograd,
+	"spectrum": vectors.spectrum,
 	"tail": func(v vectors) {
 		v.tail("tail", false)
 		v.tail("tailAdd", true)
@@ -57,6 +58,9 @@ func main() {
 		log.Fatalf("-group is %q, want one of %q", *name, slices.Sorted(maps.Keys(groups)))
 	}
 	ConstraintExpr("amd64,!purego")
+	if *name == "spectrum" {
+		spectrumConstants()
+	}
 	for _, width := range []int{8, 16} {
 		group(vectors{width})
 	}
