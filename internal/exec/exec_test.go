@@ -355,3 +355,53 @@ func TestCompileRefuses(t *testing.T) {
 		}
 	}
 }
+
+// What needs frozen inputs alone is computed once: the weights may move and the
+// results stay, until Renew, or until the memory was another's meanwhile.
+func TestFrozen(t *testing.T) {
+	g := gorgonia.NewGraph()
+	r := rand.New(rand.NewPCG(1, 2))
+	x, w := input(g, r, "x", 3, 4), input(g, r, "w", 3, 4)
+	twice := must(op.Add(w, w))
+	y := must(op.Add(twice, x))
+	memory := new(exec.Memory)
+	m, err := exec.Compile(g, exec.Options{Memory: memory, Frozen: gorgonia.Nodes{w}}, y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := exec.Compile(g, exec.Options{Memory: memory}, must(op.Add(x, x)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := func(n *node) []float32 { return n.Value().Data().([]float32) }
+	at := func() float32 {
+		if err := m.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		a, err := m.Value(y)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Data[5]
+	}
+	first := at()
+	if want := 2*data(w)[5] + data(x)[5]; first != want {
+		t.Fatalf("got %v, want %v", first, want)
+	}
+	data(w)[5] += 1
+	data(x)[5] += 8
+	if got := at(); got != first+8 {
+		t.Errorf("x moved by 8 and the frozen w by 1: got %v after %v", got, first)
+	}
+	m.Renew()
+	if got := at(); got != first+10 {
+		t.Errorf("renewed: got %v after %v", got, first)
+	}
+	data(w)[5] += 1
+	if err := other.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if got := at(); got != first+12 {
+		t.Errorf("after another machine in its memory: got %v after %v", got, first)
+	}
+}

@@ -26,17 +26,19 @@ const (
 // wrong gradients for a second loss on a graph. So each name may be used once
 // in a graph, and a Builder compiles once.
 type Builder struct {
-	mode   Mode
-	groups int
-	memory *exec.Memory
-	graph  *G.ExprGraph
-	rows   map[*G.Node]int // the true N of feature maps, which their shape hides
-	params []*Params
-	used   []*optim.Param // the weights of this graph
-	nodes  G.Nodes        // their nodes
-	stats  []statistics
-	err    error
-	done   bool
+	mode    Mode
+	groups  int
+	memory  *exec.Memory
+	graph   *G.ExprGraph
+	rows    map[*G.Node]int // the true N of feature maps, which their shape hides
+	params  []*Params
+	used    []*optim.Param // the weights of this graph
+	nodes   G.Nodes        // their nodes
+	buffers G.Nodes        // nodes of running statistics that are read
+	frozen  bool
+	stats   []statistics
+	err     error
+	done    bool
 }
 
 // NewBuilder begins an empty graph.
@@ -61,6 +63,13 @@ func (b *Builder) Groups(g int) *Builder {
 // returns b.
 func (b *Builder) Memory(m *exec.Memory) *Builder {
 	b.memory = m
+	return b
+}
+
+// Frozen promises that weights and buffers stay as they are between two runs,
+// until Machine.Renew: what is made from them alone is kept. It returns b.
+func (b *Builder) Frozen() *Builder {
+	b.frozen = true
 	return b
 }
 

@@ -9,7 +9,8 @@ import (
 
 // An Embedder computes embeddings with the running statistics, so that a
 // spectrogram's embedding does not depend on its neighbours in the batch. It
-// reads the Params as they are at each call. One goroutine at a time.
+// reads the Params at its first call, and at the first after Renew. One goroutine
+// at a time.
 type Embedder struct {
 	machine *Machine
 	x, h    *G.Node
@@ -21,7 +22,7 @@ type Embedder struct {
 // NewEmbedder builds e over p, its names under name and a dot, for batches of n
 // spectrograms of bins × frames.
 func NewEmbedder(e Encoder, p *Params, name string, n, bins, frames int) (*Embedder, error) {
-	b := NewBuilder(Inference)
+	b := NewBuilder(Inference).Frozen()
 	x := b.Input("x", n, 1, bins, frames) // (N, 1, F, T)
 	h := e.Build(b, p, name, x)           // (N, D)
 	m, err := b.Compile(h)
@@ -32,6 +33,9 @@ func NewEmbedder(e Encoder, p *Params, name string, n, bins, frames int) (*Embed
 	m.Set(x, d.batch)
 	return d, nil
 }
+
+// Renew says that the Params have changed.
+func (d *Embedder) Renew() { d.machine.Renew() }
 
 // Dim is the size of an embedding.
 func (d *Embedder) Dim() int { return d.dim }

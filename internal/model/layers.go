@@ -53,33 +53,18 @@ type Norm struct {
 // name.running_mean and name.running_var; in inference they are those.
 func (b *Builder) BatchNorm(p *Params, name string, x *G.Node, o Norm) *G.Node {
 	return b.lay(name, func() (*G.Node, error) {
-		c, first := channels(x), float32(1)
-		if o.Zero {
-			first = 0
-		}
-		gamma, err := b.weight(p, name+".weight", constant(first), c)
-		if err != nil {
-			return nil, err
-		}
-		beta, err := b.weight(p, name+".bias", constant(0), c)
-		if err != nil {
-			return nil, err
-		}
-		mean, err := p.getBuffer(name+".running_mean", 0, c)
-		if err != nil {
-			return nil, err
-		}
-		variance, err := p.getBuffer(name+".running_var", 1, c)
-		if err != nil {
-			return nil, err
-		}
-		steps, err := p.getBuffer(name+".num_batches_tracked", 0)
-		if err != nil {
-			return nil, err
-		}
-		s := statistics{mean: mean.Data, variance: variance.Data, steps: steps.Data}
+		c := channels(x)
 		if b.mode == Inference {
-			return b.normFixed(p, name, x, gamma, beta, s, o)
+			f, err := b.fixedNorm(p, name, c, o.Zero)
+			if err != nil {
+				return nil, err
+			}
+			y, err := op.BatchNormEval(x, f.Mean, f.Variance, f.Gamma, f.Beta, o.Residual, b.n(x), op.NormOptions{Eps: eps, ReLU: o.ReLU})
+			return b.keep(y, err, x)
+		}
+		gamma, beta, s, err := b.normParams(p, name, c, o.Zero)
+		if err != nil {
+			return nil, err
 		}
 		return b.normBatch(x, gamma, beta, s, o)
 	})
@@ -88,18 +73,49 @@ func (b *Builder) BatchNorm(p *Params, name string, x *G.Node, o Norm) *G.Node {
 // eps keeps the deviation of a constant channel from 0, as in PyTorch.
 const eps = 1e-5
 
-func (b *Builder) normFixed(p *Params, name string, x, gamma, beta *G.Node, s statistics, o Norm) (*G.Node, error) {
-	c := channels(x)
+// normParams are the weights and buffers of a batch norm over c channels.
+func (b *Builder) normParams(p *Params, name string, c int, zero bool) (gamma, beta *G.Node, s statistics, err error) {
+	first := float32(1)
+	if zero {
+		first = 0
+	}
+	if gamma, err = b.weight(p, name+".weight", constant(first), c); err != nil {
+		return nil, nil, s, err
+	}
+	if beta, err = b.weight(p, name+".bias", constant(0), c); err != nil {
+		return nil, nil, s, err
+	}
+	for _, buffer := range []struct {
+		name  string
+		first float32
+		shape []int
+		data  *[]float32
+	}{{".running_mean", 0, []int{c}, &s.mean}, {".running_var", 1, []int{c}, &s.variance}, {".num_batches_tracked", 0, nil, &s.steps}} {
+		a, err := p.getBuffer(name+buffer.name, buffer.first, buffer.shape...)
+		if err != nil {
+			return nil, nil, s, err
+		}
+		*buffer.data = a.Data
+	}
+	return gamma, beta, s, nil
+}
+
+// fixedNorm is a batch norm by its running statistics.
+func (b *Builder) fixedNorm(p *Params, name string, c int, zero bool) (op.FixedNorm, error) {
+	gamma, beta, s, err := b.normParams(p, name, c, zero)
+	if err != nil {
+		return op.FixedNorm{}, err
+	}
 	mean, err := b.leaf(b.named(p, name+".running_mean"), kernel.Array{Shape: []int{c}, Data: s.mean})
 	if err != nil {
-		return nil, err
+		return op.FixedNorm{}, err
 	}
 	variance, err := b.leaf(b.named(p, name+".running_var"), kernel.Array{Shape: []int{c}, Data: s.variance})
 	if err != nil {
-		return nil, err
+		return op.FixedNorm{}, err
 	}
-	y, err := op.BatchNormEval(x, mean, variance, gamma, beta, o.Residual, b.n(x), op.NormOptions{Eps: eps, ReLU: o.ReLU})
-	return b.keep(y, err, x)
+	b.buffers = append(b.buffers, mean, variance)
+	return op.FixedNorm{Mean: mean, Variance: variance, Gamma: gamma, Beta: beta, Eps: eps}, nil
 }
 
 func (b *Builder) normBatch(x, gamma, beta *G.Node, s statistics, o Norm) (*G.Node, error) {

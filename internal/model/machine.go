@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"errors"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -65,7 +66,11 @@ func (b *Builder) compile(grads G.Nodes, outputs []*G.Node) (*Machine, error) {
 			all = append(all, s.node)
 		}
 		var err error
-		m.exec, err = exec.Compile(b.graph, exec.Options{Memory: b.memory}, all...)
+		o := exec.Options{Memory: b.memory}
+		if b.frozen {
+			o.Frozen = slices.Concat(b.nodes, b.buffers)
+		}
+		m.exec, err = exec.Compile(b.graph, o, all...)
 		return nil, err
 	})
 	if b.err != nil {
@@ -73,6 +78,9 @@ func (b *Builder) compile(grads G.Nodes, outputs []*G.Node) (*Machine, error) {
 	}
 	return m, nil
 }
+
+// Renew says that weights or buffers of a frozen graph have changed.
+func (m *Machine) Renew() { m.exec.Renew() }
 
 // Run computes the outputs from the inputs that were set and the weights as
 // they are. After the Run of a CompileGrad, Param.Grad is a view of the

@@ -174,11 +174,16 @@ func TestEmbedder(t *testing.T) {
 		}
 	}
 	moved := make([]float32, n*d.Dim())
-	if err := d.Embed(ctx, moved, x); err != nil {
-		t.Fatal(err)
-	}
-	if slices.Equal(moved, all) {
-		t.Error("the embedder does not see the weights move")
+	for _, renewed := range []bool{false, true} {
+		if renewed {
+			d.Renew()
+		}
+		if err := d.Embed(ctx, moved, x); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Equal(moved, all) == renewed {
+			t.Errorf("renewed %v, but the embedder sees the weights move: %v", renewed, !renewed)
+		}
 	}
 	for _, bad := range [][2]int{{n + 1, n + 1}, {2, 1}, {1, 2}} {
 		if d.Embed(ctx, make([]float32, bad[1]*d.Dim()), make([]float32, bad[0]*size)) == nil {

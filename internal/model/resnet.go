@@ -96,8 +96,7 @@ func (e ResNet) stem(b *Builder, p *Params, name string, x *G.Node) *G.Node {
 	if e.Stem == "imagenet" {
 		size, stride = 7, 2
 	}
-	x = b.Conv(p, name+".conv1", x, e.Width, size, stride, size/2)
-	x = b.BatchNorm(p, name+".bn1", x, Norm{ReLU: true})
+	x = b.ConvNorm(p, name+".conv1", name+".bn1", x, e.Width, size, stride, size/2, Norm{ReLU: true})
 	if e.Stem == "imagenet" {
 		x = b.MaxPool(x, 3, 2, 1)
 	}
@@ -109,23 +108,18 @@ func (e ResNet) stem(b *Builder, p *Params, name string, x *G.Node) *G.Node {
 // through a 1×1 convolution.
 func (e ResNet) block(b *Builder, p *Params, name string, x *G.Node, in, width, stride int) *G.Node {
 	out := width * e.expansion()
-	y, last := x, ""
-	if e.expansion() == 1 {
-		y = b.Conv(p, name+".conv1", y, width, 3, stride, 1)
-		y = b.BatchNorm(p, name+".bn1", y, Norm{ReLU: true})
-		y, last = b.Conv(p, name+".conv2", y, out, 3, 1, 1), ".bn2"
-	} else {
-		y = b.Conv(p, name+".conv1", y, width, 1, 1, 0)
-		y = b.BatchNorm(p, name+".bn1", y, Norm{ReLU: true})
-		y = b.Conv(p, name+".conv2", y, width, 3, stride, 1)
-		y = b.BatchNorm(p, name+".bn2", y, Norm{ReLU: true})
-		y, last = b.Conv(p, name+".conv3", y, out, 1, 1, 0), ".bn3"
-	}
+	shortcut := x
 	if stride != 1 || in != out {
-		x = b.Conv(p, name+".downsample.0", x, out, 1, stride, 0)
-		x = b.BatchNorm(p, name+".downsample.1", x, Norm{})
+		shortcut = b.ConvNorm(p, name+".downsample.0", name+".downsample.1", x, out, 1, stride, 0, Norm{})
 	}
-	return b.BatchNorm(p, name+last, y, Norm{Residual: x, ReLU: true, Zero: e.ZeroInit})
+	last := Norm{Residual: shortcut, ReLU: true, Zero: e.ZeroInit}
+	if e.expansion() == 1 {
+		x = b.ConvNorm(p, name+".conv1", name+".bn1", x, width, 3, stride, 1, Norm{ReLU: true})
+		return b.ConvNorm(p, name+".conv2", name+".bn2", x, out, 3, 1, 1, last)
+	}
+	x = b.ConvNorm(p, name+".conv1", name+".bn1", x, width, 1, 1, 0, Norm{ReLU: true})
+	x = b.ConvNorm(p, name+".conv2", name+".bn2", x, width, 3, stride, 1, Norm{ReLU: true})
+	return b.ConvNorm(p, name+".conv3", name+".bn3", x, out, 1, 1, 0, last)
 }
 
 func (e ResNet) pool(b *Builder, x *G.Node) *G.Node {

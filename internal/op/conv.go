@@ -9,8 +9,12 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// ConvOptions are rows first, then columns. A stride or dilation of 0 is 1.
-type ConvOptions struct{ Stride, Pad, Dilation [2]int }
+// ConvOptions are rows first, then columns. A stride or dilation of 0 is 1. Exact
+// forbids minimal filtering, which rounds a little more (see kernel.Conv).
+type ConvOptions struct {
+	Stride, Pad, Dilation [2]int
+	Exact                 bool
+}
 
 // Conv correlates n maps x (B, H, W, Ci, 16) with w (Co, Ci, KH, KW), PyTorch's
 // layout, without a bias → (B, H', W', Co, 16).
@@ -23,8 +27,13 @@ func Conv(x, w *gorgonia.Node, n int, o ConvOptions) (*gorgonia.Node, error) {
 	if len(s) != 4 || s[1] != m.C {
 		return nil, fmt.Errorf("op: conv: weights %v do not fit maps %v; want (Co, %d, KH, KW)", s, x.Shape(), m.C)
 	}
-	return applyConv("conv", x, w, kernel.ConvShape{N: n, Ci: m.C, H: m.H, W: m.W, Co: s[0],
-		Kernel: [2]int{s[2], s[3]}, Stride: orOne(o.Stride), Pad: o.Pad, Dilation: orOne(o.Dilation)})
+	return applyConv("conv", x, w, o.shape(m, s))
+}
+
+// shape is the convolution of n maps m with weights of shape w.
+func (o ConvOptions) shape(m maps, w tensor.Shape) kernel.ConvShape {
+	return kernel.ConvShape{N: m.N, Ci: m.C, H: m.H, W: m.W, Co: w[0],
+		Kernel: [2]int{w[2], w[3]}, Stride: orOne(o.Stride), Pad: o.Pad, Dilation: orOne(o.Dilation), Exact: o.Exact}
 }
 
 // Linear is x·wᵀ for n embeddings x (B, 1, 1, D, 16) and w (Out, D), PyTorch's

@@ -1,0 +1,112 @@
+package op
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"clr/internal/kernel"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// A FixedNorm is a batch norm by constant statistics: mean, variance, gamma and
+// beta, all (C), and an Eps of 0 is PyTorch's 1e-5.
+type FixedNorm struct {
+	Mean, Variance, Gamma, Beta *gorgonia.Node
+	Eps                         float32
+}
+
+// ConvNorm is Conv, then the norm, then plus the residual unless that is nil, then
+// the ReLU if asked to, as one pass for inference: the norm's scale goes into the
+// weights and its shift becomes a bias. It has no gradient.
+func ConvNorm(x, w *gorgonia.Node, n int, o ConvOptions, norm FixedNorm, residual *gorgonia.Node, relu bool) (*gorgonia.Node, error) {
+	m, err := mapsOf("conv_norm", x, n)
+	if err != nil {
+		return nil, err
+	}
+	s := w.Shape()
+	if len(s) != 4 || s[1] != m.C {
+		return nil, fmt.Errorf("op: conv_norm: weights %v do not fit maps %v; want (Co, %d, KH, KW)", s, x.Shape(), m.C)
+	}
+	c := s[0]
+	if err := errors.Join(want("the mean", norm.Mean.Shape(), c), want("the variance", norm.Variance.Shape(), c),
+		want("gamma", norm.Gamma.Shape(), c), want("beta", norm.Beta.Shape(), c)); err != nil {
+		return nil, fmt.Errorf("op: conv_norm over %v: %w", x.Shape(), err)
+	}
+	if norm.Eps == 0 {
+		norm.Eps = 1e-5
+	}
+	plan, err := kernel.NewConv(o.shape(m, s))
+	if err != nil {
+		return nil, fmt.Errorf("op: conv_norm over %v, %v: %w", x.Shape(), s, err)
+	}
+	f := convNorm{conv: conv{"conv_norm", o.shape(m, s), plan}, residual: residual != nil, relu: relu}
+	folded, err := fixed{sig: fmt.Sprintf("%s folded, eps %x", f.Sig(), norm.Eps), shape: tensor.Shape{plan.PackedForward() + c},
+		scratch: Size(s), run: func(out kernel.Array, in []kernel.Array, scratch []float32) {
+			fold(plan, out.Data, in, norm.Eps, scratch)
+		}}.apply(w, norm.Mean, norm.Variance, norm.Gamma, norm.Beta)
+	if err != nil {
+		return nil, err
+	}
+	if residual == nil {
+		return Apply(f, x, folded)
+	}
+	return Apply(f, x, folded, residual)
+}
+
+// fold makes the packed weights, and after them the bias (Co), of a convolution
+// with its norm: in is (w, mean, variance, gamma, beta), scaled as large as w.
+func fold(plan *kernel.Conv, folded []float32, in []kernel.Array, eps float32, scaled []float32) {
+	w, mean, variance, gamma, beta := in[0], in[1].Data, in[2].Data, in[3].Data, in[4].Data
+	packed, bias := folded[:plan.PackedForward()], folded[plan.PackedForward():]
+	size := len(w.Data) / len(mean)
+	for c := range mean {
+		scale := float64(gamma[c]) / math.Sqrt(float64(variance[c])+float64(eps))
+		bias[c] = float32(float64(beta[c]) - float64(mean[c])*scale)
+		for i, v := range w.Data[c*size : (c+1)*size] {
+			scaled[c*size+i] = float32(float64(v) * scale)
+		}
+	}
+	plan.PackForward(packed, scaled)
+}
+
+// convNorm is y over (x, folded[, residual]).
+type convNorm struct {
+	conv
+	residual, relu bool
+}
+
+func (f convNorm) Sig() string {
+	return fmt.Sprintf("%s residual %v relu %v", f.conv.Sig(), f.residual, f.relu)
+}
+
+func (f convNorm) DiffWRT() []bool {
+	if f.residual {
+		return make([]bool, 3)
+	}
+	return make([]bool, 2)
+}
+
+func (f convNorm) Infer(in ...tensor.Shape) (tensor.Shape, error) {
+	out := f.out().lanes()
+	if f.residual {
+		return out, want("the residual", in[2], out...)
+	}
+	return out, nil
+}
+
+func (f convNorm) Diff(gorgonia.Nodes, *gorgonia.Node, *gorgonia.Node) (gorgonia.Nodes, error) {
+	return nil, fmt.Errorf("op: conv_norm has no gradient; use Conv and BatchNorm")
+}
+
+func (f convNorm) Run(out kernel.Array, in []kernel.Array, scratch []float32) error {
+	packed, bias := in[1].Data[:f.plan.PackedForward()], in[1].Data[f.plan.PackedForward():]
+	var residual []float32
+	if f.residual {
+		residual = in[2].Data
+	}
+	f.plan.ForwardTail(out.Data, in[0].Data, packed, bias, residual, scratch, f.relu)
+	return nil
+}
