@@ -10,6 +10,7 @@ import (
 
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/host"
 	"clr/internal/kernel"
 	"clr/internal/optim"
 )
@@ -20,6 +21,8 @@ type PretrainOptions struct {
 	Resume   bool   // go on from the newest checkpoint
 	MaxSteps int    // stop after so many steps of each fold, with a good checkpoint; 0: all
 	Fold     string // only this fold; empty: all
+
+	memory *host.Limit // that must not be exceeded; nil: the machine's
 }
 
 // CheckpointOptions say how often a run is saved.
@@ -51,6 +54,13 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) er
 		err = unused(o.Run)
 	}
 	if err != nil {
+		return err
+	}
+	if o.memory == nil {
+		limit := host.MemoryLimit()
+		o.memory = &limit
+	}
+	if err := fits(c, *o.memory); err != nil {
 		return err
 	}
 	d, err := openData(ctx, c, con, len(c.waves()) > 0) // where recordings are read again, they are those of the store
