@@ -47,11 +47,10 @@ type GraphPlan struct {
 // Plan works out what a config will take. It builds the graphs, and allocates
 // nothing that grows with them but their nodes.
 func Plan(c *Config) (*MemoryPlan, error) {
-	f, err := c.Feature.New(c.SampleRate)
+	bins, err := c.Bins()
 	if err != nil {
 		return nil, err
 	}
-	bins, _ := f.Shape(c.SampleRate)
 	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Bins: bins, Frames: c.View.Frames}
 	draft, err := method.Draft(c.Method, s)
 	if err != nil {
@@ -82,6 +81,16 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	limit := host.MemoryLimit()
 	p.LimitBytes, p.Limit = limit.Bytes, limit.Name
 	return p, nil
+}
+
+// Bins is the number of rows of the feature.
+func (c *Config) Bins() (int, error) {
+	f, err := c.Feature.New(c.SampleRate)
+	if err != nil {
+		return 0, err
+	}
+	bins, _ := f.Shape(c.SampleRate) // of a second
+	return bins, nil
 }
 
 // fits refuses a config whose training cannot be held.

@@ -156,18 +156,11 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 			return err
 		}
 		wait := time.Since(began)
-		r, err := t.method.Step(context.WithoutCancel(ctx), batch.Batch) // a step that has begun is finished
+		saved = false
+		line, err := t.step(ctx, batch, step, total)
 		if err != nil {
 			return err
 		}
-		line := stepLine{Step: step, Epoch: step / t.stepsPerEpoch, Loss: float64(r.Loss), LR: t.lr(step),
-			GradNorm: optim.GradNorm(t.method.Params()), ZStd: spread(r.Z)}
-		if err := finite(line, batch.names); err != nil {
-			return err
-		}
-		saved = false
-		t.opt.Step(t.method.Params(), line.LR)
-		t.method.Advance(float64(step+1) / float64(total))
 		line.Wait = wait.Seconds()
 		line.ClipsPS = float64(batch.N) / time.Since(began).Seconds()
 		if err := log.write(line); err != nil {
@@ -182,6 +175,22 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		show.At(step+1, fmt.Sprintf("loss %.4f  z std %.4f  %.0f clips/s", line.Loss, line.ZStd, line.ClipsPS))
 	}
 	return nil
+}
+
+// step learns from one batch.
+func (t *trainer) step(ctx context.Context, batch *views, step, total int) (stepLine, error) {
+	r, err := t.method.Step(context.WithoutCancel(ctx), batch.Batch) // a step that has begun is finished
+	if err != nil {
+		return stepLine{}, err
+	}
+	line := stepLine{Step: step, Epoch: step / t.stepsPerEpoch, Loss: float64(r.Loss), LR: t.lr(step),
+		GradNorm: optim.GradNorm(t.method.Params()), ZStd: spread(r.Z)}
+	if err := finite(line, batch.names); err != nil {
+		return line, err
+	}
+	t.opt.Step(t.method.Params(), line.LR)
+	t.method.Advance(float64(step+1) / float64(total))
+	return line, nil
 }
 
 const remedyDiverged = "lower optimizer.lr or lengthen schedule.warmup_epochs; what was saved before is intact"
