@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -89,11 +90,12 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) er
 	if err != nil {
 		return err
 	}
-	for i, t := range trainers {
-		trainers[i] = nil // its memory is free once it is trained
-		if err := pretrainFold(ctx, t, o, con); err != nil {
-			return d.inFold(t.split, err)
+	for i := range trainers {
+		if err := pretrainFold(ctx, trainers[i], o, con); err != nil {
+			return d.inFold(splits[i], err)
 		}
+		trainers[i] = nil
+		debug.FreeOSMemory() // before the next fold takes as much
 	}
 	return nil
 }
