@@ -46,9 +46,9 @@ warns if it is not. clips_per_s is of the median step, gflops is nominal:
 type measured interface{ Write(io.Writer) error }
 
 // measures makes the RunE of a bench command.
-func (p *program) measures(f func(ctx context.Context, on bench.Machine) (measured, error)) func(*cobra.Command, []string) error {
+func (p *program) measures(f func(ctx context.Context, watch func() bench.Machine) (measured, error)) func(*cobra.Command, []string) error {
 	return p.does(func(c *cobra.Command) error {
-		r, err := f(c.Context(), bench.Watch(c.Context(), p.err))
+		r, err := f(c.Context(), func() bench.Machine { return bench.Watch(c.Context(), p.err) })
 		if err != nil {
 			return err
 		}
@@ -71,12 +71,12 @@ backward, optimizer. A batch is of clips, and each gives two views. MoCo's secon
 view goes forward only.`,
 		Example: "  clr bench train --encoder resnet50 --method moco --json",
 		Args:    noArguments,
-		RunE: p.measures(func(ctx context.Context, on bench.Machine) (measured, error) {
+		RunE: p.measures(func(ctx context.Context, watch func() bench.Machine) (measured, error) {
 			w, err := n.workload(steps)
 			if err != nil {
 				return nil, err
 			}
-			return bench.Train(ctx, w, how, optimizer, on)
+			return bench.Train(ctx, w, how, optimizer, watch)
 		}),
 	}
 	n.flags(c)
@@ -95,12 +95,12 @@ func (p *program) benchEmbed() *cobra.Command {
 		Short:   "Time embeddings by a frozen encoder",
 		Example: "  clr bench embed --encoder resnet18 --batch 1 --steps 100",
 		Args:    noArguments,
-		RunE: p.measures(func(ctx context.Context, on bench.Machine) (measured, error) {
+		RunE: p.measures(func(ctx context.Context, watch func() bench.Machine) (measured, error) {
 			w, err := n.workload(steps)
 			if err != nil {
 				return nil, err
 			}
-			return bench.Embed(ctx, w, on)
+			return bench.Embed(ctx, w, watch)
 		}),
 	}
 	n.flags(c)
@@ -120,12 +120,12 @@ and weights, then norms, pools and the product of projections, over the views of
 a training batch. The peak is measured first: multiply-adds on all threads.`,
 		Example: "  clr bench kernels --encoder resnet50 --batch 32",
 		Args:    noArguments,
-		RunE: p.measures(func(ctx context.Context, on bench.Machine) (measured, error) {
+		RunE: p.measures(func(ctx context.Context, watch func() bench.Machine) (measured, error) {
 			w, err := n.workload(steps)
 			if err != nil {
 				return nil, err
 			}
-			return bench.Kernels(ctx, w, on)
+			return bench.Kernels(ctx, w, watch)
 		}),
 	}
 	n.flags(c)
@@ -140,8 +140,8 @@ func (p *program) benchFeatures() *cobra.Command {
 		Short: "Time the features",
 		Long:  "Times every feature, with its defaults, on synthetic sound: seconds of audio a second.",
 		Args:  noArguments,
-		RunE: p.measures(func(ctx context.Context, on bench.Machine) (measured, error) {
-			return bench.Features(ctx, on)
+		RunE: p.measures(func(ctx context.Context, watch func() bench.Machine) (measured, error) {
+			return bench.Features(ctx, watch)
 		}),
 	}
 	p.jsonFlag(c)
@@ -158,12 +158,12 @@ how much of a step is spent waiting for the loader, and how much of the step's
 time on all threads the views and their augmentations take.`,
 		Example: "  clr bench pipeline --config configs/quickstart.yaml --steps 50",
 		Args:    noArguments,
-		RunE: p.measures(func(ctx context.Context, on bench.Machine) (measured, error) {
+		RunE: p.measures(func(ctx context.Context, watch func() bench.Machine) (measured, error) {
 			cfg, err := p.load()
 			if err != nil {
 				return nil, err
 			}
-			return bench.Pipeline(ctx, p.config, cfg, steps, p.console(), on)
+			return bench.Pipeline(ctx, p.config, cfg, steps, p.console(), watch)
 		}),
 	}
 	p.configFlags(c)

@@ -84,11 +84,12 @@ type Machine struct {
 
 const (
 	watched = 400 * time.Millisecond
-	busy    = 0.1 // cores; a system that only keeps itself alive uses less
+	busy    = 0.15 // cores; a system that only keeps itself alive uses less
 )
 
 // Watch looks at the machine before anything is measured on it, and warns of
-// what would spoil a measurement.
+// what would spoil a measurement. It takes a moment, so what can be refused is
+// refused before.
 func Watch(ctx context.Context, warnings io.Writer) Machine {
 	m := Machine{Processor: host.Processor(), CPU: kernel.CPU(), Threads: runtime.GOMAXPROCS(0)}
 	load, ok := host.OtherLoad(ctx, watched)

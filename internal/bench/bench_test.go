@@ -22,6 +22,9 @@ func tiny(pool string, depth int) Workload {
 	return Workload{Encoder: model.ResNet{Depth: depth, Width: 4, Stem: "imagenet", Pool: pool}, Name: "tiny", Batch: 8, Bins: 16, Frames: 24, Steps: 2}
 }
 
+// one is a machine that nobody needs to watch.
+func one() Machine { return Machine{Threads: 1} }
+
 // Each clip's two views go through every convolution three times, but for the
 // stem's data gradient; MoCo's second view only forward.
 func TestTrainingFLOPs(t *testing.T) {
@@ -44,7 +47,7 @@ func TestTrainingFLOPs(t *testing.T) {
 
 func TestTrain(t *testing.T) {
 	for name := range method.Table {
-		r, err := Train(t.Context(), tiny("mean", 10), name, "sgd", Machine{Threads: 1})
+		r, err := Train(t.Context(), tiny("mean", 10), name, "sgd", one)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +62,7 @@ func TestTrain(t *testing.T) {
 func TestEmbed(t *testing.T) {
 	w := tiny("time_mean_max", 10)
 	w.Batch = 1
-	r, err := Embed(t.Context(), w, Machine{})
+	r, err := Embed(t.Context(), w, one)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +79,7 @@ func TestKernels(t *testing.T) {
 	kernelTime = time.Millisecond
 	for _, pool := range []string{"mean_max", "time_mean_max"} {
 		w := tiny(pool, 18)
-		r, err := Kernels(t.Context(), w, Machine{Threads: 1})
+		r, err := Kernels(t.Context(), w, one)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +108,7 @@ func TestKernels(t *testing.T) {
 }
 
 func TestFeatures(t *testing.T) {
-	r, err := Features(t.Context(), Machine{})
+	r, err := Features(t.Context(), one)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,9 +162,9 @@ func TestRefusals(t *testing.T) {
 		w := tiny("mean", 10)
 		change(&w)
 		for _, f := range []func() error{
-			func() error { _, err := Train(t.Context(), w, "simclr", "sgd", Machine{}); return err },
-			func() error { _, err := Embed(t.Context(), w, Machine{}); return err },
-			func() error { _, err := Kernels(t.Context(), w, Machine{}); return err },
+			func() error { _, err := Train(t.Context(), w, "simclr", "sgd", one); return err },
+			func() error { _, err := Embed(t.Context(), w, one); return err },
+			func() error { _, err := Kernels(t.Context(), w, one); return err },
 		} {
 			if err := f(); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v, want %q", err, want)
@@ -169,14 +172,14 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	for _, c := range [][3]string{{"byol", "sgd", `no method "byol"`}, {"moco", "best", `no optimizer "best"`}} {
-		_, err := Train(t.Context(), tiny("mean", 10), c[0], c[1], Machine{})
+		_, err := Train(t.Context(), tiny("mean", 10), c[0], c[1], one)
 		if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), c[2]) || fault.Remedy(err) == "" {
 			t.Errorf("%v, want %s", err, c[2])
 		}
 	}
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Train(stopped, tiny("mean", 10), "simclr", "sgd", Machine{}); !errors.Is(err, context.Canceled) {
+	if _, err := Train(stopped, tiny("mean", 10), "simclr", "sgd", one); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
 	}
 }

@@ -23,7 +23,7 @@ type Embedding struct {
 }
 
 // Embed times the frozen encoder on batches of random spectrograms.
-func Embed(ctx context.Context, w Workload, on Machine) (*Embedding, error) {
+func Embed(ctx context.Context, w Workload, watch func() Machine) (*Embedding, error) {
 	if err := w.Check(); err != nil {
 		return nil, err
 	}
@@ -41,6 +41,7 @@ func Embed(ctx context.Context, w Workload, on Machine) (*Embedding, error) {
 	if err := fits(int64(plan.Bytes+4*(draft.Values()+2*len(x))), "embedding"); err != nil {
 		return nil, err
 	}
+	on := watch()
 	e, err := model.NewEmbedder(w.Encoder, model.NewParams(1), "encoder", w.Batch, w.Bins, w.Frames)
 	if err != nil {
 		return nil, err

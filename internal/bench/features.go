@@ -38,12 +38,13 @@ const (
 	featureRate   = 16000 // Hz
 	featureClip   = 5.0   // seconds, ESC-50's
 	featureRounds = 3
-	featureTime   = 100 * time.Millisecond // of a round
+	featureTime   = 60 * time.Millisecond // of a round
 )
 
 // Features times every feature, with its defaults, on synthetic sound: tones
 // that glide, and noise.
-func Features(ctx context.Context, on Machine) (*FeatureSpeed, error) {
+func Features(ctx context.Context, watch func() Machine) (*FeatureSpeed, error) {
+	on := watch()
 	r := &FeatureSpeed{Bench: "features", SampleRate: featureRate, ClipS: featureClip, Machine: on}
 	clip := audio.Clip{Rate: featureRate, Samples: sound()}
 	for _, name := range slices.Sorted(maps.Keys(audio.Features)) {

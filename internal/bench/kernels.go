@@ -36,11 +36,11 @@ type Pass struct {
 
 // kernelTime is how long a pass is repeated, if --steps times take less; only
 // tests change it.
-var kernelTime = 40 * time.Millisecond
+var kernelTime = 25 * time.Millisecond
 
 // Kernels times each shape of layer in the encoder by itself, over the rows of
 // a training batch, and the product of projections.
-func Kernels(ctx context.Context, w Workload, on Machine) (*LayerSpeed, error) {
+func Kernels(ctx context.Context, w Workload, watch func() Machine) (*LayerSpeed, error) {
 	if err := w.Check(); err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func Kernels(ctx context.Context, w Workload, on Machine) (*LayerSpeed, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &LayerSpeed{Bench: "kernels", workload: w.report(layers), Rows: 2 * w.Batch, Machine: on}
+	r := &LayerSpeed{Bench: "kernels", workload: w.report(layers), Rows: 2 * w.Batch}
 	largest := 0
 	for _, l := range layers {
 		for _, s := range [][3]int{l.In, l.Out} {
@@ -58,6 +58,7 @@ func Kernels(ctx context.Context, w Workload, on Machine) (*LayerSpeed, error) {
 	if err := fits(4*4*int64(largest), "timing the layers"); err != nil {
 		return nil, err
 	}
+	r.Machine = watch()
 	m := newBuffers(largest)
 	for range 3 {
 		r.PeakGFLOPS = max(r.PeakGFLOPS, kernel.Peak()/1e9)

@@ -19,7 +19,8 @@ type Pipelined struct {
 
 // Pipeline times a config's training steps with its loader in front. name is
 // the config's, for the report.
-func Pipeline(ctx context.Context, name string, c *pipeline.Config, steps int, con pipeline.Console, on Machine) (*Pipelined, error) {
+func Pipeline(ctx context.Context, name string, c *pipeline.Config, steps int, con pipeline.Console, watch func() Machine) (*Pipelined, error) {
+	on := watch()
 	t, err := pipeline.Time(ctx, c, steps, con)
 	if err != nil {
 		return nil, err

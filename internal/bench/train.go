@@ -34,7 +34,7 @@ const warmSteps = 2
 
 // Train times whole training steps on random spectrograms: forward, loss,
 // backward, optimiser, and what the method does after.
-func Train(ctx context.Context, w Workload, methodName, optimizer string, on Machine) (*Training, error) {
+func Train(ctx context.Context, w Workload, methodName, optimizer string, watch func() Machine) (*Training, error) {
 	if err := w.Check(); err != nil {
 		return nil, err
 	}
@@ -60,6 +60,7 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, on Mac
 	if err := fits(need, "training"); err != nil {
 		return nil, err
 	}
+	on := watch()
 	m, err := o.New(s)
 	if err != nil {
 		return nil, err
