@@ -2,7 +2,8 @@
 export CGO_ENABLED = 0
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo demo-check test race lint purego reference ci
+.PHONY: build demo demo-check test race lint purego reference compare-torch ci
+PYTHON ?= python3
 
 build:          ## one static binary, ./clr
 	go build -trimpath -o clr ./cmd/clr
@@ -30,6 +31,9 @@ purego:         ## the plain Go twins alone, and the machines that have nothing 
 
 reference:      ## rewrite configs/reference.yaml from the options in the code
 	go run ./cmd/clr config reference > configs/reference.yaml.new && mv configs/reference.yaml.new configs/reference.yaml
+
+compare-torch: build ## speed and memory beside PyTorch, which PYTHON must have; ROWS=simclr,embed for some rows
+	$(PYTHON) bench/compare.py --clr ./clr $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MALLOC),--malloc $(MALLOC))
 
 ci:             ## what CI runs
 	bash .ci/run

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -140,16 +141,21 @@ func (p *program) version() *cobra.Command {
 				Go       string `json:"go"`
 				Platform string `json:"platform"`
 				CPU      string `json:"cpu_path"` // which of the arithmetic's versions runs here
-			}{pipeline.Version(), revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, kernel.CPU()}
+				Why      string `json:"cpu_why"`
+				Detected string `json:"cpu_detected"` // what the choice depends on, of what the processor has
+				Threads  int    `json:"threads"`
+			}{pipeline.Version(), revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH,
+				kernel.CPU(), kernel.WhyCPU(), strings.Join(kernel.CPUFeatures(), " "), runtime.GOMAXPROCS(0)}
 			if p.json {
 				return writeJSON(p.out, v)
 			}
-			_, err := fmt.Fprintf(p.out, "clr %s\nrevision  %s\ngo        %s\nplatform  %s\ncpu path  %s\n", v.Version, v.Revision, v.Go, v.Platform, v.CPU)
+			_, err := fmt.Fprintf(p.out, "clr %s\nrevision  %s\ngo        %s\nplatform  %s\ncpu path  %s: %s\ndetected  %s\nthreads   %d\n",
+				v.Version, v.Revision, v.Go, v.Platform, v.CPU, v.Why, cmp.Or(v.Detected, "nothing that matters here"), v.Threads)
 			return err
 		}),
 	}
 	p.jsonFlag(c)
-	c.Flags().BoolVar(&verbose, "verbose", false, "revision, Go version, platform and CPU path too")
+	c.Flags().BoolVar(&verbose, "verbose", false, "revision, Go version, platform, CPU path and why too")
 	return c
 }
 

@@ -23,29 +23,43 @@ var machine = choose(os.Getenv("CLR_CPU"), detect())
 
 type choice struct {
 	isa isa
+	why string
 	err error
 }
 
 func choose(wanted string, best isa) choice {
+	free := choice{isa: best, why: "the best of this processor"}
+	if best == generic {
+		free.why = noAssembly
+	}
 	if wanted == "" {
-		return choice{isa: best}
+		return free
 	}
 	for i, name := range isaNames {
 		if name == wanted {
 			if isa(i) > best {
-				return choice{best, fault.New(fault.Usage, "unset CLR_CPU, or choose one that this machine has",
-					"CLR_CPU is %q, the best here is %q", wanted, isaNames[best])}
+				free.err = fault.New(fault.Usage, "unset CLR_CPU, or choose one that this machine has",
+					"CLR_CPU is %q, the best here is %q", wanted, isaNames[best])
+				return free
 			}
-			return choice{isa: isa(i)}
+			return choice{isa: isa(i), why: "CLR_CPU asks for it; the best here is " + isaNames[best]}
 		}
 	}
-	return choice{best, fault.New(fault.Usage, "unset CLR_CPU, or set it to one of these",
-		"CLR_CPU is %q, not one of generic, avx2, avx512", wanted)}
+	free.err = fault.New(fault.Usage, "unset CLR_CPU, or set it to one of these",
+		"CLR_CPU is %q, not one of generic, avx2, avx512", wanted)
+	return free
 }
 
 // CPU names the routines in use: "avx512", "avx2" or "generic" (plain Go). The
 // first two give the same bytes. The environment's CLR_CPU forces one.
 func CPU() string { return isaNames[machine.isa] }
+
+// WhyCPU tells why CPU is what it is.
+func WhyCPU() string { return machine.why }
+
+// CPUFeatures names those of the processor's instruction sets that the choice
+// depends on.
+func CPUFeatures() []string { return detected() }
 
 // CheckCPU tells whether CLR_CPU names something that this machine cannot run
 // or that does not exist; CPU is then the best that there is.

@@ -22,6 +22,22 @@ func detect() isa {
 	return avx512
 }
 
+// noAssembly is why the best may be plain Go.
+const noAssembly = "the processor lacks AVX2 or FMA"
+
+func detected() []string {
+	var names []string
+	for _, f := range []struct {
+		name string
+		has  bool
+	}{{"avx2", cpu.X86.HasAVX2}, {"fma", cpu.X86.HasFMA}, {"avx512f", cpu.X86.HasAVX512F}, {"avx512dq", cpu.X86.HasAVX512DQ}} {
+		if f.has {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
 // runTile makes the products of a tile; it has at least one seg, none empty.
 // Calls go straight to the routines, not through variables, so that arguments
 // stay on the caller's stack.

@@ -2,7 +2,13 @@
 
 package kernel
 
-func detect() isa { return generic }
+import "runtime"
+
+func detect() isa        { return generic }
+func detected() []string { return nil }
+
+// noAssembly is why there is plain Go only.
+const noAssembly = "this build, for " + runtime.GOARCH + ", holds no assembly: there is some for amd64 without the tag purego"
 
 func runTile(t *tile)               { tileTwin(t) }
 func runTileT(t *tile)              { tileTTwin(t) }

@@ -49,6 +49,8 @@ type Setup struct {
 	Encoder             model.Encoder
 	Batch, Bins, Frames int
 	Seed                uint64
+
+	draft *Plan // not nil: nothing is made, but what would be is added to it
 }
 
 // Options are a method's settings.

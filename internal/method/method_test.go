@@ -162,7 +162,7 @@ func TestChecks(t *testing.T) {
 		{SimCLR{0.1, head, 3}, setup(4), "bn_groups is 3, into which a batch of 4 (8 rows) cannot be split"},
 		{MoCo{0.2, 0.9, 8, head, 4}, setup(4), "bn_groups is 4, into which a batch of 4 (4 rows) cannot be split"},
 		{SimCLR{0.1, head, 1}, setup(0), "a batch of 0 spectrograms of 16 × 12, must be 1 or more each"},
-		{SimCLR{0.1, head, 1}, Setup{model.ResNet{}, 4, bins, frames, 1}, "resnet depth is 0, must be 10, 18, 34 or 50"},
+		{SimCLR{0.1, head, 1}, Setup{Encoder: model.ResNet{}, Batch: 4, Bins: bins, Frames: frames}, "resnet depth is 0, must be 10, 18, 34 or 50"},
 	} {
 		if m, err := c.o.New(c.s); m != nil || err == nil || err.Error() != c.want || fault.KindOf(err) != fault.Usage {
 			t.Errorf("%+v: %v, want %s", c.o, err, c.want)

@@ -59,14 +59,17 @@ func (o MoCo) New(s Setup) (Method, error) {
 		return nil, err
 	}
 	m := &moco{
-		o: o, s: s, query: model.NewParams(s.Seed), key: model.NewParams(s.Seed),
-		queue: kernel.New(o.Queue, o.Projector.Out), head: kernel.New(), graphs: map[int]*mocoGraph{},
-		xk: make([]float32, s.Batch*s.Bins*s.Frames), z: make([]float32, 2*s.Batch*o.Projector.Out), order: make([]int, s.Batch),
+		o: o, s: s, query: s.params(), key: s.params(),
+		queue: s.array(o.Queue, o.Projector.Out), head: kernel.New(), graphs: map[int]*mocoGraph{},
+		xk: s.array(s.Batch, s.Bins, s.Frames).Data, z: s.array(2*s.Batch, o.Projector.Out).Data, order: make([]int, s.Batch),
 		seed: model.Rand(s.Seed, "shuffle").Uint64(),
 	}
 	m.shuffle = rand.New(&m.source)
 	if _, err := m.graph(s.Batch); err != nil {
 		return nil, err
+	}
+	if s.draft != nil {
+		return m, nil
 	}
 	m.key.Follow(m.query, 0)
 	r := model.Rand(s.Seed, "queue")
@@ -128,6 +131,11 @@ func (m *moco) graph(n int) (*mocoGraph, error) {
 		return nil, fmt.Errorf("moco: query tower, batch of %d: %w", n, err)
 	}
 
+	m.s.compiled("key tower", g.key)
+	m.s.compiled("query tower", g.query)
+	if m.s.draft != nil {
+		return &g, nil
+	}
 	g.z = kernel.Array{Shape: []int{2 * n, d}, Data: m.z[:2*n*d]}
 	g.key.Set(g.xk, m.xk[:n*m.s.Bins*m.s.Frames])
 	g.query.Set(keys, g.z.Data[n*d:])

@@ -33,7 +33,7 @@ func (o SimCLR) New(s Setup) (Method, error) {
 	if err := s.check(2*s.Batch, o.Groups); err != nil {
 		return nil, err
 	}
-	m := &simclr{o: o, s: s, params: model.NewParams(s.Seed), graphs: map[int]*simclrGraph{}}
+	m := &simclr{o: o, s: s, params: s.params(), graphs: map[int]*simclrGraph{}}
 	_, err := m.graph(s.Batch)
 	return m, err
 }
@@ -65,6 +65,7 @@ func (m *simclr) graph(n int) (*simclrGraph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("simclr: batch of %d: %w", n, err)
 	}
+	m.s.compiled("training", machine)
 	m.graphs[n] = &simclrGraph{machine, x, z, l}
 	return m.graphs[n], nil
 }

@@ -37,6 +37,7 @@ type Builder struct {
 	buffers G.Nodes        // nodes of running statistics that are read
 	frozen  bool
 	stats   []statistics
+	layers  []Layer
 	err     error
 	done    bool
 }
@@ -166,10 +167,12 @@ func (b *Builder) n(x *G.Node) int {
 	return n
 }
 
-// keep notes that y has as many rows as x.
-func (b *Builder) keep(y *G.Node, err error, x *G.Node) (*G.Node, error) {
+// keep notes that y has as many rows as x, and the layer that made it.
+func (b *Builder) keep(y *G.Node, err error, x *G.Node, l Layer) (*G.Node, error) {
 	if err == nil {
 		b.rows[y] = b.n(x)
+		l.In, l.Out = mapOf(x), mapOf(y)
+		b.layers = append(b.layers, l)
 	}
 	return y, err
 }

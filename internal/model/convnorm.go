@@ -23,6 +23,7 @@ func (b *Builder) ConvNorm(p *Params, conv, norm string, x *G.Node, out, size, s
 		}
 		c := op.ConvOptions{Stride: [2]int{stride, stride}, Pad: [2]int{pad, pad}}
 		y, err := op.ConvNorm(x, w, b.n(x), c, n, o.Residual, o.ReLU)
-		return b.keep(y, err, x)
+		y, err = b.keep(y, err, x, Layer{Name: conv, Kind: "conv", Kernel: size, Stride: stride, Pad: pad, Weights: op.Size(w.Shape())})
+		return b.keep(y, err, y, normLayer(norm, out, o))
 	})
 }

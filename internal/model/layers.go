@@ -36,7 +36,7 @@ func (b *Builder) Conv(p *Params, name string, x *G.Node, out, size, stride, pad
 		}
 		o := op.ConvOptions{Stride: [2]int{stride, stride}, Pad: [2]int{pad, pad}}
 		y, err := op.Conv(x, w, b.n(x), o)
-		return b.keep(y, err, x)
+		return b.keep(y, err, x, Layer{Name: name, Kind: "conv", Kernel: size, Stride: stride, Pad: pad, Weights: op.Size(w.Shape())})
 	})
 }
 
@@ -60,13 +60,13 @@ func (b *Builder) BatchNorm(p *Params, name string, x *G.Node, o Norm) *G.Node {
 				return nil, err
 			}
 			y, err := op.BatchNormEval(x, f.Mean, f.Variance, f.Gamma, f.Beta, o.Residual, b.n(x), op.NormOptions{Eps: eps, ReLU: o.ReLU})
-			return b.keep(y, err, x)
+			return b.keep(y, err, x, normLayer(name, c, o))
 		}
 		gamma, beta, s, err := b.normParams(p, name, c, o.Zero)
 		if err != nil {
 			return nil, err
 		}
-		return b.normBatch(x, gamma, beta, s, o)
+		return b.normBatch(name, x, gamma, beta, s, o)
 	})
 }
 
@@ -118,7 +118,11 @@ func (b *Builder) fixedNorm(p *Params, name string, c int, zero bool) (op.FixedN
 	return op.FixedNorm{Mean: mean, Variance: variance, Gamma: gamma, Beta: beta, Eps: eps}, nil
 }
 
-func (b *Builder) normBatch(x, gamma, beta *G.Node, s statistics, o Norm) (*G.Node, error) {
+func normLayer(name string, c int, o Norm) Layer {
+	return Layer{Name: name, Kind: "batch_norm", Weights: 2 * c, ReLU: o.ReLU, Residual: o.Residual != nil}
+}
+
+func (b *Builder) normBatch(name string, x, gamma, beta *G.Node, s statistics, o Norm) (*G.Node, error) {
 	n, hw := b.n(x), x.Shape()[1]*x.Shape()[2]
 	if s.count = n / b.groups * hw; s.count < 2 {
 		return nil, fault.New(fault.Usage, "make the batch larger or use fewer bn_groups",
@@ -130,7 +134,7 @@ func (b *Builder) normBatch(x, gamma, beta *G.Node, s statistics, o Norm) (*G.No
 	}
 	s.node = stats
 	b.stats = append(b.stats, s)
-	return b.keep(y, nil, x)
+	return b.keep(y, nil, x, normLayer(name, channels(x), o))
 }
 
 // Linear maps a feature map of one value a channel to out channels: weight
@@ -143,15 +147,18 @@ func (b *Builder) Linear(p *Params, name string, x *G.Node, out int, bias, relu 
 			return nil, err
 		}
 		y, err := op.Linear(x, w, b.n(x))
-		if y, err = b.keep(y, err, x); err != nil || !bias {
-			return y, err
+		l := Layer{Name: name, Kind: "linear", Kernel: 1, Stride: 1, Weights: op.Size(w.Shape())}
+		if err != nil || !bias {
+			return b.keep(y, err, x, l)
 		}
 		v, err := b.weight(p, name+".bias", uniform(d), out)
 		if err != nil {
 			return nil, err
 		}
 		y, err = op.Bias(y, v, b.n(x), relu)
-		return b.keep(y, err, x)
+		l.Weights += out
+		l.ReLU = relu
+		return b.keep(y, err, x, l)
 	})
 }
 
@@ -160,7 +167,7 @@ func (b *Builder) MaxPool(x *G.Node, size, stride, pad int) *G.Node {
 	return b.lay("maxpool", func() (*G.Node, error) {
 		o := op.PoolOptions{Kernel: [2]int{size, size}, Stride: [2]int{stride, stride}, Pad: [2]int{pad, pad}}
 		y, err := op.MaxPool(x, b.n(x), o)
-		return b.keep(y, err, x)
+		return b.keep(y, err, x, Layer{Name: "maxpool", Kind: "max_pool", Kernel: size, Stride: stride, Pad: pad})
 	})
 }
 
@@ -169,7 +176,7 @@ func (b *Builder) MaxPool(x *G.Node, size, stride, pad int) *G.Node {
 func (b *Builder) GlobalMean(x *G.Node, keepRows bool) *G.Node {
 	return b.Rows(b.lay("global mean", func() (*G.Node, error) {
 		y, err := op.GlobalMean(x, b.n(x), keepRows)
-		return b.keep(y, err, x)
+		return b.keep(y, err, x, Layer{Name: "global mean", Kind: "global_mean"})
 	}))
 }
 
@@ -177,7 +184,7 @@ func (b *Builder) GlobalMean(x *G.Node, keepRows bool) *G.Node {
 func (b *Builder) GlobalMax(x *G.Node, keepRows bool) *G.Node {
 	return b.Rows(b.lay("global max", func() (*G.Node, error) {
 		y, err := op.GlobalMax(x, b.n(x), keepRows)
-		return b.keep(y, err, x)
+		return b.keep(y, err, x, Layer{Name: "global max", Kind: "global_max"})
 	}))
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/op"
 	"clr/internal/optim"
 )
 
@@ -21,6 +22,7 @@ import (
 // name), so it does not depend on which other layers exist.
 type Params struct {
 	seed    uint64
+	draft   bool // shapes only
 	weights []*optim.Param
 	buffers []Buffer
 	weight  map[string]*optim.Param
@@ -39,6 +41,22 @@ func NewParams(seed uint64) *Params {
 	return &Params{seed: seed, weight: map[string]*optim.Param{}, buffer: map[string]kernel.Array{}}
 }
 
+// DraftParams makes an empty set whose weights and buffers get names and shapes
+// but no memory: a network over it can be looked at and planned, not run.
+func DraftParams() *Params {
+	p := NewParams(0)
+	p.draft = true
+	return p
+}
+
+// array makes the array of a weight or buffer.
+func (p *Params) array(shape []int) kernel.Array {
+	if p.draft {
+		return kernel.Array{Shape: shape}
+	}
+	return kernel.New(shape...)
+}
+
 // All are the weights, in the order of the layers.
 func (p *Params) All() []*optim.Param { return p.weights }
 
@@ -49,7 +67,16 @@ func (p *Params) Buffers() []Buffer { return p.buffers }
 func (p *Params) Count() int {
 	n := 0
 	for _, w := range p.weights {
-		n += len(w.Value.Data)
+		n += op.Size(w.Value.Shape)
+	}
+	return n
+}
+
+// Values is the number of single weights and of the buffers' values.
+func (p *Params) Values() int {
+	n := p.Count()
+	for _, b := range p.buffers {
+		n += op.Size(b.Value.Shape)
 	}
 	return n
 }
@@ -98,8 +125,10 @@ func (p *Params) get(name string, init initial, shape ...int) (*optim.Param, err
 	if _, ok := p.buffer[name]; ok {
 		return nil, fmt.Errorf("%s is a buffer, this layer needs a weight", name)
 	}
-	w := &optim.Param{Name: name, Value: kernel.New(shape...)}
-	init(Rand(p.seed, name), w.Value)
+	w := &optim.Param{Name: name, Value: p.array(shape)}
+	if !p.draft {
+		init(Rand(p.seed, name), w.Value)
+	}
 	p.weights = append(p.weights, w)
 	p.weight[name] = w
 	return w, nil
@@ -117,7 +146,7 @@ func (p *Params) getBuffer(name string, v float32, shape ...int) (kernel.Array, 
 	if _, ok := p.weight[name]; ok {
 		return kernel.Array{}, fmt.Errorf("%s is a weight, this layer needs a buffer", name)
 	}
-	a := kernel.New(shape...)
+	a := p.array(shape)
 	constant(v)(nil, a)
 	p.buffers = append(p.buffers, Buffer{name, a})
 	p.buffer[name] = a

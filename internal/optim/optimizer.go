@@ -37,6 +37,29 @@ var Table = map[string]Options{
 	"lars":  LARS{LR: 0.3, Momentum: 0.9, WeightDecay: 1e-6, Eta: 0.001, Kind: "simclr", Exclude1D: true},
 }
 
+// StateSize is the number of float32s that an optimiser keeps for parameters,
+// found without making them: every optimiser keeps so many values a weight,
+// and so many besides, which two small parameters tell.
+func StateSize(o Options, params []*Param) int {
+	size := func(values int) int {
+		n := 0
+		for _, a := range o.New([]*Param{{Name: "weight", Value: kernel.New(values, 1)}}).State() {
+			n += len(a.Data)
+		}
+		return n
+	}
+	perWeight := size(2) - size(1)
+	n := size(1) - perWeight
+	for _, p := range params {
+		weights := 1
+		for _, d := range p.Value.Shape {
+			weights *= d
+		}
+		n += perWeight * weights
+	}
+	return n
+}
+
 // A piece is a stretch of one parameter, the unit in which work is shared out.
 // How parameters are cut depends on their sizes alone, so sums over pieces,
 // added up in order, are the same on any number of threads.

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/host"
 	"clr/internal/kernel"
 	"clr/internal/optim"
 )
@@ -20,6 +22,8 @@ type PretrainOptions struct {
 	Resume   bool   // go on from the newest checkpoint
 	MaxSteps int    // stop after so many steps of each fold, with a good checkpoint; 0: all
 	Fold     string // only this fold; empty: all
+
+	memory *host.Limit // that must not be exceeded; nil: the machine's
 }
 
 // CheckpointOptions say how often a run is saved.
@@ -53,6 +57,13 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) er
 	if err != nil {
 		return err
 	}
+	if o.memory == nil {
+		limit := host.MemoryLimit()
+		o.memory = &limit
+	}
+	if err := fits(c, *o.memory); err != nil {
+		return err
+	}
 	d, err := openData(ctx, c, con, len(c.waves()) > 0) // where recordings are read again, they are those of the store
 	if err != nil {
 		return err
@@ -79,11 +90,12 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) er
 	if err != nil {
 		return err
 	}
-	for i, t := range trainers {
-		trainers[i] = nil // its memory is free once it is trained
-		if err := pretrainFold(ctx, t, o, con); err != nil {
-			return d.inFold(t.split, err)
+	for i := range trainers {
+		if err := pretrainFold(ctx, trainers[i], o, con); err != nil {
+			return d.inFold(splits[i], err)
 		}
+		trainers[i] = nil
+		debug.FreeOSMemory() // before the next fold takes as much
 	}
 	return nil
 }
@@ -146,18 +158,11 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 			return err
 		}
 		wait := time.Since(began)
-		r, err := t.method.Step(context.WithoutCancel(ctx), batch.Batch) // a step that has begun is finished
+		saved = false
+		line, err := t.step(ctx, batch, step, total)
 		if err != nil {
 			return err
 		}
-		line := stepLine{Step: step, Epoch: t.batches.epoch(step), Loss: float64(r.Loss), LR: t.lr(step),
-			GradNorm: optim.GradNorm(t.method.Params()), ZStd: spread(r.Z)}
-		if err := finite(line, batch.names); err != nil {
-			return err
-		}
-		saved = false
-		t.opt.Step(t.method.Params(), line.LR)
-		t.method.Advance(float64(step+1) / float64(total))
 		line.Wait = wait.Seconds()
 		line.ClipsPS = float64(batch.N) / time.Since(began).Seconds()
 		if err := log.write(line); err != nil {
@@ -172,6 +177,22 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		show.At(step+1, fmt.Sprintf("loss %.4f  z std %.4f  %.0f clips/s", line.Loss, line.ZStd, line.ClipsPS))
 	}
 	return nil
+}
+
+// step learns from one batch.
+func (t *trainer) step(ctx context.Context, batch *views, step, total int) (stepLine, error) {
+	r, err := t.method.Step(context.WithoutCancel(ctx), batch.Batch) // a step that has begun is finished
+	if err != nil {
+		return stepLine{}, err
+	}
+	line := stepLine{Step: step, Epoch: t.batches.epoch(step), Loss: float64(r.Loss), LR: t.lr(step),
+		GradNorm: optim.GradNorm(t.method.Params()), ZStd: spread(r.Z)}
+	if err := finite(line, batch.names); err != nil {
+		return line, err
+	}
+	t.opt.Step(t.method.Params(), line.LR)
+	t.method.Advance(float64(step+1) / float64(total))
+	return line, nil
 }
 
 const remedyDiverged = "lower optimizer.lr or lengthen schedule.warmup_epochs; what was saved before is intact"

@@ -1,0 +1,185 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"clr/internal/fault"
+	"clr/internal/method"
+	"clr/internal/model"
+)
+
+// tiny is a network that takes milliseconds.
+func tiny(pool string, depth int) Workload {
+	return Workload{Encoder: model.ResNet{Depth: depth, Width: 4, Stem: "imagenet", Pool: pool}, Name: "tiny", Batch: 8, Bins: 16, Frames: 24, Steps: 2}
+}
+
+// one is a machine that nobody needs to watch.
+func one() Machine { return Machine{Threads: 1} }
+
+// Each clip's two views go through every convolution three times, but for the
+// stem's data gradient; MoCo's second view only forward.
+func TestTrainingFLOPs(t *testing.T) {
+	layers, err := model.Layers(model.ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"}, 64, 96)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := 0.0
+	for _, l := range layers {
+		forward += float64(l.FLOPs())
+	}
+	stem := 2.0 * 64 * 32 * 48 * 49
+	if got, want := trainingFLOPs(layers, "simclr"), 2*(3*forward-stem); got != want {
+		t.Errorf("simclr: %g, want %g", got, want)
+	}
+	if got, want := trainingFLOPs(layers, "moco"), 4*forward-stem; got != want {
+		t.Errorf("moco: %g, want %g", got, want)
+	}
+}
+
+func TestTrain(t *testing.T) {
+	for name := range method.Table {
+		r, err := Train(t.Context(), tiny("mean", 10), name, "sgd", one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !(r.StepS > 0) || r.StepMinS > r.StepS || math.Abs(r.ClipsPerS*r.StepS-8) > 1e-9 || !(r.GFLOPS > 0) || !(r.PlanMB > 0) {
+			t.Errorf("%s: %+v", name, *r)
+		}
+		keys(t, r, "bench", "encoder", "parameters", "batch", "mels", "frames", "steps", "method", "optimizer", "clips_per_s", "step_s", "step_min_s",
+			"gflops", "plan_mb", "peak_rss_mb", "processor", "cpu_path", "threads", "quiet", "other_cores")
+	}
+}
+
+func TestEmbed(t *testing.T) {
+	w := tiny("time_mean_max", 10)
+	w.Batch = 1
+	r, err := Embed(t.Context(), w, one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !(r.StepS > 0) || math.Abs(r.ClipsPerS*r.StepS-1) > 1e-9 || !(r.GFLOPS > 0) || !(r.PlanMB > 0) {
+		t.Errorf("%+v", *r)
+	}
+	keys(t, r, "bench", "encoder", "parameters", "batch", "mels", "frames", "steps", "clips_per_s", "step_s", "step_min_s",
+		"gflops", "plan_mb", "peak_rss_mb", "processor", "cpu_path", "threads", "quiet", "other_cores")
+}
+
+// The passes that are timed are those of a training step: every convolution
+// three times, the stem twice, and as many of each as the encoder has.
+func TestKernels(t *testing.T) {
+	kernelTime = time.Millisecond
+	for _, pool := range []string{"mean_max", "time_mean_max"} {
+		w := tiny(pool, 18)
+		r, err := Kernels(t.Context(), w, one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		convs, norms, sum := 0, 0, 0.0
+		for _, p := range r.Layers {
+			convs += p.Count
+			sum += p.MS * float64(p.Count)
+			if !(p.GFLOPS > 0) || !(p.PeakPercent > 0) {
+				t.Errorf("%+v", p)
+			}
+		}
+		for _, p := range r.Parts {
+			if strings.HasPrefix(p.Name, "norm") {
+				norms += p.Count
+			}
+			if !(p.MS > 0) || !(p.GBPerS > 0) {
+				t.Errorf("%+v", p)
+			}
+		}
+		if convs != 3*20-1 || norms != 4*20 || math.Abs(sum-r.ConvMS) > 1e-9 || r.Rows != 16 {
+			t.Errorf("%d passes of convolutions, %d of norms, %g ms of %g, %d rows", convs, norms, sum, r.ConvMS, r.Rows)
+		}
+		keys(t, r, "bench", "encoder", "parameters", "batch", "mels", "frames", "steps", "rows", "peak_gflops", "layers", "parts", "conv_ms", "parts_ms",
+			"processor", "cpu_path", "threads", "quiet", "other_cores")
+	}
+}
+
+func TestFeatures(t *testing.T) {
+	r, err := Features(t.Context(), one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Features {
+		if !(f.OneThread > 1) || !(f.AllThreads > f.OneThread/4) || f.Bins < 1 || f.Frames < 400 {
+			t.Errorf("%+v", f)
+		}
+	}
+	keys(t, r, "bench", "sample_rate", "clip_s", "features", "processor", "cpu_path", "threads", "quiet", "other_cores")
+}
+
+// keys fails unless a report has these keys as JSON, and can be shown.
+func keys(t *testing.T, r interface{ Write(io.Writer) error }, want ...string) {
+	t.Helper()
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range want {
+		if _, ok := got[k]; !ok {
+			t.Errorf("no key %s in %s", k, b)
+		}
+		delete(got, k)
+	}
+	for k := range got {
+		t.Errorf("key %s is not in the list", k)
+	}
+	for _, k := range regexp.MustCompile(`"([^"]+)":`).FindAllStringSubmatch(string(b), -1) {
+		if !regexp.MustCompile(`^[a-z][a-z0-9_]*$`).MatchString(k[1]) {
+			t.Errorf("key %q is not in lower_snake_case", k[1])
+		}
+	}
+	var text bytes.Buffer
+	if err := r.Write(&text); err != nil || strings.Contains(text.String(), "%!") || text.Len() == 0 {
+		t.Errorf("%v: %s", err, text.String())
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for want, change := range map[string]func(*Workload){
+		"--batch is 0, it must be 1 to 65536":  func(w *Workload) { w.Batch = 0 },
+		"--mels is 5000, it must be 1 to 4096": func(w *Workload) { w.Bins = 5000 },
+		"--frames is -1, it must be 1 to":      func(w *Workload) { w.Frames = -1 },
+		"--steps is 0, it must be 1 to":        func(w *Workload) { w.Steps = 0 },
+		"resnet width is 0":                    func(w *Workload) { w.Encoder = model.ResNet{Depth: 10, Stem: "small", Pool: "mean"} },
+	} {
+		w := tiny("mean", 10)
+		change(&w)
+		for _, f := range []func() error{
+			func() error { _, err := Train(t.Context(), w, "simclr", "sgd", one); return err },
+			func() error { _, err := Embed(t.Context(), w, one); return err },
+			func() error { _, err := Kernels(t.Context(), w, one); return err },
+		} {
+			if err := f(); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want %q", err, want)
+			}
+		}
+	}
+	for _, c := range [][3]string{{"byol", "sgd", `no method "byol"`}, {"moco", "best", `no optimizer "best"`}} {
+		_, err := Train(t.Context(), tiny("mean", 10), c[0], c[1], one)
+		if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), c[2]) || fault.Remedy(err) == "" {
+			t.Errorf("%v, want %s", err, c[2])
+		}
+	}
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Train(stopped, tiny("mean", 10), "simclr", "sgd", one); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped: %v", err)
+	}
+}

@@ -1,0 +1,76 @@
+package method
+
+import (
+	"clr/internal/exec"
+	"clr/internal/kernel"
+	"clr/internal/model"
+	"clr/internal/op"
+	"clr/internal/optim"
+)
+
+// A Plan is the memory that a method takes, sizes in float32s.
+type Plan struct {
+	Graphs  []Graph        // they take turns in the memory of the largest
+	Weights int            // of all towers, buffers included
+	Arrays  int            // queues and the like
+	Params  []*optim.Param // what the optimiser moves: names and shapes
+	towers  []*model.Params
+}
+
+// A Graph is one of a method's graphs and its memory.
+type Graph struct {
+	Name string
+	exec.Plan
+}
+
+// Draft tells what New of the same options and Setup would take, without
+// taking it.
+func Draft(o Options, s Setup) (Plan, error) {
+	var p Plan
+	s.draft = &p
+	m, err := o.New(s)
+	if err != nil {
+		return Plan{}, err
+	}
+	p.Params = m.Params()
+	for _, t := range p.towers {
+		p.Weights += t.Values()
+	}
+	return p, nil
+}
+
+// GraphBytes is the memory in which the graphs run.
+func (p Plan) GraphBytes() int {
+	most := 0
+	for _, g := range p.Graphs {
+		most = max(most, g.Bytes)
+	}
+	return most
+}
+
+// params are the weights of a tower.
+func (s Setup) params() *model.Params {
+	if s.draft == nil {
+		return model.NewParams(s.Seed)
+	}
+	p := model.DraftParams()
+	s.draft.towers = append(s.draft.towers, p)
+	return p
+}
+
+// array is memory that a method keeps beside its towers; a draft has only its
+// shape.
+func (s Setup) array(shape ...int) kernel.Array {
+	if s.draft == nil {
+		return kernel.New(shape...)
+	}
+	s.draft.Arrays += op.Size(shape)
+	return kernel.Array{Shape: shape}
+}
+
+// compiled hears of each graph.
+func (s Setup) compiled(name string, m *model.Machine) {
+	if s.draft != nil {
+		s.draft.Graphs = append(s.draft.Graphs, Graph{name, m.Plan()})
+	}
+}

@@ -1,0 +1,141 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+
+	"clr/internal/host"
+	"clr/internal/method"
+	"clr/internal/model"
+	"clr/internal/optim"
+)
+
+// A MemoryPlan is what a config will take, known before any of it is taken.
+// Sizes are bytes. The program itself, some 30 MB, comes on top.
+type MemoryPlan struct {
+	Batch      int `json:"batch"` // clips; each gives two views
+	Bins       int `json:"bins"`
+	Frames     int `json:"frames"`
+	Parameters int `json:"parameters"` // of the encoder
+
+	TrainingGraphs []GraphPlan `json:"training_graphs"`
+	EmbeddingGraph GraphPlan   `json:"embedding_graph"`
+
+	Graph     int `json:"graph_bytes"`     // the largest training graph: they take turns
+	Weights   int `json:"weight_bytes"`    // encoder, projector, a second tower; running statistics
+	Optimizer int `json:"optimizer_bytes"` //
+	Arrays    int `json:"array_bytes"`     // a method's queue, its copies of a batch
+	Views     int `json:"view_bytes"`      // batches that the loader makes ahead
+	Train     int `json:"train_bytes"`     // the sum
+	Embed     int `json:"embed_bytes"`     // embedding graph, encoder and a batch of windows
+	Store     int `json:"store_bytes"`     // file of features, 0 if not made; mapped, so that the system may drop what is not in use
+
+	LimitBytes int64  `json:"limit_bytes"` // that this process may use; 0 if unknown
+	Limit      string `json:"limit"`       // who says so
+}
+
+// A GraphPlan is the memory of one graph.
+type GraphPlan struct {
+	Name         string `json:"name"`
+	Bytes        int    `json:"bytes"`
+	WithoutReuse int    `json:"bytes_without_reuse"` // if every value had memory of its own
+	Steps        int    `json:"steps"`
+}
+
+// Plan works out what a config will take. It builds the graphs, and allocates
+// nothing that grows with them but their nodes.
+func Plan(c *Config) (*MemoryPlan, error) {
+	bins, err := c.Bins()
+	if err != nil {
+		return nil, err
+	}
+	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Bins: bins, Frames: c.View.Frames}
+	draft, err := method.Draft(c.Method, s)
+	if err != nil {
+		return nil, err
+	}
+	encoder := model.DraftParams()
+	embedder, err := model.NewEmbedder(c.Encoder, encoder, "encoder", embedBatch, bins, c.View.Frames)
+	if err != nil {
+		return nil, err
+	}
+	const float = 4
+	view := float * bins * c.View.Frames
+	p := &MemoryPlan{
+		Batch: c.Batch, Bins: bins, Frames: c.View.Frames, Parameters: encoder.Count(),
+		Graph: draft.GraphBytes(), Weights: float * draft.Weights, Optimizer: float * optim.StateSize(c.Optimizer, draft.Params),
+		Arrays: float * draft.Arrays, Views: (ahead + 1) * 2 * c.Batch * view,
+	}
+	for _, g := range draft.Graphs {
+		p.TrainingGraphs = append(p.TrainingGraphs, GraphPlan{g.Name, g.Bytes, g.WithoutReuse, g.Steps})
+	}
+	g := embedder.Plan()
+	p.EmbeddingGraph = GraphPlan{"embedding", g.Bytes, g.WithoutReuse, g.Steps}
+	p.Train = p.Graph + p.Weights + p.Optimizer + p.Arrays + p.Views
+	p.Embed = g.Bytes + float*encoder.Values() + 2*embedBatch*view
+	if info, err := os.Stat(c.StorePath()); err == nil {
+		p.Store = int(info.Size())
+	}
+	limit := host.MemoryLimit()
+	p.LimitBytes, p.Limit = limit.Bytes, limit.Name
+	return p, nil
+}
+
+// Bins is the number of rows of the feature.
+func (c *Config) Bins() (int, error) {
+	f, err := c.Feature.New(c.SampleRate)
+	if err != nil {
+		return 0, err
+	}
+	bins, _ := f.Shape(c.SampleRate) // of a second
+	return bins, nil
+}
+
+// fits refuses a config whose training cannot be held.
+func fits(c *Config, l host.Limit) error {
+	p, err := Plan(c)
+	if err != nil {
+		return err
+	}
+	return l.Fits(int64(p.Train), "training",
+		fmt.Sprintf("graph %s, weights %s, optimizer %s, method's arrays %s, views %s",
+			size(p.Graph), size(p.Weights), size(p.Optimizer), size(p.Arrays), size(p.Views)),
+		fmt.Sprintf("lower batch (it is %d), view.frames (%d) or encoder.width; clr plan shows what each choice takes", p.Batch, p.Frames))
+}
+
+func size(n int) string { return host.Bytes(int64(n)) }
+
+// Write shows a plan, as a table or as JSON.
+func (p *MemoryPlan) Write(con Console) error {
+	if con.JSON {
+		e := json.NewEncoder(con.Out)
+		e.SetIndent("", " ")
+		return e.Encode(p)
+	}
+	var err error
+	row := func(name string, bytes int, note string) {
+		if err == nil {
+			_, err = fmt.Fprintln(con.Out, strings.TrimRight(fmt.Sprintf("%-18s %10s  %s", name, size(bytes), note), " "))
+		}
+	}
+	for _, g := range p.TrainingGraphs {
+		row(g.Name+" graph", g.Bytes, g.note())
+	}
+	row("weights", p.Weights, fmt.Sprintf("%d parameters in the encoder", p.Parameters))
+	row("optimizer", p.Optimizer, "")
+	row("method's arrays", p.Arrays, "")
+	row("views", p.Views, fmt.Sprintf("%d batches of %d × 2 views of %d × %d", ahead+1, p.Batch, p.Bins, p.Frames))
+	row("to pretrain", p.Train, "")
+	row("embedding graph", p.EmbeddingGraph.Bytes, p.EmbeddingGraph.note())
+	row("to embed", p.Embed, fmt.Sprintf("%d windows at a time", embedBatch))
+	if p.Limit != "" {
+		row("there are", int(p.LimitBytes), p.Limit)
+	}
+	return err
+}
+
+func (g GraphPlan) note() string {
+	return fmt.Sprintf("%d steps; %s if every value had its own memory", g.Steps, size(g.WithoutReuse))
+}
