@@ -84,59 +84,143 @@ func (v vectors) tile() {
 	ret()
 }
 
-// tileT: c[i] (+)= Σ segs Σ pixels Σ k<16  a[16i+k] · b[16k], see kernel.tile.
-// With AVX-512 there is a form for each four rows more; a form may read, not
-// use, rows that do not exist.
+// maxRowsT is the most rows of a transposed tile: with AVX-512, two columns of
+// them and what is needed to work fill the registers.
+const maxRowsT = 14
+
+// tileT: c[o][i] (+)= Σ segs Σ pixels Σ k<16  a[16i+k] · b[o][16k], see
+// kernel.tile. There is a form for each number of rows, so that none is
+// computed in vain, and with AVX-512 for both numbers of columns o: two share
+// the loads of a.
 func (v vectors) tileT() {
 	v.text("tileT", "func(t *byte)")
 	p := Load(Param("t"), GP64())
-	a, b, c := field(p, tileA), field(p, tileB), field(p, tileC)
-	rows := field(p, tileRows)
-	if !v.wide() {
-		for i, s := range v.strips() {
-			if s.first > 0 {
-				CMPQ(rows, U8(s.first))
-				JLE(LabelRef("done"))
-			}
-			v.stripT(fmt.Sprint(i), p, a, b, c, rows, s)
+	if v.wide() {
+		b, c := field(p, tileB), field(p, tileC)
+		CMPQ(Mem{Base: p, Disp: tileOuter}, U8(1))
+		JE(LabelRef("columns1"))
+		for _, columns := range []int{2, 1} {
+			l := fmt.Sprint("columns", columns)
+			Label(l)
+			v.forms(l, p, func(l string, n int) {
+				v.stripT(l, p, b, c, strip{0, n}, columns)
+				ret()
+			})
 		}
-		Label("done")
-		ret()
 		return
 	}
-	for _, n := range []int{4, 8, 12} {
+	b, c, outer := field(p, tileB), field(p, tileC), field(p, tileOuter)
+	Label("column")
+	v.forms("", p, func(l string, n int) {
+		first := 0
+		for k := (n + 5) / 6; k > 0; k-- { // strips of at most six rows, near equal
+			s := strip{first, (n - first + k - 1) / k}
+			v.stripT(fmt.Sprint(l, "from", first), p, b, c, s, 1)
+			first += s.rows
+		}
+		JMP(LabelRef("advance"))
+	})
+	Label("advance")
+	ADDQ(U32(1024), b)
+	step := field(p, tileCStep)
+	LEAQ(Mem{Base: c, Index: step, Scale: 4}, c)
+	DECQ(outer)
+	JNZ(LabelRef("column"))
+	ret()
+}
+
+// forms branches to the form for the tile's number of rows.
+func (v vectors) forms(l string, p reg.Register, form func(l string, n int)) {
+	rows := field(p, tileRows)
+	for n := maxRowsT; n > 1; n-- {
 		CMPQ(rows, U8(n))
-		JLE(LabelRef(fmt.Sprint("rows", n)))
+		JE(LabelRef(fmt.Sprint(l, "rows", n)))
 	}
-	for _, n := range []int{16, 12, 8, 4} {
-		Label(fmt.Sprint("rows", n))
-		v.stripT(fmt.Sprint(n), p, a, b, c, rows, strip{0, n})
-		ret()
+	for n := 1; n <= maxRowsT; n++ {
+		Label(fmt.Sprint(l, "rows", n))
+		form(fmt.Sprint(l, "rows", n), n)
 	}
 }
 
-func (v vectors) stripT(l string, p reg.Register, a, b, c, rows reg.GPVirtual, s strip) {
-	sums := v.open(l, p, c, rows, s)
+// stripT makes the products of one strip in one or two columns.
+func (v vectors) stripT(l string, p reg.Register, b, c reg.GPVirtual, s strip, columns int) {
+	at := func(i, j int) Mem { // register j of the sums of row i
+		m := v.part(Mem{Base: c, Disp: (s.first + i) * 64}, j%v.per())
+		if j >= v.per() {
+			m.Index, m.Scale = field(p, tileCStep), 4
+		}
+		return m
+	}
+	sums := make([][]reg.VecVirtual, s.rows)
+	each := func(f func(r reg.VecVirtual, m func() Mem)) {
+		for i, row := range sums {
+			for j, r := range row {
+				f(r, func() Mem { return at(i, j) })
+			}
+		}
+	}
+	for i := range sums {
+		for range columns * v.per() {
+			sums[i] = append(sums[i], v.register())
+		}
+	}
+	each(func(r reg.VecVirtual, _ func() Mem) { v.zero(r) })
+	CMPB(Mem{Base: p, Disp: tileAcc}, Imm(0))
+	JEQ(LabelRef("go" + l))
+	each(func(r reg.VecVirtual, m func() Mem) { VMOVUPS(m(), r) })
+	Label("go" + l)
+	a := field(p, tileA)
 	v.eachSeg(l, p, a, b, func(sa, sb, n reg.GPVirtual) {
-		aStep, bStep := bytesField(p, tileAStep), bytesField(p, tileBStep)
 		Label("pixel" + l)
-		for k := range 16 { // and fetch the next pixel meanwhile
-			if k < s.rows {
-				PREFETCHT0(Mem{Base: sa, Index: aStep, Scale: 1, Disp: (s.first + k) * 64})
+		aStep, bStep := bytesField(p, tileAStep), bytesField(p, tileBStep)
+		next, k := GP64(), GP64() // the next pixel's a, fetched meanwhile
+		LEAQ(Mem{Base: sa, Index: aStep, Scale: 1, Disp: s.first * 64}, next)
+		MOVQ(U32(4), k)
+		Label("four" + l)
+		lines := (s.rows + 3) / 4
+		for u := range 4 {
+			if u < lines {
+				PREFETCHT0(Mem{Base: next, Disp: u * 64})
 			}
 			if s.first == 0 {
-				PREFETCHT0(Mem{Base: sb, Index: bStep, Scale: 1, Disp: k * 64})
+				for o := range columns {
+					PREFETCHT0(Mem{Base: sb, Index: bStep, Scale: 1, Disp: u*64 + o*1024})
+				}
 			}
-			v.step(sums, Mem{Base: sb, Disp: k * 64}, func(i int) Mem {
-				return Mem{Base: sa, Disp: (s.first+i)*64 + k*4}
-			})
+			v.stepT(sums, sb, sa, u, s)
 		}
-		ADDQ(aStep, sa)
-		ADDQ(bStep, sb)
+		ADDQ(U32(lines*64), next)
+		ADDQ(U32(256), sb)
+		ADDQ(U8(16), sa)
+		DECQ(k)
+		JNZ(LabelRef("four" + l))
+		LEAQ(Mem{Base: sa, Index: aStep, Scale: 1, Disp: -64}, sa)
+		LEAQ(Mem{Base: sb, Index: bStep, Scale: 1, Disp: -1024}, sb)
 		DECQ(n)
 		JNZ(LabelRef("pixel" + l))
 	})
-	v.close(l, c, rows, s, sums)
+	each(func(r reg.VecVirtual, m func() Mem) { VMOVUPS(r, m()) })
+}
+
+// stepT adds one example's products: row i of sums += a[i] · b.
+func (v vectors) stepT(sums [][]reg.VecVirtual, b, a reg.GPVirtual, u int, s strip) {
+	lanes := make([]reg.VecVirtual, len(sums[0]))
+	for j := range lanes {
+		lanes[j] = v.register()
+		VMOVUPS(v.part(Mem{Base: b, Disp: u*64 + j/v.per()*1024}, j%v.per()), lanes[j])
+	}
+	for i, row := range sums {
+		at := Mem{Base: a, Disp: (s.first+i)*64 + u*4}
+		if len(row) == 1 {
+			VFMADD231PS_BCST(at, lanes[0], row[0])
+			continue
+		}
+		f := v.register()
+		VBROADCASTSS(at, f)
+		for j, r := range row {
+			VFMADD231PS(f, lanes[j], r)
+		}
+	}
 }
 
 // open gives the sums of a strip: zero, or c where the tile accumulates.
