@@ -153,3 +153,23 @@ func BenchmarkMaxPool(b *testing.B) {
 		})
 	}
 }
+
+// The transposed product, with factors in the first- and second-level cache.
+func BenchmarkTileT(b *testing.B) {
+	for _, pixels := range []int{8, 96} {
+		for _, rows := range []int{7, 12, 13, 14} {
+			x, y := random(1, pixels*64*Lanes), random(2, pixels*512)
+			t := tile{a: x, b: y, c: make([]float32, 2*14*Lanes), cStep: 14 * Lanes, segs: []seg{{n: pixels}},
+				outer: 2, aStep: 64 * Lanes, bStep: 512, rows: rows}
+			for _, path := range paths()[1:] {
+				b.Run(fmt.Sprintf("%dpixels/%drows/%s", pixels, rows, isaNames[path]), func(b *testing.B) {
+					use(b, path)
+					for b.Loop() {
+						runTileT(&t)
+					}
+					b.ReportMetric(2*2*256*float64(rows*pixels*b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				})
+			}
+		}
+	}
+}

@@ -27,6 +27,7 @@ type weightPlan struct {
 	cuts      int // chunks of a map: ⌈OH/chunkRows⌉
 	blocks    int // blocks of a chunk; more than 1 only if cuts is 1
 	chunks    int
+	perPart   int // chunks of an item
 	spread    bool
 	pieces    [][]piece // (down, tiles of an item)
 	segs      [][][]seg // (cuts, lists): runs of pixels of a chunk
@@ -117,7 +118,8 @@ func (p *weightPlan) cutMaps() {
 		p.blocks = max(1, min(chunkBytes/(rowBytes*p.oh), all/p.parts))
 	}
 	p.chunks = (all + p.blocks - 1) / p.blocks * p.cuts
-	p.parts = min(p.parts, p.chunks)
+	p.perPart = (p.chunks + p.parts - 1) / p.parts
+	p.parts = (p.chunks + p.perPart - 1) / p.perPart
 }
 
 // plainPieces: near equal cuts of the channels, tap by tap; taps that fall off
@@ -267,7 +269,7 @@ func (t *weightTask) Do(item int) {
 		sums = t.sums[part*t.tiles*t.weightPlan.panel()+rect.off:][:rect.tiles*rect.panel]
 	}
 	clear(sums)
-	for k := part * t.chunks / t.parts; k < (part+1)*t.chunks/t.parts; k++ {
+	for k := part * t.perPart; k < min(t.chunks, (part+1)*t.perPart); k++ {
 		b, r := k/t.cuts*t.blocks, k%t.cuts
 		blocks := min(t.blocks, Blocks(t.N)-b)
 		rows := min(t.chunkRows, t.oh-r*t.chunkRows) * blocks // of whole maps, if blocks > 1
@@ -277,6 +279,11 @@ func (t *weightTask) Do(item int) {
 			t.spreadOut(buf.data[turned:turned+spread], x, r, blocks)
 			x = buf.data[turned : turned+spread]
 		}
+		more := k+1 < min(t.chunks, (part+1)*t.perPart)
+		var ahead []float32 // what the next chunk transposes
+		if more {
+			ahead = t.dy[((b*t.oh+r*t.chunkRows+rows)*t.ow*t.Co+rect.m*16)*Lanes:]
+		}
 		for m := 0; m < rect.tiles; m += 2 {
 			g := tile{
 				b: buf.data[m/2*pixels*512 : turned], outer: min(2, rect.tiles-m),
@@ -285,7 +292,7 @@ func (t *weightTask) Do(item int) {
 			if t.spread {
 				g.aStep = t.Stride[1] * t.spreadPixel()
 			}
-			for _, pc := range pieces {
+			for i, pc := range pieces {
 				g.segs = t.segs[r][pc.list]
 				if blocks < t.blocks { // the last chunk; each block has as many runs
 					g.segs = g.segs[:len(g.segs)/t.blocks*blocks]
@@ -294,6 +301,10 @@ func (t *weightTask) Do(item int) {
 					continue
 				}
 				g.a, g.c, g.rows = x[pc.a:], sums[m*rect.panel+pc.row*Lanes:], pc.rows
+				g.ahead, g.aheadStep = &g.c[0], 0
+				if off := m*256 + i*128; i < 4 && more && off < len(ahead) {
+					g.ahead, g.aheadStep = &ahead[off], t.Co*Lanes
+				}
 				runTileT(&g)
 			}
 		}
@@ -306,18 +317,19 @@ func (t *weightTask) Do(item int) {
 }
 
 // turn transposes the rectangle's columns of some pixels of dy to (pairs,
-// pixels, 2, 16 examples, 16 channels).
+// pixels, 2, 16 examples, 16 channels), in the order in which dy lies.
 func (t *weightTask) turn(dst []float32, from, n, pixels int, rect rectangle) {
-	for m := range rect.tiles {
-		d, off := dst[m/2*pixels*512+m%2*256:], (from*t.Co+(rect.m+m)*16)*Lanes
-		if (rect.m+m+1)*16 <= t.Co {
-			transposeTo(d, 16, 512, t.dy[off:], Lanes, t.Co*Lanes, n)
-			continue
+	whole := min(rect.tiles, t.Co/16-rect.m)
+	dy := t.dy[(from*t.Co+rect.m*16)*Lanes:]
+	for p := range n {
+		src := dy[p*t.Co*Lanes:]
+		for m := 0; m < whole; m += 2 {
+			transpose16(dst[(m/2*pixels+p)*512:], src[m*256:], Lanes, 256, min(2, whole-m))
 		}
-		var last [256]float32
-		for p := range n {
-			copy(last[:], t.dy[off+p*t.Co*Lanes:][:t.Co%16*Lanes])
-			transposeTo(d[p*512:], 16, 0, last[:], Lanes, 0, 1)
+		if whole < rect.tiles {
+			var last [256]float32
+			copy(last[:], src[whole*256:][:t.Co%16*Lanes])
+			transpose16(dst[(whole/2*pixels+p)*512+whole%2*256:], last[:], Lanes, 0, 1)
 		}
 	}
 }

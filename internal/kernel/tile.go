@@ -28,6 +28,11 @@ type tile struct {
 	cStep   int  // float32s, from one o to the next
 	rows    int  // rows i of c that exist, at most 16; for tileT maxRowsT
 	acc     bool // add to c
+
+	// tileT only: what to bring into the second-level cache meanwhile, 512
+	// bytes with each pixel; any address will do.
+	ahead     *float32
+	aheadStep int // float32s
 }
 
 // tileTwin is the plain form of tile.

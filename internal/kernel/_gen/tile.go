@@ -16,6 +16,8 @@ const (
 	tileAStep, tileBStep    = 104, 112
 	tileCStep               = 120
 	tileRows, tileAcc       = 128, 136
+	tileAhead               = 144
+	tileAheadStep           = 152
 	segA, segB, segN, segSz = 0, 8, 16, 24
 )
 
@@ -142,38 +144,44 @@ func (v vectors) forms(l string, p reg.Register, form func(l string, n int)) {
 	}
 }
 
-// stripT makes the products of one strip in one or two columns.
+// stripT makes the products of one strip in one or two columns. Meanwhile it
+// fetches the next pixel, and 512 bytes a pixel of what the caller needs later.
 func (v vectors) stripT(l string, p reg.Register, b, c reg.GPVirtual, s strip, columns int) {
-	at := func(i, j int) Mem { // register j of the sums of row i
-		m := v.part(Mem{Base: c, Disp: (s.first + i) * 64}, j%v.per())
-		if j >= v.per() {
-			m.Index, m.Scale = field(p, tileCStep), 4
-		}
-		return m
-	}
 	sums := make([][]reg.VecVirtual, s.rows)
-	each := func(f func(r reg.VecVirtual, m func() Mem)) {
-		for i, row := range sums {
-			for j, r := range row {
-				f(r, func() Mem { return at(i, j) })
-			}
-		}
-	}
 	for i := range sums {
 		for range columns * v.per() {
 			sums[i] = append(sums[i], v.register())
 		}
 	}
-	each(func(r reg.VecVirtual, _ func() Mem) { v.zero(r) })
+	each := func(f func(r reg.VecVirtual, m Mem)) {
+		step := GP64()
+		if columns == 2 {
+			MOVQ(Mem{Base: p, Disp: tileCStep}, step)
+		}
+		for i, row := range sums {
+			for j, r := range row {
+				m := v.part(Mem{Base: c, Disp: (s.first + i) * 64}, j%v.per())
+				if j >= v.per() {
+					m.Index, m.Scale = step, 4
+				}
+				f(r, m)
+			}
+		}
+	}
+	for _, row := range sums {
+		for _, r := range row {
+			v.zero(r)
+		}
+	}
 	CMPB(Mem{Base: p, Disp: tileAcc}, Imm(0))
 	JEQ(LabelRef("go" + l))
-	each(func(r reg.VecVirtual, m func() Mem) { VMOVUPS(m(), r) })
+	each(func(r reg.VecVirtual, m Mem) { VMOVUPS(m, r) })
 	Label("go" + l)
-	a := field(p, tileA)
-	v.eachSeg(l, p, a, b, func(sa, sb, n reg.GPVirtual) {
+	ahead := field(p, tileAhead)
+	v.eachSeg(l, p, field(p, tileA), b, func(sa, sb, n reg.GPVirtual) {
 		Label("pixel" + l)
 		aStep, bStep := bytesField(p, tileAStep), bytesField(p, tileBStep)
-		next, k := GP64(), GP64() // the next pixel's a, fetched meanwhile
+		next, k := GP64(), GP64()
 		LEAQ(Mem{Base: sa, Index: aStep, Scale: 1, Disp: s.first * 64}, next)
 		MOVQ(U32(4), k)
 		Label("four" + l)
@@ -186,8 +194,14 @@ func (v vectors) stripT(l string, p reg.Register, b, c reg.GPVirtual, s strip, c
 				for o := range columns {
 					PREFETCHT0(Mem{Base: sb, Index: bStep, Scale: 1, Disp: u*64 + o*1024})
 				}
+				if u < 2 {
+					PREFETCHT1(Mem{Base: ahead, Disp: u * 64})
+				}
 			}
 			v.stepT(sums, sb, sa, u, s)
+		}
+		if s.first == 0 {
+			ADDQ(U32(128), ahead)
 		}
 		ADDQ(U32(lines*64), next)
 		ADDQ(U32(256), sb)
@@ -196,10 +210,14 @@ func (v vectors) stripT(l string, p reg.Register, b, c reg.GPVirtual, s strip, c
 		JNZ(LabelRef("four" + l))
 		LEAQ(Mem{Base: sa, Index: aStep, Scale: 1, Disp: -64}, sa)
 		LEAQ(Mem{Base: sb, Index: bStep, Scale: 1, Disp: -1024}, sb)
+		if s.first == 0 {
+			step := field(p, tileAheadStep)
+			LEAQ(Mem{Base: ahead, Index: step, Scale: 4, Disp: -512}, ahead)
+		}
 		DECQ(n)
 		JNZ(LabelRef("pixel" + l))
 	})
-	each(func(r reg.VecVirtual, m func() Mem) { VMOVUPS(r, m()) })
+	each(func(r reg.VecVirtual, m Mem) { VMOVUPS(r, m) })
 }
 
 // stepT adds one example's products: row i of sums += a[i] · b.
