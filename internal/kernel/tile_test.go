@@ -79,3 +79,31 @@ func TestWeightsNotFinite(t *testing.T) {
 		})
 	}
 }
+
+// Every number of rows, over one, an even and an odd number of outer ones.
+func TestTile(t *testing.T) {
+	x, y := random(1, 60*Lanes), random(2, 100*Lanes)
+	for rows := 1; rows <= 16; rows++ {
+		for _, outer := range []int{1, 2, 5} {
+			for _, acc := range []bool{false, true} {
+				sameOnAll(t, fmt.Sprintf("%d rows, %d outer, acc %v", rows, outer, acc), 2e-6, func() []float32 {
+					const cStep = 17 * Lanes
+					c := guard((outer-1)*cStep + rows*Lanes)
+					before := random(3, len(c.data))
+					copy(c.data, before)
+					runTile(&tile{
+						a: x, b: y, c: c.data, segs: []seg{{n: 8}, {a: 5 * Lanes, b: 3, n: 1}, {a: 100, b: 9 * Lanes, n: 23}},
+						outer: outer, bStep: 7 * Lanes, cStep: cStep, rows: rows, acc: acc,
+					})
+					c.check(t, "c")
+					for i, v := range c.data {
+						if i%cStep >= rows*Lanes && v != before[i] {
+							t.Fatalf("%d rows: wrote %v between the outer ones", rows, v)
+						}
+					}
+					return c.data
+				})
+			}
+		}
+	}
+}

@@ -33,57 +33,128 @@ func (v vectors) strips() []strip {
 	return []strip{{0, 6}, {6, 5}, {11, 5}}
 }
 
-// tile: c[o][i] (+)= Σ segs Σ k  a[16k+i] · b[o][16k], see kernel.tile.
+// tile: c[o][i] (+)= Σ segs Σ k  a[16k+i] · b[o][16k], see kernel.tile. With
+// AVX-512 two outer ones go together, half of the rows at a time: both share
+// the loads of a, of which there would be more than the processor can do
+// beside the products.
 func (v vectors) tile() {
 	v.text("tile", "func(t *byte)")
 	p := Load(Param("t"), GP64())
 	a, b, c := field(p, tileA), field(p, tileB), field(p, tileC)
 	outer, rows := field(p, tileOuter), field(p, tileRows)
+	advance := func() {
+		for _, x := range []struct {
+			r    reg.GPVirtual
+			step int
+		}{{b, tileBStep}, {c, tileCStep}} {
+			step := field(p, x.step)
+			LEAQ(Mem{Base: x.r, Index: step, Scale: 4}, x.r)
+		}
+		DECQ(outer)
+	}
+	if v.wide() {
+		Label("two")
+		CMPQ(outer, U8(2))
+		JL(LabelRef("last"))
+		for i, s := range []strip{{0, 8}, {8, 8}} {
+			if s.first > 0 {
+				CMPQ(rows, U8(s.first))
+				JLE(LabelRef("advance2"))
+			}
+			v.stripOf(fmt.Sprint("two", i), p, a, b, c, rows, s, 2)
+		}
+		Label("advance2")
+		advance()
+		advance()
+		JMP(LabelRef("two"))
+		Label("last")
+		CMPQ(outer, U8(0))
+		JE(LabelRef("done"))
+	}
 	Label("outer")
 	for i, s := range v.strips() {
-		l := fmt.Sprint(i)
 		if s.first > 0 {
 			CMPQ(rows, U8(s.first))
 			JLE(LabelRef("advance"))
 		}
-		sums := v.open(l, p, c, rows, s)
-		v.eachSeg(l, p, a, b, func(sa, sb, n reg.GPVirtual) {
-			// four steps at a time, then one at a time
-			SUBQ(U8(4), n)
-			JL(LabelRef("rest" + l))
-			Label("four" + l)
-			for u := range 4 {
-				v.step(sums, Mem{Base: sb, Disp: u * 64}, func(i int) Mem {
-					return Mem{Base: sa, Disp: u*64 + (s.first+i)*4}
-				})
-			}
-			ADDQ(U32(256), sa)
-			ADDQ(U32(256), sb)
-			SUBQ(U8(4), n)
-			JGE(LabelRef("four" + l))
-			Label("rest" + l)
-			ADDQ(U8(4), n)
-			JZ(LabelRef("next" + l))
-			Label("one" + l)
-			v.step(sums, Mem{Base: sb}, func(i int) Mem { return Mem{Base: sa, Disp: (s.first + i) * 4} })
-			ADDQ(U8(64), sa)
-			ADDQ(U8(64), sb)
-			DECQ(n)
-			JNZ(LabelRef("one" + l))
-		})
-		v.close(l, c, rows, s, sums)
+		v.stripOf(fmt.Sprint(i), p, a, b, c, rows, s, 1)
 	}
 	Label("advance")
-	for _, x := range []struct {
-		r    reg.GPVirtual
-		step int
-	}{{b, tileBStep}, {c, tileCStep}} {
-		step := field(p, x.step)
-		LEAQ(Mem{Base: x.r, Index: step, Scale: 4}, x.r)
+	advance()
+	if !v.wide() {
+		JNZ(LabelRef("outer"))
 	}
-	DECQ(outer)
-	JNZ(LabelRef("outer"))
+	Label("done")
 	ret()
+}
+
+// stripOf makes the products of one strip for one or two outer ones.
+func (v vectors) stripOf(l string, p reg.Register, a, b, c, rows reg.GPVirtual, s strip, columns int) {
+	sums := make([][]reg.VecVirtual, s.rows)
+	for i := range sums {
+		for range columns * v.per() {
+			r := v.register()
+			VXORPS(r, r, r) // not VPXORD, which avo takes for a use of r before
+			sums[i] = append(sums[i], r)
+		}
+	}
+	each := func(end string, f func(r reg.VecVirtual, m Mem)) { // of the rows that exist
+		step := GP64()
+		if columns == 2 {
+			MOVQ(Mem{Base: p, Disp: tileCStep}, step)
+		}
+		for i, row := range sums {
+			if i > 0 {
+				CMPQ(rows, U8(s.first+i))
+				JLE(LabelRef(end))
+			}
+			for j, r := range row {
+				m := v.part(Mem{Base: c, Disp: (s.first + i) * 64}, j%v.per())
+				if j >= v.per() {
+					m.Index, m.Scale = step, 4
+				}
+				f(r, m)
+			}
+		}
+		Label(end)
+	}
+	CMPB(Mem{Base: p, Disp: tileAcc}, Imm(0))
+	JEQ(LabelRef("go" + l))
+	each("go"+l, func(r reg.VecVirtual, m Mem) { VMOVUPS(m, r) })
+	bStep := GP64()
+	if columns == 2 {
+		MOVQ(Mem{Base: p, Disp: tileBStep}, bStep)
+	}
+	v.eachSeg(l, p, a, b, func(sa, sb, n reg.GPVirtual) {
+		step := func(u int) {
+			bs := []Mem{{Base: sb, Disp: u * 64}}
+			if columns == 2 {
+				bs = append(bs, Mem{Base: sb, Index: bStep, Scale: 4, Disp: u * 64})
+			}
+			v.step(sums, bs, func(i int) Mem { return Mem{Base: sa, Disp: u*64 + (s.first+i)*4} })
+		}
+		// four steps at a time, then one at a time
+		SUBQ(U8(4), n)
+		JL(LabelRef("rest" + l))
+		Label("four" + l)
+		for u := range 4 {
+			step(u)
+		}
+		ADDQ(U32(256), sa)
+		ADDQ(U32(256), sb)
+		SUBQ(U8(4), n)
+		JGE(LabelRef("four" + l))
+		Label("rest" + l)
+		ADDQ(U8(4), n)
+		JZ(LabelRef("next" + l))
+		Label("one" + l)
+		step(0)
+		ADDQ(U8(64), sa)
+		ADDQ(U8(64), sb)
+		DECQ(n)
+		JNZ(LabelRef("one" + l))
+	})
+	each("end"+l, func(r reg.VecVirtual, m Mem) { VMOVUPS(r, m) })
 }
 
 // maxRowsT is the most rows of a transposed tile: with AVX-512, two columns of
@@ -198,7 +269,11 @@ func (v vectors) stripT(l string, p reg.Register, b, c reg.GPVirtual, s strip, c
 					PREFETCHT1(Mem{Base: ahead, Disp: u * 64})
 				}
 			}
-			v.stepT(sums, sb, sa, u, s)
+			bs := []Mem{{Base: sb, Disp: u * 64}}
+			if columns == 2 {
+				bs = append(bs, Mem{Base: sb, Disp: u*64 + 1024})
+			}
+			v.step(sums, bs, func(i int) Mem { return Mem{Base: sa, Disp: (s.first+i)*64 + u*4} })
 		}
 		if s.first == 0 {
 			ADDQ(U32(128), ahead)
@@ -220,66 +295,6 @@ func (v vectors) stripT(l string, p reg.Register, b, c reg.GPVirtual, s strip, c
 	each(func(r reg.VecVirtual, m Mem) { VMOVUPS(r, m) })
 }
 
-// stepT adds one example's products: row i of sums += a[i] · b.
-func (v vectors) stepT(sums [][]reg.VecVirtual, b, a reg.GPVirtual, u int, s strip) {
-	lanes := make([]reg.VecVirtual, len(sums[0]))
-	for j := range lanes {
-		lanes[j] = v.register()
-		VMOVUPS(v.part(Mem{Base: b, Disp: u*64 + j/v.per()*1024}, j%v.per()), lanes[j])
-	}
-	for i, row := range sums {
-		at := Mem{Base: a, Disp: (s.first+i)*64 + u*4}
-		if len(row) == 1 {
-			VFMADD231PS_BCST(at, lanes[0], row[0])
-			continue
-		}
-		f := v.register()
-		VBROADCASTSS(at, f)
-		for j, r := range row {
-			VFMADD231PS(f, lanes[j], r)
-		}
-	}
-}
-
-// open gives the sums of a strip: zero, or c where the tile accumulates.
-func (v vectors) open(l string, p reg.Register, c, rows reg.GPVirtual, s strip) [][]reg.VecVirtual {
-	sums := make([][]reg.VecVirtual, s.rows)
-	for i := range sums {
-		for range v.per() {
-			r := v.register()
-			v.zero(r)
-			sums[i] = append(sums[i], r)
-		}
-	}
-	CMPB(Mem{Base: p, Disp: tileAcc}, Imm(0))
-	JEQ(LabelRef("go" + l))
-	for i, row := range sums {
-		if i > 0 {
-			CMPQ(rows, U8(s.first+i))
-			JLE(LabelRef("go" + l))
-		}
-		for j, r := range row {
-			VMOVUPS(v.part(Mem{Base: c, Disp: (s.first + i) * 64}, j), r)
-		}
-	}
-	Label("go" + l)
-	return sums
-}
-
-// close stores the rows that exist.
-func (v vectors) close(l string, c, rows reg.GPVirtual, s strip, sums [][]reg.VecVirtual) {
-	for i, row := range sums {
-		if i > 0 {
-			CMPQ(rows, U8(s.first+i))
-			JLE(LabelRef("end" + l))
-		}
-		for j, r := range row {
-			VMOVUPS(r, v.part(Mem{Base: c, Disp: (s.first + i) * 64}, j))
-		}
-	}
-	Label("end" + l)
-}
-
 // eachSeg goes over the segs with fresh pointers into a and b; the body may
 // jump to next and must not be entered for an empty list.
 func (v vectors) eachSeg(l string, p reg.Register, a, b reg.GPVirtual, body func(sa, sb, n reg.GPVirtual)) {
@@ -295,21 +310,23 @@ func (v vectors) eachSeg(l string, p reg.Register, a, b reg.GPVirtual, body func
 	JNZ(LabelRef("seg" + l))
 }
 
-// step adds one product: row i of sums += (scalar at(i)) · (sixteen lanes at b).
-func (v vectors) step(sums [][]reg.VecVirtual, b Mem, at func(i int) Mem) {
-	lanes := make([]reg.VecVirtual, v.per())
+// step adds one product: row i of sums += (scalar at(i)) · (sixteen lanes at
+// each of bs).
+func (v vectors) step(sums [][]reg.VecVirtual, bs []Mem, at func(i int) Mem) {
+	lanes := make([]reg.VecVirtual, len(sums[0]))
 	for j := range lanes {
 		lanes[j] = v.register()
-		VMOVUPS(v.part(b, j), lanes[j])
+		VMOVUPS(v.part(bs[j/v.per()], j%v.per()), lanes[j])
 	}
 	for i, row := range sums {
-		if v.wide() {
+		if len(row) == 1 {
 			VFMADD231PS_BCST(at(i), lanes[0], row[0])
 			continue
 		}
-		f := YMM()
+		f := v.register()
 		VBROADCASTSS(at(i), f)
-		VFMADD231PS(f, lanes[0], row[0])
-		VFMADD231PS(f, lanes[1], row[1])
+		for j, r := range row {
+			VFMADD231PS(f, lanes[j], r)
+		}
 	}
 }
