@@ -29,32 +29,39 @@ func (t *packTask) Do(item int) {
 	}
 }
 
-// forward turns sixteen rows of weights (ci, taps), sixteen columns at a time.
+// forward turns sixteen rows of weights (ci, taps), sixteen columns at a time;
+// column (ci, tap) goes to (tap, ci).
 func (t *packTask) forward(m, from, to int) {
 	packed := t.packed[m*t.taps*t.ci*Lanes:][:t.taps*t.ci*Lanes]
 	length := t.ci * t.taps // of a row
 	real := min(Lanes, t.co-m*Lanes)
 	j, end := from*t.taps, to*t.taps
-	if real == Lanes {
+	switch n := (end - j) / 16; {
+	case real < Lanes || n == 0:
+	case t.taps == 1:
+		transpose16(packed[j*Lanes:], t.w[m*Lanes*length+j:], length, 16, n)
+		j += n * 16
+	default:
 		var block [256]float32
+		ci, tap := from, 0
 		for ; j+16 <= end; j += 16 {
 			transpose16(block[:], t.w[m*Lanes*length+j:], length, 0, 1)
 			for k := range 16 {
-				*at(packed, t.place(j+k)) = *at(block[:], k)
+				*at(packed, tap*t.ci+ci) = *at(block[:], k)
+				if tap++; tap == t.taps {
+					ci, tap = ci+1, 0
+				}
 			}
 		}
 	}
 	for ; j < end; j++ {
-		v := at(packed, t.place(j))
+		v := at(packed, j%t.taps*t.ci+j/t.taps)
 		*v = lane{}
 		for l := range real {
 			v[l] = t.w[(m*Lanes+l)*length+j]
 		}
 	}
 }
-
-// place is where column ci·taps + tap goes: tap·Ci + ci.
-func (t *packTask) place(j int) int { return j%t.taps*t.ci + j/t.taps }
 
 // backward turns, for each output channel, sixteen rows of taps.
 func (t *packTask) backward(q, from, to int) {
