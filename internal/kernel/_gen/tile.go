@@ -61,7 +61,7 @@ func (v vectors) tile() {
 				CMPQ(rows, U8(s.first))
 				JLE(LabelRef("advance2"))
 			}
-			v.stripOf(fmt.Sprint("two", i), p, a, b, c, rows, s, 2)
+			v.stripOf(fmt.Sprint("two", i), p, a, b, c, outer, rows, s, 2)
 		}
 		Label("advance2")
 		advance()
@@ -77,7 +77,7 @@ func (v vectors) tile() {
 			CMPQ(rows, U8(s.first))
 			JLE(LabelRef("advance"))
 		}
-		v.stripOf(fmt.Sprint(i), p, a, b, c, rows, s, 1)
+		v.stripOf(fmt.Sprint(i), p, a, b, c, outer, rows, s, 1)
 	}
 	Label("advance")
 	advance()
@@ -89,7 +89,7 @@ func (v vectors) tile() {
 }
 
 // stripOf makes the products of one strip for one or two outer ones.
-func (v vectors) stripOf(l string, p reg.Register, a, b, c, rows reg.GPVirtual, s strip, columns int) {
+func (v vectors) stripOf(l string, p reg.Register, a, b, c, outer, rows reg.GPVirtual, s strip, columns int) {
 	sums := make([][]reg.VecVirtual, s.rows)
 	for i := range sums {
 		for range columns * v.per() {
@@ -121,15 +121,28 @@ func (v vectors) stripOf(l string, p reg.Register, a, b, c, rows reg.GPVirtual, 
 	CMPB(Mem{Base: p, Disp: tileAcc}, Imm(0))
 	JEQ(LabelRef("go" + l))
 	each("go"+l, func(r reg.VecVirtual, m Mem) { VMOVUPS(m, r) })
-	bStep := GP64()
+	bStep, ahead, further := GP64(), GP64(), GP64()
 	if columns == 2 {
 		MOVQ(Mem{Base: p, Disp: tileBStep}, bStep)
+	}
+	if columns == 2 && s.first > 0 { // to the next two, or to this one if they are not whole
+		XORQ(ahead, ahead)
+		XORQ(further, further)
+		CMPQ(outer, U8(4))
+		JL(LabelRef("near" + l))
+		LEAQ(Mem{Base: bStep, Index: bStep, Scale: 1}, ahead)
+		LEAQ(Mem{Base: bStep, Index: bStep, Scale: 2}, further)
+		Label("near" + l)
 	}
 	v.eachSeg(l, p, a, b, func(sa, sb, n reg.GPVirtual) {
 		step := func(u int) {
 			bs := []Mem{{Base: sb, Disp: u * 64}}
 			if columns == 2 {
 				bs = append(bs, Mem{Base: sb, Index: bStep, Scale: 4, Disp: u * 64})
+			}
+			if columns == 2 && s.first > 0 { // b is at hand by now: fetch the next two meanwhile
+				PREFETCHT1(Mem{Base: sb, Index: ahead, Scale: 4, Disp: u * 64})
+				PREFETCHT1(Mem{Base: sb, Index: further, Scale: 4, Disp: u * 64})
 			}
 			v.step(sums, bs, func(i int) Mem { return Mem{Base: sa, Disp: u*64 + (s.first+i)*4} })
 		}
