@@ -11,7 +11,7 @@ func tileAVX2(t *tile)
 func tileTAVX2(t *tile)
 
 //go:noescape
-func transposeAVX2(dst, src *float32, stride, step, n int)
+func transposeAVX2(dst *float32, dstStride, dstStep int, src *float32, stride, step, n int)
 
 //go:noescape
 func squareSumsAVX2(a *sumArgs)
@@ -74,7 +74,7 @@ func tileAVX512(t *tile)
 func tileTAVX512(t *tile)
 
 //go:noescape
-func transposeAVX512(dst, src *float32, stride, step, n int)
+func transposeAVX512(dst *float32, dstStride, dstStep int, src *float32, stride, step, n int)
 
 //go:noescape
 func squareSumsAVX512(a *sumArgs)

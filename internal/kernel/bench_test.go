@@ -5,16 +5,37 @@ import (
 	"testing"
 )
 
-// The layers of ResNet-18 over 128 views of 64 × 96 (bins × frames).
-var resnetLayers = []ConvShape{
-	{N: 128, Ci: 1, Co: 64, H: 64, W: 96, Kernel: square(7), Stride: square(2), Pad: square(3)},
-	{N: 128, Ci: 64, Co: 64, H: 16, W: 24, Kernel: square(3), Stride: square(1), Pad: square(1)},
-	{N: 128, Ci: 64, Co: 128, H: 16, W: 24, Kernel: square(3), Stride: square(2), Pad: square(1)},
-	{N: 128, Ci: 64, Co: 128, H: 16, W: 24, Kernel: square(1), Stride: square(2)},
-	{N: 128, Ci: 128, Co: 128, H: 8, W: 12, Kernel: square(3), Stride: square(1), Pad: square(1)},
-	{N: 128, Ci: 256, Co: 256, H: 4, W: 6, Kernel: square(3), Stride: square(1), Pad: square(1)},
-	{N: 128, Ci: 512, Co: 512, H: 2, W: 3, Kernel: square(3), Stride: square(1), Pad: square(1)},
-	{N: 128, Ci: 512, Co: 512, H: 1, W: 1, Kernel: square(1), Stride: square(1)},
+// convLayers are those of ResNet-18 over 128 views of 64 × 96 (bins × frames),
+// of ResNet-50's bottlenecks, of narrow networks, linear ones, and awkward ones.
+var convLayers = []ConvShape{
+	layer(1, 64, 64, 96, 7, 2),
+	layer(64, 64, 16, 24, 3, 1),
+	layer(64, 128, 16, 24, 3, 2),
+	layer(64, 128, 16, 24, 1, 2),
+	layer(128, 128, 8, 12, 3, 1),
+	layer(128, 256, 8, 12, 3, 2),
+	layer(128, 256, 8, 12, 1, 2),
+	layer(256, 256, 4, 6, 3, 1),
+	layer(256, 512, 4, 6, 3, 2),
+	layer(256, 512, 4, 6, 1, 2),
+	layer(512, 512, 2, 3, 3, 1),
+	layer(512, 512, 1, 1, 1, 1),
+	layer(512, 128, 1, 1, 1, 1),
+	layer(2048, 512, 1, 1, 1, 1),
+	layer(64, 256, 16, 24, 1, 1),
+	layer(256, 64, 16, 24, 1, 1),
+	layer(1024, 512, 4, 6, 1, 1),
+	layer(512, 2048, 2, 3, 1, 1),
+	layer(1024, 2048, 4, 6, 1, 2),
+	layer(1, 32, 64, 48, 3, 1),
+	layer(32, 32, 64, 48, 3, 1),
+	layer(32, 64, 64, 48, 3, 2),
+	layer(3, 24, 40, 30, 3, 1),
+	layer(24, 40, 20, 15, 3, 1),
+}
+
+func layer(ci, co, h, w, kernel, stride int) ConvShape {
+	return ConvShape{N: 128, Ci: ci, Co: co, H: h, W: w, Kernel: square(kernel), Stride: square(stride), Pad: square(kernel / 2)}
 }
 
 // useful is the number of floating-point operations that no padding hides.
@@ -46,7 +67,7 @@ func BenchmarkTile(b *testing.B) {
 }
 
 func benchConv(b *testing.B, pass func(c *Conv, y, x, w, scratch []float32)) {
-	for _, s := range resnetLayers {
+	for _, s := range convLayers {
 		for _, path := range paths()[1:] {
 			b.Run(fmt.Sprintf("%dto%d_%dx%d_k%d_s%d/%s", s.Ci, s.Co, s.H, s.W, s.Kernel[0], s.Stride[0], isaNames[path]), func(b *testing.B) {
 				use(b, path)
@@ -131,5 +152,25 @@ func BenchmarkMaxPool(b *testing.B) {
 				s.MaxBackward(dx, x, y)
 			}
 		})
+	}
+}
+
+// The transposed product, with factors in the first- and second-level cache.
+func BenchmarkTileT(b *testing.B) {
+	for _, pixels := range []int{8, 96} {
+		for _, rows := range []int{7, 12, 13, 14} {
+			x, y := random(1, pixels*64*Lanes), random(2, pixels*512)
+			t := tile{a: x, b: y, c: make([]float32, 2*14*Lanes), cStep: 14 * Lanes, segs: []seg{{n: pixels}},
+				outer: 2, aStep: 64 * Lanes, bStep: 512, rows: rows}
+			for _, path := range paths()[1:] {
+				b.Run(fmt.Sprintf("%dpixels/%drows/%s", pixels, rows, isaNames[path]), func(b *testing.B) {
+					use(b, path)
+					for b.Loop() {
+						runTileT(&t)
+					}
+					b.ReportMetric(2*2*256*float64(rows*pixels*b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				})
+			}
+		}
 	}
 }

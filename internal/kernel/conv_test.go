@@ -45,7 +45,7 @@ func square(k int) [2]int { return [2]int{k, k} }
 // and tiles, maps smaller than the kernel, both ways to share out weights.
 func awkwardConvs() []ConvShape {
 	var list []ConvShape
-	ns, cs := []int{1, 7, 15, 16, 17, 33}, []int{1, 3, 5, 16, 17, 40}
+	ns, cs := []int{1, 7, 15, 16, 17, 33}, []int{1, 3, 7, 15, 16, 17, 31, 40}
 	maps := [][2]int{{1, 1}, {2, 3}, {5, 7}, {13, 11}}
 	kernels := []ConvShape{
 		{Kernel: square(1), Stride: square(1)},
@@ -63,7 +63,7 @@ func awkwardConvs() []ConvShape {
 	for range 3 {
 		for _, k := range kernels {
 			for _, m := range maps {
-				k.N, k.Ci, k.Co = ns[turn%6], cs[(turn/6+turn)%6], cs[(turn/4+3)%6]
+				k.N, k.Ci, k.Co = ns[turn%6], cs[(turn/8+turn)%8], cs[(turn/4+3)%8]
 				k.H, k.W = m[0], m[1]
 				list = append(list, k)
 				turn++
@@ -73,6 +73,10 @@ func awkwardConvs() []ConvShape {
 	return append(list,
 		ConvShape{N: 17, Ci: 144, Co: 130, H: 4, W: 3, Kernel: square(3), Stride: square(1), Pad: square(1)},                   // items own weights, few rows
 		ConvShape{N: 40, Ci: 128, Co: 144, H: 3, W: 3, Kernel: square(3), Stride: square(2), Pad: square(1)},                   // several blocks a chunk
+		ConvShape{N: 250, Ci: 7, Co: 31, H: 5, W: 7, Kernel: square(3), Stride: square(2), Pad: square(1)},                     // spread x, parts
+		ConvShape{N: 250, Ci: 31, Co: 15, H: 2, W: 3, Kernel: square(1), Stride: square(1)},                                    // several blocks a part
+		ConvShape{N: 16, Ci: 7, Co: 33, H: 64, W: 96, Kernel: square(3), Stride: square(2), Pad: square(1)},                    // a large map
+		ConvShape{N: 20, Ci: 600, Co: 100, H: 1, W: 1, Kernel: square(1), Stride: square(1)},                                   // items below each other
 		ConvShape{N: 150, Ci: 48, Co: 20, H: 1, W: 1, Kernel: square(1), Stride: square(1)},                                    // a linear layer
 		ConvShape{N: 2, Ci: 64, Co: 64, H: 30, W: 16, Kernel: square(3), Stride: square(1), Pad: square(1)},                    // several chunks a map
 		ConvShape{N: 3, Ci: 1, Co: 24, H: 70, W: 40, Kernel: square(7), Stride: square(2), Pad: square(3)},                     // a stem of several chunks
@@ -143,6 +147,8 @@ func TestConvSameBytes(t *testing.T) {
 	for i, s := range []ConvShape{
 		{N: 33, Ci: 32, Co: 40, H: 5, W: 7, Kernel: square(3), Stride: square(1), Pad: square(1)},
 		{N: 70, Ci: 1, Co: 16, H: 13, W: 11, Kernel: square(7), Stride: square(2), Pad: square(3)},
+		{N: 250, Ci: 31, Co: 15, H: 5, W: 7, Kernel: square(1), Stride: square(1)},
+		{N: 20, Ci: 600, Co: 100, H: 1, W: 1, Kernel: square(1), Stride: square(1)},
 		{N: 50, Ci: 144, Co: 130, H: 2, W: 3, Kernel: square(3), Stride: square(1), Pad: square(1)},
 		{N: 40, Ci: 17, Co: 5, H: 6, W: 7, Kernel: square(3), Stride: square(2), Pad: square(1)},
 	} {

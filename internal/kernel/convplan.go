@@ -10,7 +10,8 @@ type plan struct {
 	taps, inner, outer int     // kernel taps; channels summed over; channels made
 	blocks             int     // of 16 examples
 	rowsPerItem        int     // rows of one work item, if a work item is rows
-	small              bool    // a work item is a whole map of one tile instead
+	small              bool    // a work item is one tile of some whole maps instead
+	short              bool    // no run has more than two pixels
 }
 
 // A run is n pixels with the same taps. Without segs nothing reaches them:
@@ -30,6 +31,9 @@ const (
 	// smallMap is the number of pixels up to which the weights of a layer
 	// outweigh its maps; then a work item keeps one tile's weights instead.
 	smallMap = 32
+	// smallBytes is how much input and weights such an item should hold in the
+	// second-level cache.
+	smallBytes = 720 << 10
 )
 
 func (p *plan) tiles() int   { return (p.outer + 15) / 16 }
@@ -145,7 +149,12 @@ func (p *plan) appendRun(rs []run, out int, segs []seg) []run {
 // cut decides what a work item is. It changes no result: every output pixel is
 // one sum, whoever computes it.
 func (p *plan) cut(kernelRows, inRow, pixels int) {
-	p.small = pixels <= smallMap
+	p.small, p.short = pixels <= smallMap, true
+	for _, row := range p.rows {
+		for _, r := range row {
+			p.short = p.short && r.n <= 2
+		}
+	}
 	p.rowsPerItem = min(4, max(1, itemBytes/max(1, inRow*Lanes*4)-kernelRows+1))
 }
 
@@ -159,28 +168,39 @@ func (p *plan) pack(packed, w []float32, s ConvShape, flip bool) {
 
 // run computes out from in and packed weights. The sum of each output runs over
 // taps, then channels, in float32.
-func (p *plan) run(out, in, packed, _ []float32, t *tail) {
+func (p *plan) run(out, in, packed, _ []float32, tail *tail) {
+	t := planTask{plan: p, out: out, in: in, packed: packed, tail: tail}
 	items := p.blocks * ((len(p.rows) + p.rowsPerItem - 1) / p.rowsPerItem)
 	if p.small {
-		items = p.blocks * p.tiles()
+		// Short runs leave the weights' loads to be shared by blocks: as many as
+		// fit the cache beside the weights and leave enough items.
+		t.group = 1
+		for g := 2; p.short && g < 2*p.blocks && (p.panel()+g*p.inBlock)*4 <= smallBytes && (p.blocks+g-1)/g*p.tiles() >= wantItems; g *= 2 {
+			t.group = g
+		}
+		items = (p.blocks + t.group - 1) / t.group * p.tiles()
 	}
-	share(&planTasks, items, planTask{plan: p, out: out, in: in, packed: packed, tail: t})
+	share(&planTasks, items, t)
 }
 
 type planTask struct {
 	*plan
 	out, in, packed []float32
 	tail            *tail
+	group           int // blocks of an item, if small
 }
 
 var planTasks stash[planTask]
 
 func (t *planTask) Do(item int) {
 	if t.small {
-		m, b := item/t.blocks, item%t.blocks
-		t.tileRows(m, b, t.rows)
-		for i := range t.outBlock / (t.outer * Lanes) {
-			t.tail.run(t.out, b, b*t.outBlock+(i*t.outer+m*16)*Lanes, 1, m*16, min(16, t.outer-m*16))
+		groups := (t.blocks + t.group - 1) / t.group
+		m, b := item/groups, item%groups*t.group
+		t.tileBlocks(m, b, min(t.blocks, b+t.group))
+		for ; t.tail != nil && b < min(t.blocks, item%groups*t.group+t.group); b++ {
+			for i := range t.outBlock / (t.outer * Lanes) {
+				t.tail.run(t.out, b, b*t.outBlock+(i*t.outer+m*16)*Lanes, 1, m*16, min(16, t.outer-m*16))
+			}
 		}
 		return
 	}
@@ -214,6 +234,42 @@ func (t *planTask) tileRows(m, b int, rows [][]run) {
 				continue
 			}
 			runTile(&g)
+		}
+	}
+}
+
+// tileBlocks makes channels 16m … 16m+15 of blocks from … to-1, pixel by pixel:
+// the blocks of one share the loads of the weights.
+func (t *planTask) tileBlocks(m, from, to int) {
+	if to-from == 1 {
+		t.tileRows(m, from, t.rows)
+		return
+	}
+	g := tile{
+		a:     t.packed[m*t.panel() : (m+1)*t.panel()],
+		bStep: t.inBlock, cStep: t.outBlock,
+		rows: min(16, t.outer-m*16),
+	}
+	for _, row := range t.rows {
+		for _, r := range row {
+			steps := 0
+			for _, s := range r.segs {
+				steps += s.n
+			}
+			atOnce := max(2, runSteps/max(1, steps))
+			for o := range r.n {
+				for b := from; b < to; b += atOnce {
+					g.b, g.c = t.in[b*t.inBlock+o*t.inStep:], t.out[b*t.outBlock+r.out+m*256+o*t.outStep:]
+					g.segs, g.outer = r.segs, min(atOnce, to-b)
+					if steps > 0 {
+						runTile(&g)
+						continue
+					}
+					for k := range g.outer {
+						clear(g.c[k*g.cStep:][:g.rows*Lanes])
+					}
+				}
+			}
 		}
 	}
 }

@@ -1,75 +1,69 @@
 package kernel
 
 // The gradient of the weights sums over examples, so here they are the inner
-// dimension: dy is transposed in 16 × 16 blocks to (pixel, ⌈Co/16⌉, 16 examples,
-// 16 channels), and x is walked along its lanes. The work goes in chunks of
-// output rows whose maps fit the second-level cache. There are two ways to
-// share it out, and the shape alone decides:
+// dimension: dy is transposed in 16 × 16 blocks, and x is walked along its
+// lanes. The gradient is a matrix of taps · Ci rows and Co columns. Its columns
+// are cut by pairs of tiles, its rows by channels of x, and the sum by chunks
+// of output rows: a work item adds some chunks up for one rectangle of the
+// matrix. If one item has all chunks, it writes the weights; otherwise each
+// part of the chunks has sums of its own, which are then added in order. The
+// shape alone decides on the cut, and so on the order of every sum.
 //
-//   - small weights: the chunks are cut into parts, each sums into weights of
-//     its own, and the parts are added in order;
-//   - large weights, small maps: an item owns some tiles of the weights and
-//     goes over all chunks.
-//
-// Where Ci is no multiple of 16, a chunk of x is copied with its padding
-// around it. Then neighbouring taps of a kernel row are rows of one tile, which
-// is what makes a stem with one input channel bearable.
+// The rows of a tile lie side by side in x. Where x has few channels these
+// would be few, so each chunk of x is spread out first: copied with padding
+// around it and the kernel's rows side by side, so that a pixel's taps are
+// neighbours.
 type weightPlan struct {
 	ConvShape
-	oh, ow    int
-	tiles     int // ⌈Co/16⌉
+	oh, ow int
+	tiles  int // ⌈Co/16⌉
+	pairs  int // pairs of tiles of an item
+	across int // items that share rows: ⌈⌈tiles/2⌉/pairs⌉
+	width  int // channels of an item
+	down   int // items that share columns: ⌈Ci/width⌉
+	parts  int // items that share both
+
 	chunkRows int // output rows of a chunk
 	cuts      int // chunks of a map: ⌈OH/chunkRows⌉
 	blocks    int // blocks of a chunk; more than 1 only if cuts is 1
 	chunks    int
-	parts     int // private weights; 0: items own tiles
-	splits    int // items per 16 output channels, if items own tiles
-	padded    bool
-	pieces    []piece   // tiles of one (taps, Ci, 16) panel
+	perPart   int // chunks of an item
+	spread    bool
+	pieces    [][]piece // (down, tiles of an item)
 	segs      [][][]seg // (cuts, lists): runs of pixels of a chunk
+	order     []int     // of each tap, its place among an item's taps
 }
 
-// A piece is one tile's place in a panel of weights and in the input.
+// A piece is one tile's place in x and in an item's sums.
 type piece struct {
 	list      int // which seg list
 	a         int // offset in x, in float32s
-	row, rows int // rows tap·Ci + ci of the panel
+	row, rows int // rows of the sums, (taps, width)
 }
 
 const (
-	chunkBytes  = 500 << 10 // maps of a chunk, both sides
-	largeWeight = 600 << 10 // bytes of weights from which items own tiles
-	tinyMap     = 4         // pixels of a map up to which they always do
-	maxParts    = 32
-	partsBytes  = 64 << 20 // of all private weights
-	wantItems   = 16       // per layer, so that several workers have enough
+	chunkBytes = 384 << 10 // of both maps in a chunk
+	sumBytes   = 320 << 10 // of an item's sums
+	wantItems  = 24        // so that several workers have enough to do
+	fewInputs  = 8         // channels of x from which on it need not be spread
 )
 
 func newWeightPlan(s ConvShape, oh, ow int) *weightPlan {
-	p := &weightPlan{ConvShape: s, oh: oh, ow: ow, tiles: (s.Co + 15) / 16, padded: s.Ci%16 != 0}
-	all := Blocks(s.N)
-	rowBytes := (s.Stride[0]*s.W*s.Ci + ow*p.tiles*16) * Lanes * 4
-	p.chunkRows = min(oh, max(1, chunkBytes/rowBytes))
-	p.cuts = (oh + p.chunkRows - 1) / p.chunkRows
-	p.blocks = 1
-	if p.cuts == 1 {
-		p.blocks = min(all, max(1, chunkBytes/(rowBytes*oh)))
+	p := &weightPlan{ConvShape: s, oh: oh, ow: ow, tiles: (s.Co + 15) / 16}
+	p.spread = s.Ci < fewInputs && p.taps() > 1
+	p.cutWeights()
+	p.cutMaps()
+	p.order = make([]int, p.taps())
+	for i := range p.order {
+		p.order[i] = i
+		if p.spread {
+			p.order[i] = i%s.Kernel[1]*s.Kernel[0] + i/s.Kernel[1]
+		}
 	}
-	bytes := 4 * p.tiles * p.panel()
-	owned := !p.padded && (bytes > largeWeight || oh*ow <= tinyMap)
-	if !owned {
-		p.blocks = min(p.blocks, max(1, all/wantItems))
-	}
-	p.chunks = (all + p.blocks - 1) / p.blocks * p.cuts
-	if p.padded {
-		p.paddedPieces()
+	if p.spread {
+		p.spreadPieces()
 	} else {
 		p.plainPieces()
-	}
-	if owned {
-		p.splits = min(len(p.pieces), (wantItems+p.tiles-1)/p.tiles)
-	} else {
-		p.parts = min(p.chunks, max(2, min(maxParts, partsBytes/bytes)))
 	}
 	return p
 }
@@ -77,19 +71,72 @@ func newWeightPlan(s ConvShape, oh, ow int) *weightPlan {
 func (p *weightPlan) taps() int  { return p.Kernel[0] * p.Kernel[1] }
 func (p *weightPlan) panel() int { return p.taps() * p.Ci * Lanes }
 
-// Sizes of a padded chunk of x, in pixels.
-func (p *weightPlan) padRows() int {
-	return (p.chunkRows-1)*p.Stride[0] + (p.Kernel[0]-1)*p.Dilation[0] + 1
-}
-func (p *weightPlan) padWidth() int { return p.W + 2*p.Pad[1] }
-
-// plainPieces: sixteen input channels of one tap; taps that fall off the map
-// are left out of the segs.
-func (p *weightPlan) plainPieces() {
-	for t := range p.taps() {
-		for q := range p.Ci / 16 {
-			p.pieces = append(p.pieces, piece{list: t, a: q * 256, row: t*p.Ci + q*16, rows: 16})
+// cutWeights chooses pairs, width and parts. An item's sums should fit the
+// second-level cache; of the cuts that leave enough items the one that moves
+// the least memory is taken: x is read by all items across, dy is read and
+// transposed by all items down, and parts are written, read and added up.
+func (p *weightPlan) cutWeights() {
+	all := Blocks(p.N)
+	x, dy := all*p.H*p.W*p.Ci*Lanes, all*p.oh*p.ow*p.tiles*256
+	allPairs := (p.tiles + 1) / 2
+	best := -1
+	for across := 1; across < 2*allPairs; across *= 2 {
+		pairs := (allPairs + across - 1) / across
+		across := (allPairs + pairs - 1) / pairs
+		for down := 1; down == 1 || down < 2*p.Ci/16 && !p.spread; down *= 2 {
+			width := min(p.Ci, ((p.Ci+down-1)/down+15)/16*16)
+			down := (p.Ci + width - 1) / width
+			parts := min((wantItems+across*down-1)/(across*down), all*p.oh)
+			cost := across*x + 2*down*dy
+			if parts > 1 {
+				cost += 3 * parts * p.tiles * p.panel()
+			}
+			if pairs*2*p.taps()*width*Lanes*4 > sumBytes {
+				cost *= 4
+			}
+			if best < 0 || cost < best {
+				best, p.pairs, p.across, p.width, p.down, p.parts = cost, pairs, across, width, down, parts
+			}
 		}
+	}
+}
+
+// cutMaps chooses the chunks: both maps of one fit the second-level cache, and
+// there are at least as many as parts.
+func (p *weightPlan) cutMaps() {
+	all := Blocks(p.N)
+	rowBytes := (p.Stride[0]*p.W*p.width*Lanes + p.ow*p.pairs*512) * 4
+	if p.spread {
+		rowBytes = (p.spreadRow() + p.ow*p.pairs*512) * 4
+	}
+	p.chunkRows = max(1, min(p.oh, chunkBytes/rowBytes, all*p.oh/p.parts))
+	p.cuts = (p.oh + p.chunkRows - 1) / p.chunkRows
+	p.chunkRows = (p.oh + p.cuts - 1) / p.cuts
+	p.cuts = (p.oh + p.chunkRows - 1) / p.chunkRows
+	p.blocks = 1
+	if p.cuts == 1 {
+		p.blocks = max(1, min(chunkBytes/(rowBytes*p.oh), all/p.parts))
+	}
+	p.chunks = (all + p.blocks - 1) / p.blocks * p.cuts
+	p.perPart = (p.chunks + p.parts - 1) / p.parts
+	p.parts = (p.chunks + p.perPart - 1) / p.perPart
+}
+
+// plainPieces: near equal cuts of the channels, tap by tap; taps that fall off
+// the map are left out of the segs.
+func (p *weightPlan) plainPieces() {
+	for d := range p.down {
+		from, to := d*p.width, min(p.Ci, (d+1)*p.width)
+		width := to - from
+		cuts := (width + maxRowsT - 1) / maxRowsT
+		var pieces []piece
+		for q := range cuts {
+			c0, c1 := q*width/cuts, (q+1)*width/cuts
+			for t := range p.taps() {
+				pieces = append(pieces, piece{list: t, a: (from + c0) * Lanes, row: t*width + c0, rows: c1 - c0})
+			}
+		}
+		p.pieces = append(p.pieces, pieces)
 	}
 	for r := range p.cuts {
 		var lists [][]seg
@@ -116,27 +163,28 @@ func (p *weightPlan) plainPieces() {
 	}
 }
 
-// paddedPieces: sixteen rows of a kernel row's taps × channels; every pixel
-// sees every tap.
-func (p *weightPlan) paddedPieces() {
-	kw, ci := p.Kernel[1], p.Ci
+// Spread x is (blocks, chunkRows, W + 2·padding, KH, Ci, 16).
+func (p *weightPlan) spreadRow() int   { return (p.W + 2*p.Pad[1]) * p.spreadPixel() }
+func (p *weightPlan) spreadPixel() int { return p.Kernel[0] * p.Ci * Lanes }
+
+// spreadPieces: near equal cuts of a pixel's taps; every pixel sees every tap.
+func (p *weightPlan) spreadPieces() {
+	columns, rows := p.Kernel[1], p.Kernel[0]*p.Ci
 	if p.Dilation[1] == 1 {
-		kw, ci = 1, p.Kernel[1]*p.Ci
+		columns, rows = 1, p.Kernel[1]*rows
 	}
-	for i := range p.Kernel[0] {
-		for j := range kw {
-			for q := 0; q < ci; q += 16 {
-				p.pieces = append(p.pieces, piece{
-					a:   ((i*p.Dilation[0]*p.padWidth()+j*p.Dilation[1])*p.Ci + q) * Lanes,
-					row: (i*p.Kernel[1]+j)*p.Ci + q, rows: min(16, ci-q),
-				})
-			}
+	cuts := (rows + maxRowsT - 1) / maxRowsT
+	var pieces []piece
+	for j := range columns {
+		for q := range cuts {
+			r0, r1 := q*rows/cuts, (q+1)*rows/cuts
+			pieces = append(pieces, piece{a: j*p.Dilation[1]*p.spreadPixel() + r0*Lanes, row: j*rows + r0, rows: r1 - r0})
 		}
 	}
+	p.pieces = [][]piece{pieces}
 	for r := range p.cuts {
-		i0 := r * p.chunkRows
 		p.segs = append(p.segs, [][]seg{p.runs(r, 0, p.ow, func(b, i int) int {
-			return (b*p.padRows() + (i-i0)*p.Stride[0]) * p.padWidth() * p.Ci * Lanes
+			return (b*p.chunkRows + i - r*p.chunkRows) * p.spreadRow()
 		})})
 	}
 }
@@ -149,7 +197,7 @@ func (p *weightPlan) runs(r, j0, j1 int, first func(b, i int) int) []seg {
 	for b := range p.blocks {
 		for i := i0; i < min(p.oh, i0+p.chunkRows); i++ {
 			if a := first(b, i); a >= 0 && j0 < j1 {
-				segs = append(segs, seg{a: a, b: ((b*p.oh+i-i0)*p.ow + j0) * p.tiles * 256, n: j1 - j0})
+				segs = append(segs, seg{a: a, b: ((b*p.oh+i-i0)*p.ow + j0) * 512, n: j1 - j0})
 			}
 		}
 	}
@@ -157,117 +205,206 @@ func (p *weightPlan) runs(r, j0, j1 int, first func(b, i int) int) []seg {
 }
 
 func (p *weightPlan) scratch() int {
-	if p.parts == 0 {
-		return p.tiles*p.panel() + Blocks(p.N)*p.oh*p.ow*p.tiles*256
+	if p.parts == 1 {
+		return 0
 	}
 	return p.parts * p.tiles * p.panel()
 }
 
 func (p *weightPlan) run(dw, x, dy, scratch []float32) {
-	t := weightTask{weightPlan: p, x: x, dy: dy, sums: scratch[:max(1, p.parts)*p.tiles*p.panel()]}
-	if p.parts == 0 {
-		t.turned = scratch[len(t.sums):p.scratch()]
-		pixels := Blocks(p.N) * p.oh * p.ow
-		share(&turnTasks, (pixels+turnPixels-1)/turnPixels, turnTask{turned: t.turned, dy: dy, pixels: pixels, co: p.Co})
-		share(&weightTasks, p.tiles*p.splits, t)
-	} else {
-		share(&weightTasks, p.parts, t)
+	t := weightTask{weightPlan: p, dw: dw, x: x, dy: dy, sums: scratch[:p.scratch()]}
+	share(&weightTasks, p.parts*p.across*p.down, t)
+	if p.parts > 1 {
+		share(&gatherTasks, p.tiles*p.down*packSplit, gatherTask(t))
 	}
-	share(&gatherTasks, p.tiles*packSplit, gatherTask{weightPlan: p, dw: dw, sums: t.sums})
 }
 
 type weightTask struct {
 	*weightPlan
-	x, dy  []float32
-	sums   []float32 // (parts or 1, tiles, taps, Ci, 16)
-	turned []float32 // all of dy transposed, if items own tiles
+	dw, x, dy []float32
+	sums      []float32 // (parts, rectangles of the items), if there are several parts
 }
 
 var weightTasks stash[weightTask]
 
+// A rectangle is an item's share of the weights: tiles m … and channels c ….
+// Its sums are (tiles, taps, channels, 16), from off on among the sums of a
+// part.
+type rectangle struct {
+	m, tiles    int
+	c, channels int
+	off, panel  int
+}
+
+func (p *weightPlan) rectangle(across, down int) rectangle {
+	r := rectangle{m: across * p.pairs * 2, c: down * p.width}
+	r.tiles, r.channels = min(p.pairs*2, p.tiles-r.m), min(p.width, p.Ci-r.c)
+	r.off = r.m*p.panel() + r.tiles*p.taps()*r.c*Lanes
+	r.panel = p.taps() * r.channels * Lanes
+	return r
+}
+
+// Do sums one part of the chunks for one rectangle.
 func (t *weightTask) Do(item int) {
-	if t.parts == 0 {
-		t.own(item/t.splits, item%t.splits)
-	} else {
-		t.part(item)
-	}
-}
-
-// own sums some pieces of one panel over all chunks.
-func (t *weightTask) own(m, split int) {
-	from, to := split*len(t.pieces)/t.splits, (split+1)*len(t.pieces)/t.splits
-	panel := t.sums[m*t.panel() : (m+1)*t.panel()]
-	for _, pc := range t.pieces[from:to] {
-		clear(panel[pc.row*Lanes:][:pc.rows*Lanes])
-	}
-	for k := range t.chunks {
-		b, r, blocks := t.chunk(k)
-		dy := t.turned[(b*t.oh+r*t.chunkRows)*t.ow*t.tiles*256:]
-		t.add(panel, t.x[b*t.H*t.W*t.Ci*Lanes:], dy[m*256:], t.pieces[from:to], r, blocks)
-	}
-}
-
-// part sums some chunks into weights of its own.
-func (t *weightTask) part(i int) {
-	sums := t.sums[i*t.tiles*t.panel() : (i+1)*t.tiles*t.panel()]
-	clear(sums)
+	down, across, part := item%t.down, item/t.down%t.across, item/t.down/t.across
+	rect, pieces := t.rectangle(across, down), t.pieces[down]
 	buf := buffers.get()
 	defer buffers.put(buf)
-	turned := t.blocks * t.chunkRows * t.ow * t.tiles * 256
-	size := turned
-	if t.padded {
-		size += t.blocks*t.padRows()*t.padWidth()*t.Ci*Lanes + 256 // a tile may read, not use, 15 rows more
+	pixels := t.blocks * t.chunkRows * t.ow
+	turned, spread, own := (rect.tiles+1)/2*pixels*512, 0, 0
+	if t.spread {
+		spread = t.blocks * t.chunkRows * t.spreadRow()
 	}
-	buf.grow(size)
-	for k := i * t.chunks / t.parts; k < (i+1)*t.chunks/t.parts; k++ {
-		b, r, blocks := t.chunk(k)
+	if t.parts == 1 {
+		own = rect.tiles * rect.panel
+	}
+	buf.grow(turned + spread + own)
+	sums := buf.data[turned+spread : turned+spread+own]
+	if t.parts > 1 {
+		sums = t.sums[part*t.tiles*t.weightPlan.panel()+rect.off:][:rect.tiles*rect.panel]
+	}
+	clear(sums)
+	for k := part * t.perPart; k < min(t.chunks, (part+1)*t.perPart); k++ {
+		b, r := k/t.cuts*t.blocks, k%t.cuts
+		blocks := min(t.blocks, Blocks(t.N)-b)
 		rows := min(t.chunkRows, t.oh-r*t.chunkRows) * blocks // of whole maps, if blocks > 1
-		turn(buf.data[:turned], t.dy[(b*t.oh+r*t.chunkRows)*t.ow*t.Co*Lanes:], rows*t.ow, t.Co)
+		t.turn(buf.data[:turned], (b*t.oh+r*t.chunkRows)*t.ow, rows*t.ow, pixels, rect)
 		x := t.x[b*t.H*t.W*t.Ci*Lanes:]
-		if t.padded {
-			t.pad(buf.data[turned:size], x, r, blocks)
-			x = buf.data[turned:size]
+		if t.spread {
+			t.spreadOut(buf.data[turned:turned+spread], x, r, blocks)
+			x = buf.data[turned : turned+spread]
 		}
-		for m := range t.tiles {
-			t.add(sums[m*t.panel():(m+1)*t.panel()], x, buf.data[m*256:turned], t.pieces, r, blocks)
+		more := k+1 < min(t.chunks, (part+1)*t.perPart)
+		var ahead []float32 // what the next chunk transposes
+		if more {
+			ahead = t.dy[((b*t.oh+r*t.chunkRows+rows)*t.ow*t.Co+rect.m*16)*Lanes:]
+		}
+		for m := 0; m < rect.tiles; m += 2 {
+			g := tile{
+				b: buf.data[m/2*pixels*512 : turned], outer: min(2, rect.tiles-m),
+				aStep: t.Stride[1] * t.Ci * Lanes, bStep: 512, cStep: rect.panel, acc: true,
+			}
+			if t.spread {
+				g.aStep = t.Stride[1] * t.spreadPixel()
+			}
+			for i, pc := range pieces {
+				g.segs = t.segs[r][pc.list]
+				if blocks < t.blocks { // the last chunk; each block has as many runs
+					g.segs = g.segs[:len(g.segs)/t.blocks*blocks]
+				}
+				if len(g.segs) == 0 {
+					continue
+				}
+				g.a, g.c, g.rows = x[pc.a:], sums[m*rect.panel+pc.row*Lanes:], pc.rows
+				g.ahead, g.aheadStep = &g.c[0], 0
+				if off := m*256 + i*128; i < 4 && more && off < len(ahead) {
+					g.ahead, g.aheadStep = &ahead[off], t.Co*Lanes
+				}
+				runTileT(&g)
+			}
+		}
+	}
+	if t.parts == 1 {
+		for m := range rect.tiles {
+			t.gather(t.dw, sums[m*rect.panel:], rect.m+m, rect, 0, rect.channels)
 		}
 	}
 }
 
-// chunk k is the r-th cut of some blocks from b on.
-func (p *weightPlan) chunk(k int) (b, r, blocks int) {
-	b, r = k/p.cuts*p.blocks, k%p.cuts
-	return b, r, min(p.blocks, Blocks(p.N)-b)
+// turn transposes the rectangle's columns of some pixels of dy to (pairs,
+// pixels, 2, 16 examples, 16 channels), in the order in which dy lies.
+func (t *weightTask) turn(dst []float32, from, n, pixels int, rect rectangle) {
+	whole := min(rect.tiles, t.Co/16-rect.m)
+	dy := t.dy[(from*t.Co+rect.m*16)*Lanes:]
+	for p := range n {
+		src := dy[p*t.Co*Lanes:]
+		for m := 0; m < whole; m += 2 {
+			transpose16(dst[(m/2*pixels+p)*512:], src[m*256:], Lanes, 256, min(2, whole-m))
+		}
+		if whole < rect.tiles {
+			var last [256]float32
+			copy(last[:], src[whole*256:][:t.Co%16*Lanes])
+			transpose16(dst[(whole/2*pixels+p)*512+whole%2*256:], last[:], Lanes, 0, 1)
+		}
+	}
 }
 
-// add adds a chunk's products to some pieces of a panel.
-func (t *weightTask) add(panel, x, dy []float32, pieces []piece, r, blocks int) {
-	g := tile{b: dy, aStep: t.Stride[1] * t.Ci * Lanes, bStep: t.tiles * 256, acc: true}
-	for _, pc := range pieces {
-		segs := t.segs[r][pc.list]
-		if blocks < t.blocks { // the last chunk; each block has as many runs
-			segs = segs[:len(segs)/t.blocks*blocks]
+// spreadOut copies what the r-th cut sees of x, with zeros around the map.
+func (p *weightPlan) spreadOut(dst, x []float32, r, blocks int) {
+	clear(dst)
+	for b := range blocks {
+		for i := range min(p.chunkRows, p.oh-r*p.chunkRows) {
+			row := dst[(b*p.chunkRows+i)*p.spreadRow()+p.Pad[1]*p.spreadPixel():][:p.W*p.spreadPixel()]
+			for kh := range p.Kernel[0] {
+				ih := (r*p.chunkRows+i)*p.Stride[0] - p.Pad[0] + kh*p.Dilation[0]
+				if ih < 0 || ih >= p.H {
+					continue
+				}
+				src := x[(b*p.H+ih)*p.W*p.Ci*Lanes:][:p.W*p.Ci*Lanes]
+				for j := range p.W {
+					to, from := j*p.Kernel[0]*p.Ci+kh*p.Ci, j*p.Ci
+					for c := range p.Ci {
+						*at(row, to+c) = *at(src, from+c)
+					}
+				}
+			}
 		}
-		if len(segs) == 0 {
+	}
+}
+
+// gatherTask adds the parts in order and brings the sums into PyTorch's layout.
+type gatherTask weightTask
+
+var gatherTasks stash[gatherTask]
+
+func (t *gatherTask) Do(item int) {
+	split, down, m := item%packSplit, item/packSplit%t.down, item/packSplit/t.down
+	rect := t.rectangle(m/(t.pairs*2), down)
+	from, to := split*rect.channels/packSplit, (split+1)*rect.channels/packSplit
+	if from == to {
+		return
+	}
+	part := t.tiles * t.weightPlan.panel()
+	off := rect.off + (m-rect.m)*rect.panel
+	for k := 1; k < t.parts; k++ {
+		for tap := range t.taps() {
+			run := (tap*rect.channels + from) * Lanes
+			n := (to - from) * Lanes
+			sum := t.sums[off+run:][:n]
+			runPoint(&pointArgs{op: opAdd, dst: sum, a: sum, b: t.sums[k*part+off+run:][:n]})
+		}
+	}
+	t.gather(t.dw, t.sums[off:], m, rect, from, to)
+}
+
+// gather brings one tile's sums (taps, channels, 16), channels from … to-1 of
+// the rectangle, into dw.
+func (p *weightPlan) gather(dw, sums []float32, m int, rect rectangle, from, to int) {
+	taps, length := p.taps(), p.Ci*p.taps() // of a row of dw
+	real := min(16, p.Co-m*16)
+	dst := dw[m*16*length+(rect.c+from)*taps:]
+	n := (to - from) * taps
+	j := 0
+	if taps == 1 && real == 16 && n >= 16 {
+		transposeTo(dst, length, 16, sums[from*Lanes:], Lanes, 256, n/16)
+		j = n &^ 15
+	}
+	var block, rows [256]float32
+	c, tap := from+j/taps, 0
+	for ; j < n; j += 16 {
+		for k := range min(16, n-j) {
+			*at(block[:], k) = *at(sums, p.order[tap]*rect.channels+c)
+			if tap++; tap == taps {
+				c, tap = c+1, 0
+			}
+		}
+		if real == 16 && j+16 <= n {
+			transposeTo(dst[j:], length, 0, block[:], Lanes, 0, 1)
 			continue
 		}
-		g.a, g.c, g.segs, g.rows = x[pc.a:], panel[pc.row*Lanes:], segs, pc.rows
-		runTileT(&g)
-	}
-}
-
-// pad copies the rows of x that the r-th cut sees, with zeros around the map.
-func (p *weightPlan) pad(dst, x []float32, r, blocks int) {
-	clear(dst)
-	pixel := p.Ci * Lanes
-	for b := range blocks {
-		for k := range p.padRows() {
-			i := r*p.chunkRows*p.Stride[0] - p.Pad[0] + k
-			if i < 0 || i >= p.H {
-				continue
-			}
-			row := dst[((b*p.padRows()+k)*p.padWidth()+p.Pad[1])*pixel:]
-			copy(row[:p.W*pixel], x[(b*p.H+i)*p.W*pixel:])
+		transpose16(rows[:], block[:], Lanes, 0, 1)
+		for l := range real {
+			copy(dst[l*length+j:][:min(16, n-j)], rows[l*16:])
 		}
 	}
 }

@@ -64,16 +64,16 @@ func runTileT(t *tile) {
 	}
 }
 
-// transpose16 is transposeTwin, for n ≥ 1.
-func transpose16(dst, src []float32, stride, step, n int) {
-	_, _ = dst[n*256-1], src[(n-1)*step+15*stride+15]
+// transposeTo is transposeTwin, for n ≥ 1.
+func transposeTo(dst []float32, dstStride, dstStep int, src []float32, stride, step, n int) {
+	_, _ = dst[(n-1)*dstStep+15*dstStride+15], src[(n-1)*step+15*stride+15]
 	switch machine.isa {
 	case avx512:
-		transposeAVX512(unsafe.SliceData(dst), unsafe.SliceData(src), stride, step, n)
+		transposeAVX512(unsafe.SliceData(dst), dstStride, dstStep, unsafe.SliceData(src), stride, step, n)
 	case avx2:
-		transposeAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), stride, step, n)
+		transposeAVX2(unsafe.SliceData(dst), dstStride, dstStep, unsafe.SliceData(src), stride, step, n)
 	default:
-		transposeTwin(dst, src, stride, step, n)
+		transposeTwin(dst, dstStride, dstStep, src, stride, step, n)
 	}
 }
 

@@ -19,4 +19,6 @@ func runDot(a, b []float32) float64 { return dotTwin(a, b) }
 func runMaxForward(a *poolArgs)     { maxForwardTwin(a) }
 func runMaxBackward(a *poolArgs)    { maxBackwardTwin(a) }
 
-func transpose16(dst, src []float32, stride, step, n int) { transposeTwin(dst, src, stride, step, n) }
+func transposeTo(dst []float32, dstStride, dstStep int, src []float32, stride, step, n int) {
+	transposeTwin(dst, dstStride, dstStep, src, stride, step, n)
+}

@@ -18,16 +18,21 @@ type seg struct {
 // by field (see _gen): change both together.
 //
 //	tile:  c[o][i][j] (+)= Σ segs Σ k<n   a[seg.a + 16k + i] · b[o·bStep + seg.b + 16k + j]
-//	tileT: c[i][j]    (+)= Σ segs Σ p<n Σ k<16   a[seg.a + p·aStep + 16i + k] · b[seg.b + p·bStep + 16k + j]
+//	tileT: c[o][i][j] (+)= Σ segs Σ p<n Σ k<16   a[seg.a + p·aStep + 16i + k] · b[seg.b + p·bStep + 256o + 16k + j]
 type tile struct {
 	a, b, c []float32
 	segs    []seg
-	outer   int  // tiles o; tile only
+	outer   int  // tiles o; for tileT 1 or 2
 	aStep   int  // tileT only
 	bStep   int  // float32s
-	cStep   int  // float32s; tile only
-	rows    int  // rows i of c that exist, at most 16
+	cStep   int  // float32s, from one o to the next
+	rows    int  // rows i of c that exist, at most 16; for tileT maxRowsT
 	acc     bool // add to c
+
+	// tileT only: what to bring into the second-level cache meanwhile, 512
+	// bytes with each pixel; any address will do.
+	ahead     *float32
+	aheadStep int // float32s
 }
 
 // tileTwin is the plain form of tile.
@@ -59,44 +64,54 @@ func tileTwin(t *tile) {
 	}
 }
 
+// maxRowsT is the most rows that the transposed product has a form for.
+const maxRowsT = 14
+
 // tileTTwin is the plain form of tileT.
 func tileTTwin(t *tile) {
-	var sum [16]lane
-	c := t.c[:t.rows*Lanes]
-	if t.acc {
-		for i := range t.rows {
-			sum[i] = *at(c, i)
+	for o := range t.outer {
+		var sum [maxRowsT]lane
+		c := t.c[o*t.cStep:][:t.rows*Lanes]
+		if t.acc {
+			for i := range t.rows {
+				sum[i] = *at(c, i)
+			}
 		}
-	}
-	for _, s := range t.segs {
-		for p := range s.n {
-			a := t.a[s.a+p*t.aStep:][:t.rows*Lanes]
-			b := t.b[s.b+p*t.bStep:][:16*Lanes]
-			for k := range Lanes {
-				bv := at(b, k)
-				for i := range t.rows {
-					row, v := &sum[i], a[i*Lanes+k]
-					for j := range row {
-						row[j] += v * bv[j]
+		for _, s := range t.segs {
+			for p := range s.n {
+				a := t.a[s.a+p*t.aStep:][:t.rows*Lanes]
+				b := t.b[s.b+p*t.bStep+o*256:][:16*Lanes]
+				for k := range Lanes {
+					bv := at(b, k)
+					for i := range t.rows {
+						row, v := &sum[i], a[i*Lanes+k]
+						for j := range row {
+							row[j] += v * bv[j]
+						}
 					}
 				}
 			}
 		}
-	}
-	for i := range t.rows {
-		*at(c, i) = sum[i]
+		for i := range t.rows {
+			*at(c, i) = sum[i]
+		}
 	}
 }
 
-// transposeTwin writes n transposed 16 × 16 blocks one after the other to dst.
-// In src a block's rows are stride apart and blocks are step apart.
-func transposeTwin(dst, src []float32, stride, step, n int) {
+// transpose16 writes n transposed 16 × 16 blocks one after the other to dst. In
+// src a block's rows are stride apart and blocks are step apart.
+func transpose16(dst, src []float32, stride, step, n int) {
+	transposeTo(dst, 16, 256, src, stride, step, n)
+}
+
+// transposeTwin writes n transposed 16 × 16 blocks. A block's rows are stride
+// apart and blocks are step apart, in dst by strides of its own.
+func transposeTwin(dst []float32, dstStride, dstStep int, src []float32, stride, step, n int) {
 	for b := range n {
-		d := (*[256]float32)(dst[b*256:])
 		for i := range 16 {
 			s := at(src[b*step+i*stride:], 0)
 			for j, v := range s {
-				d[j*16+i] = v
+				dst[b*dstStep+j*dstStride+i] = v
 			}
 		}
 	}

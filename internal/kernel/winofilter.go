@@ -87,12 +87,25 @@ func (m matrix) transposed() matrix {
 type filter struct {
 	v, h *axis
 	id   int // of its transforms, in the order of the generator
+	// what each transform multiplies with from the left and, transposed, from
+	// the right
+	matrices [transforms][2]matrix
 }
 
 var filters = [...]filter{
-	{axisFour, axisFour, 0},
-	{axisFour, axisThree, 1},
-	{axisTwo, axisThree, 2},
+	newFilter(0, axisFour, axisFour),
+	newFilter(1, axisFour, axisThree),
+	newFilter(2, axisTwo, axisThree),
+}
+
+func newFilter(id int, v, h *axis) filter {
+	return filter{v, h, id, [transforms][2]matrix{
+		toInput:       {v.bt, h.bt},
+		toOutput:      {v.at, h.at},
+		toOutputGrad:  {v.at.transposed(), h.at.transposed()},
+		toWeights:     {v.g, h.g},
+		toWeightsGrad: {v.g.transposed(), h.g.transposed()},
+	}}
 }
 
 func (f *filter) points() int { return f.v.points() * f.h.points() }
@@ -108,22 +121,6 @@ const (
 	toWeightsGrad                  // points to the gradient of the taps
 	transforms
 )
-
-// matrices are what a transform multiplies with from the left and, transposed,
-// from the right.
-func (f *filter) matrices(t transform) (m, n matrix) {
-	switch t {
-	case toInput:
-		return f.v.bt, f.h.bt
-	case toOutput:
-		return f.v.at, f.h.at
-	case toOutputGrad:
-		return f.v.at.transposed(), f.h.at.transposed()
-	case toWeights:
-		return f.v.g, f.h.g
-	}
-	return f.v.g.transposed(), f.h.g.transposed()
-}
 
 // toPoints tells a transform's direction.
 func (t transform) toPoints() bool { return t != toOutput && t != toWeightsGrad }
@@ -152,7 +149,7 @@ const nowhere = -1 << 62
 
 // transformTwin is the plain form.
 func transformTwin(f *filter, kind transform, a *transformArgs) {
-	m, n := f.matrices(kind)
+	m, n := f.matrices[kind][0], f.matrices[kind][1]
 	var src, mid, dst [mostPoints]lane
 	rows, columns := len(m[0]), len(n[0])
 	for v := range a.n {

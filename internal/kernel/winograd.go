@@ -130,15 +130,15 @@ func (p *winograd) places(rows, columns, i, j, h, w, c int) (places [mostPoints]
 	return places
 }
 
-// taps are the places of the nine taps of packed weights.
-func (p *winograd) taps() (places [mostPoints]int) {
+// taps are the places of the nine taps of weights, width vectors each.
+func (p *winograd) taps(width int) (places [mostPoints]int) {
 	for r := range 3 {
 		for q := range 3 {
 			k := r*3 + q
 			if p.turned {
 				k = q*3 + r
 			}
-			places[k] = (r*3 + q) * p.inner * Lanes
+			places[k] = (r*3 + q) * width * Lanes
 		}
 	}
 	return places
@@ -178,7 +178,7 @@ func (t *winoPackTask) Do(item int) {
 	t.task.panel(w.data, m, from, to)
 	a := &w.args
 	a.src, a.dst = w.data[from*Lanes:], t.packed[(m*t.inner+from)*Lanes:]
-	a.plane, a.step, a.n, a.places = t.weightPlane, Lanes, to-from, t.taps()
+	a.plane, a.step, a.n, a.places = t.weightPlane, Lanes, to-from, t.taps(t.inner)
 	runTransform(t.filter, toWeights, a, nil)
 }
 

@@ -5,15 +5,15 @@ package kernel
 // gradients of the nine taps. It is the adjoint of the forward pass.
 //
 // While the sums of all points are small, runs of blocks make sums of their
-// own; else all tiles pass each stage before the next begins, and each item of
-// the second owns its sums.
+// own, in the cache; else all tiles pass each stage before the next begins, and
+// an item of the second owns its sums.
 type winoWeights struct {
-	*winograd // of the forward pass, for its places
-	gather    *weightPlan
-	parts     int // runs of blocks; 0 is phased
-	chunk     int // tiles whose points are held at once
-	vs, ps    int // float32s from point to point of x and of dy
-	sums      int // of the sums
+	*winograd             // of the forward pass, for its places
+	gather    *weightPlan // that brings sums into PyTorch's layout
+	parts     int         // runs of blocks; 0 is phased
+	chunk     int         // tiles whose points are held at once
+	vs, ps    int         // float32s from point to point of x and of dy
+	sums      int         // and of their sums
 }
 
 const (
@@ -29,40 +29,48 @@ func newWinoWeights(p *winograd, s ConvShape) *winoWeights {
 		w.parts, w.chunk = min(p.blocks, winoParts), min(p.tiles, winoGradTile)
 	}
 	w.vs, w.ps = w.chunk*p.inner*Lanes+Lanes, w.chunk*p.outer*Lanes+Lanes
-	w.gather = &weightPlan{ConvShape: s, tiles: p.outer / 16, parts: max(1, w.parts)}
+	w.gather = &weightPlan{ConvShape: s, order: []int{0, 1, 2, 3, 4, 5, 6, 7, 8}}
 	return w
 }
 
+// tapSums is the number of float32s of the gradient, nine taps of all weights.
+func (p *winoWeights) tapSums() int { return 9 * p.inner * p.outer }
+
 func (p *winoWeights) scratch() int {
-	gathered := p.gather.parts * 9 * p.inner * p.outer
 	if p.parts > 0 {
-		return gathered
+		return p.parts * p.tapSums()
 	}
-	return gathered + p.points()*(p.vs+p.ps+p.sums)
+	return p.points() * (p.vs + p.ps + p.sums)
 }
 
 func (p *winoWeights) run(dw, x, dy, scratch []float32) {
-	t := winoGradTask{winoWeights: p, x: x, dy: dy}
-	t.out, scratch = scratch[:p.gather.parts*9*p.inner*p.outer], scratch[p.gather.parts*9*p.inner*p.outer:]
+	t := winoGradTask{winoWeights: p, dw: dw, x: x, dy: dy}
+	ends := p.outer / 16 * packSplit // items that end in dw
 	if p.parts > 0 {
+		t.taps = scratch[:p.parts*p.tapSums()]
 		share(&winoGradTasks, p.parts, t)
-	} else {
-		t.v, scratch = scratch[:p.points()*p.vs], scratch[p.points()*p.vs:]
-		t.p, scratch = scratch[:p.points()*p.ps], scratch[p.points()*p.ps:]
-		t.u = scratch[:p.points()*p.sums]
-		for t.stage = winoInputs; t.stage <= winoOutputs; t.stage++ {
-			share(&winoGradTasks, []int{winoInputs: p.chunk, winoProducts: p.points() * p.outer / 16, winoOutputs: p.outer / 16 * packSplit}[t.stage], t)
-		}
+		t.stage = winoTaps
+		share(&winoGradTasks, ends, t)
+		return
 	}
-	share(&gatherTasks, p.gather.tiles*packSplit, gatherTask{weightPlan: p.gather, dw: dw, sums: t.out})
+	t.v, scratch = scratch[:p.points()*p.vs], scratch[p.points()*p.vs:]
+	t.p, scratch = scratch[:p.points()*p.ps], scratch[p.points()*p.ps:]
+	t.u = scratch[:p.points()*p.sums]
+	for i, items := range []int{p.chunk, p.points() * ceil(p.outer/16, 2), ends} {
+		t.stage = winoInputs + i
+		share(&winoGradTasks, items, t)
+	}
 }
+
+// winoTaps is the stage that adds the parts' taps.
+const winoTaps = winoOutputs + 1
 
 type winoGradTask struct {
 	*winoWeights
-	stage   int
-	x, dy   []float32
-	out     []float32 // (parts, ⌈Co/16⌉, 9, Ci, 16)
-	v, p, u []float32 // points of x, of dy, and sums, if phased
+	stage     int
+	dw, x, dy []float32
+	taps      []float32 // (parts, ⌈Co/16⌉, 9, Ci, 16), unless phased
+	v, p, u   []float32 // points of x, of dy, and sums, if phased
 }
 
 var winoGradTasks stash[winoGradTask]
@@ -70,55 +78,67 @@ var winoGradTasks stash[winoGradTask]
 func (t *winoGradTask) Do(item int) {
 	w := winoItems.get()
 	defer winoItems.put(w)
-	tiles := t.outer / 16
+	w.grow(0, 0)
+	m, part := item/packSplit, item%packSplit // of an item that ends in dw
+	from, to := part*t.inner/packSplit, (part+1)*t.inner/packSplit
 	switch t.stage {
 	case winoInputs:
 		w.grow(mostPoints*t.outer*Lanes, 0)
-		t.factors(w, t.v, t.p, w.data, item, 0, item)
-		return
+		t.factors(w, t.v, t.p, w.data, item/t.tiles, item%t.tiles, item)
 	case winoProducts:
-		t.product(t.u, t.v, t.p, item/tiles, item%tiles, t.chunk, false)
-		return
+		pairs := ceil(t.outer/16, 2)
+		t.product(t.u, t.v, t.p, item/pairs, item%pairs*2, t.chunk, false)
 	case winoOutputs:
-		w.grow(0, 0)
-		m, part := item/packSplit, item%packSplit
-		t.taps9(w, t.out, t.u, m, part*t.inner/packSplit, (part+1)*t.inner/packSplit)
-		return
+		w.grow(9*(to-from)*Lanes, 0)
+		t.toTaps(w, w.data, to-from, t.u, m, from, to-from)
+		t.gather.gather(t.dw, w.data, m, rectangle{c: from, channels: to - from}, 0, to-from)
+	case winoTaps:
+		for k := 1; k < t.parts; k++ {
+			for tap := range 9 {
+				sum := t.taps[((m*9+tap)*t.inner+from)*Lanes:][:(to-from)*Lanes]
+				runPoint(&pointArgs{op: opAdd, dst: sum, a: sum, b: t.taps[k*t.tapSums()+((m*9+tap)*t.inner+from)*Lanes:][:len(sum)]})
+			}
+		}
+		t.gather.gather(t.dw, t.taps[m*9*t.inner*Lanes:], m, rectangle{channels: t.inner}, from, to)
+	default:
+		t.part(w, item)
 	}
+}
+
+// part sums a run of blocks.
+func (t *winoGradTask) part(w *winoItem, i int) {
 	turned := mostPoints * t.outer * Lanes
 	nv, np, nu := t.points()*t.vs, t.points()*t.ps, t.points()*t.sums
 	w.grow(turned+nv+np+nu, 0)
 	v, p, u := w.data[turned:][:nv], w.data[turned+nv:][:np], w.data[turned+nv+np:][:nu]
-	for b := item * t.blocks / t.parts; b < (item+1)*t.blocks/t.parts; b++ {
-		for first := 0; first < t.tiles; first += t.chunk {
-			n := min(t.chunk, t.tiles-first)
-			for i := range n {
-				t.factors(w, v, p, w.data, first+i, b, i)
+	first := i * t.blocks / t.parts
+	for b := first; b < (i+1)*t.blocks/t.parts; b++ {
+		for tile := 0; tile < t.tiles; tile += t.chunk {
+			n := min(t.chunk, t.tiles-tile)
+			for k := range n {
+				t.factors(w, v, p, w.data, b, tile+k, k)
 			}
-			add := first > 0 || b > item*t.blocks/t.parts
 			for point := range t.points() {
-				for m := range tiles {
-					t.product(u, v, p, point, m, n, add)
+				for m := 0; m < t.outer/16; m += 2 {
+					t.product(u, v, p, point, m, n, b > first || tile > 0)
 				}
 			}
 		}
 	}
-	for m := range tiles {
-		t.taps9(w, t.out[item*9*t.inner*t.outer:], u, m, 0, t.inner)
+	for m := range t.outer / 16 {
+		t.toTaps(w, t.taps[i*t.tapSums()+m*9*t.inner*Lanes:], t.inner, u, m, 0, t.inner)
 	}
 }
 
 // factors makes the points of a tile of x and dy, the i-th of v and p.
-func (t *winoGradTask) factors(w *winoItem, v, p, turned []float32, tile, block, i int) {
-	block, tile = block+tile/t.tiles, tile%t.tiles
+func (t *winoGradTask) factors(w *winoItem, v, p, turned []float32, block, tile, i int) {
 	a := &w.args
 	a.src, a.dst = t.x[block*t.inBlock:], v[i*t.inner*Lanes:]
 	a.plane, a.step, a.n, a.places = t.vs, Lanes, t.inner, t.inPlaces[tile]
 	runTransform(t.filter, toInput, a, nil)
 
-	pixels := t.filter.v.outputs() * t.filter.h.outputs()
 	a.places = t.outPlaces[tile]
-	for k, at := range a.places[:pixels] {
+	for k, at := range a.places[:t.filter.v.outputs()*t.filter.h.outputs()] {
 		if at == nowhere {
 			continue
 		}
@@ -130,27 +150,32 @@ func (t *winoGradTask) factors(w *winoItem, v, p, turned []float32, tile, block,
 	runTransform(t.filter, toOutputGrad, a, nil)
 }
 
-// product sums one point of n tiles for sixteen channels of dy.
+// product sums one point of n tiles for 32 channels of dy from 16m on, or the
+// last 16.
 func (t *winoGradTask) product(u, v, p []float32, point, m, n int, add bool) {
-	segs := [1]seg{{n: n}}
-	g := tile{segs: segs[:], aStep: t.inner * Lanes, bStep: t.outer * Lanes, rows: 16}
-	most := max(1, runSteps/16)
+	segs := [1]seg{{}}
+	g := tile{segs: segs[:], outer: min(2, t.outer/16-m), aStep: t.inner * Lanes, bStep: t.outer * Lanes, cStep: t.inner * Lanes}
+	most := max(1, runSteps/32)
+	cuts := ceil(t.inner, maxRowsT)
 	for first := 0; first < n; first += most {
 		segs[0].n = min(most, n-first)
 		g.acc = add || first > 0
 		g.b = p[point*t.ps+first*g.bStep+m*256:]
-		for q := range t.inner / 16 {
-			g.a = v[point*t.vs+first*g.aStep+q*256:]
-			g.c = u[point*t.sums+(m*t.inner+q*16)*Lanes:]
+		for q := range cuts {
+			c0, c1 := q*t.inner/cuts, (q+1)*t.inner/cuts
+			g.a, g.rows = v[point*t.vs+first*g.aStep+c0*Lanes:], c1-c0
+			g.c = u[point*t.sums+(m*t.inner+c0)*Lanes:]
+			g.ahead = &g.c[0]
 			runTileT(&g)
 		}
 	}
 }
 
-// taps9 makes the nine taps of sixteen channels of dy and from … to-1 of x.
-func (t *winoGradTask) taps9(w *winoItem, out, u []float32, m, from, to int) {
+// toTaps makes the nine taps, of width vectors each, of sixteen channels of dy
+// and n channels of x from c on.
+func (t *winoGradTask) toTaps(w *winoItem, taps []float32, width int, u []float32, m, c, n int) {
 	a := &w.args
-	a.src, a.dst = u[(m*t.inner+from)*Lanes:], out[(m*9*t.inner+from)*Lanes:]
-	a.plane, a.step, a.n, a.places = t.sums, Lanes, to-from, t.taps()
+	a.src, a.dst = u[(m*t.inner+c)*Lanes:], taps
+	a.plane, a.step, a.n, a.places = t.sums, Lanes, n, t.winograd.taps(width)
 	runTransform(t.filter, toWeightsGrad, a, nil)
 }

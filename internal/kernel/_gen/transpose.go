@@ -11,14 +11,14 @@ import (
 // Groups of four columns: a register takes them from rows i, i+4, i+8, i+12
 // (AVX2: i, i+4), 128 bits each, so that unpacking within 128 bits finishes.
 func (v vectors) transpose() {
-	v.text("transpose", "func(dst, src *float32, stride, step, n int)")
+	v.text("transpose", "func(dst *float32, dstStride, dstStep int, src *float32, stride, step, n int)")
 	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
-	stride, step := Load(Param("stride"), GP64()), Load(Param("step"), GP64())
-	n := Load(Param("n"), GP64())
-	SHLQ(U8(2), stride.(reg.GPVirtual))
-	SHLQ(U8(2), step.(reg.GPVirtual))
+	dstStride, stride := Load(Param("dstStride"), GP64()), Load(Param("stride"), GP64())
+	SHLQ(U8(2), dstStride)
+	SHLQ(U8(2), stride)
 	three := GP64()
 	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)
+	n := Load(Param("n"), GP64())
 	Label("block")
 	var fours [4]reg.GPVirtual // rows 0, 4, 8, 12
 	for i := range fours {
@@ -42,6 +42,8 @@ func (v vectors) transpose() {
 		return m
 	}
 	for half := range v.per() { // of the rows
+		to := GP64() // row 4·group of dst
+		MOVQ(dst, to)
 		for group := range 4 { // of the columns
 			var x [4]reg.VecVirtual
 			for i := range x {
@@ -68,12 +70,18 @@ func (v vectors) transpose() {
 				} else {
 					VUNPCKHPD(pair[1], pair[0], out)
 				}
-				VMOVUPS(out, Mem{Base: dst, Disp: (group*4+i)*64 + half*32})
+				VMOVUPS(out, Mem{Base: to, Disp: half * 32})
+				ADDQ(dstStride, to)
 			}
 		}
 	}
-	ADDQ(step, src)
-	ADDQ(U32(1024), dst)
+	for _, x := range []struct {
+		r    reg.Register
+		step string
+	}{{src, "step"}, {dst, "dstStep"}} {
+		step := Load(Param(x.step), GP64())
+		LEAQ(Mem{Base: x.r, Index: step, Scale: 4}, x.r)
+	}
 	DECQ(n)
 	JNZ(LabelRef("block"))
 	ret()
