@@ -32,7 +32,7 @@ func Embed(ctx context.Context, w Workload, watch func() Machine) (*Embedding, e
 		return nil, err
 	}
 	draft := model.DraftParams()
-	planned, err := model.NewEmbedder(w.Encoder, draft, "encoder", w.Batch, w.Bins, w.Frames)
+	planned, err := model.NewEmbedder(w.Encoder, draft, "encoder", w.Batch, w.Bins, w.Frames, false)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func Embed(ctx context.Context, w Workload, watch func() Machine) (*Embedding, e
 		return nil, err
 	}
 	on := watch()
-	e, err := model.NewEmbedder(w.Encoder, model.NewParams(1), "encoder", w.Batch, w.Bins, w.Frames)
+	e, err := model.NewEmbedder(w.Encoder, model.NewParams(1), "encoder", w.Batch, w.Bins, w.Frames, false)
 	if err != nil {
 		return nil, err
 	}

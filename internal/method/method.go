@@ -9,6 +9,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"clr/internal/exec"
 	"clr/internal/fault"
 	"clr/internal/kernel"
 	"clr/internal/model"
@@ -49,6 +50,7 @@ type Setup struct {
 	Encoder             model.Encoder
 	Batch, Bins, Frames int
 	Seed                uint64
+	ExactConv           bool // no minimal filtering, see model.Builder.Exact
 
 	draft *Plan // not nil: nothing is made, but what would be is added to it
 }
@@ -87,6 +89,11 @@ func (s Setup) fits(b Batch) error {
 			b.N, b.Bins, b.Frames, len(b.X), s.Batch, s.Bins, s.Frames)
 	}
 	return nil
+}
+
+// builder begins a training graph with groups of rows, to run in memory.
+func (s Setup) builder(groups int, memory *exec.Memory) *model.Builder {
+	return model.NewBuilder(model.Training).Groups(groups).Memory(memory).Exact(s.ExactConv)
 }
 
 // tower lays encoder and projector over spectrograms x (N, 1, F, T), giving

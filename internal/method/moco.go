@@ -114,14 +114,14 @@ func (m *moco) graph(n int) (*mocoGraph, error) {
 	var err error
 	d, groups := m.o.Projector.Out, groupsOf(m.o.Groups, n)
 
-	b := model.NewBuilder(model.Training).Groups(groups).Memory(&m.memory)
+	b := m.s.builder(groups, &m.memory)
 	g.xk = b.Input("key views", n, 1, m.s.Bins, m.s.Frames) // (N, 1, F, T)
 	g.k = m.s.tower(b, m.key, m.o.Projector, g.xk)          // (N, P)
 	if g.key, err = b.Compile(g.k); err != nil {
 		return nil, fmt.Errorf("moco: key tower, batch of %d: %w", n, err)
 	}
 
-	b = model.NewBuilder(model.Training).Groups(groups).Memory(&m.memory)
+	b = m.s.builder(groups, &m.memory)
 	g.xq = b.Input("query views", n, 1, m.s.Bins, m.s.Frames)       // (N, 1, F, T)
 	g.q = m.s.tower(b, m.query, m.o.Projector, g.xq)                // (N, P)
 	keys := b.Input("keys", n, d)                                   // (N, P)

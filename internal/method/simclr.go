@@ -57,7 +57,7 @@ func (m *simclr) graph(n int) (*simclrGraph, error) {
 	if g := m.graphs[n]; g != nil {
 		return g, nil
 	}
-	b := model.NewBuilder(model.Training).Groups(groupsOf(m.o.Groups, 2*n)).Memory(&m.memory)
+	b := m.s.builder(groupsOf(m.o.Groups, 2*n), &m.memory)
 	x := b.Input("views", 2*n, 1, m.s.Bins, m.s.Frames) // (2N, 1, F, T)
 	z := m.s.tower(b, m.params, m.o.Projector, x)       // (2N, P)
 	l := b.Try(loss.NTXent(z, m.o.Temperature))         // scalar

@@ -36,6 +36,7 @@ type Builder struct {
 	nodes   G.Nodes        // their nodes
 	buffers G.Nodes        // nodes of running statistics that are read
 	frozen  bool
+	exact   bool
 	stats   []statistics
 	layers  []Layer
 	err     error
@@ -64,6 +65,13 @@ func (b *Builder) Groups(g int) *Builder {
 // returns b.
 func (b *Builder) Memory(m *exec.Memory) *Builder {
 	b.memory = m
+	return b
+}
+
+// Exact, if on, keeps convolutions from minimal filtering, which is faster and
+// rounds a little more (see kernel.Conv). It returns b.
+func (b *Builder) Exact(on bool) *Builder {
+	b.exact = on
 	return b
 }
 

@@ -21,8 +21,7 @@ func (b *Builder) ConvNorm(p *Params, conv, norm string, x *G.Node, out, size, s
 		if err != nil {
 			return nil, err
 		}
-		c := op.ConvOptions{Stride: [2]int{stride, stride}, Pad: [2]int{pad, pad}}
-		y, err := op.ConvNorm(x, w, b.n(x), c, n, o.Residual, o.ReLU)
+		y, err := op.ConvNorm(x, w, b.n(x), b.convOptions(stride, pad), n, o.Residual, o.ReLU)
 		y, err = b.keep(y, err, x, Layer{Name: conv, Kind: "conv", Kernel: size, Stride: stride, Pad: pad, Weights: op.Size(w.Shape())})
 		return b.keep(y, err, y, normLayer(norm, out, o))
 	})

@@ -20,9 +20,9 @@ type Embedder struct {
 }
 
 // NewEmbedder builds e over p, its names under name and a dot, for batches of n
-// spectrograms of bins × frames.
-func NewEmbedder(e Encoder, p *Params, name string, n, bins, frames int) (*Embedder, error) {
-	b := NewBuilder(Inference).Frozen()
+// spectrograms of bins × frames; exact as in Builder.Exact.
+func NewEmbedder(e Encoder, p *Params, name string, n, bins, frames int, exact bool) (*Embedder, error) {
+	b := NewBuilder(Inference).Frozen().Exact(exact)
 	x := b.Input("x", n, 1, bins, frames) // (N, 1, F, T)
 	h := e.Build(b, p, name, x)           // (N, D)
 	m, err := b.Compile(h)

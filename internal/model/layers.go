@@ -34,10 +34,13 @@ func (b *Builder) Conv(p *Params, name string, x *G.Node, out, size, stride, pad
 		if err != nil {
 			return nil, err
 		}
-		o := op.ConvOptions{Stride: [2]int{stride, stride}, Pad: [2]int{pad, pad}}
-		y, err := op.Conv(x, w, b.n(x), o)
+		y, err := op.Conv(x, w, b.n(x), b.convOptions(stride, pad))
 		return b.keep(y, err, x, Layer{Name: name, Kind: "conv", Kernel: size, Stride: stride, Pad: pad, Weights: op.Size(w.Shape())})
 	})
+}
+
+func (b *Builder) convOptions(stride, pad int) op.ConvOptions {
+	return op.ConvOptions{Stride: [2]int{stride, stride}, Pad: [2]int{pad, pad}, Exact: b.exact}
 }
 
 // A Norm says what goes with a batch normalisation.

@@ -139,7 +139,7 @@ func TestRunAllocatesNothing(t *testing.T) {
 func TestEmbedder(t *testing.T) {
 	const n, bins, frames = 18, 16, 9
 	p := NewParams(1)
-	d, err := NewEmbedder(tiny, p, "encoder", n, bins, frames)
+	d, err := NewEmbedder(tiny, p, "encoder", n, bins, frames, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestEmbedder(t *testing.T) {
 			t.Errorf("rows %v embed otherwise alone", rows)
 		}
 	}
-	single, err := NewEmbedder(tiny, p, "encoder", 1, bins, frames)
+	single, err := NewEmbedder(tiny, p, "encoder", 1, bins, frames, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -188,7 +188,7 @@ func testResNet(t *testing.T, depth int, c referenceCase) {
 	n, bins, frames := x.Shape[0], x.Shape[2], x.Shape[3]
 	p := NewParams(1)
 	s := newBench(t, NewBuilder(Training), p, e, n, bins, frames)
-	eval, err := NewEmbedder(e, p, "encoder", n, bins, frames)
+	eval, err := NewEmbedder(e, p, "encoder", n, bins, frames, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +288,7 @@ func TestFullResNet18IsTorchvisions(t *testing.T) {
 		t.Fatalf("the formula gives %v, want %v", x[:8], c.XFirst)
 	}
 
-	eval, err := NewEmbedder(e, p, "encoder", n, bins, frames)
+	eval, err := NewEmbedder(e, p, "encoder", n, bins, frames, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,7 @@ type Config struct {
 	LinearProbe eval.LinearProbe       `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
 	MLPProbe    eval.MLPProbe          `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
 	Checkpoint  CheckpointOptions      `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
+	Engine      EngineOptions          `yaml:"engine" doc:"how the arithmetic is done"`                                                          //
 	Workers     int                    `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
 	Store       string                 `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
 

@@ -78,7 +78,12 @@ func (d *data) fresh(n normalization) (encoderState, error) {
 }
 
 func (d *data) embedder(e encoderState, n int) (*model.Embedder, error) {
-	return model.NewEmbedder(d.c.Encoder, e.params, "encoder", n, d.bins, d.c.View.Frames)
+	return model.NewEmbedder(d.c.Encoder, e.params, "encoder", n, d.bins, d.c.View.Frames, d.c.Engine.ExactConv)
+}
+
+// EngineOptions change how results are computed, and their last digits.
+type EngineOptions struct {
+	ExactConv bool `yaml:"exact_conv" doc:"convolve directly everywhere: slower, rounding errors of up to 1e-6 instead of 3e-6"`
 }
 
 // embedBatch is how many windows go through the encoder at once.

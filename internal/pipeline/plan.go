@@ -51,13 +51,13 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Bins: bins, Frames: c.View.Frames}
+	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Bins: bins, Frames: c.View.Frames, ExactConv: c.Engine.ExactConv}
 	draft, err := method.Draft(c.Method, s)
 	if err != nil {
 		return nil, err
 	}
 	encoder := model.DraftParams()
-	embedder, err := model.NewEmbedder(c.Encoder, encoder, "encoder", embedBatch, bins, c.View.Frames)
+	embedder, err := model.NewEmbedder(c.Encoder, encoder, "encoder", embedBatch, bins, c.View.Frames, c.Engine.ExactConv)
 	if err != nil {
 		return nil, err
 	}

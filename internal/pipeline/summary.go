@@ -35,7 +35,7 @@ func Summarize(name string, e model.Encoder, batch, bins, frames int) (*Summary,
 	if err != nil {
 		return nil, err
 	}
-	embedder, err := model.NewEmbedder(e, model.DraftParams(), "encoder", batch, bins, frames)
+	embedder, err := model.NewEmbedder(e, model.DraftParams(), "encoder", batch, bins, frames, false)
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (t *trainer) build() error {
 		return nil
 	}
 	c := t.d.c
-	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Bins: t.d.bins, Frames: c.View.Frames, Seed: c.Seed})
+	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Bins: t.d.bins, Frames: c.View.Frames, Seed: c.Seed, ExactConv: c.Engine.ExactConv})
 	if err != nil {
 		return err
 	}
