@@ -103,6 +103,9 @@ func newWinograd(f *filter, turned bool, n, h, w, inner, oh, ow, outer int, pad 
 const (
 	winoChunk  = 4 // tiles of 16 examples whose points stay in the second-level cache
 	winoChunks = 4
+	// winoSum is how many products of a point are summed up before the sum is
+	// added to the others: it bounds the rounding, which points enlarge.
+	winoSum = 256
 )
 
 // skip is 1 where the first input of a tile is not the zero before its pixels.
@@ -283,16 +286,19 @@ func (t *winoTask) input(w *winoItem, v []float32, tile, i int) {
 
 // product makes sixteen channels of one point of n tiles.
 func (t *winoTask) product(m, v []float32, point, q, n int) {
-	segs := [1]seg{{n: t.inner}}
-	g := tile{
-		a:    t.packed[point*t.weightPlane+q*t.inner*Lanes:],
-		segs: segs[:], rows: 16, bStep: t.inner * Lanes, cStep: t.outer * Lanes,
-	}
-	most := max(1, runSteps/t.inner)
-	for i := 0; i < n; i += most {
-		g.b, g.c = v[point*t.vs+i*g.bStep:], m[point*t.ms+i*g.cStep+q*256:]
-		g.outer = min(most, n-i)
-		runTile(&g)
+	segs := [1]seg{}
+	g := tile{segs: segs[:], rows: 16, bStep: t.inner * Lanes, cStep: t.outer * Lanes}
+	cuts := ceil(t.inner, winoSum)
+	for k := range cuts {
+		from, to := k*t.inner/cuts, (k+1)*t.inner/cuts
+		segs[0].n, g.acc = to-from, k > 0
+		g.a = t.packed[point*t.weightPlane+(q*t.inner+from)*Lanes:]
+		most := runSteps / (to - from)
+		for i := 0; i < n; i += most {
+			g.b, g.c = v[point*t.vs+i*g.bStep+from*Lanes:], m[point*t.ms+i*g.cStep+q*256:]
+			g.outer = min(most, n-i)
+			runTile(&g)
+		}
 	}
 }
 
