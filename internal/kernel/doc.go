@@ -3,6 +3,7 @@
 //
 // Feature maps keep sixteen examples side by side, in the lanes of a vector
 // register: (N, C, H, W) is stored as [⌈N/16⌉][H][W][C][16]. The lanes past N in
-// the last block are padding; they hold zeros on entry, and no sum ever
-// includes them. Matrices of examples (N, D) are row-major.
+// the last block are padding. They hold zeros between layers; what they hold
+// reaches no example and no sum, except that Conv.BackwardWeights relies on
+// the zeros. Matrices of examples (N, D) are row-major.
 package kernel

@@ -21,7 +21,7 @@ func hazardShapes() []ConvShape {
 	return []ConvShape{
 		strided, exact, wide,
 		c3(18, 16, 32, 5, 7), c3(3, 16, 16, 13, 11), c3(31, 16, 32, 8, 12), c3(15, 32, 16, 12, 6), c3(17, 16, 48, 2, 3), c3(7, 48, 16, 3, 2), c3(17, 16, 16, 1, 9),
-		c3(130, 16, 16, 8, 12), // chunked
+		c3(130, 16, 16, 8, 12),                         // chunked
 		c3(17, 128, 256, 2, 3), c3(18, 256, 128, 4, 6), // sums that items own
 	}
 }
