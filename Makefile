@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo demo-check test race lint purego reference compare-torch ci
+.PHONY: build demo demo-check test race lint purego arm64 reference compare-torch ci
 PYTHON ?= python3
 
 build:          ## one static binary, ./clr
@@ -17,17 +17,27 @@ demo-check:     ## the same, as a test of what the README says of it
 test:           ## all tests
 	go test ./...
 
+# Tests of what is computed, not of who does it: long under the race detector.
+ARITHMETIC = TestSameBytes|TestConvAccuracy|TestConvNotFinite|TestPaddedLanes
+
 race:           ## the concurrent parts under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./internal/kernel ./internal/exec ./internal/eval ./internal/audio ./internal/checkpoint ./internal/pipeline
+	CGO_ENABLED=1 go test -race -skip '$(ARITHMETIC)' ./internal/kernel ./internal/exec ./internal/eval ./internal/audio ./internal/checkpoint ./internal/pipeline
 
 lint:           ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l cmd configs internal)" || { echo "gofmt would change:"; gofmt -l cmd configs internal; exit 1; }
 	go vet ./...
 	GOFLAGS= go run $(STATICCHECK) ./...
 
+ENGINE = ./internal/kernel ./internal/op ./internal/exec ./internal/model ./internal/loss
+
 purego:         ## the plain Go twins alone, and the machines that have nothing else
-	go test -tags purego ./internal/kernel ./internal/op ./internal/exec ./internal/loss
+	go test -tags purego $(ENGINE) ./internal/method ./internal/augment
 	GOARCH=arm64 go vet ./...
+
+arm64:          ## the engine's tests and a whole step under emulation; needs Debian's qemu-user; some minutes
+	GOARCH=arm64 go test -exec qemu-aarch64 -short -timeout 20m $(ENGINE)
+	dir=$$(mktemp -d) && trap "rm -r $$dir" EXIT && GOARCH=arm64 go test -c -o $$dir/pipeline.test ./internal/pipeline && \
+		CLR_OTHER="qemu-aarch64 $$dir/pipeline.test" go test -count=1 -run '^TestSameBytes$$' -v ./internal/pipeline
 
 reference:      ## rewrite configs/reference.yaml from the options in the code
 	go run ./cmd/clr config reference > configs/reference.yaml.new && mv configs/reference.yaml.new configs/reference.yaml

@@ -72,9 +72,11 @@ func (c *crew) do(n, helpers int, t Task) {
 		c.size++
 		go c.work()
 	}
-	j := new(job)
+	var j *job
 	if k := len(c.free); k > 0 {
 		j, c.free = c.free[k-1], c.free[:k-1]
+	} else {
+		j = new(job)
 	}
 	j.task, j.n, j.room, j.waiting = t, int64(n), helpers, false
 	j.next.Store(0)

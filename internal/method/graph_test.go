@@ -1,7 +1,6 @@
 package method
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"testing"
@@ -86,22 +85,6 @@ func TestGraphsRunOnTheTapeMachine(t *testing.T) {
 				t.Fatalf("%s: a graph without outputs", name)
 			}
 			exectest.SameOnTape(t, g, outputs...)
-		}
-	}
-}
-
-func TestStepAllocatesNothing(t *testing.T) {
-	const n = 4
-	for _, name := range names(options()) {
-		m := newMethod(t, options()[name], setup(n))
-		b, ctx := toy(n, 0), context.Background()
-		if got := testing.AllocsPerRun(5, func() {
-			if _, err := m.Step(ctx, b); err != nil {
-				t.Fatal(err)
-			}
-			m.Advance(0)
-		}); got > 0 {
-			t.Errorf("%s: a step allocates %g times", name, got)
 		}
 	}
 }
