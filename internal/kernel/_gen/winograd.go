@@ -88,7 +88,7 @@ var (
 // runs along columns: input and gradient of the output to points, points to
 // output, weights to points, points to gradient of the weights.
 func (v vectors) winograd() {
-	for _, p := range [][2]axis{{four, four}, {four, three}, {two, three}} {
+	for _, p := range [][2]axis{{four, four}, {four, three}, {two, three}, {two, two}} {
 		a, b, name := p[0], p[1], p[0].name+p[1].name
 		v.transform("winoInput"+name, a.bt, b.bt, true)
 		v.transform("winoOutput"+name, a.at, b.at, false)
