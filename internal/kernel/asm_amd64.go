@@ -41,22 +41,19 @@ func affineUAVX2(a *affineArgs)
 func affineUGateAVX2(a *affineArgs)
 
 //go:noescape
-func reluAVX2(dst, a, b *float32, t float32, n int)
+func reluAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func reluGradAVX2(dst, a, b *float32, t float32, n int)
+func reluGradAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func addAVX2(dst, a, b *float32, t float32, n int)
+func reluGradSumAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func axpyAVX2(dst, a, b *float32, t float32, n int)
+func addAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func scaleAVX2(dst, a, b *float32, t float32, n int)
-
-//go:noescape
-func lerpAVX2(dst, a, b *float32, t float32, n int)
+func lerpAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
 func dotAVX2(sums *float64, a, b *float32, n int)
@@ -104,22 +101,19 @@ func affineUAVX512(a *affineArgs)
 func affineUGateAVX512(a *affineArgs)
 
 //go:noescape
-func reluAVX512(dst, a, b *float32, t float32, n int)
+func reluAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func reluGradAVX512(dst, a, b *float32, t float32, n int)
+func reluGradAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func addAVX512(dst, a, b *float32, t float32, n int)
+func reluGradSumAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func axpyAVX512(dst, a, b *float32, t float32, n int)
+func addAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func scaleAVX512(dst, a, b *float32, t float32, n int)
-
-//go:noescape
-func lerpAVX512(dst, a, b *float32, t float32, n int)
+func lerpAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
 func dotAVX512(sums *float64, a, b *float32, n int)

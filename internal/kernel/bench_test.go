@@ -94,10 +94,11 @@ func BenchmarkNorm(b *testing.B) {
 	}{
 		{"Stats", 1, func() { s.Stats(stats, x) }},
 		{"Apply", 3, func() { s.Apply(y, x, stats, gamma, gamma, dy, true) }},
-		{"Sums", 3, func() { s.Sums(sums, x, y, stats, dy, true) }},
-		{"Data", 4, func() { s.Data(dx, x, y, stats, gamma, sums, dy, true) }},
+		{"Sums", 2, func() { s.Sums(sums, x, stats, gamma, gamma, dy, true) }},
+		{"Data", 3, func() { s.Data(dx, x, stats, gamma, gamma, sums, dy, true) }},
 		{"ReLUGrad", 3, func() { ReLUGrad(dx, y, dy) }},
-		{"Axpy", 3, func() { Axpy(1e-9, x, dx) }},
+		{"ReLUGradSum", 4, func() { ReLUGradSum(dx, y, dy, x) }},
+		{"Add", 3, func() { Add(dx, y, dy) }},
 		{"Dot", 2, func() { Dot(x, y) }},
 	} {
 		for _, path := range paths() {

@@ -66,22 +66,22 @@ func runSums(a *sumArgs) {
 	switch {
 	case machine.isa == generic:
 		sumsTwin(a)
-	case machine.isa == avx512 && a.v == nil:
+	case machine.isa == avx512 && a.x == nil:
 		squareSumsAVX512(a)
-	case machine.isa == avx512 && a.y == nil:
+	case machine.isa == avx512 && !a.gated:
 		crossSumsAVX512(a)
 	case machine.isa == avx512:
 		gatedSumsAVX512(a)
-	case a.v == nil:
+	case a.x == nil:
 		squareSumsAVX2(a)
-	case a.y == nil:
+	case !a.gated:
 		crossSumsAVX2(a)
 	default:
 		gatedSumsAVX2(a)
 	}
 }
 
-// runAffine is affineTwin for a block of one group.
+// runAffine is affineTwin.
 func runAffine(a *affineArgs) {
 	switch machine.isa {
 	case avx512:
@@ -90,11 +90,11 @@ func runAffine(a *affineArgs) {
 			affineXAVX512(a)
 		case a.u == nil:
 			affineXAddAVX512(a)
-		case a.x != nil && a.gate == nil:
+		case !a.flat && !a.gated:
 			affineXUAVX512(a)
-		case a.x != nil:
+		case !a.flat:
 			affineXUGateAVX512(a)
-		case a.gate == nil:
+		case !a.gated:
 			affineUAVX512(a)
 		default:
 			affineUGateAVX512(a)
@@ -105,17 +105,17 @@ func runAffine(a *affineArgs) {
 			affineXAVX2(a)
 		case a.u == nil:
 			affineXAddAVX2(a)
-		case a.x != nil && a.gate == nil:
+		case !a.flat && !a.gated:
 			affineXUAVX2(a)
-		case a.x != nil:
+		case !a.flat:
 			affineXUGateAVX2(a)
-		case a.gate == nil:
+		case !a.gated:
 			affineUAVX2(a)
 		default:
 			affineUGateAVX2(a)
 		}
 	default:
-		affineTwin(a, new([Lanes]int))
+		affineTwin(a)
 	}
 }
 
@@ -126,41 +126,40 @@ func runPoint(p *pointArgs) {
 		pointTwin(p)
 		return
 	}
-	dst, a, b := unsafe.SliceData(p.dst), unsafe.SliceData(p.a), unsafe.SliceData(p.b)
+	dst, a, b, c := unsafe.SliceData(p.dst), unsafe.SliceData(p.a), unsafe.SliceData(p.b), unsafe.SliceData(p.c)
 	if machine.isa == avx512 {
 		switch p.op {
 		case opReLU:
-			reluAVX512(dst, a, b, p.t, n)
+			reluAVX512(dst, a, b, c, p.t, n)
 		case opReLUGrad:
-			reluGradAVX512(dst, a, b, p.t, n)
+			reluGradAVX512(dst, a, b, c, p.t, n)
+		case opReLUGradSum:
+			reluGradSumAVX512(dst, a, b, c, p.t, n)
 		case opAdd:
-			addAVX512(dst, a, b, p.t, n)
-		case opAxpy:
-			axpyAVX512(dst, a, b, p.t, n)
-		case opScale:
-			scaleAVX512(dst, a, b, p.t, n)
+			addAVX512(dst, a, b, c, p.t, n)
 		case opLerp:
-			lerpAVX512(dst, a, b, p.t, n)
+			lerpAVX512(dst, a, b, c, p.t, n)
 		}
 	} else {
 		switch p.op {
 		case opReLU:
-			reluAVX2(dst, a, b, p.t, n)
+			reluAVX2(dst, a, b, c, p.t, n)
 		case opReLUGrad:
-			reluGradAVX2(dst, a, b, p.t, n)
+			reluGradAVX2(dst, a, b, c, p.t, n)
+		case opReLUGradSum:
+			reluGradSumAVX2(dst, a, b, c, p.t, n)
 		case opAdd:
-			addAVX2(dst, a, b, p.t, n)
-		case opAxpy:
-			axpyAVX2(dst, a, b, p.t, n)
-		case opScale:
-			scaleAVX2(dst, a, b, p.t, n)
+			addAVX2(dst, a, b, c, p.t, n)
 		case opLerp:
-			lerpAVX2(dst, a, b, p.t, n)
+			lerpAVX2(dst, a, b, c, p.t, n)
 		}
 	}
 	rest := pointArgs{op: p.op, t: p.t, dst: p.dst[n:], a: p.a[n:]}
 	if p.b != nil {
 		rest.b = p.b[n:]
+	}
+	if p.c != nil {
+		rest.c = p.c[n:]
 	}
 	pointTwin(&rest)
 }

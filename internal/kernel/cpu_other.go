@@ -7,7 +7,7 @@ func detect() isa { return generic }
 func runTile(t *tile)               { tileTwin(t) }
 func runTileT(t *tile)              { tileTTwin(t) }
 func runSums(a *sumArgs)            { sumsTwin(a) }
-func runAffine(a *affineArgs)       { affineTwin(a, new([Lanes]int)) }
+func runAffine(a *affineArgs)       { affineTwin(a) }
 func runPoint(p *pointArgs)         { pointTwin(p) }
 func runDot(a, b []float32) float64 { return dotTwin(a, b) }
 func runMaxForward(a *poolArgs)     { maxForwardTwin(a) }

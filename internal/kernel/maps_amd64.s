@@ -5,637 +5,753 @@
 #include "textflag.h"
 
 // func squareSumsAVX2(a *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·squareSumsAVX2(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
-	MOVQ   96(AX), CX
-	MOVQ   112(AX), DX
+	CMPB   144(AX), $0x00
+	JNE    lanes
+	MOVQ   120(AX), CX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
-	MOVQ   24(AX), BX
+	MOVQ   48(AX), BX
 	VXORPS Y0, Y0, Y0
-	LEAQ   (DX)(DX*2), SI
 
-pixels4:
-	CMPQ CX, $0x04
-	JL   done4
-	MOVQ (AX), DI
-	MOVQ 104(AX), R8
-	XORQ R9, R9
-	MOVQ BX, R9
+crun:
+	MOVQ    CX, SI
+	MOVQ    $0x0000000000000010, DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	MOVQ    SI, DI
+	MOVQ    24(AX), R8
+	MOVQ    128(AX), R9
+	XORQ    R10, R10
 
-channel4:
-	VMOVUPD      (DI), Y0
-	VMOVUPD      32(DI), Y1
-	VMOVUPD      64(DI), Y2
-	VMOVUPD      96(DI), Y3
-	VMOVUPD      128(DI), Y4
-	VMOVUPD      160(DI), Y5
-	VMOVUPD      192(DI), Y6
-	VMOVUPD      224(DI), Y7
-	VMOVUPS      (R9), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VADDPD       Y9, Y0, Y0
-	VFMADD231PD  Y9, Y9, Y4
-	VADDPD       Y8, Y1, Y1
-	VFMADD231PD  Y8, Y8, Y5
-	VMOVUPS      32(R9), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y9, Y6
-	VADDPD       Y8, Y3, Y3
-	VFMADD231PD  Y8, Y8, Y7
-	VMOVUPS      (R9)(DX*1), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VADDPD       Y9, Y0, Y0
-	VFMADD231PD  Y9, Y9, Y4
-	VADDPD       Y8, Y1, Y1
-	VFMADD231PD  Y8, Y8, Y5
-	VMOVUPS      32(R9)(DX*1), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y9, Y6
-	VADDPD       Y8, Y3, Y3
-	VFMADD231PD  Y8, Y8, Y7
-	VMOVUPS      (R9)(DX*2), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VADDPD       Y9, Y0, Y0
-	VFMADD231PD  Y9, Y9, Y4
-	VADDPD       Y8, Y1, Y1
-	VFMADD231PD  Y8, Y8, Y5
-	VMOVUPS      32(R9)(DX*2), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y9, Y6
-	VADDPD       Y8, Y3, Y3
-	VFMADD231PD  Y8, Y8, Y7
-	VMOVUPS      (R9)(SI*1), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VADDPD       Y9, Y0, Y0
-	VFMADD231PD  Y9, Y9, Y4
-	VADDPD       Y8, Y1, Y1
-	VFMADD231PD  Y8, Y8, Y5
-	VMOVUPS      32(R9)(SI*1), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y9, Y6
-	VADDPD       Y8, Y3, Y3
-	VFMADD231PD  Y8, Y8, Y7
-	VMOVUPD      Y0, (DI)
-	VMOVUPD      Y1, 32(DI)
-	VMOVUPD      Y2, 64(DI)
-	VMOVUPD      Y3, 96(DI)
-	VMOVUPD      Y4, 128(DI)
-	VMOVUPD      Y5, 160(DI)
-	VMOVUPD      Y6, 192(DI)
-	VMOVUPD      Y7, 224(DI)
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x40, R9
-	DECQ         R8
-	JNZ          channel4
-	ADDQ         DX, BX
-	ADDQ         DX, BX
-	ADDQ         DX, BX
-	ADDQ         DX, BX
-	SUBQ         $0x04, CX
-	JMP          pixels4
+ccenter:
+	VMOVUPS (BX)(R10*1), Y1
+	VMOVUPS Y1, 128(R8)
+	VMOVUPS 32(BX)(R10*1), Y1
+	VMOVUPS Y1, 160(R8)
+	ADDQ    $0x40, R10
+	ADDQ    $0x000000c0, R8
+	DECQ    R9
+	JNZ     ccenter
 
-done4:
-pixels1:
-	CMPQ CX, $0x01
-	JL   done1
-	MOVQ (AX), SI
-	MOVQ 104(AX), DI
-	XORQ R8, R8
-	MOVQ BX, R8
+cpixel:
+	MOVQ 24(AX), R8
+	MOVQ 96(AX), R9
+	MOVQ 128(AX), R9
+	XORQ R10, R10
 
-channel1:
-	VMOVUPD      (SI), Y0
-	VMOVUPD      32(SI), Y1
-	VMOVUPD      64(SI), Y2
-	VMOVUPD      96(SI), Y3
-	VMOVUPD      128(SI), Y4
-	VMOVUPD      160(SI), Y5
-	VMOVUPD      192(SI), Y6
-	VMOVUPD      224(SI), Y7
-	VMOVUPS      (R8), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VADDPD       Y9, Y0, Y0
-	VFMADD231PD  Y9, Y9, Y4
-	VADDPD       Y8, Y1, Y1
-	VFMADD231PD  Y8, Y8, Y5
-	VMOVUPS      32(R8), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y9, Y6
-	VADDPD       Y8, Y3, Y3
-	VFMADD231PD  Y8, Y8, Y7
-	VMOVUPD      Y0, (SI)
-	VMOVUPD      Y1, 32(SI)
-	VMOVUPD      Y2, 64(SI)
-	VMOVUPD      Y3, 96(SI)
-	VMOVUPD      Y4, 128(SI)
-	VMOVUPD      Y5, 160(SI)
-	VMOVUPD      Y6, 192(SI)
-	VMOVUPD      Y7, 224(SI)
-	ADDQ         $0x00000100, SI
-	ADDQ         $0x40, R8
+cchannel:
+	VMOVUPS      64(R8), Y1
+	VMOVUPS      128(R8), Y2
+	VSUBPS       (BX)(R10*1), Y2, Y2
+	VFMADD231PS  Y2, Y2, Y1
+	VADDPS       (R8), Y2, Y2
+	VMOVUPS      Y2, (R8)
+	VMOVUPS      Y1, 64(R8)
+	VMOVUPS      96(R8), Y1
+	VMOVUPS      160(R8), Y2
+	VSUBPS       32(BX)(R10*1), Y2, Y2
+	VFMADD231PS  Y2, Y2, Y1
+	VADDPS       32(R8), Y2, Y2
+	VMOVUPS      Y2, 32(R8)
+	VMOVUPS      Y1, 96(R8)
+	ADDQ         $0x40, R10
+	ADDQ         $0x000000c0, R8
+	DECQ         R9
+	JNZ          cchannel
+	ADDQ         DX, BX
 	DECQ         DI
-	JNZ          channel1
-	ADDQ         DX, BX
-	SUBQ         $0x01, CX
-	JMP          pixels1
+	JNZ          cpixel
+	MOVQ         (AX), DI
+	MOVQ         24(AX), R8
+	MOVQ         128(AX), R9
+	VXORPS       X1, X1, X1
+	VCVTSI2SDQ   SI, X1, X1
+	VBROADCASTSD X1, Y1
 
-done1:
+cflush:
+	VMOVUPS      (R8), Y2
+	VMOVUPS      64(R8), Y3
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y0, 64(R8)
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y5
+	VEXTRACTF128 $0x01, Y3, X3
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      128(R8), Y6
+	VCVTPS2PD    X6, Y7
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y6
+	VMOVUPD      (DI), Y8
+	VMOVUPD      128(DI), Y9
+	VSUBPD       Y4, Y8, Y8
+	VFMADD231PD  Y7, Y1, Y8
+	VMULPD       Y7, Y1, Y10
+	VSUBPD       Y4, Y10, Y10
+	VSUBPD       Y4, Y10, Y10
+	VFMADD231PD  Y7, Y10, Y9
+	VADDPD       Y5, Y9, Y9
+	VMOVUPD      Y8, (DI)
+	VMOVUPD      Y9, 128(DI)
+	VMOVUPD      32(DI), Y4
+	VMOVUPD      160(DI), Y5
+	VSUBPD       Y2, Y4, Y4
+	VFMADD231PD  Y6, Y1, Y4
+	VMULPD       Y6, Y1, Y7
+	VSUBPD       Y2, Y7, Y7
+	VSUBPD       Y2, Y7, Y7
+	VFMADD231PD  Y6, Y7, Y5
+	VADDPD       Y3, Y5, Y5
+	VMOVUPD      Y4, 32(DI)
+	VMOVUPD      Y5, 160(DI)
+	VMOVUPS      32(R8), Y2
+	VMOVUPS      96(R8), Y3
+	VMOVUPS      Y0, 32(R8)
+	VMOVUPS      Y0, 96(R8)
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y5
+	VEXTRACTF128 $0x01, Y3, X3
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      160(R8), Y6
+	VCVTPS2PD    X6, Y7
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y6
+	VMOVUPD      64(DI), Y8
+	VMOVUPD      192(DI), Y9
+	VSUBPD       Y4, Y8, Y8
+	VFMADD231PD  Y7, Y1, Y8
+	VMULPD       Y7, Y1, Y10
+	VSUBPD       Y4, Y10, Y10
+	VSUBPD       Y4, Y10, Y10
+	VFMADD231PD  Y7, Y10, Y9
+	VADDPD       Y5, Y9, Y9
+	VMOVUPD      Y8, 64(DI)
+	VMOVUPD      Y9, 192(DI)
+	VMOVUPD      96(DI), Y4
+	VMOVUPD      224(DI), Y5
+	VSUBPD       Y2, Y4, Y4
+	VFMADD231PD  Y6, Y1, Y4
+	VMULPD       Y6, Y1, Y7
+	VSUBPD       Y2, Y7, Y7
+	VSUBPD       Y2, Y7, Y7
+	VFMADD231PD  Y6, Y7, Y5
+	VADDPD       Y3, Y5, Y5
+	VMOVUPD      Y4, 96(DI)
+	VMOVUPD      Y5, 224(DI)
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x000000c0, R8
+	DECQ         R9
+	JNZ          cflush
+	SUBQ         SI, CX
+	JNZ          crun
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ   120(AX), CX
+	MOVQ   136(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   48(AX), BX
+	VXORPS Y0, Y0, Y0
+
+lrun:
+	MOVQ    CX, SI
+	MOVQ    $0x0000000000000010, DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	MOVQ    SI, DI
+	MOVQ    24(AX), R8
+	MOVQ    128(AX), R9
+	XORQ    R10, R10
+
+lcenter:
+	VMOVUPS (BX)(R10*1), Y1
+	VMOVUPS Y1, 128(R8)
+	VMOVUPS 32(BX)(R10*1), Y1
+	VMOVUPS Y1, 160(R8)
+	ADDQ    $0x40, R10
+	ADDQ    $0x000000c0, R8
+	DECQ    R9
+	JNZ     lcenter
+
+lpixel:
+	MOVQ 24(AX), R8
+	MOVQ 96(AX), R9
+	MOVQ 128(AX), R9
+	XORQ R10, R10
+
+lchannel:
+	VMOVUPS      64(R8), Y1
+	VMOVUPS      128(R8), Y2
+	VSUBPS       (BX)(R10*1), Y2, Y2
+	VFMADD231PS  Y2, Y2, Y1
+	VADDPS       (R8), Y2, Y2
+	VMOVUPS      Y2, (R8)
+	VMOVUPS      Y1, 64(R8)
+	VMOVUPS      96(R8), Y1
+	VMOVUPS      160(R8), Y2
+	VSUBPS       32(BX)(R10*1), Y2, Y2
+	VFMADD231PS  Y2, Y2, Y1
+	VADDPS       32(R8), Y2, Y2
+	VMOVUPS      Y2, 32(R8)
+	VMOVUPS      Y1, 96(R8)
+	ADDQ         $0x40, R10
+	ADDQ         $0x000000c0, R8
+	DECQ         R9
+	JNZ          lchannel
+	ADDQ         DX, BX
+	DECQ         DI
+	JNZ          lpixel
+	MOVQ         (AX), DI
+	MOVQ         24(AX), R8
+	MOVQ         128(AX), R9
+	VXORPS       X1, X1, X1
+	VCVTSI2SDQ   SI, X1, X1
+	VBROADCASTSD X1, Y1
+
+lflush:
+	VMOVUPS      (R8), Y2
+	VMOVUPS      64(R8), Y3
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y0, 64(R8)
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y5
+	VEXTRACTF128 $0x01, Y3, X3
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      128(R8), Y6
+	VCVTPS2PD    X6, Y7
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y6
+	VMOVUPD      (DI), Y8
+	VMOVUPD      128(DI), Y9
+	VSUBPD       Y4, Y8, Y8
+	VFMADD231PD  Y7, Y1, Y8
+	VMULPD       Y7, Y1, Y10
+	VSUBPD       Y4, Y10, Y10
+	VSUBPD       Y4, Y10, Y10
+	VFMADD231PD  Y7, Y10, Y9
+	VADDPD       Y5, Y9, Y9
+	VMOVUPD      Y8, (DI)
+	VMOVUPD      Y9, 128(DI)
+	VMOVUPD      32(DI), Y4
+	VMOVUPD      160(DI), Y5
+	VSUBPD       Y2, Y4, Y4
+	VFMADD231PD  Y6, Y1, Y4
+	VMULPD       Y6, Y1, Y7
+	VSUBPD       Y2, Y7, Y7
+	VSUBPD       Y2, Y7, Y7
+	VFMADD231PD  Y6, Y7, Y5
+	VADDPD       Y3, Y5, Y5
+	VMOVUPD      Y4, 32(DI)
+	VMOVUPD      Y5, 160(DI)
+	VMOVUPS      32(R8), Y2
+	VMOVUPS      96(R8), Y3
+	VMOVUPS      Y0, 32(R8)
+	VMOVUPS      Y0, 96(R8)
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X3, Y5
+	VEXTRACTF128 $0x01, Y3, X3
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      160(R8), Y6
+	VCVTPS2PD    X6, Y7
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y6
+	VMOVUPD      64(DI), Y8
+	VMOVUPD      192(DI), Y9
+	VSUBPD       Y4, Y8, Y8
+	VFMADD231PD  Y7, Y1, Y8
+	VMULPD       Y7, Y1, Y10
+	VSUBPD       Y4, Y10, Y10
+	VSUBPD       Y4, Y10, Y10
+	VFMADD231PD  Y7, Y10, Y9
+	VADDPD       Y5, Y9, Y9
+	VMOVUPD      Y8, 64(DI)
+	VMOVUPD      Y9, 192(DI)
+	VMOVUPD      96(DI), Y4
+	VMOVUPD      224(DI), Y5
+	VSUBPD       Y2, Y4, Y4
+	VFMADD231PD  Y6, Y1, Y4
+	VMULPD       Y6, Y1, Y7
+	VSUBPD       Y2, Y7, Y7
+	VSUBPD       Y2, Y7, Y7
+	VFMADD231PD  Y6, Y7, Y5
+	VADDPD       Y3, Y5, Y5
+	VMOVUPD      Y4, 96(DI)
+	VMOVUPD      Y5, 224(DI)
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x000000c0, R8
+	DECQ         R9
+	JNZ          lflush
+	SUBQ         SI, CX
+	JNZ          lrun
 	VZEROUPPER
 	RET
 
 // func crossSumsAVX2(a *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, CMOV, FMA3
 TEXT ·crossSumsAVX2(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
-	MOVQ   96(AX), CX
-	MOVQ   112(AX), DX
+	CMPB   144(AX), $0x00
+	JNE    lanes
+	MOVQ   120(AX), CX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
-	MOVQ   24(AX), BX
-	MOVQ   48(AX), SI
+	MOVQ   48(AX), BX
 	VXORPS Y0, Y0, Y0
-	LEAQ   (DX)(DX*2), DI
+	MOVQ   72(AX), SI
 
-pixels4:
-	CMPQ CX, $0x04
-	JL   done4
-	MOVQ (AX), R8
-	MOVQ 104(AX), R9
-	XORQ R10, R10
-	MOVQ BX, R10
-	MOVQ SI, R11
+crun:
+	MOVQ    CX, DI
+	MOVQ    $0x0000000000000010, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	MOVQ    DI, R8
 
-channel4:
-	VMOVUPD      (R8), Y0
-	VMOVUPD      32(R8), Y1
-	VMOVUPD      64(R8), Y2
-	VMOVUPD      96(R8), Y3
-	VMOVUPD      128(R8), Y4
-	VMOVUPD      160(R8), Y5
-	VMOVUPD      192(R8), Y6
-	VMOVUPD      224(R8), Y7
-	VMOVUPS      (R10), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VMOVUPS      (R11), Y10
-	VCVTPS2PD    X10, Y11
-	VEXTRACTF128 $0x01, Y10, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y9, Y0, Y0
-	VFMADD231PD  Y9, Y11, Y4
-	VADDPD       Y8, Y1, Y1
-	VFMADD231PD  Y8, Y10, Y5
-	VMOVUPS      32(R10), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VMOVUPS      32(R11), Y10
-	VCVTPS2PD    X10, Y11
-	VEXTRACTF128 $0x01, Y10, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y11, Y6
-	VADDPD       Y8, Y3, Y3
-	VFMADD231PD  Y8, Y10, Y7
-	VMOVUPS      (R10)(DX*1), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VMOVUPS      (R11)(DX*1), Y10
-	VCVTPS2PD    X10, Y11
-	VEXTRACTF128 $0x01, Y10, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y9, Y0, Y0
-	VFMADD231PD  Y9, Y11, Y4
-	VADDPD       Y8, Y1, Y1
-	VFMADD231PD  Y8, Y10, Y5
-	VMOVUPS      32(R10)(DX*1), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VMOVUPS      32(R11)(DX*1), Y10
-	VCVTPS2PD    X10, Y11
-	VEXTRACTF128 $0x01, Y10, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y11, Y6
-	VADDPD       Y8, Y3, Y3
-	VFMADD231PD  Y8, Y10, Y7
-	VMOVUPS      (R10)(DX*2), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VMOVUPS      (R11)(DX*2), Y10
-	VCVTPS2PD    X10, Y11
-	VEXTRACTF128 $0x01, Y10, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y9, Y0, Y0
-	VFMADD231PD  Y9, Y11, Y4
-	VADDPD       Y8, Y1, Y1
-	VFMADD231PD  Y8, Y10, Y5
-	VMOVUPS      32(R10)(DX*2), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VMOVUPS      32(R11)(DX*2), Y10
-	VCVTPS2PD    X10, Y11
-	VEXTRACTF128 $0x01, Y10, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y11, Y6
-	VADDPD       Y8, Y3, Y3
-	VFMADD231PD  Y8, Y10, Y7
-	VMOVUPS      (R10)(DI*1), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VMOVUPS      (R11)(DI*1), Y10
-	VCVTPS2PD    X10, Y11
-	VEXTRACTF128 $0x01, Y10, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y9, Y0, Y0
-	VFMADD231PD  Y9, Y11, Y4
-	VADDPD       Y8, Y1, Y1
-	VFMADD231PD  Y8, Y10, Y5
-	VMOVUPS      32(R10)(DI*1), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VMOVUPS      32(R11)(DI*1), Y10
-	VCVTPS2PD    X10, Y11
-	VEXTRACTF128 $0x01, Y10, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y11, Y6
-	VADDPD       Y8, Y3, Y3
-	VFMADD231PD  Y8, Y10, Y7
-	VMOVUPD      Y0, (R8)
-	VMOVUPD      Y1, 32(R8)
-	VMOVUPD      Y2, 64(R8)
-	VMOVUPD      Y3, 96(R8)
-	VMOVUPD      Y4, 128(R8)
-	VMOVUPD      Y5, 160(R8)
-	VMOVUPD      Y6, 192(R8)
-	VMOVUPD      Y7, 224(R8)
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x40, R10
-	ADDQ         $0x40, R11
-	DECQ         R9
-	JNZ          channel4
-	ADDQ         DX, BX
-	ADDQ         DX, BX
-	ADDQ         DX, BX
+cpixel:
+	MOVQ 24(AX), R9
+	MOVQ 96(AX), R10
+	MOVQ 128(AX), R11
+	XORQ R12, R12
+
+cchannel:
+	VMOVUPS      64(R9), Y2
+	VMOVUPS      (SI)(R12*1), Y3
+	VBROADCASTSS (R10), Y1
+	VSUBPS       Y1, Y3, Y3
+	VMOVUPS      (BX)(R12*1), Y1
+	VFMADD231PS  Y1, Y3, Y2
+	VADDPS       (R9), Y1, Y1
+	VMOVUPS      Y1, (R9)
+	VMOVUPS      Y2, 64(R9)
+	VMOVUPS      96(R9), Y2
+	VMOVUPS      32(SI)(R12*1), Y3
+	VBROADCASTSS (R10), Y1
+	VSUBPS       Y1, Y3, Y3
+	VMOVUPS      32(BX)(R12*1), Y1
+	VFMADD231PS  Y1, Y3, Y2
+	VADDPS       32(R9), Y1, Y1
+	VMOVUPS      Y1, 32(R9)
+	VMOVUPS      Y2, 96(R9)
+	ADDQ         $0x40, R12
+	ADDQ         $0x000000c0, R9
+	ADDQ         $0x00000014, R10
+	DECQ         R11
+	JNZ          cchannel
 	ADDQ         DX, BX
 	ADDQ         DX, SI
-	ADDQ         DX, SI
-	ADDQ         DX, SI
-	ADDQ         DX, SI
-	SUBQ         $0x04, CX
-	JMP          pixels4
-
-done4:
-pixels1:
-	CMPQ CX, $0x01
-	JL   done1
-	MOVQ (AX), DI
-	MOVQ 104(AX), R8
-	XORQ R9, R9
-	MOVQ BX, R9
-	MOVQ SI, R10
-
-channel1:
-	VMOVUPD      (DI), Y0
-	VMOVUPD      32(DI), Y1
-	VMOVUPD      64(DI), Y2
-	VMOVUPD      96(DI), Y3
-	VMOVUPD      128(DI), Y4
-	VMOVUPD      160(DI), Y5
-	VMOVUPD      192(DI), Y6
-	VMOVUPD      224(DI), Y7
-	VMOVUPS      (R9), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VMOVUPS      (R10), Y10
-	VCVTPS2PD    X10, Y11
-	VEXTRACTF128 $0x01, Y10, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y9, Y0, Y0
-	VFMADD231PD  Y9, Y11, Y4
-	VADDPD       Y8, Y1, Y1
-	VFMADD231PD  Y8, Y10, Y5
-	VMOVUPS      32(R9), Y8
-	VCVTPS2PD    X8, Y9
-	VEXTRACTF128 $0x01, Y8, X8
-	VCVTPS2PD    X8, Y8
-	VMOVUPS      32(R10), Y10
-	VCVTPS2PD    X10, Y11
-	VEXTRACTF128 $0x01, Y10, X10
-	VCVTPS2PD    X10, Y10
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y11, Y6
-	VADDPD       Y8, Y3, Y3
-	VFMADD231PD  Y8, Y10, Y7
-	VMOVUPD      Y0, (DI)
-	VMOVUPD      Y1, 32(DI)
-	VMOVUPD      Y2, 64(DI)
-	VMOVUPD      Y3, 96(DI)
-	VMOVUPD      Y4, 128(DI)
-	VMOVUPD      Y5, 160(DI)
-	VMOVUPD      Y6, 192(DI)
-	VMOVUPD      Y7, 224(DI)
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x40, R9
-	ADDQ         $0x40, R10
 	DECQ         R8
-	JNZ          channel1
-	ADDQ         DX, BX
-	ADDQ         DX, SI
-	SUBQ         $0x01, CX
-	JMP          pixels1
+	JNZ          cpixel
+	MOVQ         (AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         128(AX), R10
 
-done1:
+cflush:
+	VMOVUPS      (R9), Y1
+	VMOVUPS      64(R9), Y2
+	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y0, 64(R9)
+	VCVTPS2PD    X1, Y3
+	VEXTRACTF128 $0x01, Y1, X1
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      (R8), Y5
+	VMOVUPD      128(R8), Y6
+	VADDPD       Y3, Y5, Y5
+	VADDPD       Y4, Y6, Y6
+	VMOVUPD      Y5, (R8)
+	VMOVUPD      Y6, 128(R8)
+	VMOVUPD      32(R8), Y3
+	VMOVUPD      160(R8), Y4
+	VADDPD       Y1, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	VMOVUPD      Y3, 32(R8)
+	VMOVUPD      Y4, 160(R8)
+	VMOVUPS      32(R9), Y1
+	VMOVUPS      96(R9), Y2
+	VMOVUPS      Y0, 32(R9)
+	VMOVUPS      Y0, 96(R9)
+	VCVTPS2PD    X1, Y3
+	VEXTRACTF128 $0x01, Y1, X1
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      64(R8), Y5
+	VMOVUPD      192(R8), Y6
+	VADDPD       Y3, Y5, Y5
+	VADDPD       Y4, Y6, Y6
+	VMOVUPD      Y5, 64(R8)
+	VMOVUPD      Y6, 192(R8)
+	VMOVUPD      96(R8), Y3
+	VMOVUPD      224(R8), Y4
+	VADDPD       Y1, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	VMOVUPD      Y3, 96(R8)
+	VMOVUPD      Y4, 224(R8)
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x000000c0, R9
+	DECQ         R10
+	JNZ          cflush
+	SUBQ         DI, CX
+	JNZ          crun
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ   120(AX), CX
+	MOVQ   136(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   48(AX), BX
+	VXORPS Y0, Y0, Y0
+	MOVQ   72(AX), SI
+
+lrun:
+	MOVQ    CX, DI
+	MOVQ    $0x0000000000000010, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	MOVQ    DI, R8
+
+lpixel:
+	MOVQ 24(AX), R9
+	MOVQ 96(AX), R10
+	MOVQ 128(AX), R11
+	XORQ R12, R12
+
+lchannel:
+	VMOVUPS     64(R9), Y2
+	VMOVUPS     (SI)(R12*1), Y3
+	VMOVUPS     (R10), Y1
+	VSUBPS      Y1, Y3, Y3
+	VMOVUPS     (BX)(R12*1), Y1
+	VFMADD231PS Y1, Y3, Y2
+	VADDPS      (R9), Y1, Y1
+	VMOVUPS     Y1, (R9)
+	VMOVUPS     Y2, 64(R9)
+	VMOVUPS     96(R9), Y2
+	VMOVUPS     32(SI)(R12*1), Y3
+	VMOVUPS     32(R10), Y1
+	VSUBPS      Y1, Y3, Y3
+	VMOVUPS     32(BX)(R12*1), Y1
+	VFMADD231PS Y1, Y3, Y2
+	VADDPS      32(R9), Y1, Y1
+	VMOVUPS     Y1, 32(R9)
+	VMOVUPS     Y2, 96(R9)
+	ADDQ        $0x40, R12
+	ADDQ        $0x000000c0, R9
+	ADDQ        $0x00000140, R10
+	DECQ        R11
+	JNZ         lchannel
+	ADDQ        DX, BX
+	ADDQ        DX, SI
+	DECQ        R8
+	JNZ         lpixel
+	MOVQ        (AX), R8
+	MOVQ        24(AX), R9
+	MOVQ        128(AX), R10
+
+lflush:
+	VMOVUPS      (R9), Y1
+	VMOVUPS      64(R9), Y2
+	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y0, 64(R9)
+	VCVTPS2PD    X1, Y3
+	VEXTRACTF128 $0x01, Y1, X1
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      (R8), Y5
+	VMOVUPD      128(R8), Y6
+	VADDPD       Y3, Y5, Y5
+	VADDPD       Y4, Y6, Y6
+	VMOVUPD      Y5, (R8)
+	VMOVUPD      Y6, 128(R8)
+	VMOVUPD      32(R8), Y3
+	VMOVUPD      160(R8), Y4
+	VADDPD       Y1, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	VMOVUPD      Y3, 32(R8)
+	VMOVUPD      Y4, 160(R8)
+	VMOVUPS      32(R9), Y1
+	VMOVUPS      96(R9), Y2
+	VMOVUPS      Y0, 32(R9)
+	VMOVUPS      Y0, 96(R9)
+	VCVTPS2PD    X1, Y3
+	VEXTRACTF128 $0x01, Y1, X1
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      64(R8), Y5
+	VMOVUPD      192(R8), Y6
+	VADDPD       Y3, Y5, Y5
+	VADDPD       Y4, Y6, Y6
+	VMOVUPD      Y5, 64(R8)
+	VMOVUPD      Y6, 192(R8)
+	VMOVUPD      96(R8), Y3
+	VMOVUPD      224(R8), Y4
+	VADDPD       Y1, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	VMOVUPD      Y3, 96(R8)
+	VMOVUPD      Y4, 224(R8)
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x000000c0, R9
+	DECQ         R10
+	JNZ          lflush
+	SUBQ         DI, CX
+	JNZ          lrun
 	VZEROUPPER
 	RET
 
 // func gatedSumsAVX2(a *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, CMOV, FMA3
 TEXT ·gatedSumsAVX2(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
-	MOVQ   96(AX), CX
-	MOVQ   112(AX), DX
+	CMPB   144(AX), $0x00
+	JNE    lanes
+	MOVQ   120(AX), CX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
-	MOVQ   24(AX), BX
-	MOVQ   48(AX), SI
-	MOVQ   72(AX), DI
+	MOVQ   48(AX), BX
 	VXORPS Y0, Y0, Y0
-	LEAQ   (DX)(DX*2), R8
+	MOVQ   72(AX), SI
 
-pixels4:
-	CMPQ CX, $0x04
-	JL   done4
-	MOVQ (AX), R9
-	MOVQ 104(AX), R10
-	XORQ R11, R11
-	MOVQ BX, R11
-	MOVQ SI, R12
-	MOVQ DI, R13
+crun:
+	MOVQ    CX, DI
+	MOVQ    $0x0000000000000010, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	MOVQ    DI, R8
 
-channel4:
-	VMOVUPD      (R9), Y1
-	VMOVUPD      32(R9), Y2
-	VMOVUPD      64(R9), Y3
-	VMOVUPD      96(R9), Y4
-	VMOVUPD      128(R9), Y5
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VMOVUPD      224(R9), Y8
-	VMOVUPS      (R11), Y9
-	VMOVUPS      (R13), Y10
-	VCMPPS       $0x06, Y0, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VCVTPS2PD    X9, Y10
-	VEXTRACTF128 $0x01, Y9, X9
-	VCVTPS2PD    X9, Y9
-	VMOVUPS      (R12), Y11
-	VCVTPS2PD    X11, Y12
-	VEXTRACTF128 $0x01, Y11, X11
-	VCVTPS2PD    X11, Y11
-	VADDPD       Y10, Y1, Y1
-	VFMADD231PD  Y10, Y12, Y5
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y11, Y6
-	VMOVUPS      32(R11), Y9
-	VMOVUPS      32(R13), Y10
-	VCMPPS       $0x06, Y0, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VCVTPS2PD    X9, Y10
-	VEXTRACTF128 $0x01, Y9, X9
-	VCVTPS2PD    X9, Y9
-	VMOVUPS      32(R12), Y11
-	VCVTPS2PD    X11, Y12
-	VEXTRACTF128 $0x01, Y11, X11
-	VCVTPS2PD    X11, Y11
-	VADDPD       Y10, Y3, Y3
-	VFMADD231PD  Y10, Y12, Y7
-	VADDPD       Y9, Y4, Y4
-	VFMADD231PD  Y9, Y11, Y8
-	VMOVUPS      (R11)(DX*1), Y9
-	VMOVUPS      (R13)(DX*1), Y10
-	VCMPPS       $0x06, Y0, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VCVTPS2PD    X9, Y10
-	VEXTRACTF128 $0x01, Y9, X9
-	VCVTPS2PD    X9, Y9
-	VMOVUPS      (R12)(DX*1), Y11
-	VCVTPS2PD    X11, Y12
-	VEXTRACTF128 $0x01, Y11, X11
-	VCVTPS2PD    X11, Y11
-	VADDPD       Y10, Y1, Y1
-	VFMADD231PD  Y10, Y12, Y5
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y11, Y6
-	VMOVUPS      32(R11)(DX*1), Y9
-	VMOVUPS      32(R13)(DX*1), Y10
-	VCMPPS       $0x06, Y0, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VCVTPS2PD    X9, Y10
-	VEXTRACTF128 $0x01, Y9, X9
-	VCVTPS2PD    X9, Y9
-	VMOVUPS      32(R12)(DX*1), Y11
-	VCVTPS2PD    X11, Y12
-	VEXTRACTF128 $0x01, Y11, X11
-	VCVTPS2PD    X11, Y11
-	VADDPD       Y10, Y3, Y3
-	VFMADD231PD  Y10, Y12, Y7
-	VADDPD       Y9, Y4, Y4
-	VFMADD231PD  Y9, Y11, Y8
-	VMOVUPS      (R11)(DX*2), Y9
-	VMOVUPS      (R13)(DX*2), Y10
-	VCMPPS       $0x06, Y0, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VCVTPS2PD    X9, Y10
-	VEXTRACTF128 $0x01, Y9, X9
-	VCVTPS2PD    X9, Y9
-	VMOVUPS      (R12)(DX*2), Y11
-	VCVTPS2PD    X11, Y12
-	VEXTRACTF128 $0x01, Y11, X11
-	VCVTPS2PD    X11, Y11
-	VADDPD       Y10, Y1, Y1
-	VFMADD231PD  Y10, Y12, Y5
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y11, Y6
-	VMOVUPS      32(R11)(DX*2), Y9
-	VMOVUPS      32(R13)(DX*2), Y10
-	VCMPPS       $0x06, Y0, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VCVTPS2PD    X9, Y10
-	VEXTRACTF128 $0x01, Y9, X9
-	VCVTPS2PD    X9, Y9
-	VMOVUPS      32(R12)(DX*2), Y11
-	VCVTPS2PD    X11, Y12
-	VEXTRACTF128 $0x01, Y11, X11
-	VCVTPS2PD    X11, Y11
-	VADDPD       Y10, Y3, Y3
-	VFMADD231PD  Y10, Y12, Y7
-	VADDPD       Y9, Y4, Y4
-	VFMADD231PD  Y9, Y11, Y8
-	VMOVUPS      (R11)(R8*1), Y9
-	VMOVUPS      (R13)(R8*1), Y10
-	VCMPPS       $0x06, Y0, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VCVTPS2PD    X9, Y10
-	VEXTRACTF128 $0x01, Y9, X9
-	VCVTPS2PD    X9, Y9
-	VMOVUPS      (R12)(R8*1), Y11
-	VCVTPS2PD    X11, Y12
-	VEXTRACTF128 $0x01, Y11, X11
-	VCVTPS2PD    X11, Y11
-	VADDPD       Y10, Y1, Y1
-	VFMADD231PD  Y10, Y12, Y5
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y11, Y6
-	VMOVUPS      32(R11)(R8*1), Y9
-	VMOVUPS      32(R13)(R8*1), Y10
-	VCMPPS       $0x06, Y0, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VCVTPS2PD    X9, Y10
-	VEXTRACTF128 $0x01, Y9, X9
-	VCVTPS2PD    X9, Y9
-	VMOVUPS      32(R12)(R8*1), Y11
-	VCVTPS2PD    X11, Y12
-	VEXTRACTF128 $0x01, Y11, X11
-	VCVTPS2PD    X11, Y11
-	VADDPD       Y10, Y3, Y3
-	VFMADD231PD  Y10, Y12, Y7
-	VADDPD       Y9, Y4, Y4
-	VFMADD231PD  Y9, Y11, Y8
-	VMOVUPD      Y1, (R9)
-	VMOVUPD      Y2, 32(R9)
-	VMOVUPD      Y3, 64(R9)
-	VMOVUPD      Y4, 96(R9)
-	VMOVUPD      Y5, 128(R9)
-	VMOVUPD      Y6, 160(R9)
-	VMOVUPD      Y7, 192(R9)
-	VMOVUPD      Y8, 224(R9)
-	ADDQ         $0x00000100, R9
-	ADDQ         $0x40, R11
+cpixel:
+	MOVQ 24(AX), R9
+	MOVQ 96(AX), R10
+	MOVQ 128(AX), R11
+	XORQ R12, R12
+
+cchannel:
+	VMOVUPS      64(R9), Y2
+	VMOVUPS      (SI)(R12*1), Y3
+	VBROADCASTSS (R10), Y1
+	VSUBPS       Y1, Y3, Y3
+	VMOVUPS      (BX)(R12*1), Y1
+	VBROADCASTSS 16(R10), Y4
+	VBROADCASTSS 8(R10), Y5
+	VFMADD231PS  Y5, Y3, Y4
+	VCMPPS       $0x06, Y0, Y4, Y4
+	VANDPS       Y4, Y1, Y1
+	VFMADD231PS  Y1, Y3, Y2
+	VADDPS       (R9), Y1, Y1
+	VMOVUPS      Y1, (R9)
+	VMOVUPS      Y2, 64(R9)
+	VMOVUPS      96(R9), Y2
+	VMOVUPS      32(SI)(R12*1), Y3
+	VBROADCASTSS (R10), Y1
+	VSUBPS       Y1, Y3, Y3
+	VMOVUPS      32(BX)(R12*1), Y1
+	VBROADCASTSS 16(R10), Y4
+	VBROADCASTSS 8(R10), Y5
+	VFMADD231PS  Y5, Y3, Y4
+	VCMPPS       $0x06, Y0, Y4, Y4
+	VANDPS       Y4, Y1, Y1
+	VFMADD231PS  Y1, Y3, Y2
+	VADDPS       32(R9), Y1, Y1
+	VMOVUPS      Y1, 32(R9)
+	VMOVUPS      Y2, 96(R9)
 	ADDQ         $0x40, R12
-	ADDQ         $0x40, R13
-	DECQ         R10
-	JNZ          channel4
-	ADDQ         DX, BX
-	ADDQ         DX, BX
-	ADDQ         DX, BX
+	ADDQ         $0x000000c0, R9
+	ADDQ         $0x00000014, R10
+	DECQ         R11
+	JNZ          cchannel
 	ADDQ         DX, BX
 	ADDQ         DX, SI
-	ADDQ         DX, SI
-	ADDQ         DX, SI
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	ADDQ         DX, DI
-	ADDQ         DX, DI
-	ADDQ         DX, DI
-	SUBQ         $0x04, CX
-	JMP          pixels4
+	DECQ         R8
+	JNZ          cpixel
+	MOVQ         (AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         128(AX), R10
 
-done4:
-pixels1:
-	CMPQ CX, $0x01
-	JL   done1
-	MOVQ (AX), R8
-	MOVQ 104(AX), R9
-	XORQ R10, R10
-	MOVQ BX, R10
-	MOVQ SI, R11
-	MOVQ DI, R12
-
-channel1:
-	VMOVUPD      (R8), Y1
-	VMOVUPD      32(R8), Y2
-	VMOVUPD      64(R8), Y3
-	VMOVUPD      96(R8), Y4
-	VMOVUPD      128(R8), Y5
-	VMOVUPD      160(R8), Y6
-	VMOVUPD      192(R8), Y7
-	VMOVUPD      224(R8), Y8
-	VMOVUPS      (R10), Y9
-	VMOVUPS      (R12), Y10
-	VCMPPS       $0x06, Y0, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VCVTPS2PD    X9, Y10
-	VEXTRACTF128 $0x01, Y9, X9
-	VCVTPS2PD    X9, Y9
-	VMOVUPS      (R11), Y11
-	VCVTPS2PD    X11, Y12
-	VEXTRACTF128 $0x01, Y11, X11
-	VCVTPS2PD    X11, Y11
-	VADDPD       Y10, Y1, Y1
-	VFMADD231PD  Y10, Y12, Y5
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y9, Y11, Y6
-	VMOVUPS      32(R10), Y9
-	VMOVUPS      32(R12), Y10
-	VCMPPS       $0x06, Y0, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VCVTPS2PD    X9, Y10
-	VEXTRACTF128 $0x01, Y9, X9
-	VCVTPS2PD    X9, Y9
-	VMOVUPS      32(R11), Y11
-	VCVTPS2PD    X11, Y12
-	VEXTRACTF128 $0x01, Y11, X11
-	VCVTPS2PD    X11, Y11
-	VADDPD       Y10, Y3, Y3
-	VFMADD231PD  Y10, Y12, Y7
-	VADDPD       Y9, Y4, Y4
-	VFMADD231PD  Y9, Y11, Y8
-	VMOVUPD      Y1, (R8)
-	VMOVUPD      Y2, 32(R8)
-	VMOVUPD      Y3, 64(R8)
-	VMOVUPD      Y4, 96(R8)
-	VMOVUPD      Y5, 128(R8)
-	VMOVUPD      Y6, 160(R8)
-	VMOVUPD      Y7, 192(R8)
-	VMOVUPD      Y8, 224(R8)
+cflush:
+	VMOVUPS      (R9), Y1
+	VMOVUPS      64(R9), Y2
+	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y0, 64(R9)
+	VCVTPS2PD    X1, Y3
+	VEXTRACTF128 $0x01, Y1, X1
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      (R8), Y5
+	VMOVUPD      128(R8), Y6
+	VADDPD       Y3, Y5, Y5
+	VADDPD       Y4, Y6, Y6
+	VMOVUPD      Y5, (R8)
+	VMOVUPD      Y6, 128(R8)
+	VMOVUPD      32(R8), Y3
+	VMOVUPD      160(R8), Y4
+	VADDPD       Y1, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	VMOVUPD      Y3, 32(R8)
+	VMOVUPD      Y4, 160(R8)
+	VMOVUPS      32(R9), Y1
+	VMOVUPS      96(R9), Y2
+	VMOVUPS      Y0, 32(R9)
+	VMOVUPS      Y0, 96(R9)
+	VCVTPS2PD    X1, Y3
+	VEXTRACTF128 $0x01, Y1, X1
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      64(R8), Y5
+	VMOVUPD      192(R8), Y6
+	VADDPD       Y3, Y5, Y5
+	VADDPD       Y4, Y6, Y6
+	VMOVUPD      Y5, 64(R8)
+	VMOVUPD      Y6, 192(R8)
+	VMOVUPD      96(R8), Y3
+	VMOVUPD      224(R8), Y4
+	VADDPD       Y1, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	VMOVUPD      Y3, 96(R8)
+	VMOVUPD      Y4, 224(R8)
 	ADDQ         $0x00000100, R8
-	ADDQ         $0x40, R10
-	ADDQ         $0x40, R11
-	ADDQ         $0x40, R12
-	DECQ         R9
-	JNZ          channel1
-	ADDQ         DX, BX
-	ADDQ         DX, SI
-	ADDQ         DX, DI
-	SUBQ         $0x01, CX
-	JMP          pixels1
+	ADDQ         $0x000000c0, R9
+	DECQ         R10
+	JNZ          cflush
+	SUBQ         DI, CX
+	JNZ          crun
+	VZEROUPPER
+	RET
 
-done1:
+lanes:
+	MOVQ   120(AX), CX
+	MOVQ   136(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   48(AX), BX
+	VXORPS Y0, Y0, Y0
+	MOVQ   72(AX), SI
+
+lrun:
+	MOVQ    CX, DI
+	MOVQ    $0x0000000000000010, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	MOVQ    DI, R8
+
+lpixel:
+	MOVQ 24(AX), R9
+	MOVQ 96(AX), R10
+	MOVQ 128(AX), R11
+	XORQ R12, R12
+
+lchannel:
+	VMOVUPS     64(R9), Y2
+	VMOVUPS     (SI)(R12*1), Y3
+	VMOVUPS     (R10), Y1
+	VSUBPS      Y1, Y3, Y3
+	VMOVUPS     (BX)(R12*1), Y1
+	VMOVUPS     256(R10), Y4
+	VMOVUPS     128(R10), Y5
+	VFMADD231PS Y5, Y3, Y4
+	VCMPPS      $0x06, Y0, Y4, Y4
+	VANDPS      Y4, Y1, Y1
+	VFMADD231PS Y1, Y3, Y2
+	VADDPS      (R9), Y1, Y1
+	VMOVUPS     Y1, (R9)
+	VMOVUPS     Y2, 64(R9)
+	VMOVUPS     96(R9), Y2
+	VMOVUPS     32(SI)(R12*1), Y3
+	VMOVUPS     32(R10), Y1
+	VSUBPS      Y1, Y3, Y3
+	VMOVUPS     32(BX)(R12*1), Y1
+	VMOVUPS     288(R10), Y4
+	VMOVUPS     160(R10), Y5
+	VFMADD231PS Y5, Y3, Y4
+	VCMPPS      $0x06, Y0, Y4, Y4
+	VANDPS      Y4, Y1, Y1
+	VFMADD231PS Y1, Y3, Y2
+	VADDPS      32(R9), Y1, Y1
+	VMOVUPS     Y1, 32(R9)
+	VMOVUPS     Y2, 96(R9)
+	ADDQ        $0x40, R12
+	ADDQ        $0x000000c0, R9
+	ADDQ        $0x00000140, R10
+	DECQ        R11
+	JNZ         lchannel
+	ADDQ        DX, BX
+	ADDQ        DX, SI
+	DECQ        R8
+	JNZ         lpixel
+	MOVQ        (AX), R8
+	MOVQ        24(AX), R9
+	MOVQ        128(AX), R10
+
+lflush:
+	VMOVUPS      (R9), Y1
+	VMOVUPS      64(R9), Y2
+	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y0, 64(R9)
+	VCVTPS2PD    X1, Y3
+	VEXTRACTF128 $0x01, Y1, X1
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      (R8), Y5
+	VMOVUPD      128(R8), Y6
+	VADDPD       Y3, Y5, Y5
+	VADDPD       Y4, Y6, Y6
+	VMOVUPD      Y5, (R8)
+	VMOVUPD      Y6, 128(R8)
+	VMOVUPD      32(R8), Y3
+	VMOVUPD      160(R8), Y4
+	VADDPD       Y1, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	VMOVUPD      Y3, 32(R8)
+	VMOVUPD      Y4, 160(R8)
+	VMOVUPS      32(R9), Y1
+	VMOVUPS      96(R9), Y2
+	VMOVUPS      Y0, 32(R9)
+	VMOVUPS      Y0, 96(R9)
+	VCVTPS2PD    X1, Y3
+	VEXTRACTF128 $0x01, Y1, X1
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y4
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VMOVUPD      64(R8), Y5
+	VMOVUPD      192(R8), Y6
+	VADDPD       Y3, Y5, Y5
+	VADDPD       Y4, Y6, Y6
+	VMOVUPD      Y5, 64(R8)
+	VMOVUPD      Y6, 192(R8)
+	VMOVUPD      96(R8), Y3
+	VMOVUPD      224(R8), Y4
+	VADDPD       Y1, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	VMOVUPD      Y3, 96(R8)
+	VMOVUPD      Y4, 224(R8)
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x000000c0, R9
+	DECQ         R10
+	JNZ          lflush
+	SUBQ         DI, CX
+	JNZ          lrun
 	VZEROUPPER
 	RET
 
@@ -643,50 +759,93 @@ done1:
 // Requires: AVX, AVX2, FMA3
 TEXT ·affineXAVX2(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	MOVQ         208(AX), CX
-	MOVQ         (AX), DX
-	MOVQ         24(AX), BX
+	MOVQ         (AX), CX
+	MOVQ         24(AX), DX
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y0, Y0, Y0
-	CMPB         224(AX), $0x00
+	CMPB         200(AX), $0x00
 	JNE          bounded
-	MOVL         $0xff800000, SI
-	VMOVD        SI, X0
+	MOVL         $0xff800000, BX
+	VMOVD        BX, X0
 	VBROADCASTSS X0, Y0
 
 bounded:
-	VMOVUPS 144(AX), Y1
-	VMOVUPS 176(AX), Y2
+	VMOVUPS 120(AX), Y1
+	VMOVUPS 152(AX), Y2
+	CMPB    201(AX), $0x00
+	JNE     lanes
+	MOVQ    184(AX), BX
 	XORQ    SI, SI
 
-pixel:
-	MOVQ 120(AX), DI
-	MOVQ 216(AX), R8
+cpixel:
+	MOVQ 96(AX), DI
+	MOVQ 192(AX), R8
 
-channel:
+cchannel:
+	VMOVUPS      (DX)(SI*1), Y4
+	VBROADCASTSS (DI), Y3
+	VSUBPS       Y3, Y4, Y4
 	VBROADCASTSS 12(DI), Y3
-	VBROADCASTSS (DI), Y4
-	VBROADCASTSS 4(DI), Y5
-	VMOVUPS      (BX)(SI*1), Y7
-	VSUBPS       Y4, Y7, Y7
-	VMOVAPS      Y3, Y6
-	VFMADD231PS  Y5, Y7, Y6
-	VMAXPS       Y6, Y0, Y6
-	VANDPS       Y1, Y6, Y6
-	VMOVUPS      Y6, (DX)(SI*1)
-	VMOVUPS      32(BX)(SI*1), Y6
-	VSUBPS       Y4, Y6, Y6
 	VMOVAPS      Y3, Y3
-	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	VMAXPS       Y3, Y0, Y3
+	VANDPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (CX)(SI*1)
+	VMOVUPS      32(DX)(SI*1), Y4
+	VBROADCASTSS (DI), Y3
+	VSUBPS       Y3, Y4, Y4
+	VBROADCASTSS 12(DI), Y3
+	VMOVAPS      Y3, Y3
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y5, Y4, Y3
 	VMAXPS       Y3, Y0, Y3
 	VANDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 32(DX)(SI*1)
+	VMOVUPS      Y3, 32(CX)(SI*1)
 	ADDQ         $0x40, SI
-	ADDQ         $0x10, DI
+	ADDQ         $0x00000014, DI
 	DECQ         R8
-	JNZ          channel
-	DECQ         CX
-	JNZ          pixel
+	JNZ          cchannel
+	DECQ         BX
+	JNZ          cpixel
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ 184(AX), BX
+	XORQ SI, SI
+
+lpixel:
+	MOVQ 96(AX), DI
+	MOVQ 192(AX), R8
+
+lchannel:
+	VMOVUPS     (DX)(SI*1), Y4
+	VMOVUPS     (DI), Y3
+	VSUBPS      Y3, Y4, Y4
+	VMOVUPS     192(DI), Y3
+	VMOVAPS     Y3, Y3
+	VMOVUPS     64(DI), Y5
+	VFMADD231PS Y5, Y4, Y3
+	VMAXPS      Y3, Y0, Y3
+	VANDPS      Y1, Y3, Y3
+	VMOVUPS     Y3, (CX)(SI*1)
+	VMOVUPS     32(DX)(SI*1), Y4
+	VMOVUPS     32(DI), Y3
+	VSUBPS      Y3, Y4, Y4
+	VMOVUPS     224(DI), Y3
+	VMOVAPS     Y3, Y3
+	VMOVUPS     96(DI), Y5
+	VFMADD231PS Y5, Y4, Y3
+	VMAXPS      Y3, Y0, Y3
+	VANDPS      Y2, Y3, Y3
+	VMOVUPS     Y3, 32(CX)(SI*1)
+	ADDQ        $0x40, SI
+	ADDQ        $0x00000140, DI
+	DECQ        R8
+	JNZ         lchannel
+	DECQ        BX
+	JNZ         lpixel
 	VZEROUPPER
 	RET
 
@@ -694,53 +853,98 @@ channel:
 // Requires: AVX, AVX2, FMA3
 TEXT ·affineXAddAVX2(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	MOVQ         208(AX), CX
-	MOVQ         (AX), DX
-	MOVQ         24(AX), BX
-	MOVQ         96(AX), SI
+	MOVQ         (AX), CX
+	MOVQ         24(AX), DX
+	MOVQ         72(AX), BX
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y0, Y0, Y0
-	CMPB         224(AX), $0x00
+	CMPB         200(AX), $0x00
 	JNE          bounded
-	MOVL         $0xff800000, DI
-	VMOVD        DI, X0
+	MOVL         $0xff800000, SI
+	VMOVD        SI, X0
 	VBROADCASTSS X0, Y0
 
 bounded:
-	VMOVUPS 144(AX), Y1
-	VMOVUPS 176(AX), Y2
+	VMOVUPS 120(AX), Y1
+	VMOVUPS 152(AX), Y2
+	CMPB    201(AX), $0x00
+	JNE     lanes
+	MOVQ    184(AX), SI
 	XORQ    DI, DI
 
-pixel:
-	MOVQ 120(AX), R8
-	MOVQ 216(AX), R9
+cpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
 
-channel:
+cchannel:
+	VMOVUPS      (DX)(DI*1), Y4
+	VBROADCASTSS (R8), Y3
+	VSUBPS       Y3, Y4, Y4
 	VBROADCASTSS 12(R8), Y3
-	VBROADCASTSS (R8), Y4
-	VBROADCASTSS 4(R8), Y5
-	VMOVUPS      (BX)(DI*1), Y7
-	VSUBPS       Y4, Y7, Y7
-	VMOVAPS      Y3, Y6
-	VFMADD231PS  Y5, Y7, Y6
-	VADDPS       (SI)(DI*1), Y6, Y6
-	VMAXPS       Y6, Y0, Y6
-	VANDPS       Y1, Y6, Y6
-	VMOVUPS      Y6, (DX)(DI*1)
-	VMOVUPS      32(BX)(DI*1), Y6
-	VSUBPS       Y4, Y6, Y6
 	VMOVAPS      Y3, Y3
-	VFMADD231PS  Y5, Y6, Y3
-	VADDPS       32(SI)(DI*1), Y3, Y3
+	VBROADCASTSS 4(R8), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	VADDPS       (BX)(DI*1), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VANDPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (CX)(DI*1)
+	VMOVUPS      32(DX)(DI*1), Y4
+	VBROADCASTSS (R8), Y3
+	VSUBPS       Y3, Y4, Y4
+	VBROADCASTSS 12(R8), Y3
+	VMOVAPS      Y3, Y3
+	VBROADCASTSS 4(R8), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	VADDPS       32(BX)(DI*1), Y3, Y3
 	VMAXPS       Y3, Y0, Y3
 	VANDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 32(DX)(DI*1)
+	VMOVUPS      Y3, 32(CX)(DI*1)
 	ADDQ         $0x40, DI
-	ADDQ         $0x10, R8
+	ADDQ         $0x00000014, R8
 	DECQ         R9
-	JNZ          channel
-	DECQ         CX
-	JNZ          pixel
+	JNZ          cchannel
+	DECQ         SI
+	JNZ          cpixel
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ 184(AX), SI
+	XORQ DI, DI
+
+lpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
+
+lchannel:
+	VMOVUPS     (DX)(DI*1), Y4
+	VMOVUPS     (R8), Y3
+	VSUBPS      Y3, Y4, Y4
+	VMOVUPS     192(R8), Y3
+	VMOVAPS     Y3, Y3
+	VMOVUPS     64(R8), Y5
+	VFMADD231PS Y5, Y4, Y3
+	VADDPS      (BX)(DI*1), Y3, Y3
+	VMAXPS      Y3, Y0, Y3
+	VANDPS      Y1, Y3, Y3
+	VMOVUPS     Y3, (CX)(DI*1)
+	VMOVUPS     32(DX)(DI*1), Y4
+	VMOVUPS     32(R8), Y3
+	VSUBPS      Y3, Y4, Y4
+	VMOVUPS     224(R8), Y3
+	VMOVAPS     Y3, Y3
+	VMOVUPS     96(R8), Y5
+	VFMADD231PS Y5, Y4, Y3
+	VADDPS      32(BX)(DI*1), Y3, Y3
+	VMAXPS      Y3, Y0, Y3
+	VANDPS      Y2, Y3, Y3
+	VMOVUPS     Y3, 32(CX)(DI*1)
+	ADDQ        $0x40, DI
+	ADDQ        $0x00000140, R8
+	DECQ        R9
+	JNZ         lchannel
+	DECQ        SI
+	JNZ         lpixel
 	VZEROUPPER
 	RET
 
@@ -748,56 +952,106 @@ channel:
 // Requires: AVX, AVX2, FMA3
 TEXT ·affineXUAVX2(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	MOVQ         208(AX), CX
-	MOVQ         (AX), DX
-	MOVQ         24(AX), BX
-	MOVQ         48(AX), SI
+	MOVQ         (AX), CX
+	MOVQ         24(AX), DX
+	MOVQ         48(AX), BX
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y0, Y0, Y0
-	CMPB         224(AX), $0x00
+	CMPB         200(AX), $0x00
 	JNE          bounded
-	MOVL         $0xff800000, DI
-	VMOVD        DI, X0
+	MOVL         $0xff800000, SI
+	VMOVD        SI, X0
 	VBROADCASTSS X0, Y0
 
 bounded:
-	VMOVUPS 144(AX), Y1
-	VMOVUPS 176(AX), Y2
+	VMOVUPS 120(AX), Y1
+	VMOVUPS 152(AX), Y2
+	CMPB    201(AX), $0x00
+	JNE     lanes
+	MOVQ    184(AX), SI
 	XORQ    DI, DI
 
-pixel:
-	MOVQ 120(AX), R8
-	MOVQ 216(AX), R9
+cpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
 
-channel:
+cchannel:
+	VMOVUPS      (DX)(DI*1), Y4
+	VBROADCASTSS (R8), Y3
+	VSUBPS       Y3, Y4, Y4
 	VBROADCASTSS 12(R8), Y3
-	VBROADCASTSS (R8), Y4
-	VBROADCASTSS 4(R8), Y5
-	VBROADCASTSS 8(R8), Y6
-	VMOVUPS      (BX)(DI*1), Y8
-	VSUBPS       Y4, Y8, Y8
-	VMOVAPS      Y3, Y7
-	VFMADD231PS  Y5, Y8, Y7
-	VMOVUPS      (SI)(DI*1), Y8
-	VFMADD231PS  Y6, Y8, Y7
-	VMAXPS       Y7, Y0, Y7
-	VANDPS       Y1, Y7, Y7
-	VMOVUPS      Y7, (DX)(DI*1)
-	VMOVUPS      32(BX)(DI*1), Y7
-	VSUBPS       Y4, Y7, Y7
 	VMOVAPS      Y3, Y3
-	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      32(SI)(DI*1), Y4
-	VFMADD231PS  Y6, Y4, Y3
+	VBROADCASTSS 4(R8), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	VBROADCASTSS 8(R8), Y5
+	VMOVUPS      (BX)(DI*1), Y4
+	VFMADD231PS  Y5, Y4, Y3
+	VMAXPS       Y3, Y0, Y3
+	VANDPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (CX)(DI*1)
+	VMOVUPS      32(DX)(DI*1), Y4
+	VBROADCASTSS (R8), Y3
+	VSUBPS       Y3, Y4, Y4
+	VBROADCASTSS 12(R8), Y3
+	VMOVAPS      Y3, Y3
+	VBROADCASTSS 4(R8), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	VBROADCASTSS 8(R8), Y5
+	VMOVUPS      32(BX)(DI*1), Y4
+	VFMADD231PS  Y5, Y4, Y3
 	VMAXPS       Y3, Y0, Y3
 	VANDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 32(DX)(DI*1)
+	VMOVUPS      Y3, 32(CX)(DI*1)
 	ADDQ         $0x40, DI
-	ADDQ         $0x10, R8
+	ADDQ         $0x00000014, R8
 	DECQ         R9
-	JNZ          channel
-	DECQ         CX
-	JNZ          pixel
+	JNZ          cchannel
+	DECQ         SI
+	JNZ          cpixel
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ 184(AX), SI
+	XORQ DI, DI
+
+lpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
+
+lchannel:
+	VMOVUPS     (DX)(DI*1), Y4
+	VMOVUPS     (R8), Y3
+	VSUBPS      Y3, Y4, Y4
+	VMOVUPS     192(R8), Y3
+	VMOVAPS     Y3, Y3
+	VMOVUPS     64(R8), Y5
+	VFMADD231PS Y5, Y4, Y3
+	VMOVUPS     128(R8), Y5
+	VMOVUPS     (BX)(DI*1), Y4
+	VFMADD231PS Y5, Y4, Y3
+	VMAXPS      Y3, Y0, Y3
+	VANDPS      Y1, Y3, Y3
+	VMOVUPS     Y3, (CX)(DI*1)
+	VMOVUPS     32(DX)(DI*1), Y4
+	VMOVUPS     32(R8), Y3
+	VSUBPS      Y3, Y4, Y4
+	VMOVUPS     224(R8), Y3
+	VMOVAPS     Y3, Y3
+	VMOVUPS     96(R8), Y5
+	VFMADD231PS Y5, Y4, Y3
+	VMOVUPS     160(R8), Y5
+	VMOVUPS     32(BX)(DI*1), Y4
+	VFMADD231PS Y5, Y4, Y3
+	VMAXPS      Y3, Y0, Y3
+	VANDPS      Y2, Y3, Y3
+	VMOVUPS     Y3, 32(CX)(DI*1)
+	ADDQ        $0x40, DI
+	ADDQ        $0x00000140, R8
+	DECQ        R9
+	JNZ         lchannel
+	DECQ        SI
+	JNZ         lpixel
 	VZEROUPPER
 	RET
 
@@ -805,63 +1059,122 @@ channel:
 // Requires: AVX, AVX2, FMA3
 TEXT ·affineXUGateAVX2(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	MOVQ         208(AX), CX
-	MOVQ         (AX), DX
-	MOVQ         24(AX), BX
-	MOVQ         48(AX), SI
-	MOVQ         72(AX), DI
+	MOVQ         (AX), CX
+	MOVQ         24(AX), DX
+	MOVQ         48(AX), BX
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
-	CMPB         224(AX), $0x00
+	CMPB         200(AX), $0x00
 	JNE          bounded
-	MOVL         $0xff800000, R8
-	VMOVD        R8, X1
+	MOVL         $0xff800000, SI
+	VMOVD        SI, X1
 	VBROADCASTSS X1, Y1
 
 bounded:
-	VMOVUPS 144(AX), Y2
-	VMOVUPS 176(AX), Y3
-	XORQ    R8, R8
+	VMOVUPS 120(AX), Y2
+	VMOVUPS 152(AX), Y3
+	CMPB    201(AX), $0x00
+	JNE     lanes
+	MOVQ    184(AX), SI
+	XORQ    DI, DI
 
-pixel:
-	MOVQ 120(AX), R9
-	MOVQ 216(AX), R10
+cpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
 
-channel:
-	VBROADCASTSS 12(R9), Y4
-	VBROADCASTSS (R9), Y5
-	VBROADCASTSS 4(R9), Y6
-	VBROADCASTSS 8(R9), Y7
-	VMOVUPS      (BX)(R8*1), Y9
-	VSUBPS       Y5, Y9, Y9
-	VMOVAPS      Y4, Y8
-	VFMADD231PS  Y6, Y9, Y8
-	VMOVUPS      (SI)(R8*1), Y9
-	VMOVUPS      (DI)(R8*1), Y10
-	VCMPPS       $0x06, Y0, Y10, Y10
-	VANDPS       Y10, Y9, Y9
-	VFMADD231PS  Y7, Y9, Y8
-	VMAXPS       Y8, Y1, Y8
-	VANDPS       Y2, Y8, Y8
-	VMOVUPS      Y8, (DX)(R8*1)
-	VMOVUPS      32(BX)(R8*1), Y8
-	VSUBPS       Y5, Y8, Y8
+cchannel:
+	VMOVUPS      (DX)(DI*1), Y5
+	VBROADCASTSS (R8), Y4
+	VSUBPS       Y4, Y5, Y5
+	VBROADCASTSS 12(R8), Y4
 	VMOVAPS      Y4, Y4
-	VFMADD231PS  Y6, Y8, Y4
-	VMOVUPS      32(SI)(R8*1), Y5
-	VMOVUPS      32(DI)(R8*1), Y6
-	VCMPPS       $0x06, Y0, Y6, Y6
-	VANDPS       Y6, Y5, Y5
-	VFMADD231PS  Y7, Y5, Y4
+	VBROADCASTSS 4(R8), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	VBROADCASTSS 8(R8), Y7
+	VMOVUPS      (BX)(DI*1), Y6
+	VBROADCASTSS 16(R8), Y8
+	VFMADD231PS  Y7, Y5, Y8
+	VCMPPS       $0x06, Y0, Y8, Y8
+	VANDPS       Y8, Y6, Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VMAXPS       Y4, Y1, Y4
+	VANDPS       Y2, Y4, Y4
+	VMOVUPS      Y4, (CX)(DI*1)
+	VMOVUPS      32(DX)(DI*1), Y5
+	VBROADCASTSS (R8), Y4
+	VSUBPS       Y4, Y5, Y5
+	VBROADCASTSS 12(R8), Y4
+	VMOVAPS      Y4, Y4
+	VBROADCASTSS 4(R8), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	VBROADCASTSS 8(R8), Y7
+	VMOVUPS      32(BX)(DI*1), Y6
+	VBROADCASTSS 16(R8), Y8
+	VFMADD231PS  Y7, Y5, Y8
+	VCMPPS       $0x06, Y0, Y8, Y8
+	VANDPS       Y8, Y6, Y6
+	VFMADD231PS  Y7, Y6, Y4
 	VMAXPS       Y4, Y1, Y4
 	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 32(DX)(R8*1)
-	ADDQ         $0x40, R8
-	ADDQ         $0x10, R9
-	DECQ         R10
-	JNZ          channel
-	DECQ         CX
-	JNZ          pixel
+	VMOVUPS      Y4, 32(CX)(DI*1)
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000014, R8
+	DECQ         R9
+	JNZ          cchannel
+	DECQ         SI
+	JNZ          cpixel
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ 184(AX), SI
+	XORQ DI, DI
+
+lpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
+
+lchannel:
+	VMOVUPS     (DX)(DI*1), Y5
+	VMOVUPS     (R8), Y4
+	VSUBPS      Y4, Y5, Y5
+	VMOVUPS     192(R8), Y4
+	VMOVAPS     Y4, Y4
+	VMOVUPS     64(R8), Y6
+	VFMADD231PS Y6, Y5, Y4
+	VMOVUPS     128(R8), Y7
+	VMOVUPS     (BX)(DI*1), Y6
+	VMOVUPS     256(R8), Y8
+	VFMADD231PS Y7, Y5, Y8
+	VCMPPS      $0x06, Y0, Y8, Y8
+	VANDPS      Y8, Y6, Y6
+	VFMADD231PS Y7, Y6, Y4
+	VMAXPS      Y4, Y1, Y4
+	VANDPS      Y2, Y4, Y4
+	VMOVUPS     Y4, (CX)(DI*1)
+	VMOVUPS     32(DX)(DI*1), Y5
+	VMOVUPS     32(R8), Y4
+	VSUBPS      Y4, Y5, Y5
+	VMOVUPS     224(R8), Y4
+	VMOVAPS     Y4, Y4
+	VMOVUPS     96(R8), Y6
+	VFMADD231PS Y6, Y5, Y4
+	VMOVUPS     160(R8), Y7
+	VMOVUPS     32(BX)(DI*1), Y6
+	VMOVUPS     288(R8), Y8
+	VFMADD231PS Y7, Y5, Y8
+	VCMPPS      $0x06, Y0, Y8, Y8
+	VANDPS      Y8, Y6, Y6
+	VFMADD231PS Y7, Y6, Y4
+	VMAXPS      Y4, Y1, Y4
+	VANDPS      Y3, Y4, Y4
+	VMOVUPS     Y4, 32(CX)(DI*1)
+	ADDQ        $0x40, DI
+	ADDQ        $0x00000140, R8
+	DECQ        R9
+	JNZ         lchannel
+	DECQ        SI
+	JNZ         lpixel
 	VZEROUPPER
 	RET
 
@@ -869,96 +1182,184 @@ channel:
 // Requires: AVX, AVX2
 TEXT ·affineUAVX2(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	MOVQ         208(AX), CX
-	MOVQ         (AX), DX
-	MOVQ         48(AX), BX
+	MOVQ         (AX), CX
+	MOVQ         48(AX), DX
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y0, Y0, Y0
-	CMPB         224(AX), $0x00
+	CMPB         200(AX), $0x00
 	JNE          bounded
-	MOVL         $0xff800000, SI
-	VMOVD        SI, X0
+	MOVL         $0xff800000, BX
+	VMOVD        BX, X0
 	VBROADCASTSS X0, Y0
 
 bounded:
-	VMOVUPS 144(AX), Y1
-	VMOVUPS 176(AX), Y2
+	VMOVUPS 120(AX), Y1
+	VMOVUPS 152(AX), Y2
+	CMPB    201(AX), $0x00
+	JNE     lanes
+	MOVQ    184(AX), BX
 	XORQ    SI, SI
 
-pixel:
-	MOVQ 120(AX), DI
-	MOVQ 216(AX), R8
+cpixel:
+	MOVQ 96(AX), DI
+	MOVQ 192(AX), R8
 
-channel:
-	VBROADCASTSS 8(DI), Y3
-	VMOVUPS      (BX)(SI*1), Y4
-	VMULPS       Y3, Y4, Y4
-	VMAXPS       Y4, Y0, Y4
-	VANDPS       Y1, Y4, Y4
-	VMOVUPS      Y4, (DX)(SI*1)
-	VMOVUPS      32(BX)(SI*1), Y4
-	VMULPS       Y3, Y4, Y3
+cchannel:
+	VBROADCASTSS 8(DI), Y4
+	VMOVUPS      (DX)(SI*1), Y3
+	VMULPS       Y4, Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VANDPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (CX)(SI*1)
+	VBROADCASTSS 8(DI), Y4
+	VMOVUPS      32(DX)(SI*1), Y3
+	VMULPS       Y4, Y3, Y3
 	VMAXPS       Y3, Y0, Y3
 	VANDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 32(DX)(SI*1)
+	VMOVUPS      Y3, 32(CX)(SI*1)
 	ADDQ         $0x40, SI
-	ADDQ         $0x10, DI
+	ADDQ         $0x00000014, DI
 	DECQ         R8
-	JNZ          channel
-	DECQ         CX
-	JNZ          pixel
+	JNZ          cchannel
+	DECQ         BX
+	JNZ          cpixel
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ 184(AX), BX
+	XORQ SI, SI
+
+lpixel:
+	MOVQ 96(AX), DI
+	MOVQ 192(AX), R8
+
+lchannel:
+	VMOVUPS 128(DI), Y4
+	VMOVUPS (DX)(SI*1), Y3
+	VMULPS  Y4, Y3, Y3
+	VMAXPS  Y3, Y0, Y3
+	VANDPS  Y1, Y3, Y3
+	VMOVUPS Y3, (CX)(SI*1)
+	VMOVUPS 160(DI), Y4
+	VMOVUPS 32(DX)(SI*1), Y3
+	VMULPS  Y4, Y3, Y3
+	VMAXPS  Y3, Y0, Y3
+	VANDPS  Y2, Y3, Y3
+	VMOVUPS Y3, 32(CX)(SI*1)
+	ADDQ    $0x40, SI
+	ADDQ    $0x00000140, DI
+	DECQ    R8
+	JNZ     lchannel
+	DECQ    BX
+	JNZ     lpixel
 	VZEROUPPER
 	RET
 
 // func affineUGateAVX2(a *byte)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, FMA3
 TEXT ·affineUGateAVX2(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	MOVQ         208(AX), CX
-	MOVQ         (AX), DX
+	MOVQ         (AX), CX
+	MOVQ         24(AX), DX
 	MOVQ         48(AX), BX
-	MOVQ         72(AX), SI
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
-	CMPB         224(AX), $0x00
+	CMPB         200(AX), $0x00
 	JNE          bounded
-	MOVL         $0xff800000, DI
-	VMOVD        DI, X1
+	MOVL         $0xff800000, SI
+	VMOVD        SI, X1
 	VBROADCASTSS X1, Y1
 
 bounded:
-	VMOVUPS 144(AX), Y2
-	VMOVUPS 176(AX), Y3
+	VMOVUPS 120(AX), Y2
+	VMOVUPS 152(AX), Y3
+	CMPB    201(AX), $0x00
+	JNE     lanes
+	MOVQ    184(AX), SI
 	XORQ    DI, DI
 
-pixel:
-	MOVQ 120(AX), R8
-	MOVQ 216(AX), R9
+cpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
 
-channel:
-	VBROADCASTSS 8(R8), Y4
+cchannel:
+	VMOVUPS      (DX)(DI*1), Y4
+	VBROADCASTSS (R8), Y5
+	VSUBPS       Y5, Y4, Y4
+	VBROADCASTSS 8(R8), Y6
 	VMOVUPS      (BX)(DI*1), Y5
-	VMOVUPS      (SI)(DI*1), Y6
-	VCMPPS       $0x06, Y0, Y6, Y6
-	VANDPS       Y6, Y5, Y5
-	VMULPS       Y4, Y5, Y5
-	VMAXPS       Y5, Y1, Y5
-	VANDPS       Y2, Y5, Y5
-	VMOVUPS      Y5, (DX)(DI*1)
+	VBROADCASTSS 16(R8), Y7
+	VFMADD231PS  Y6, Y4, Y7
+	VCMPPS       $0x06, Y0, Y7, Y7
+	VANDPS       Y7, Y5, Y5
+	VMULPS       Y6, Y5, Y4
+	VMAXPS       Y4, Y1, Y4
+	VANDPS       Y2, Y4, Y4
+	VMOVUPS      Y4, (CX)(DI*1)
+	VMOVUPS      32(DX)(DI*1), Y4
+	VBROADCASTSS (R8), Y5
+	VSUBPS       Y5, Y4, Y4
+	VBROADCASTSS 8(R8), Y6
 	VMOVUPS      32(BX)(DI*1), Y5
-	VMOVUPS      32(SI)(DI*1), Y6
-	VCMPPS       $0x06, Y0, Y6, Y6
-	VANDPS       Y6, Y5, Y5
-	VMULPS       Y4, Y5, Y4
+	VBROADCASTSS 16(R8), Y7
+	VFMADD231PS  Y6, Y4, Y7
+	VCMPPS       $0x06, Y0, Y7, Y7
+	VANDPS       Y7, Y5, Y5
+	VMULPS       Y6, Y5, Y4
 	VMAXPS       Y4, Y1, Y4
 	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 32(DX)(DI*1)
+	VMOVUPS      Y4, 32(CX)(DI*1)
 	ADDQ         $0x40, DI
-	ADDQ         $0x10, R8
+	ADDQ         $0x00000014, R8
 	DECQ         R9
-	JNZ          channel
-	DECQ         CX
-	JNZ          pixel
+	JNZ          cchannel
+	DECQ         SI
+	JNZ          cpixel
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ 184(AX), SI
+	XORQ DI, DI
+
+lpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
+
+lchannel:
+	VMOVUPS     (DX)(DI*1), Y4
+	VMOVUPS     (R8), Y5
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     128(R8), Y6
+	VMOVUPS     (BX)(DI*1), Y5
+	VMOVUPS     256(R8), Y7
+	VFMADD231PS Y6, Y4, Y7
+	VCMPPS      $0x06, Y0, Y7, Y7
+	VANDPS      Y7, Y5, Y5
+	VMULPS      Y6, Y5, Y4
+	VMAXPS      Y4, Y1, Y4
+	VANDPS      Y2, Y4, Y4
+	VMOVUPS     Y4, (CX)(DI*1)
+	VMOVUPS     32(DX)(DI*1), Y4
+	VMOVUPS     32(R8), Y5
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     160(R8), Y6
+	VMOVUPS     32(BX)(DI*1), Y5
+	VMOVUPS     288(R8), Y7
+	VFMADD231PS Y6, Y4, Y7
+	VCMPPS      $0x06, Y0, Y7, Y7
+	VANDPS      Y7, Y5, Y5
+	VMULPS      Y6, Y5, Y4
+	VMAXPS      Y4, Y1, Y4
+	VANDPS      Y3, Y4, Y4
+	VMOVUPS     Y4, 32(CX)(DI*1)
+	ADDQ        $0x40, DI
+	ADDQ        $0x00000140, R8
+	DECQ        R9
+	JNZ         lchannel
+	DECQ        SI
+	JNZ         lpixel
 	VZEROUPPER
 	RET
 
@@ -1119,414 +1520,529 @@ give1:
 	RET
 
 // func squareSumsAVX512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·squareSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
-	MOVQ   96(AX), CX
-	MOVQ   112(AX), DX
+	CMPB   144(AX), $0x00
+	JNE    lanes
+	MOVQ   120(AX), CX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
-	MOVQ   24(AX), BX
+	MOVQ   48(AX), BX
 	VPXORD Z0, Z0, Z0
-	LEAQ   (DX)(DX*2), SI
 
-pixels4:
-	CMPQ CX, $0x04
-	JL   done4
-	MOVQ (AX), DI
-	MOVQ 104(AX), R8
-	XORQ R9, R9
-	MOVQ BX, R9
+crun:
+	MOVQ    CX, SI
+	MOVQ    $0x0000000000000010, DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	MOVQ    SI, DI
+	MOVQ    24(AX), R8
+	MOVQ    128(AX), R9
+	XORQ    R10, R10
 
-channel4:
-	VMOVUPD       (DI), Z0
-	VMOVUPD       64(DI), Z1
-	VMOVUPD       128(DI), Z2
-	VMOVUPD       192(DI), Z3
-	VMOVUPS       (R9), Z4
-	VCVTPS2PD     Y4, Z5
-	VEXTRACTF32X8 $0x01, Z4, Y4
-	VCVTPS2PD     Y4, Z4
-	VADDPD        Z5, Z0, Z0
-	VFMADD231PD   Z5, Z5, Z2
-	VADDPD        Z4, Z1, Z1
-	VFMADD231PD   Z4, Z4, Z3
-	VMOVUPS       (R9)(DX*1), Z4
-	VCVTPS2PD     Y4, Z5
-	VEXTRACTF32X8 $0x01, Z4, Y4
-	VCVTPS2PD     Y4, Z4
-	VADDPD        Z5, Z0, Z0
-	VFMADD231PD   Z5, Z5, Z2
-	VADDPD        Z4, Z1, Z1
-	VFMADD231PD   Z4, Z4, Z3
-	VMOVUPS       (R9)(DX*2), Z4
-	VCVTPS2PD     Y4, Z5
-	VEXTRACTF32X8 $0x01, Z4, Y4
-	VCVTPS2PD     Y4, Z4
-	VADDPD        Z5, Z0, Z0
-	VFMADD231PD   Z5, Z5, Z2
-	VADDPD        Z4, Z1, Z1
-	VFMADD231PD   Z4, Z4, Z3
-	VMOVUPS       (R9)(SI*1), Z4
-	VCVTPS2PD     Y4, Z5
-	VEXTRACTF32X8 $0x01, Z4, Y4
-	VCVTPS2PD     Y4, Z4
-	VADDPD        Z5, Z0, Z0
-	VFMADD231PD   Z5, Z5, Z2
-	VADDPD        Z4, Z1, Z1
-	VFMADD231PD   Z4, Z4, Z3
-	VMOVUPD       Z0, (DI)
-	VMOVUPD       Z1, 64(DI)
-	VMOVUPD       Z2, 128(DI)
-	VMOVUPD       Z3, 192(DI)
+ccenter:
+	VMOVUPS (BX)(R10*1), Z1
+	VMOVUPS Z1, 128(R8)
+	ADDQ    $0x40, R10
+	ADDQ    $0x000000c0, R8
+	DECQ    R9
+	JNZ     ccenter
+
+cpixel:
+	MOVQ 24(AX), R8
+	MOVQ 96(AX), R9
+	MOVQ 128(AX), R9
+	XORQ R10, R10
+
+cchannel:
+	VMOVUPS      64(R8), Z1
+	VMOVUPS      128(R8), Z2
+	VSUBPS       (BX)(R10*1), Z2, Z2
+	VFMADD231PS  Z2, Z2, Z1
+	VADDPS       (R8), Z2, Z2
+	VMOVUPS      Z2, (R8)
+	VMOVUPS      Z1, 64(R8)
+	ADDQ         $0x40, R10
+	ADDQ         $0x000000c0, R8
+	DECQ         R9
+	JNZ          cchannel
+	ADDQ         DX, BX
+	DECQ         DI
+	JNZ          cpixel
+	MOVQ         (AX), DI
+	MOVQ         24(AX), R8
+	MOVQ         128(AX), R9
+	VXORPS       X1, X1, X1
+	VCVTSI2SDQ   SI, X1, X1
+	VBROADCASTSD X1, Z1
+
+cflush:
+	VMOVUPS       (R8), Z2
+	VMOVUPS       64(R8), Z3
+	VMOVUPS       Z0, (R8)
+	VMOVUPS       Z0, 64(R8)
+	VCVTPS2PD     Y2, Z4
+	VEXTRACTF32X8 $0x01, Z2, Y2
+	VCVTPS2PD     Y2, Z2
+	VCVTPS2PD     Y3, Z5
+	VEXTRACTF32X8 $0x01, Z3, Y3
+	VCVTPS2PD     Y3, Z3
+	VMOVUPS       128(R8), Z6
+	VCVTPS2PD     Y6, Z7
+	VEXTRACTF32X8 $0x01, Z6, Y6
+	VCVTPS2PD     Y6, Z6
+	VMOVUPD       (DI), Z8
+	VMOVUPD       128(DI), Z9
+	VSUBPD        Z4, Z8, Z8
+	VFMADD231PD   Z7, Z1, Z8
+	VMULPD        Z7, Z1, Z10
+	VSUBPD        Z4, Z10, Z10
+	VSUBPD        Z4, Z10, Z10
+	VFMADD231PD   Z7, Z10, Z9
+	VADDPD        Z5, Z9, Z9
+	VMOVUPD       Z8, (DI)
+	VMOVUPD       Z9, 128(DI)
+	VMOVUPD       64(DI), Z4
+	VMOVUPD       192(DI), Z5
+	VSUBPD        Z2, Z4, Z4
+	VFMADD231PD   Z6, Z1, Z4
+	VMULPD        Z6, Z1, Z7
+	VSUBPD        Z2, Z7, Z7
+	VSUBPD        Z2, Z7, Z7
+	VFMADD231PD   Z6, Z7, Z5
+	VADDPD        Z3, Z5, Z5
+	VMOVUPD       Z4, 64(DI)
+	VMOVUPD       Z5, 192(DI)
 	ADDQ          $0x00000100, DI
-	ADDQ          $0x40, R9
-	DECQ          R8
-	JNZ           channel4
-	ADDQ          DX, BX
-	ADDQ          DX, BX
-	ADDQ          DX, BX
-	ADDQ          DX, BX
-	SUBQ          $0x04, CX
-	JMP           pixels4
+	ADDQ          $0x000000c0, R8
+	DECQ          R9
+	JNZ           cflush
+	SUBQ          SI, CX
+	JNZ           crun
+	VZEROUPPER
+	RET
 
-done4:
-pixels1:
-	CMPQ CX, $0x01
-	JL   done1
-	MOVQ (AX), SI
-	MOVQ 104(AX), DI
-	XORQ R8, R8
-	MOVQ BX, R8
+lanes:
+	MOVQ   120(AX), CX
+	MOVQ   136(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   48(AX), BX
+	VPXORD Z0, Z0, Z0
 
-channel1:
-	VMOVUPD       (SI), Z0
-	VMOVUPD       64(SI), Z1
-	VMOVUPD       128(SI), Z2
-	VMOVUPD       192(SI), Z3
-	VMOVUPS       (R8), Z4
-	VCVTPS2PD     Y4, Z5
-	VEXTRACTF32X8 $0x01, Z4, Y4
-	VCVTPS2PD     Y4, Z4
-	VADDPD        Z5, Z0, Z0
-	VFMADD231PD   Z5, Z5, Z2
-	VADDPD        Z4, Z1, Z1
-	VFMADD231PD   Z4, Z4, Z3
-	VMOVUPD       Z0, (SI)
-	VMOVUPD       Z1, 64(SI)
-	VMOVUPD       Z2, 128(SI)
-	VMOVUPD       Z3, 192(SI)
-	ADDQ          $0x00000100, SI
-	ADDQ          $0x40, R8
-	DECQ          DI
-	JNZ           channel1
-	ADDQ          DX, BX
-	SUBQ          $0x01, CX
-	JMP           pixels1
+lrun:
+	MOVQ    CX, SI
+	MOVQ    $0x0000000000000010, DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	MOVQ    SI, DI
+	MOVQ    24(AX), R8
+	MOVQ    128(AX), R9
+	XORQ    R10, R10
 
-done1:
+lcenter:
+	VMOVUPS (BX)(R10*1), Z1
+	VMOVUPS Z1, 128(R8)
+	ADDQ    $0x40, R10
+	ADDQ    $0x000000c0, R8
+	DECQ    R9
+	JNZ     lcenter
+
+lpixel:
+	MOVQ 24(AX), R8
+	MOVQ 96(AX), R9
+	MOVQ 128(AX), R9
+	XORQ R10, R10
+
+lchannel:
+	VMOVUPS      64(R8), Z1
+	VMOVUPS      128(R8), Z2
+	VSUBPS       (BX)(R10*1), Z2, Z2
+	VFMADD231PS  Z2, Z2, Z1
+	VADDPS       (R8), Z2, Z2
+	VMOVUPS      Z2, (R8)
+	VMOVUPS      Z1, 64(R8)
+	ADDQ         $0x40, R10
+	ADDQ         $0x000000c0, R8
+	DECQ         R9
+	JNZ          lchannel
+	ADDQ         DX, BX
+	DECQ         DI
+	JNZ          lpixel
+	MOVQ         (AX), DI
+	MOVQ         24(AX), R8
+	MOVQ         128(AX), R9
+	VXORPS       X1, X1, X1
+	VCVTSI2SDQ   SI, X1, X1
+	VBROADCASTSD X1, Z1
+
+lflush:
+	VMOVUPS       (R8), Z2
+	VMOVUPS       64(R8), Z3
+	VMOVUPS       Z0, (R8)
+	VMOVUPS       Z0, 64(R8)
+	VCVTPS2PD     Y2, Z4
+	VEXTRACTF32X8 $0x01, Z2, Y2
+	VCVTPS2PD     Y2, Z2
+	VCVTPS2PD     Y3, Z5
+	VEXTRACTF32X8 $0x01, Z3, Y3
+	VCVTPS2PD     Y3, Z3
+	VMOVUPS       128(R8), Z6
+	VCVTPS2PD     Y6, Z7
+	VEXTRACTF32X8 $0x01, Z6, Y6
+	VCVTPS2PD     Y6, Z6
+	VMOVUPD       (DI), Z8
+	VMOVUPD       128(DI), Z9
+	VSUBPD        Z4, Z8, Z8
+	VFMADD231PD   Z7, Z1, Z8
+	VMULPD        Z7, Z1, Z10
+	VSUBPD        Z4, Z10, Z10
+	VSUBPD        Z4, Z10, Z10
+	VFMADD231PD   Z7, Z10, Z9
+	VADDPD        Z5, Z9, Z9
+	VMOVUPD       Z8, (DI)
+	VMOVUPD       Z9, 128(DI)
+	VMOVUPD       64(DI), Z4
+	VMOVUPD       192(DI), Z5
+	VSUBPD        Z2, Z4, Z4
+	VFMADD231PD   Z6, Z1, Z4
+	VMULPD        Z6, Z1, Z7
+	VSUBPD        Z2, Z7, Z7
+	VSUBPD        Z2, Z7, Z7
+	VFMADD231PD   Z6, Z7, Z5
+	VADDPD        Z3, Z5, Z5
+	VMOVUPD       Z4, 64(DI)
+	VMOVUPD       Z5, 192(DI)
+	ADDQ          $0x00000100, DI
+	ADDQ          $0x000000c0, R8
+	DECQ          R9
+	JNZ           lflush
+	SUBQ          SI, CX
+	JNZ           lrun
 	VZEROUPPER
 	RET
 
 // func crossSumsAVX512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·crossSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
-	MOVQ   96(AX), CX
-	MOVQ   112(AX), DX
+	CMPB   144(AX), $0x00
+	JNE    lanes
+	MOVQ   120(AX), CX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
-	MOVQ   24(AX), BX
-	MOVQ   48(AX), SI
+	MOVQ   48(AX), BX
 	VPXORD Z0, Z0, Z0
-	LEAQ   (DX)(DX*2), DI
+	MOVQ   72(AX), SI
 
-pixels4:
-	CMPQ CX, $0x04
-	JL   done4
-	MOVQ (AX), R8
-	MOVQ 104(AX), R9
-	XORQ R10, R10
-	MOVQ BX, R10
-	MOVQ SI, R11
+crun:
+	MOVQ    CX, DI
+	MOVQ    $0x0000000000000010, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	MOVQ    DI, R8
 
-channel4:
-	VMOVUPD       (R8), Z0
-	VMOVUPD       64(R8), Z1
-	VMOVUPD       128(R8), Z2
-	VMOVUPD       192(R8), Z3
-	VMOVUPS       (R10), Z4
-	VCVTPS2PD     Y4, Z5
-	VEXTRACTF32X8 $0x01, Z4, Y4
-	VCVTPS2PD     Y4, Z4
-	VMOVUPS       (R11), Z6
-	VCVTPS2PD     Y6, Z7
-	VEXTRACTF32X8 $0x01, Z6, Y6
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z0, Z0
-	VFMADD231PD   Z5, Z7, Z2
-	VADDPD        Z4, Z1, Z1
-	VFMADD231PD   Z4, Z6, Z3
-	VMOVUPS       (R10)(DX*1), Z4
-	VCVTPS2PD     Y4, Z5
-	VEXTRACTF32X8 $0x01, Z4, Y4
-	VCVTPS2PD     Y4, Z4
-	VMOVUPS       (R11)(DX*1), Z6
-	VCVTPS2PD     Y6, Z7
-	VEXTRACTF32X8 $0x01, Z6, Y6
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z0, Z0
-	VFMADD231PD   Z5, Z7, Z2
-	VADDPD        Z4, Z1, Z1
-	VFMADD231PD   Z4, Z6, Z3
-	VMOVUPS       (R10)(DX*2), Z4
-	VCVTPS2PD     Y4, Z5
-	VEXTRACTF32X8 $0x01, Z4, Y4
-	VCVTPS2PD     Y4, Z4
-	VMOVUPS       (R11)(DX*2), Z6
-	VCVTPS2PD     Y6, Z7
-	VEXTRACTF32X8 $0x01, Z6, Y6
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z0, Z0
-	VFMADD231PD   Z5, Z7, Z2
-	VADDPD        Z4, Z1, Z1
-	VFMADD231PD   Z4, Z6, Z3
-	VMOVUPS       (R10)(DI*1), Z4
-	VCVTPS2PD     Y4, Z5
-	VEXTRACTF32X8 $0x01, Z4, Y4
-	VCVTPS2PD     Y4, Z4
-	VMOVUPS       (R11)(DI*1), Z6
-	VCVTPS2PD     Y6, Z7
-	VEXTRACTF32X8 $0x01, Z6, Y6
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z0, Z0
-	VFMADD231PD   Z5, Z7, Z2
-	VADDPD        Z4, Z1, Z1
-	VFMADD231PD   Z4, Z6, Z3
-	VMOVUPD       Z0, (R8)
-	VMOVUPD       Z1, 64(R8)
-	VMOVUPD       Z2, 128(R8)
-	VMOVUPD       Z3, 192(R8)
+cpixel:
+	MOVQ 24(AX), R9
+	MOVQ 96(AX), R10
+	MOVQ 128(AX), R11
+	XORQ R12, R12
+
+cchannel:
+	VMOVUPS      64(R9), Z2
+	VMOVUPS      (SI)(R12*1), Z3
+	VBROADCASTSS (R10), Z1
+	VSUBPS       Z1, Z3, Z3
+	VMOVUPS      (BX)(R12*1), Z1
+	VFMADD231PS  Z1, Z3, Z2
+	VADDPS       (R9), Z1, Z1
+	VMOVUPS      Z1, (R9)
+	VMOVUPS      Z2, 64(R9)
+	ADDQ         $0x40, R12
+	ADDQ         $0x000000c0, R9
+	ADDQ         $0x00000014, R10
+	DECQ         R11
+	JNZ          cchannel
+	ADDQ         DX, BX
+	ADDQ         DX, SI
+	DECQ         R8
+	JNZ          cpixel
+	MOVQ         (AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         128(AX), R10
+
+cflush:
+	VMOVUPS       (R9), Z1
+	VMOVUPS       64(R9), Z2
+	VMOVUPS       Z0, (R9)
+	VMOVUPS       Z0, 64(R9)
+	VCVTPS2PD     Y1, Z3
+	VEXTRACTF32X8 $0x01, Z1, Y1
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z4
+	VEXTRACTF32X8 $0x01, Z2, Y2
+	VCVTPS2PD     Y2, Z2
+	VMOVUPD       (R8), Z5
+	VMOVUPD       128(R8), Z6
+	VADDPD        Z3, Z5, Z5
+	VADDPD        Z4, Z6, Z6
+	VMOVUPD       Z5, (R8)
+	VMOVUPD       Z6, 128(R8)
+	VMOVUPD       64(R8), Z3
+	VMOVUPD       192(R8), Z4
+	VADDPD        Z1, Z3, Z3
+	VADDPD        Z2, Z4, Z4
+	VMOVUPD       Z3, 64(R8)
+	VMOVUPD       Z4, 192(R8)
 	ADDQ          $0x00000100, R8
-	ADDQ          $0x40, R10
-	ADDQ          $0x40, R11
-	DECQ          R9
-	JNZ           channel4
-	ADDQ          DX, BX
-	ADDQ          DX, BX
-	ADDQ          DX, BX
-	ADDQ          DX, BX
-	ADDQ          DX, SI
-	ADDQ          DX, SI
-	ADDQ          DX, SI
-	ADDQ          DX, SI
-	SUBQ          $0x04, CX
-	JMP           pixels4
+	ADDQ          $0x000000c0, R9
+	DECQ          R10
+	JNZ           cflush
+	SUBQ          DI, CX
+	JNZ           crun
+	VZEROUPPER
+	RET
 
-done4:
-pixels1:
-	CMPQ CX, $0x01
-	JL   done1
-	MOVQ (AX), DI
-	MOVQ 104(AX), R8
-	XORQ R9, R9
-	MOVQ BX, R9
-	MOVQ SI, R10
+lanes:
+	MOVQ   120(AX), CX
+	MOVQ   136(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   48(AX), BX
+	VPXORD Z0, Z0, Z0
+	MOVQ   72(AX), SI
 
-channel1:
-	VMOVUPD       (DI), Z0
-	VMOVUPD       64(DI), Z1
-	VMOVUPD       128(DI), Z2
-	VMOVUPD       192(DI), Z3
-	VMOVUPS       (R9), Z4
-	VCVTPS2PD     Y4, Z5
-	VEXTRACTF32X8 $0x01, Z4, Y4
-	VCVTPS2PD     Y4, Z4
-	VMOVUPS       (R10), Z6
-	VCVTPS2PD     Y6, Z7
-	VEXTRACTF32X8 $0x01, Z6, Y6
-	VCVTPS2PD     Y6, Z6
-	VADDPD        Z5, Z0, Z0
-	VFMADD231PD   Z5, Z7, Z2
-	VADDPD        Z4, Z1, Z1
-	VFMADD231PD   Z4, Z6, Z3
-	VMOVUPD       Z0, (DI)
-	VMOVUPD       Z1, 64(DI)
-	VMOVUPD       Z2, 128(DI)
-	VMOVUPD       Z3, 192(DI)
-	ADDQ          $0x00000100, DI
-	ADDQ          $0x40, R9
-	ADDQ          $0x40, R10
-	DECQ          R8
-	JNZ           channel1
-	ADDQ          DX, BX
-	ADDQ          DX, SI
-	SUBQ          $0x01, CX
-	JMP           pixels1
+lrun:
+	MOVQ    CX, DI
+	MOVQ    $0x0000000000000010, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	MOVQ    DI, R8
 
-done1:
+lpixel:
+	MOVQ 24(AX), R9
+	MOVQ 96(AX), R10
+	MOVQ 128(AX), R11
+	XORQ R12, R12
+
+lchannel:
+	VMOVUPS     64(R9), Z2
+	VMOVUPS     (SI)(R12*1), Z3
+	VMOVUPS     (R10), Z1
+	VSUBPS      Z1, Z3, Z3
+	VMOVUPS     (BX)(R12*1), Z1
+	VFMADD231PS Z1, Z3, Z2
+	VADDPS      (R9), Z1, Z1
+	VMOVUPS     Z1, (R9)
+	VMOVUPS     Z2, 64(R9)
+	ADDQ        $0x40, R12
+	ADDQ        $0x000000c0, R9
+	ADDQ        $0x00000140, R10
+	DECQ        R11
+	JNZ         lchannel
+	ADDQ        DX, BX
+	ADDQ        DX, SI
+	DECQ        R8
+	JNZ         lpixel
+	MOVQ        (AX), R8
+	MOVQ        24(AX), R9
+	MOVQ        128(AX), R10
+
+lflush:
+	VMOVUPS       (R9), Z1
+	VMOVUPS       64(R9), Z2
+	VMOVUPS       Z0, (R9)
+	VMOVUPS       Z0, 64(R9)
+	VCVTPS2PD     Y1, Z3
+	VEXTRACTF32X8 $0x01, Z1, Y1
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z4
+	VEXTRACTF32X8 $0x01, Z2, Y2
+	VCVTPS2PD     Y2, Z2
+	VMOVUPD       (R8), Z5
+	VMOVUPD       128(R8), Z6
+	VADDPD        Z3, Z5, Z5
+	VADDPD        Z4, Z6, Z6
+	VMOVUPD       Z5, (R8)
+	VMOVUPD       Z6, 128(R8)
+	VMOVUPD       64(R8), Z3
+	VMOVUPD       192(R8), Z4
+	VADDPD        Z1, Z3, Z3
+	VADDPD        Z2, Z4, Z4
+	VMOVUPD       Z3, 64(R8)
+	VMOVUPD       Z4, 192(R8)
+	ADDQ          $0x00000100, R8
+	ADDQ          $0x000000c0, R9
+	DECQ          R10
+	JNZ           lflush
+	SUBQ          DI, CX
+	JNZ           lrun
 	VZEROUPPER
 	RET
 
 // func gatedSumsAVX512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·gatedSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
-	MOVQ   96(AX), CX
-	MOVQ   112(AX), DX
+	CMPB   144(AX), $0x00
+	JNE    lanes
+	MOVQ   120(AX), CX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
-	MOVQ   24(AX), BX
-	MOVQ   48(AX), SI
-	MOVQ   72(AX), DI
+	MOVQ   48(AX), BX
 	VPXORD Z0, Z0, Z0
-	LEAQ   (DX)(DX*2), R8
+	MOVQ   72(AX), SI
 
-pixels4:
-	CMPQ CX, $0x04
-	JL   done4
-	MOVQ (AX), R9
-	MOVQ 104(AX), R10
-	XORQ R11, R11
-	MOVQ BX, R11
-	MOVQ SI, R12
-	MOVQ DI, R13
+crun:
+	MOVQ    CX, DI
+	MOVQ    $0x0000000000000010, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	MOVQ    DI, R8
 
-channel4:
-	VMOVUPD       (R9), Z1
-	VMOVUPD       64(R9), Z2
-	VMOVUPD       128(R9), Z3
-	VMOVUPD       192(R9), Z4
-	VMOVUPS       (R11), Z5
-	VMOVUPS       (R13), Z6
-	VCMPPS        $0x06, Z0, Z6, K1
-	VMOVAPS.Z     Z5, K1, Z5
-	VCVTPS2PD     Y5, Z6
-	VEXTRACTF32X8 $0x01, Z5, Y5
-	VCVTPS2PD     Y5, Z5
-	VMOVUPS       (R12), Z7
-	VCVTPS2PD     Y7, Z8
-	VEXTRACTF32X8 $0x01, Z7, Y7
-	VCVTPS2PD     Y7, Z7
-	VADDPD        Z6, Z1, Z1
-	VFMADD231PD   Z6, Z8, Z3
-	VADDPD        Z5, Z2, Z2
-	VFMADD231PD   Z5, Z7, Z4
-	VMOVUPS       (R11)(DX*1), Z5
-	VMOVUPS       (R13)(DX*1), Z6
-	VCMPPS        $0x06, Z0, Z6, K1
-	VMOVAPS.Z     Z5, K1, Z5
-	VCVTPS2PD     Y5, Z6
-	VEXTRACTF32X8 $0x01, Z5, Y5
-	VCVTPS2PD     Y5, Z5
-	VMOVUPS       (R12)(DX*1), Z7
-	VCVTPS2PD     Y7, Z8
-	VEXTRACTF32X8 $0x01, Z7, Y7
-	VCVTPS2PD     Y7, Z7
-	VADDPD        Z6, Z1, Z1
-	VFMADD231PD   Z6, Z8, Z3
-	VADDPD        Z5, Z2, Z2
-	VFMADD231PD   Z5, Z7, Z4
-	VMOVUPS       (R11)(DX*2), Z5
-	VMOVUPS       (R13)(DX*2), Z6
-	VCMPPS        $0x06, Z0, Z6, K1
-	VMOVAPS.Z     Z5, K1, Z5
-	VCVTPS2PD     Y5, Z6
-	VEXTRACTF32X8 $0x01, Z5, Y5
-	VCVTPS2PD     Y5, Z5
-	VMOVUPS       (R12)(DX*2), Z7
-	VCVTPS2PD     Y7, Z8
-	VEXTRACTF32X8 $0x01, Z7, Y7
-	VCVTPS2PD     Y7, Z7
-	VADDPD        Z6, Z1, Z1
-	VFMADD231PD   Z6, Z8, Z3
-	VADDPD        Z5, Z2, Z2
-	VFMADD231PD   Z5, Z7, Z4
-	VMOVUPS       (R11)(R8*1), Z5
-	VMOVUPS       (R13)(R8*1), Z6
-	VCMPPS        $0x06, Z0, Z6, K1
-	VMOVAPS.Z     Z5, K1, Z5
-	VCVTPS2PD     Y5, Z6
-	VEXTRACTF32X8 $0x01, Z5, Y5
-	VCVTPS2PD     Y5, Z5
-	VMOVUPS       (R12)(R8*1), Z7
-	VCVTPS2PD     Y7, Z8
-	VEXTRACTF32X8 $0x01, Z7, Y7
-	VCVTPS2PD     Y7, Z7
-	VADDPD        Z6, Z1, Z1
-	VFMADD231PD   Z6, Z8, Z3
-	VADDPD        Z5, Z2, Z2
-	VFMADD231PD   Z5, Z7, Z4
-	VMOVUPD       Z1, (R9)
-	VMOVUPD       Z2, 64(R9)
-	VMOVUPD       Z3, 128(R9)
-	VMOVUPD       Z4, 192(R9)
-	ADDQ          $0x00000100, R9
-	ADDQ          $0x40, R11
-	ADDQ          $0x40, R12
-	ADDQ          $0x40, R13
-	DECQ          R10
-	JNZ           channel4
-	ADDQ          DX, BX
-	ADDQ          DX, BX
-	ADDQ          DX, BX
-	ADDQ          DX, BX
-	ADDQ          DX, SI
-	ADDQ          DX, SI
-	ADDQ          DX, SI
-	ADDQ          DX, SI
-	ADDQ          DX, DI
-	ADDQ          DX, DI
-	ADDQ          DX, DI
-	ADDQ          DX, DI
-	SUBQ          $0x04, CX
-	JMP           pixels4
+cpixel:
+	MOVQ 24(AX), R9
+	MOVQ 96(AX), R10
+	MOVQ 128(AX), R11
+	XORQ R12, R12
 
-done4:
-pixels1:
-	CMPQ CX, $0x01
-	JL   done1
-	MOVQ (AX), R8
-	MOVQ 104(AX), R9
-	XORQ R10, R10
-	MOVQ BX, R10
-	MOVQ SI, R11
-	MOVQ DI, R12
+cchannel:
+	VMOVUPS      64(R9), Z2
+	VMOVUPS      (SI)(R12*1), Z3
+	VBROADCASTSS (R10), Z1
+	VSUBPS       Z1, Z3, Z3
+	VMOVUPS      (BX)(R12*1), Z1
+	VBROADCASTSS 16(R10), Z4
+	VBROADCASTSS 8(R10), Z5
+	VFMADD231PS  Z5, Z3, Z4
+	VCMPPS       $0x06, Z0, Z4, K1
+	VMOVAPS.Z    Z1, K1, Z1
+	VFMADD231PS  Z1, Z3, Z2
+	VADDPS       (R9), Z1, Z1
+	VMOVUPS      Z1, (R9)
+	VMOVUPS      Z2, 64(R9)
+	ADDQ         $0x40, R12
+	ADDQ         $0x000000c0, R9
+	ADDQ         $0x00000014, R10
+	DECQ         R11
+	JNZ          cchannel
+	ADDQ         DX, BX
+	ADDQ         DX, SI
+	DECQ         R8
+	JNZ          cpixel
+	MOVQ         (AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         128(AX), R10
 
-channel1:
-	VMOVUPD       (R8), Z1
-	VMOVUPD       64(R8), Z2
-	VMOVUPD       128(R8), Z3
+cflush:
+	VMOVUPS       (R9), Z1
+	VMOVUPS       64(R9), Z2
+	VMOVUPS       Z0, (R9)
+	VMOVUPS       Z0, 64(R9)
+	VCVTPS2PD     Y1, Z3
+	VEXTRACTF32X8 $0x01, Z1, Y1
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z4
+	VEXTRACTF32X8 $0x01, Z2, Y2
+	VCVTPS2PD     Y2, Z2
+	VMOVUPD       (R8), Z5
+	VMOVUPD       128(R8), Z6
+	VADDPD        Z3, Z5, Z5
+	VADDPD        Z4, Z6, Z6
+	VMOVUPD       Z5, (R8)
+	VMOVUPD       Z6, 128(R8)
+	VMOVUPD       64(R8), Z3
 	VMOVUPD       192(R8), Z4
-	VMOVUPS       (R10), Z5
-	VMOVUPS       (R12), Z6
-	VCMPPS        $0x06, Z0, Z6, K1
-	VMOVAPS.Z     Z5, K1, Z5
-	VCVTPS2PD     Y5, Z6
-	VEXTRACTF32X8 $0x01, Z5, Y5
-	VCVTPS2PD     Y5, Z5
-	VMOVUPS       (R11), Z7
-	VCVTPS2PD     Y7, Z8
-	VEXTRACTF32X8 $0x01, Z7, Y7
-	VCVTPS2PD     Y7, Z7
-	VADDPD        Z6, Z1, Z1
-	VFMADD231PD   Z6, Z8, Z3
-	VADDPD        Z5, Z2, Z2
-	VFMADD231PD   Z5, Z7, Z4
-	VMOVUPD       Z1, (R8)
-	VMOVUPD       Z2, 64(R8)
-	VMOVUPD       Z3, 128(R8)
+	VADDPD        Z1, Z3, Z3
+	VADDPD        Z2, Z4, Z4
+	VMOVUPD       Z3, 64(R8)
 	VMOVUPD       Z4, 192(R8)
 	ADDQ          $0x00000100, R8
-	ADDQ          $0x40, R10
-	ADDQ          $0x40, R11
-	ADDQ          $0x40, R12
-	DECQ          R9
-	JNZ           channel1
-	ADDQ          DX, BX
-	ADDQ          DX, SI
-	ADDQ          DX, DI
-	SUBQ          $0x01, CX
-	JMP           pixels1
+	ADDQ          $0x000000c0, R9
+	DECQ          R10
+	JNZ           cflush
+	SUBQ          DI, CX
+	JNZ           crun
+	VZEROUPPER
+	RET
 
-done1:
+lanes:
+	MOVQ   120(AX), CX
+	MOVQ   136(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   48(AX), BX
+	VPXORD Z0, Z0, Z0
+	MOVQ   72(AX), SI
+
+lrun:
+	MOVQ    CX, DI
+	MOVQ    $0x0000000000000010, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	MOVQ    DI, R8
+
+lpixel:
+	MOVQ 24(AX), R9
+	MOVQ 96(AX), R10
+	MOVQ 128(AX), R11
+	XORQ R12, R12
+
+lchannel:
+	VMOVUPS     64(R9), Z2
+	VMOVUPS     (SI)(R12*1), Z3
+	VMOVUPS     (R10), Z1
+	VSUBPS      Z1, Z3, Z3
+	VMOVUPS     (BX)(R12*1), Z1
+	VMOVUPS     256(R10), Z4
+	VMOVUPS     128(R10), Z5
+	VFMADD231PS Z5, Z3, Z4
+	VCMPPS      $0x06, Z0, Z4, K1
+	VMOVAPS.Z   Z1, K1, Z1
+	VFMADD231PS Z1, Z3, Z2
+	VADDPS      (R9), Z1, Z1
+	VMOVUPS     Z1, (R9)
+	VMOVUPS     Z2, 64(R9)
+	ADDQ        $0x40, R12
+	ADDQ        $0x000000c0, R9
+	ADDQ        $0x00000140, R10
+	DECQ        R11
+	JNZ         lchannel
+	ADDQ        DX, BX
+	ADDQ        DX, SI
+	DECQ        R8
+	JNZ         lpixel
+	MOVQ        (AX), R8
+	MOVQ        24(AX), R9
+	MOVQ        128(AX), R10
+
+lflush:
+	VMOVUPS       (R9), Z1
+	VMOVUPS       64(R9), Z2
+	VMOVUPS       Z0, (R9)
+	VMOVUPS       Z0, 64(R9)
+	VCVTPS2PD     Y1, Z3
+	VEXTRACTF32X8 $0x01, Z1, Y1
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z4
+	VEXTRACTF32X8 $0x01, Z2, Y2
+	VCVTPS2PD     Y2, Z2
+	VMOVUPD       (R8), Z5
+	VMOVUPD       128(R8), Z6
+	VADDPD        Z3, Z5, Z5
+	VADDPD        Z4, Z6, Z6
+	VMOVUPD       Z5, (R8)
+	VMOVUPD       Z6, 128(R8)
+	VMOVUPD       64(R8), Z3
+	VMOVUPD       192(R8), Z4
+	VADDPD        Z1, Z3, Z3
+	VADDPD        Z2, Z4, Z4
+	VMOVUPD       Z3, 64(R8)
+	VMOVUPD       Z4, 192(R8)
+	ADDQ          $0x00000100, R8
+	ADDQ          $0x000000c0, R9
+	DECQ          R10
+	JNZ           lflush
+	SUBQ          DI, CX
+	JNZ           lrun
 	VZEROUPPER
 	RET
 
@@ -1534,40 +2050,72 @@ done1:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·affineXAVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	MOVQ         208(AX), CX
-	MOVQ         (AX), DX
-	MOVQ         24(AX), BX
+	MOVQ         (AX), CX
+	MOVQ         24(AX), DX
 	VPXORD       Z0, Z0, Z0
 	VPXORD       Z1, Z1, Z1
-	CMPB         224(AX), $0x00
+	CMPB         200(AX), $0x00
 	JNE          bounded
-	MOVL         $0xff800000, SI
-	VMOVD        SI, X0
+	MOVL         $0xff800000, BX
+	VMOVD        BX, X0
 	VBROADCASTSS X0, Z1
 
 bounded:
-	VMOVUPS 144(AX), Z0
+	VMOVUPS 120(AX), Z0
+	CMPB    201(AX), $0x00
+	JNE     lanes
+	MOVQ    184(AX), BX
 	XORQ    SI, SI
 
-pixel:
-	MOVQ 120(AX), DI
-	MOVQ 216(AX), R8
+cpixel:
+	MOVQ 96(AX), DI
+	MOVQ 192(AX), R8
 
-channel:
-	VBROADCASTSS     12(DI), Z2
-	VMOVUPS          (BX)(SI*1), Z3
-	VSUBPS.BCST      (DI), Z3, Z3
-	VMOVAPS          Z2, Z2
-	VFMADD231PS.BCST 4(DI), Z3, Z2
-	VMAXPS           Z2, Z1, Z2
-	VANDPS           Z0, Z2, Z2
-	VMOVUPS          Z2, (DX)(SI*1)
-	ADDQ             $0x40, SI
-	ADDQ             $0x10, DI
-	DECQ             R8
-	JNZ              channel
-	DECQ             CX
-	JNZ              pixel
+cchannel:
+	VMOVUPS      (DX)(SI*1), Z3
+	VBROADCASTSS (DI), Z2
+	VSUBPS       Z2, Z3, Z3
+	VBROADCASTSS 12(DI), Z2
+	VMOVAPS      Z2, Z2
+	VBROADCASTSS 4(DI), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMAXPS       Z2, Z1, Z2
+	VANDPS       Z0, Z2, Z2
+	VMOVUPS      Z2, (CX)(SI*1)
+	ADDQ         $0x40, SI
+	ADDQ         $0x00000014, DI
+	DECQ         R8
+	JNZ          cchannel
+	DECQ         BX
+	JNZ          cpixel
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ 184(AX), BX
+	XORQ SI, SI
+
+lpixel:
+	MOVQ 96(AX), DI
+	MOVQ 192(AX), R8
+
+lchannel:
+	VMOVUPS     (DX)(SI*1), Z3
+	VMOVUPS     (DI), Z2
+	VSUBPS      Z2, Z3, Z3
+	VMOVUPS     192(DI), Z2
+	VMOVAPS     Z2, Z2
+	VMOVUPS     64(DI), Z4
+	VFMADD231PS Z4, Z3, Z2
+	VMAXPS      Z2, Z1, Z2
+	VANDPS      Z0, Z2, Z2
+	VMOVUPS     Z2, (CX)(SI*1)
+	ADDQ        $0x40, SI
+	ADDQ        $0x00000140, DI
+	DECQ        R8
+	JNZ         lchannel
+	DECQ        BX
+	JNZ         lpixel
 	VZEROUPPER
 	RET
 
@@ -1575,42 +2123,75 @@ channel:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·affineXAddAVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	MOVQ         208(AX), CX
-	MOVQ         (AX), DX
-	MOVQ         24(AX), BX
-	MOVQ         96(AX), SI
+	MOVQ         (AX), CX
+	MOVQ         24(AX), DX
+	MOVQ         72(AX), BX
 	VPXORD       Z0, Z0, Z0
 	VPXORD       Z1, Z1, Z1
-	CMPB         224(AX), $0x00
+	CMPB         200(AX), $0x00
 	JNE          bounded
-	MOVL         $0xff800000, DI
-	VMOVD        DI, X0
+	MOVL         $0xff800000, SI
+	VMOVD        SI, X0
 	VBROADCASTSS X0, Z1
 
 bounded:
-	VMOVUPS 144(AX), Z0
+	VMOVUPS 120(AX), Z0
+	CMPB    201(AX), $0x00
+	JNE     lanes
+	MOVQ    184(AX), SI
 	XORQ    DI, DI
 
-pixel:
-	MOVQ 120(AX), R8
-	MOVQ 216(AX), R9
+cpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
 
-channel:
-	VBROADCASTSS     12(R8), Z2
-	VMOVUPS          (BX)(DI*1), Z3
-	VSUBPS.BCST      (R8), Z3, Z3
-	VMOVAPS          Z2, Z2
-	VFMADD231PS.BCST 4(R8), Z3, Z2
-	VADDPS           (SI)(DI*1), Z2, Z2
-	VMAXPS           Z2, Z1, Z2
-	VANDPS           Z0, Z2, Z2
-	VMOVUPS          Z2, (DX)(DI*1)
-	ADDQ             $0x40, DI
-	ADDQ             $0x10, R8
-	DECQ             R9
-	JNZ              channel
-	DECQ             CX
-	JNZ              pixel
+cchannel:
+	VMOVUPS      (DX)(DI*1), Z3
+	VBROADCASTSS (R8), Z2
+	VSUBPS       Z2, Z3, Z3
+	VBROADCASTSS 12(R8), Z2
+	VMOVAPS      Z2, Z2
+	VBROADCASTSS 4(R8), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VADDPS       (BX)(DI*1), Z2, Z2
+	VMAXPS       Z2, Z1, Z2
+	VANDPS       Z0, Z2, Z2
+	VMOVUPS      Z2, (CX)(DI*1)
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000014, R8
+	DECQ         R9
+	JNZ          cchannel
+	DECQ         SI
+	JNZ          cpixel
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ 184(AX), SI
+	XORQ DI, DI
+
+lpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
+
+lchannel:
+	VMOVUPS     (DX)(DI*1), Z3
+	VMOVUPS     (R8), Z2
+	VSUBPS      Z2, Z3, Z3
+	VMOVUPS     192(R8), Z2
+	VMOVAPS     Z2, Z2
+	VMOVUPS     64(R8), Z4
+	VFMADD231PS Z4, Z3, Z2
+	VADDPS      (BX)(DI*1), Z2, Z2
+	VMAXPS      Z2, Z1, Z2
+	VANDPS      Z0, Z2, Z2
+	VMOVUPS     Z2, (CX)(DI*1)
+	ADDQ        $0x40, DI
+	ADDQ        $0x00000140, R8
+	DECQ        R9
+	JNZ         lchannel
+	DECQ        SI
+	JNZ         lpixel
 	VZEROUPPER
 	RET
 
@@ -1618,43 +2199,79 @@ channel:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·affineXUAVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	MOVQ         208(AX), CX
-	MOVQ         (AX), DX
-	MOVQ         24(AX), BX
-	MOVQ         48(AX), SI
+	MOVQ         (AX), CX
+	MOVQ         24(AX), DX
+	MOVQ         48(AX), BX
 	VPXORD       Z0, Z0, Z0
 	VPXORD       Z1, Z1, Z1
-	CMPB         224(AX), $0x00
+	CMPB         200(AX), $0x00
 	JNE          bounded
-	MOVL         $0xff800000, DI
-	VMOVD        DI, X0
+	MOVL         $0xff800000, SI
+	VMOVD        SI, X0
 	VBROADCASTSS X0, Z1
 
 bounded:
-	VMOVUPS 144(AX), Z0
+	VMOVUPS 120(AX), Z0
+	CMPB    201(AX), $0x00
+	JNE     lanes
+	MOVQ    184(AX), SI
 	XORQ    DI, DI
 
-pixel:
-	MOVQ 120(AX), R8
-	MOVQ 216(AX), R9
+cpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
 
-channel:
-	VBROADCASTSS     12(R8), Z2
-	VMOVUPS          (BX)(DI*1), Z3
-	VSUBPS.BCST      (R8), Z3, Z3
-	VMOVAPS          Z2, Z2
-	VFMADD231PS.BCST 4(R8), Z3, Z2
-	VMOVUPS          (SI)(DI*1), Z3
-	VFMADD231PS.BCST 8(R8), Z3, Z2
-	VMAXPS           Z2, Z1, Z2
-	VANDPS           Z0, Z2, Z2
-	VMOVUPS          Z2, (DX)(DI*1)
-	ADDQ             $0x40, DI
-	ADDQ             $0x10, R8
-	DECQ             R9
-	JNZ              channel
-	DECQ             CX
-	JNZ              pixel
+cchannel:
+	VMOVUPS      (DX)(DI*1), Z3
+	VBROADCASTSS (R8), Z2
+	VSUBPS       Z2, Z3, Z3
+	VBROADCASTSS 12(R8), Z2
+	VMOVAPS      Z2, Z2
+	VBROADCASTSS 4(R8), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VBROADCASTSS 8(R8), Z4
+	VMOVUPS      (BX)(DI*1), Z3
+	VFMADD231PS  Z4, Z3, Z2
+	VMAXPS       Z2, Z1, Z2
+	VANDPS       Z0, Z2, Z2
+	VMOVUPS      Z2, (CX)(DI*1)
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000014, R8
+	DECQ         R9
+	JNZ          cchannel
+	DECQ         SI
+	JNZ          cpixel
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ 184(AX), SI
+	XORQ DI, DI
+
+lpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
+
+lchannel:
+	VMOVUPS     (DX)(DI*1), Z3
+	VMOVUPS     (R8), Z2
+	VSUBPS      Z2, Z3, Z3
+	VMOVUPS     192(R8), Z2
+	VMOVAPS     Z2, Z2
+	VMOVUPS     64(R8), Z4
+	VFMADD231PS Z4, Z3, Z2
+	VMOVUPS     128(R8), Z4
+	VMOVUPS     (BX)(DI*1), Z3
+	VFMADD231PS Z4, Z3, Z2
+	VMAXPS      Z2, Z1, Z2
+	VANDPS      Z0, Z2, Z2
+	VMOVUPS     Z2, (CX)(DI*1)
+	ADDQ        $0x40, DI
+	ADDQ        $0x00000140, R8
+	DECQ        R9
+	JNZ         lchannel
+	DECQ        SI
+	JNZ         lpixel
 	VZEROUPPER
 	RET
 
@@ -1662,47 +2279,87 @@ channel:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·affineXUGateAVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	MOVQ         208(AX), CX
-	MOVQ         (AX), DX
-	MOVQ         24(AX), BX
-	MOVQ         48(AX), SI
-	MOVQ         72(AX), DI
+	MOVQ         (AX), CX
+	MOVQ         24(AX), DX
+	MOVQ         48(AX), BX
 	VPXORD       Z0, Z0, Z0
 	VPXORD       Z1, Z1, Z1
-	CMPB         224(AX), $0x00
+	CMPB         200(AX), $0x00
 	JNE          bounded
-	MOVL         $0xff800000, R8
-	VMOVD        R8, X1
+	MOVL         $0xff800000, SI
+	VMOVD        SI, X1
 	VBROADCASTSS X1, Z1
 
 bounded:
-	VMOVUPS 144(AX), Z2
-	XORQ    R8, R8
+	VMOVUPS 120(AX), Z2
+	CMPB    201(AX), $0x00
+	JNE     lanes
+	MOVQ    184(AX), SI
+	XORQ    DI, DI
 
-pixel:
-	MOVQ 120(AX), R9
-	MOVQ 216(AX), R10
+cpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
 
-channel:
-	VBROADCASTSS     12(R9), Z3
-	VMOVUPS          (BX)(R8*1), Z4
-	VSUBPS.BCST      (R9), Z4, Z4
-	VMOVAPS          Z3, Z3
-	VFMADD231PS.BCST 4(R9), Z4, Z3
-	VMOVUPS          (SI)(R8*1), Z4
-	VMOVUPS          (DI)(R8*1), Z5
-	VCMPPS           $0x06, Z0, Z5, K1
-	VMOVAPS.Z        Z4, K1, Z4
-	VFMADD231PS.BCST 8(R9), Z4, Z3
-	VMAXPS           Z3, Z1, Z3
-	VANDPS           Z2, Z3, Z3
-	VMOVUPS          Z3, (DX)(R8*1)
-	ADDQ             $0x40, R8
-	ADDQ             $0x10, R9
-	DECQ             R10
-	JNZ              channel
-	DECQ             CX
-	JNZ              pixel
+cchannel:
+	VMOVUPS      (DX)(DI*1), Z4
+	VBROADCASTSS (R8), Z3
+	VSUBPS       Z3, Z4, Z4
+	VBROADCASTSS 12(R8), Z3
+	VMOVAPS      Z3, Z3
+	VBROADCASTSS 4(R8), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	VBROADCASTSS 8(R8), Z6
+	VMOVUPS      (BX)(DI*1), Z5
+	VBROADCASTSS 16(R8), Z7
+	VFMADD231PS  Z6, Z4, Z7
+	VCMPPS       $0x06, Z0, Z7, K1
+	VMOVAPS.Z    Z5, K1, Z5
+	VFMADD231PS  Z6, Z5, Z3
+	VMAXPS       Z3, Z1, Z3
+	VANDPS       Z2, Z3, Z3
+	VMOVUPS      Z3, (CX)(DI*1)
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000014, R8
+	DECQ         R9
+	JNZ          cchannel
+	DECQ         SI
+	JNZ          cpixel
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ 184(AX), SI
+	XORQ DI, DI
+
+lpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
+
+lchannel:
+	VMOVUPS     (DX)(DI*1), Z4
+	VMOVUPS     (R8), Z3
+	VSUBPS      Z3, Z4, Z4
+	VMOVUPS     192(R8), Z3
+	VMOVAPS     Z3, Z3
+	VMOVUPS     64(R8), Z5
+	VFMADD231PS Z5, Z4, Z3
+	VMOVUPS     128(R8), Z6
+	VMOVUPS     (BX)(DI*1), Z5
+	VMOVUPS     256(R8), Z7
+	VFMADD231PS Z6, Z4, Z7
+	VCMPPS      $0x06, Z0, Z7, K1
+	VMOVAPS.Z   Z5, K1, Z5
+	VFMADD231PS Z6, Z5, Z3
+	VMAXPS      Z3, Z1, Z3
+	VANDPS      Z2, Z3, Z3
+	VMOVUPS     Z3, (CX)(DI*1)
+	ADDQ        $0x40, DI
+	ADDQ        $0x00000140, R8
+	DECQ        R9
+	JNZ         lchannel
+	DECQ        SI
+	JNZ         lpixel
 	VZEROUPPER
 	RET
 
@@ -1710,38 +2367,64 @@ channel:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·affineUAVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	MOVQ         208(AX), CX
-	MOVQ         (AX), DX
-	MOVQ         48(AX), BX
+	MOVQ         (AX), CX
+	MOVQ         48(AX), DX
 	VPXORD       Z0, Z0, Z0
 	VPXORD       Z1, Z1, Z1
-	CMPB         224(AX), $0x00
+	CMPB         200(AX), $0x00
 	JNE          bounded
-	MOVL         $0xff800000, SI
-	VMOVD        SI, X0
+	MOVL         $0xff800000, BX
+	VMOVD        BX, X0
 	VBROADCASTSS X0, Z1
 
 bounded:
-	VMOVUPS 144(AX), Z0
+	VMOVUPS 120(AX), Z0
+	CMPB    201(AX), $0x00
+	JNE     lanes
+	MOVQ    184(AX), BX
 	XORQ    SI, SI
 
-pixel:
-	MOVQ 120(AX), DI
-	MOVQ 216(AX), R8
+cpixel:
+	MOVQ 96(AX), DI
+	MOVQ 192(AX), R8
 
-channel:
-	VBROADCASTSS 8(DI), Z2
-	VMOVUPS      (BX)(SI*1), Z3
-	VMULPS       Z2, Z3, Z2
+cchannel:
+	VBROADCASTSS 8(DI), Z3
+	VMOVUPS      (DX)(SI*1), Z2
+	VMULPS       Z3, Z2, Z2
 	VMAXPS       Z2, Z1, Z2
 	VANDPS       Z0, Z2, Z2
-	VMOVUPS      Z2, (DX)(SI*1)
+	VMOVUPS      Z2, (CX)(SI*1)
 	ADDQ         $0x40, SI
-	ADDQ         $0x10, DI
+	ADDQ         $0x00000014, DI
 	DECQ         R8
-	JNZ          channel
-	DECQ         CX
-	JNZ          pixel
+	JNZ          cchannel
+	DECQ         BX
+	JNZ          cpixel
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ 184(AX), BX
+	XORQ SI, SI
+
+lpixel:
+	MOVQ 96(AX), DI
+	MOVQ 192(AX), R8
+
+lchannel:
+	VMOVUPS 128(DI), Z3
+	VMOVUPS (DX)(SI*1), Z2
+	VMULPS  Z3, Z2, Z2
+	VMAXPS  Z2, Z1, Z2
+	VANDPS  Z0, Z2, Z2
+	VMOVUPS Z2, (CX)(SI*1)
+	ADDQ    $0x40, SI
+	ADDQ    $0x00000140, DI
+	DECQ    R8
+	JNZ     lchannel
+	DECQ    BX
+	JNZ     lpixel
 	VZEROUPPER
 	RET
 
@@ -1749,42 +2432,79 @@ channel:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·affineUGateAVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	MOVQ         208(AX), CX
-	MOVQ         (AX), DX
+	MOVQ         (AX), CX
+	MOVQ         24(AX), DX
 	MOVQ         48(AX), BX
-	MOVQ         72(AX), SI
 	VPXORD       Z0, Z0, Z0
 	VPXORD       Z1, Z1, Z1
-	CMPB         224(AX), $0x00
+	CMPB         200(AX), $0x00
 	JNE          bounded
-	MOVL         $0xff800000, DI
-	VMOVD        DI, X1
+	MOVL         $0xff800000, SI
+	VMOVD        SI, X1
 	VBROADCASTSS X1, Z1
 
 bounded:
-	VMOVUPS 144(AX), Z2
+	VMOVUPS 120(AX), Z2
+	CMPB    201(AX), $0x00
+	JNE     lanes
+	MOVQ    184(AX), SI
 	XORQ    DI, DI
 
-pixel:
-	MOVQ 120(AX), R8
-	MOVQ 216(AX), R9
+cpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
 
-channel:
-	VBROADCASTSS 8(R8), Z3
+cchannel:
+	VMOVUPS      (DX)(DI*1), Z3
+	VBROADCASTSS (R8), Z4
+	VSUBPS       Z4, Z3, Z3
+	VBROADCASTSS 8(R8), Z5
 	VMOVUPS      (BX)(DI*1), Z4
-	VMOVUPS      (SI)(DI*1), Z5
-	VCMPPS       $0x06, Z0, Z5, K1
+	VBROADCASTSS 16(R8), Z6
+	VFMADD231PS  Z5, Z3, Z6
+	VCMPPS       $0x06, Z0, Z6, K1
 	VMOVAPS.Z    Z4, K1, Z4
-	VMULPS       Z3, Z4, Z3
+	VMULPS       Z5, Z4, Z3
 	VMAXPS       Z3, Z1, Z3
 	VANDPS       Z2, Z3, Z3
-	VMOVUPS      Z3, (DX)(DI*1)
+	VMOVUPS      Z3, (CX)(DI*1)
 	ADDQ         $0x40, DI
-	ADDQ         $0x10, R8
+	ADDQ         $0x00000014, R8
 	DECQ         R9
-	JNZ          channel
-	DECQ         CX
-	JNZ          pixel
+	JNZ          cchannel
+	DECQ         SI
+	JNZ          cpixel
+	VZEROUPPER
+	RET
+
+lanes:
+	MOVQ 184(AX), SI
+	XORQ DI, DI
+
+lpixel:
+	MOVQ 96(AX), R8
+	MOVQ 192(AX), R9
+
+lchannel:
+	VMOVUPS     (DX)(DI*1), Z3
+	VMOVUPS     (R8), Z4
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     128(R8), Z5
+	VMOVUPS     (BX)(DI*1), Z4
+	VMOVUPS     256(R8), Z6
+	VFMADD231PS Z5, Z3, Z6
+	VCMPPS      $0x06, Z0, Z6, K1
+	VMOVAPS.Z   Z4, K1, Z4
+	VMULPS      Z5, Z4, Z3
+	VMAXPS      Z3, Z1, Z3
+	VANDPS      Z2, Z3, Z3
+	VMOVUPS     Z3, (CX)(DI*1)
+	ADDQ        $0x40, DI
+	ADDQ        $0x00000140, R8
+	DECQ        R9
+	JNZ         lchannel
+	DECQ        SI
+	JNZ         lpixel
 	VZEROUPPER
 	RET
 

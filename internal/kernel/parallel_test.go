@@ -145,9 +145,9 @@ func TestNoAllocations(t *testing.T) {
 		stats, sums, gamma := make([]float32, 240), make([]float32, 160), make([]float32, 40)
 		noAllocs(t, "Norm.Stats", func() { n.Stats(stats, x) })
 		noAllocs(t, "Norm.Apply", func() { n.Apply(y, x, stats, gamma, gamma, dy, true) })
-		noAllocs(t, "Norm.Sums", func() { n.Sums(sums, x, y, stats, dy, true) })
-		noAllocs(t, "Norm.Data", func() { n.Data(dy, x, y, stats, gamma, sums, dy, true) })
-		noAllocs(t, "Norm.DataEval", func() { n.DataEval(dy, y, stats, gamma, dy, true) })
+		noAllocs(t, "Norm.Sums", func() { n.Sums(sums, x, stats, gamma, gamma, dy, true) })
+		noAllocs(t, "Norm.Data", func() { n.Data(dy, x, stats, gamma, gamma, sums, dy, true) })
+		noAllocs(t, "Norm.DataEval", func() { n.DataEval(dy, x, stats, gamma, gamma, dy, true) })
 		p := Pool{N: 33, C: 40, H: 5, W: 7, Kernel: square(3), Stride: square(1), Pad: square(1)}
 		noAllocs(t, "Pool", func() { p.MaxForward(y, x); p.MaxBackward(dy, x, y); p.AvgForward(y, x); p.AvgBackward(dy, y) })
 		g := Global{N: 33, C: 40, H: 5, W: 7}
@@ -156,7 +156,7 @@ func TestNoAllocations(t *testing.T) {
 			ReLU(y, x)
 			ReLUGrad(dy, y, dy)
 			Add(y, x, dy)
-			Axpy(1, x, y)
+			ReLUGradSum(dy, y, dy, x)
 			Lerp(y, x, 0.5)
 			Dot(x, y)
 			NormalizeRows(y, x, 48, 40*35, 1)

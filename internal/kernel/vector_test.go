@@ -70,9 +70,14 @@ func TestPointwiseLoops(t *testing.T) {
 				return B(i)
 			})
 			run("Add", func(d []float32) { Add(d, a, b) }, func(i int) float64 { return A(i) + B(i) })
-			run("Axpy", func(d []float32) { Axpy(0.3, a, d) }, func(i int) float64 { return B(i) + float64(float32(0.3))*A(i) })
+			e := random(3, n)
+			run("ReLUGradSum", func(d []float32) { ReLUGradSum(d, a, b, e) }, func(i int) float64 {
+				if A(i) <= 0 {
+					return 0
+				}
+				return B(i) + float64(e[i])
+			})
 			run("Lerp", func(d []float32) { Lerp(d, a, 0.3) }, func(i int) float64 { return B(i) + float64(float32(0.3))*(A(i)-B(i)) })
-			run("Scale", func(d []float32) { Scale(0.3, d) }, func(i int) float64 { return float64(float32(0.3)) * B(i) })
 		})
 	}
 }
@@ -110,7 +115,7 @@ func TestVectorSameBytes(t *testing.T) {
 	sameOnAll(t, "vectors", 3e-7, func() []float32 {
 		x, y, z := slices.Clone(a), slices.Clone(b), slices.Clone(b)
 		ReLUGrad(x, b, a)
-		Axpy(0.37, a, y)
+		ReLUGradSum(y, a, b, a)
 		Lerp(z, a, 0.01)
 		return slices.Concat(x, y, z, []float32{float32(Dot(a, b))})
 	})

@@ -54,8 +54,16 @@ func (relu) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	return nil
 }
 
-// reluGrad is dy where y > 0.
+// reluGrad is dy where y > 0. Where two branches meet, dy is a sum, which is then
+// made in the same pass.
 func reluGrad(y, dy *gorgonia.Node) (*gorgonia.Node, error) {
+	if f, err := FuncOf(dy); err == nil && f == (sum{}) {
+		parts := Inputs(dy)
+		return fixed{sig: "relu_grad_of_sum", shape: dy.Shape(),
+			run: func(dx kernel.Array, in []kernel.Array, _ []float32) {
+				kernel.ReLUGradSum(dx.Data, in[0].Data, in[1].Data, in[2].Data)
+			}}.over(AnyInput, y, parts[0], parts[1])
+	}
 	return fixed{sig: "relu_grad", shape: dy.Shape(),
 		run: func(dx kernel.Array, in []kernel.Array, _ []float32) {
 			kernel.ReLUGrad(dx.Data, in[0].Data, in[1].Data)

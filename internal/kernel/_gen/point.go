@@ -9,10 +9,10 @@ import (
 )
 
 // point writes a routine over n float32s, a multiple of sixteen: dst from dst
-// before, a, b and the scalar t. Which of them it reads, f decides.
+// before, a, b, c and the scalar t. Which of them it reads, f decides.
 func (v vectors) point(name string, f func(o operands) reg.VecVirtual) {
-	v.text(name, "func(dst, a, b *float32, t float32, n int)")
-	dst, a, b := Load(Param("dst"), GP64()), Load(Param("a"), GP64()), Load(Param("b"), GP64())
+	v.text(name, "func(dst, a, b, c *float32, t float32, n int)")
+	dst, a, b, c := Load(Param("dst"), GP64()), Load(Param("a"), GP64()), Load(Param("b"), GP64()), Load(Param("c"), GP64())
 	n := Load(Param("n"), GP64())
 	scalar := XMM()
 	Load(Param("t"), scalar)
@@ -24,7 +24,7 @@ func (v vectors) point(name string, f func(o operands) reg.VecVirtual) {
 	Label("loop")
 	for i := range v.per() {
 		at := func(r reg.Register) Mem { return v.part(Mem{Base: r, Index: off, Scale: 4}, i) }
-		VMOVUPS(f(operands{v, at(dst), at(a), at(b), t, zero}), at(dst))
+		VMOVUPS(f(operands{v, at(dst), at(a), at(b), at(c), t, zero}), at(dst))
 	}
 	ADDQ(U8(16), off)
 	CMPQ(off, n)
@@ -34,8 +34,8 @@ func (v vectors) point(name string, f func(o operands) reg.VecVirtual) {
 
 type operands struct {
 	vectors
-	dst, a, b Mem
-	t, zero   reg.VecVirtual
+	dst, a, b, c Mem
+	t, zero      reg.VecVirtual
 }
 
 func (o operands) load(m Mem) reg.VecVirtual {
@@ -55,19 +55,15 @@ func (v vectors) points() {
 		v.gate(r, o.zero, o.a)
 		return r
 	})
+	v.point("reluGradSum", func(o operands) reg.VecVirtual {
+		r := o.load(o.b)
+		VADDPS(o.c, r, r)
+		v.gate(r, o.zero, o.a)
+		return r
+	})
 	v.point("add", func(o operands) reg.VecVirtual {
 		r := o.load(o.a)
 		VADDPS(o.b, r, r)
-		return r
-	})
-	v.point("axpy", func(o operands) reg.VecVirtual {
-		r := o.load(o.dst)
-		VFMADD231PS(o.a, o.t, r)
-		return r
-	})
-	v.point("scale", func(o operands) reg.VecVirtual {
-		r := o.register()
-		VMULPS(o.a, o.t, r)
 		return r
 	})
 	v.point("lerp", func(o operands) reg.VecVirtual {
