@@ -1,6 +1,9 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // A Norm is batch normalisation of (N,C,H,W) over N, H and W. With Groups, row
 // r belongs to group r·Groups/N and each group has statistics of its own, as if
@@ -154,10 +157,11 @@ func (t *sumTask) Do(item int) {
 	item = Blocks(t.N)*pieces*cuts - 1 - item
 	piece, c0 := item/cuts, item%cuts*sumChannels
 	b, p0 := piece/pieces, piece%pieces*sumPixels
-	var acc [sumChannels * 2 * Lanes]float64
-	var part [sumChannels * 3 * Lanes]float32
+	m := sumMemories.get()
+	defer sumMemories.put(m)
+	acc, part := m.fresh()
 	off := ((b*t.pixels()+p0)*t.C + c0) * Lanes
-	a := sumArgs{acc: acc[:], part: part[:], u: t.u[off:], step: t.C * Lanes, gated: t.gated,
+	a := sumArgs{acc: acc, part: part, u: t.u[off:], step: t.C * Lanes, gated: t.gated,
 		pixels: min(sumPixels, t.pixels()-p0), channels: min(sumChannels, t.C-c0)}
 	if t.x != nil {
 		a.x = t.x[off:]
@@ -251,6 +255,24 @@ func crossRun(acc *[2 * Lanes]float64, a *sumArgs, u, x []float32, c, n int) {
 		acc[l] += float64(sum[l])
 		acc[Lanes+l] += float64(cross[l])
 	}
+}
+
+// A sumMemory is the working memory of a sumTask. Both parts begin at a cache
+// line: a vector across two of them takes twice as long.
+type sumMemory struct {
+	acc  [sumChannels*2*Lanes + 8]float64
+	part [sumChannels*3*Lanes + 16]float32
+}
+
+var sumMemories stash[sumMemory]
+
+// fresh is the memory, all zero.
+func (m *sumMemory) fresh() (acc []float64, part []float32) {
+	clear(m.acc[:])
+	clear(m.part[:])
+	a := -uintptr(unsafe.Pointer(&m.acc)) % 64 / 8
+	p := -uintptr(unsafe.Pointer(&m.part)) % 64 / 4
+	return m.acc[a:][:sumChannels*2*Lanes], m.part[p:][:sumChannels*3*Lanes]
 }
 
 // A doubleBuffer is working memory in float64.
