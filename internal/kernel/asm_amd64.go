@@ -65,6 +65,12 @@ func maxForwardAVX2(a *poolArgs)
 func maxBackwardAVX2(a *poolArgs)
 
 //go:noescape
+func chooseAVX2(a *chooseArgs)
+
+//go:noescape
+func giveAVX2(a *chooseArgs)
+
+//go:noescape
 func tileAVX512(t *tile)
 
 //go:noescape
@@ -123,3 +129,9 @@ func maxForwardAVX512(a *poolArgs)
 
 //go:noescape
 func maxBackwardAVX512(a *poolArgs)
+
+//go:noescape
+func chooseAVX512(a *chooseArgs)
+
+//go:noescape
+func giveAVX512(a *chooseArgs)

@@ -4,6 +4,7 @@ package kernel
 
 //go:generate go -C _gen run . -group tile -out ../tile_amd64.s
 //go:generate go -C _gen run . -group maps -out ../maps_amd64.s
+//go:generate go -C _gen run . -group pool -out ../pool_amd64.s
 //go:generate go -C _gen run . -group point -out ../point_amd64.s
 
 import (
@@ -201,5 +202,29 @@ func runMaxBackward(a *poolArgs) {
 		maxBackwardAVX2(a)
 	default:
 		maxBackwardTwin(a)
+	}
+}
+
+// runChoose is chooseTwin.
+func runChoose(a *chooseArgs) {
+	switch machine.isa {
+	case avx512:
+		chooseAVX512(a)
+	case avx2:
+		chooseAVX2(a)
+	default:
+		chooseTwin(a)
+	}
+}
+
+// runGive is giveTwin.
+func runGive(a *chooseArgs) {
+	switch machine.isa {
+	case avx512:
+		giveAVX512(a)
+	case avx2:
+		giveAVX2(a)
+	default:
+		giveTwin(a)
 	}
 }

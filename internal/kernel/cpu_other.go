@@ -12,5 +12,7 @@ func runPoint(p *pointArgs)         { pointTwin(p) }
 func runDot(a, b []float32) float64 { return dotTwin(a, b) }
 func runMaxForward(a *poolArgs)     { maxForwardTwin(a) }
 func runMaxBackward(a *poolArgs)    { maxBackwardTwin(a) }
+func runChoose(a *chooseArgs)       { chooseTwin(a) }
+func runGive(a *chooseArgs)         { giveTwin(a) }
 
 func transpose16(dst, src []float32, stride, step, n int) { transposeTwin(dst, src, stride, step, n) }

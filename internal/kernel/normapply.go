@@ -47,12 +47,15 @@ func (s Norm) DataEval(dx, x, stats, gamma, beta, dy []float32, relu bool) {
 	if relu {
 		s.check("Norm.DataEval", x)
 	}
-	k := s.coefs(func(g, c int) [coefCount]float32 {
-		st := stats[g*3*s.C:]
-		return [coefCount]float32{st[c], 0, gamma[c] * st[2*s.C+c], 0, beta[c]}
-	})
+	k := s.coefs(func(g, c int) [coefCount]float32 { return s.evalCoefs(stats, gamma, beta, g, c) })
 	s.affine(affineArgs{y: dx, x: x, u: dy, gated: relu, flat: true}, k)
 	coefTables.put(k)
+}
+
+// evalCoefs are those of DataEval.
+func (s Norm) evalCoefs(stats, gamma, beta []float32, g, c int) [coefCount]float32 {
+	st := stats[g*3*s.C:]
+	return [coefCount]float32{st[c], 0, gamma[c] * st[2*s.C+c], 0, beta[c]}
 }
 
 // affineArgs is the argument of the routines that go over maps once, with five

@@ -33,8 +33,12 @@ var groups = map[string]func(v vectors){
 		v.affine("affineXUGate", true, true, true, false)
 		v.affine("affineU", false, true, false, false)
 		v.affine("affineUGate", false, true, true, false)
+	},
+	"pool": func(v vectors) {
 		v.maxForward()
 		v.maxBackward()
+		v.choose()
+		v.give()
 	},
 	"point": func(v vectors) {
 		v.points()
@@ -43,11 +47,11 @@ var groups = map[string]func(v vectors){
 }
 
 func main() {
-	name := flag.String("group", "", "tile, maps or point")
+	name := flag.String("group", "", "tile, maps, pool or point")
 	flag.Parse()
 	group, ok := groups[*name]
 	if !ok {
-		log.Fatalf("-group is %q, want tile, maps or point", *name)
+		log.Fatalf("-group is %q, want tile, maps, pool or point", *name)
 	}
 	ConstraintExpr("amd64,!purego")
 	for _, width := range []int{8, 16} {
