@@ -45,6 +45,14 @@ type Norm struct {
 	Residual *G.Node // added before the ReLU, or nil
 	ReLU     bool
 	Zero     bool // the scale γ begins as 0 instead of 1
+	Pool     Pool // a max pool after all that; not with a residual
+}
+
+// A Pool is square windows; of size 0, none.
+type Pool struct{ Size, Stride, Pad int }
+
+func (p Pool) options() op.PoolOptions {
+	return op.PoolOptions{Kernel: [2]int{p.Size, p.Size}, Stride: [2]int{p.Stride, p.Stride}, Pad: [2]int{p.Pad, p.Pad}}
 }
 
 // BatchNorm normalises each channel, name.weight being the scale γ and
@@ -53,6 +61,9 @@ type Norm struct {
 // name.running_mean and name.running_var; in inference they are those.
 func (b *Builder) BatchNorm(p *Params, name string, x *G.Node, o Norm) *G.Node {
 	return b.lay(name, func() (*G.Node, error) {
+		if o.Residual != nil && o.Pool.Size > 0 {
+			panic("a residual and a pool")
+		}
 		c, first := channels(x), float32(1)
 		if o.Zero {
 			first = 0
@@ -98,7 +109,12 @@ func (b *Builder) normFixed(p *Params, name string, x, gamma, beta *G.Node, s st
 	if err != nil {
 		return nil, err
 	}
-	y, err := op.BatchNormEval(x, mean, variance, gamma, beta, o.Residual, b.n(x), op.NormOptions{Eps: eps, ReLU: o.ReLU})
+	options := op.NormOptions{Eps: eps, ReLU: o.ReLU}
+	if o.Pool.Size > 0 {
+		y, err := op.BatchNormPoolEval(x, mean, variance, gamma, beta, b.n(x), options, o.Pool.options())
+		return b.keep(y, err, x)
+	}
+	y, err := op.BatchNormEval(x, mean, variance, gamma, beta, o.Residual, b.n(x), options)
 	return b.keep(y, err, x)
 }
 
@@ -108,7 +124,14 @@ func (b *Builder) normBatch(x, gamma, beta *G.Node, s statistics, o Norm) (*G.No
 		return nil, fault.New(fault.Usage, "make the batch larger, use fewer bn_groups, or drop the short last batch",
 			"batch normalisation over a single value of a channel: %d row(s) in %d group(s)", n, b.groups)
 	}
-	y, stats, err := op.BatchNorm(x, gamma, beta, o.Residual, n, op.NormOptions{Groups: b.groups, Eps: eps, ReLU: o.ReLU})
+	options := op.NormOptions{Groups: b.groups, Eps: eps, ReLU: o.ReLU}
+	var y, stats *G.Node
+	var err error
+	if o.Pool.Size > 0 {
+		y, stats, err = op.BatchNormPool(x, gamma, beta, n, options, o.Pool.options())
+	} else {
+		y, stats, err = op.BatchNorm(x, gamma, beta, o.Residual, n, options)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -135,15 +158,6 @@ func (b *Builder) Linear(p *Params, name string, x *G.Node, out int, bias, relu 
 			return nil, err
 		}
 		y, err = op.Bias(y, v, b.n(x), relu)
-		return b.keep(y, err, x)
-	})
-}
-
-// MaxPool is the maximum over square windows.
-func (b *Builder) MaxPool(x *G.Node, size, stride, pad int) *G.Node {
-	return b.lay("maxpool", func() (*G.Node, error) {
-		o := op.PoolOptions{Kernel: [2]int{size, size}, Stride: [2]int{stride, stride}, Pad: [2]int{pad, pad}}
-		y, err := op.MaxPool(x, b.n(x), o)
 		return b.keep(y, err, x)
 	})
 }
