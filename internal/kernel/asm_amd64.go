@@ -135,3 +135,21 @@ func chooseAVX512(a *chooseArgs)
 
 //go:noescape
 func giveAVX512(a *chooseArgs)
+
+//go:noescape
+func descentAVX2(a *momentumArgs, n int)
+
+//go:noescape
+func momentumAVX2(a *momentumArgs, n int)
+
+//go:noescape
+func adamAVX2(a *adamArgs, n int)
+
+//go:noescape
+func descentAVX512(a *momentumArgs, n int)
+
+//go:noescape
+func momentumAVX512(a *momentumArgs, n int)
+
+//go:noescape
+func adamAVX512(a *adamArgs, n int)

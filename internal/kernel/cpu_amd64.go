@@ -6,6 +6,7 @@ package kernel
 //go:generate go -C _gen run . -group maps -out ../maps_amd64.s
 //go:generate go -C _gen run . -group pool -out ../pool_amd64.s
 //go:generate go -C _gen run . -group point -out ../point_amd64.s
+//go:generate go -C _gen run . -group move -out ../move_amd64.s
 
 import (
 	"unsafe"
@@ -226,5 +227,33 @@ func runGive(a *chooseArgs) {
 		giveAVX2(a)
 	default:
 		giveTwin(a)
+	}
+}
+
+// runMomentum is momentumTwin, for a multiple of sixteen elements, not 0.
+func runMomentum(a *momentumArgs) {
+	switch {
+	case machine.isa == generic:
+		momentumTwin(a)
+	case machine.isa == avx512 && a.v == nil:
+		descentAVX512(a, len(a.g))
+	case machine.isa == avx512:
+		momentumAVX512(a, len(a.g))
+	case a.v == nil:
+		descentAVX2(a, len(a.g))
+	default:
+		momentumAVX2(a, len(a.g))
+	}
+}
+
+// runAdam is adamTwin, under the same condition.
+func runAdam(a *adamArgs) {
+	switch machine.isa {
+	case avx512:
+		adamAVX512(a, len(a.g))
+	case avx2:
+		adamAVX2(a, len(a.g))
+	default:
+		adamTwin(a)
 	}
 }

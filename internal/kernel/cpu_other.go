@@ -14,5 +14,7 @@ func runMaxForward(a *poolArgs)     { maxForwardTwin(a) }
 func runMaxBackward(a *poolArgs)    { maxBackwardTwin(a) }
 func runChoose(a *chooseArgs)       { chooseTwin(a) }
 func runGive(a *chooseArgs)         { giveTwin(a) }
+func runMomentum(a *momentumArgs)   { momentumTwin(a) }
+func runAdam(a *adamArgs)           { adamTwin(a) }
 
 func transpose16(dst, src []float32, stride, step, n int) { transposeTwin(dst, src, stride, step, n) }

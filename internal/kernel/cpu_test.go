@@ -62,6 +62,8 @@ func TestOffsets(t *testing.T) {
 	var a affineArgs
 	var p poolArgs
 	var h chooseArgs
+	var mo momentumArgs
+	var ad adamArgs
 	for name, c := range map[string]struct{ got, want []uintptr }{
 		"seg": {[]uintptr{unsafe.Offsetof(s.a), unsafe.Offsetof(s.b), unsafe.Offsetof(s.n), unsafe.Sizeof(s)},
 			[]uintptr{0, 8, 16, 24}},
@@ -76,6 +78,8 @@ func TestOffsets(t *testing.T) {
 			[]uintptr{0, 24, 48, 72, 96, 120, 184, 192, 200, 201}},
 		"poolArgs": {[]uintptr{unsafe.Offsetof(p.x), unsafe.Offsetof(p.dx), unsafe.Offsetof(p.y), unsafe.Offsetof(p.taps), unsafe.Offsetof(p.channels)},
 			[]uintptr{0, 24, 48, 72, 96}},
+		"momentumArgs": {[]uintptr{unsafe.Offsetof(mo.v), unsafe.Offsetof(mo.g), unsafe.Offsetof(mo.Momentum), unsafe.Offsetof(mo.Momentum.Rate)}, []uintptr{24, 48, 72, 20}},
+		"adamArgs":     {[]uintptr{unsafe.Offsetof(ad.m), unsafe.Offsetof(ad.v), unsafe.Offsetof(ad.g), unsafe.Offsetof(ad.Adam), unsafe.Offsetof(ad.Adam.Eps)}, []uintptr{24, 48, 72, 96, 24}},
 		"chooseArgs": {[]uintptr{unsafe.Offsetof(h.x), unsafe.Offsetof(h.dx), unsafe.Offsetof(h.y), unsafe.Offsetof(h.taps), unsafe.Offsetof(h.coef),
 			unsafe.Offsetof(h.channels), unsafe.Offsetof(h.from), unsafe.Offsetof(h.to), unsafe.Offsetof(h.mask), unsafe.Offsetof(h.lanes), unsafe.Offsetof(h.gated)},
 			[]uintptr{0, 24, 48, 72, 96, 120, 128, 136, 144, 208, 209}},

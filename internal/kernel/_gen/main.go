@@ -44,14 +44,15 @@ var groups = map[string]func(v vectors){
 		v.points()
 		v.dot()
 	},
+	"move": vectors.moves,
 }
 
 func main() {
-	name := flag.String("group", "", "tile, maps, pool or point")
+	name := flag.String("group", "", "tile, maps, pool, point or move")
 	flag.Parse()
 	group, ok := groups[*name]
 	if !ok {
-		log.Fatalf("-group is %q, want tile, maps, pool or point", *name)
+		log.Fatalf("-group is %q, want tile, maps, pool, point or move", *name)
 	}
 	ConstraintExpr("amd64,!purego")
 	for _, width := range []int{8, 16} {
