@@ -53,6 +53,9 @@ func reluGradSumAVX2(dst, a, b, c *float32, t float32, n int)
 func addAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
+func timesAVX2(dst, a, b, c *float32, t float32, n int)
+
+//go:noescape
 func lerpAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
@@ -119,6 +122,9 @@ func reluGradSumAVX512(dst, a, b, c *float32, t float32, n int)
 func addAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
+func timesAVX512(dst, a, b, c *float32, t float32, n int)
+
+//go:noescape
 func lerpAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
@@ -153,3 +159,15 @@ func momentumAVX512(a *momentumArgs, n int)
 
 //go:noescape
 func adamAVX512(a *adamArgs, n int)
+
+//go:noescape
+func expSumAVX2(sums *float64, x *float32, n int, center, scale float32)
+
+//go:noescape
+func rowMaxAVX2(most, x *float32, n int)
+
+//go:noescape
+func expSumAVX512(sums *float64, x *float32, n int, center, scale float32)
+
+//go:noescape
+func rowMaxAVX512(most, x *float32, n int)

@@ -7,6 +7,7 @@ package kernel
 //go:generate go -C _gen run . -group pool -out ../pool_amd64.s
 //go:generate go -C _gen run . -group point -out ../point_amd64.s
 //go:generate go -C _gen run . -group move -out ../move_amd64.s
+//go:generate go -C _gen run . -group exp -out ../exp_amd64.s
 
 import (
 	"unsafe"
@@ -139,6 +140,8 @@ func runPoint(p *pointArgs) {
 			reluGradSumAVX512(dst, a, b, c, p.t, n)
 		case opAdd:
 			addAVX512(dst, a, b, c, p.t, n)
+		case opTimes:
+			timesAVX512(dst, a, b, c, p.t, n)
 		case opLerp:
 			lerpAVX512(dst, a, b, c, p.t, n)
 		}
@@ -152,6 +155,8 @@ func runPoint(p *pointArgs) {
 			reluGradSumAVX2(dst, a, b, c, p.t, n)
 		case opAdd:
 			addAVX2(dst, a, b, c, p.t, n)
+		case opTimes:
+			timesAVX2(dst, a, b, c, p.t, n)
 		case opLerp:
 			lerpAVX2(dst, a, b, c, p.t, n)
 		}
@@ -255,5 +260,30 @@ func runAdam(a *adamArgs) {
 		adamAVX2(a, len(a.g))
 	default:
 		adamTwin(a)
+	}
+}
+
+// runExpSum is expSumTwin, to the byte, for a multiple of sixteen elements, not 0.
+func runExpSum(sums *[Lanes]float64, x []float32, center, scale float32) {
+	switch machine.isa {
+	case avx512:
+		expSumAVX512(&sums[0], &x[0], len(x), center, scale)
+	case avx2:
+		expSumAVX2(&sums[0], &x[0], len(x), center, scale)
+	default:
+		expSumTwin(sums, x, center, scale)
+	}
+}
+
+// runRowMax raises most to the largest elements of x, one per index modulo 16;
+// the same condition.
+func runRowMax(most *lane, x []float32) {
+	switch machine.isa {
+	case avx512:
+		rowMaxAVX512(&most[0], &x[0], len(x))
+	case avx2:
+		rowMaxAVX2(&most[0], &x[0], len(x))
+	default:
+		most[0] = rowMaxTwin(most[0], x)
 	}
 }

@@ -18,3 +18,8 @@ func runMomentum(a *momentumArgs)   { momentumTwin(a) }
 func runAdam(a *adamArgs)           { adamTwin(a) }
 
 func transpose16(dst, src []float32, stride, step, n int) { transposeTwin(dst, src, stride, step, n) }
+func runRowMax(most *lane, x []float32)                   { most[0] = rowMaxTwin(most[0], x) }
+
+func runExpSum(sums *[Lanes]float64, x []float32, center, scale float32) {
+	expSumTwin(sums, x, center, scale)
+}

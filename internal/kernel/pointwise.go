@@ -11,6 +11,7 @@ const (
 	opReLUGrad                  // dst = b where a is not ≤ 0, else 0
 	opReLUGradSum               // dst = b + c where a is not ≤ 0, else 0
 	opAdd                       // dst = a + b
+	opTimes                     // dst = t·a
 	opLerp                      // dst += t·(a - dst)
 )
 
@@ -102,6 +103,10 @@ func pointTwin(p *pointArgs) {
 		b := p.b[:len(dst)]
 		for i, v := range a {
 			dst[i] = v + b[i]
+		}
+	case opTimes:
+		for i, v := range a {
+			dst[i] = p.t * v
 		}
 	case opLerp:
 		for i, v := range a {

@@ -45,14 +45,15 @@ var groups = map[string]func(v vectors){
 		v.dot()
 	},
 	"move": vectors.moves,
+	"exp":  vectors.exps,
 }
 
 func main() {
-	name := flag.String("group", "", "tile, maps, pool, point or move")
+	name := flag.String("group", "", "tile, maps, pool, point, move or exp")
 	flag.Parse()
 	group, ok := groups[*name]
 	if !ok {
-		log.Fatalf("-group is %q, want tile, maps, pool, point or move", *name)
+		log.Fatalf("-group is %q, want tile, maps, pool, point, move or exp", *name)
 	}
 	ConstraintExpr("amd64,!purego")
 	for _, width := range []int{8, 16} {

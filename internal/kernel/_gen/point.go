@@ -64,6 +64,11 @@ func (v vectors) points() {
 		VADDPS(o.b, r, r)
 		return r
 	})
+	v.point("times", func(o operands) reg.VecVirtual {
+		r := o.register()
+		VMULPS(o.a, o.t, r)
+		return r
+	})
 	v.point("lerp", func(o operands) reg.VecVirtual {
 		d, r := o.load(o.dst), o.load(o.a)
 		VSUBPS(d, r, r)
