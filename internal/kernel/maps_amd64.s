@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func squareSumsAVX2(a *byte)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·squareSumsAVX2(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
 	CMPB   144(AX), $0x00
@@ -43,6 +43,7 @@ cpixel:
 	XORQ R10, R10
 
 cchannel:
+	PREFETCHT0   6144(BX)(R10*1)
 	VMOVUPS      64(R8), Y1
 	VMOVUPS      128(R8), Y2
 	VSUBPS       (BX)(R10*1), Y2, Y2
@@ -187,6 +188,7 @@ lpixel:
 	XORQ R10, R10
 
 lchannel:
+	PREFETCHT0   6144(BX)(R10*1)
 	VMOVUPS      64(R8), Y1
 	VMOVUPS      128(R8), Y2
 	VSUBPS       (BX)(R10*1), Y2, Y2
@@ -1364,7 +1366,7 @@ lchannel:
 	RET
 
 // func squareSumsAVX512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
 TEXT ·squareSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
 	CMPB   144(AX), $0x00
@@ -1400,6 +1402,7 @@ cpixel:
 	XORQ R10, R10
 
 cchannel:
+	PREFETCHT0   6144(BX)(R10*1)
 	VMOVUPS      64(R8), Z1
 	VMOVUPS      128(R8), Z2
 	VSUBPS       (BX)(R10*1), Z2, Z2
@@ -1499,6 +1502,7 @@ lpixel:
 	XORQ R10, R10
 
 lchannel:
+	PREFETCHT0   6144(BX)(R10*1)
 	VMOVUPS      64(R8), Z1
 	VMOVUPS      128(R8), Z2
 	VSUBPS       (BX)(R10*1), Z2, Z2

@@ -124,6 +124,9 @@ func (v vectors) sums(name string, cross, gated bool) {
 		part, coef, channels, off := field(p, sumPart), field(p, sumCoef), field(p, sumChannels), GP64()
 		XORQ(off, off)
 		Label(k.label + "channel")
+		if !cross { // of one stream the processor fetches too little ahead by itself
+			PREFETCHT0(Mem{Base: u, Index: off, Scale: 1, Disp: 6144})
+		}
 		for i := range v.per() {
 			at := func(r reg.Register) Mem { return v.part(Mem{Base: r, Index: off, Scale: 1}, i) }
 			in := func(offset int) Mem { return v.part(Mem{Base: part, Disp: offset}, i) }
