@@ -56,6 +56,9 @@ func addAVX2(dst, a, b, c *float32, t float32, n int)
 func timesAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
+func addTimesAVX2(dst, a, b, c *float32, t float32, n int)
+
+//go:noescape
 func lerpAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
@@ -123,6 +126,9 @@ func addAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
 func timesAVX512(dst, a, b, c *float32, t float32, n int)
+
+//go:noescape
+func addTimesAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
 func lerpAVX512(dst, a, b, c *float32, t float32, n int)

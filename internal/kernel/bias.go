@@ -16,9 +16,9 @@ func BiasGrad(db, dy []float32, n, c, hw int) {
 	s.check("BiasGrad", dy)
 	none := s.coefs(func(int, int) (k [coefCount]float32) { return k })
 	sums := s.laneSums(dy, dy, none, false)
-	for ch := range c {
-		sum, _ := s.total(sums.data, 0, ch)
-		db[ch] = float32(sum)
+	sum, _ := s.total(sums.data, 0)
+	for ch, v := range sum {
+		db[ch] = float32(v)
 	}
 	doubles.put(sums)
 	coefTables.put(none)

@@ -142,6 +142,8 @@ func runPoint(p *pointArgs) {
 			addAVX512(dst, a, b, c, p.t, n)
 		case opTimes:
 			timesAVX512(dst, a, b, c, p.t, n)
+		case opAddTimes:
+			addTimesAVX512(dst, a, b, c, p.t, n)
 		case opLerp:
 			lerpAVX512(dst, a, b, c, p.t, n)
 		}
@@ -157,6 +159,8 @@ func runPoint(p *pointArgs) {
 			addAVX2(dst, a, b, c, p.t, n)
 		case opTimes:
 			timesAVX2(dst, a, b, c, p.t, n)
+		case opAddTimes:
+			addTimesAVX2(dst, a, b, c, p.t, n)
 		case opLerp:
 			lerpAVX2(dst, a, b, c, p.t, n)
 		}

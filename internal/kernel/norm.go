@@ -38,10 +38,10 @@ func (s Norm) Stats(stats, x []float32) {
 	defer doubles.put(sums)
 	for g := range s.groups() {
 		out, n := stats[g*3*s.C:][:3*s.C], float64(s.count(g))
+		sum, square := s.total(sums.data, g)
 		for c := range s.C {
-			sum, square := s.total(sums.data, g, c)
-			mean := sum / n
-			variance := square/n - mean*mean
+			mean := sum[c] / n
+			variance := square[c]/n - mean*mean
 			if variance < 0 {
 				variance = 0
 			}
@@ -76,10 +76,10 @@ func (s Norm) Sums(sums, x, stats, gamma, beta, dy []float32, relu bool) {
 	part := s.laneSums(dy, x, k, relu)
 	for g := range s.groups() {
 		st, out := stats[g*3*s.C:], sums[g*2*s.C:][:2*s.C]
+		sum, cross := s.total(part.data, g)
 		for c := range s.C {
-			sum, cross := s.total(part.data, g, c)
-			out[c] = float32(cross * float64(st[2*s.C+c]))
-			out[s.C+c] = float32(sum)
+			out[c] = float32(cross[c] * float64(st[2*s.C+c]))
+			out[s.C+c] = float32(sum[c])
 		}
 	}
 	doubles.put(part)
@@ -123,20 +123,26 @@ func (s Norm) laneSums(u, x []float32, k *coefTable, gated bool) *doubleBuffer {
 	return part
 }
 
-// total adds what laneSums left for one group and channel, in the order of
-// blocks and pixels.
-func (s Norm) total(part []float64, g, c int) (sum, cross float64) {
+// total adds what laneSums left for one group, in the order of blocks and
+// pixels: both sums of each channel. It writes over part.
+func (s Norm) total(part []float64, g int) (sum, cross []float64) {
 	span := s.span()
 	_, pieces := s.cuts()
+	var all []float64
 	for b := s.first(g) / Lanes; b*Lanes < s.first(g+1); b++ {
 		lo, _ := s.groupsOf(b)
 		for i := range pieces {
 			p := part[((b*pieces+i)*span+g-lo)*2*s.C:][:2*s.C]
-			sum += p[c]
-			cross += p[s.C+c]
+			if all == nil {
+				all = p
+				continue
+			}
+			for c, v := range p {
+				all[c] += v
+			}
 		}
 	}
-	return sum, cross
+	return all[:s.C], all[s.C:]
 }
 
 type sumTask struct {

@@ -142,6 +142,32 @@ loop:
 	VZEROUPPER
 	RET
 
+// func addTimesAVX2(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·addTimesAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         c+24(FP), DX
+	MOVQ         n+40(FP), DX
+	MOVSS        t+32(FP), X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         BX, BX
+
+loop:
+	VMOVUPS     (AX)(BX*4), Y1
+	VFMADD231PS (CX)(BX*4), Y0, Y1
+	VMOVUPS     Y1, (AX)(BX*4)
+	VMOVUPS     32(AX)(BX*4), Y1
+	VFMADD231PS 32(CX)(BX*4), Y0, Y1
+	VMOVUPS     Y1, 32(AX)(BX*4)
+	ADDQ        $0x10, BX
+	CMPQ        BX, DX
+	JL          loop
+	VZEROUPPER
+	RET
+
 // func lerpAVX2(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·lerpAVX2(SB), NOSPLIT, $0-48
@@ -324,6 +350,29 @@ loop:
 	ADDQ    $0x10, BX
 	CMPQ    BX, DX
 	JL      loop
+	VZEROUPPER
+	RET
+
+// func addTimesAVX512(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·addTimesAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         c+24(FP), DX
+	MOVQ         n+40(FP), DX
+	MOVSS        t+32(FP), X0
+	VBROADCASTSS X0, Z0
+	VPXORD       Z1, Z1, Z1
+	XORQ         BX, BX
+
+loop:
+	VMOVUPS     (AX)(BX*4), Z1
+	VFMADD231PS (CX)(BX*4), Z0, Z1
+	VMOVUPS     Z1, (AX)(BX*4)
+	ADDQ        $0x10, BX
+	CMPQ        BX, DX
+	JL          loop
 	VZEROUPPER
 	RET
 

@@ -12,6 +12,7 @@ const (
 	opReLUGradSum               // dst = b + c where a is not ≤ 0, else 0
 	opAdd                       // dst = a + b
 	opTimes                     // dst = t·a
+	opAddTimes                  // dst += t·a
 	opLerp                      // dst += t·(a - dst)
 )
 
@@ -107,6 +108,10 @@ func pointTwin(p *pointArgs) {
 	case opTimes:
 		for i, v := range a {
 			dst[i] = p.t * v
+		}
+	case opAddTimes:
+		for i, v := range a {
+			dst[i] += p.t * v
 		}
 	case opLerp:
 		for i, v := range a {

@@ -15,7 +15,7 @@ func Softmax(x []float32, first, scale, weight float64) float64 {
 	}
 	largest := scale * float64(center)
 	sum := math.Exp(first-largest) + expSum(x, center, float32(scale))
-	times(x, float32(weight/sum))
+	times(x, x, float32(weight/sum))
 	return largest + math.Log(sum)
 }
 
@@ -97,6 +97,3 @@ func rowMaxTwin(m float32, x []float32) float32 {
 	}
 	return m
 }
-
-// times: x *= t, on the caller's thread.
-func times(x []float32, t float32) { runPoint(&pointArgs{op: opTimes, dst: x, a: x, t: t}) }

@@ -11,8 +11,13 @@ import (
 var lengths = []int{0, 1, 7, 15, 16, 17, 33, 100, 2*pieceSize + 37}
 
 func TestLanes(t *testing.T) {
-	for i, n := range []int{1, 7, 15, 16, 17, 33} {
-		c, h, w := []int{1, 3, 5, 16, 17, 40}[i], 1+i%3*6, 1+i%4*5
+	onAll(t, testLanes)
+}
+
+func testLanes(t *testing.T) {
+	for i, s := range [][4]int{{1, 1, 1, 1}, {7, 3, 7, 6}, {15, 5, 13, 11}, {16, 16, 1, 16}, {17, 17, 7, 1}, {33, 40, 13, 6},
+		{33, 1, 45, 60}, {48, 250, 1, 1}, {31, 31, 1, 1}, {32, 1, 1, 17}, {17, 3, 50, 30}} {
+		n, c, h, w := s[0], s[1], s[2], s[3]
 		x := random(uint64(i), n*c*h*w)
 		dst, back := guard(Blocks(n)*Lanes*c*h*w), guard(len(x))
 		ToLanes(dst.data, x, n, c, h, w)

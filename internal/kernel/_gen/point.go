@@ -69,6 +69,11 @@ func (v vectors) points() {
 		VMULPS(o.a, o.t, r)
 		return r
 	})
+	v.point("addTimes", func(o operands) reg.VecVirtual {
+		r := o.load(o.dst)
+		VFMADD231PS(o.a, o.t, r)
+		return r
+	})
 	v.point("lerp", func(o operands) reg.VecVirtual {
 		d, r := o.load(o.dst), o.load(o.a)
 		VSUBPS(d, r, r)
