@@ -81,8 +81,8 @@ func TestOffsets(t *testing.T) {
 		"momentumArgs": {[]uintptr{unsafe.Offsetof(mo.v), unsafe.Offsetof(mo.g), unsafe.Offsetof(mo.Momentum), unsafe.Offsetof(mo.Momentum.Rate)}, []uintptr{24, 48, 72, 20}},
 		"adamArgs":     {[]uintptr{unsafe.Offsetof(ad.m), unsafe.Offsetof(ad.v), unsafe.Offsetof(ad.g), unsafe.Offsetof(ad.Adam), unsafe.Offsetof(ad.Adam.Eps)}, []uintptr{24, 48, 72, 96, 24}},
 		"chooseArgs": {[]uintptr{unsafe.Offsetof(h.x), unsafe.Offsetof(h.dx), unsafe.Offsetof(h.y), unsafe.Offsetof(h.taps), unsafe.Offsetof(h.coef),
-			unsafe.Offsetof(h.channels), unsafe.Offsetof(h.from), unsafe.Offsetof(h.to), unsafe.Offsetof(h.mask), unsafe.Offsetof(h.lanes), unsafe.Offsetof(h.gated)},
-			[]uintptr{0, 24, 48, 72, 96, 120, 128, 136, 144, 208, 209}},
+			unsafe.Offsetof(h.channels), unsafe.Offsetof(h.from), unsafe.Offsetof(h.to), unsafe.Offsetof(h.mask), unsafe.Offsetof(h.ahead), unsafe.Offsetof(h.lanes), unsafe.Offsetof(h.gated)},
+			[]uintptr{0, 24, 48, 72, 96, 120, 128, 136, 144, 208, 216, 217}},
 	} {
 		if !slices.Equal(c.got, c.want) {
 			t.Errorf("offsets of %s are %v, the generator has %v", name, c.got, c.want)

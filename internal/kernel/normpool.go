@@ -41,10 +41,9 @@ func (s NormPool) DataEval(dx, x, stats, gamma, beta, dy []float32) {
 	s.run(normPoolTask{NormPool: s, x: x, y: dy, dx: dx, flat: true}, k)
 }
 
-// bandRows and stripColumns cut a map for the gradient: a work item owns a band
-// of rows of dx, and goes over it in strips of so many columns of the output,
-// so that the rows under a window stay in the second-level cache.
-const bandRows, stripColumns = 16, 8
+// bandRows is how many rows of dx a work item of the gradient owns. Windows over
+// two bands are searched for both.
+const bandRows = 16
 
 func (s NormPool) run(t normPoolTask, k *coefTable) {
 	t.p = poolTask{Pool: s.pool(), x: t.x, y: t.y, dx: t.dx}
@@ -74,7 +73,7 @@ func (t *normPoolTask) Do(item int) {
 	list := tapLists.get()
 	defer tapLists.put(list)
 	b, i := item/t.items, item%t.items
-	a := chooseArgs{x: t.x[b*t.pixels()*t.C*Lanes:], channels: t.C, mask: t.mask(b), gated: t.ReLU}
+	a := chooseArgs{x: t.x[b*t.pixels()*t.C*Lanes:], channels: t.C, mask: t.mask(b), gated: t.ReLU, ahead: t.Stride[1] * t.C * Lanes}
 	a.coef, a.lanes = t.k.of(t.Norm, b, 0)
 	if t.dx != nil {
 		a.dx = t.dx[b*t.pixels()*t.C*Lanes:]
@@ -88,51 +87,39 @@ func (t *normPoolTask) Do(item int) {
 	}
 }
 
-// band makes rows r0 … r1-1 of dx, those of block b. A pixel begins with its
-// share of the statistics' gradient; then each window gives to what it chose.
+// band makes rows r0 … r1-1 of dx, those of block b. A row begins with its share
+// of the statistics' gradient; then each window gives to what it chose.
 func (t *normPoolTask) band(a *chooseArgs, list *tapList, b, r0, r1 int) {
-	w0 := 0
-	for j0 := 0; j0 < t.p.ow; j0 += stripColumns {
-		j1, w1 := j0+stripColumns, t.W
-		if j1 < t.p.ow {
-			_, _, _, w1 = t.p.window(0, j1-1)
+	ready := r0
+	for i := range t.p.oh {
+		h0, h1, _, _ := t.p.window(i, 0)
+		if h1 <= r0 || h0 >= r1 {
+			continue
 		}
-		j1 = min(j1, t.p.ow)
-		ready := r0
-		for i := range t.p.oh {
-			h0, h1, _, _ := t.p.window(i, j0)
-			if h1 <= r0 || h0 >= r1 {
-				continue
-			}
-			for ; ready < min(h1, r1); ready++ {
-				t.begin(a, ready, w0, w1)
-			}
-			for j := j0; j < j1; j++ {
-				_, _, left, right := t.p.window(i, j)
-				a.taps = list.fill(&t.p, i, j, 0)
-				a.from, a.to = max(0, r0-h0)*(right-left), (min(h1, r1)-h0)*(right-left)
-				a.y = t.y[((b*t.p.oh+i)*t.p.ow+j)*t.C*Lanes:]
-				runGive(a)
-			}
+		t.begin(a, ready, min(h1, r1))
+		ready = min(h1, r1)
+		for j := range t.p.ow {
+			_, _, left, right := t.p.window(i, j)
+			a.taps = list.fill(&t.p, i, j, 0)
+			a.from, a.to = max(0, r0-h0)*(right-left), (min(h1, r1)-h0)*(right-left)
+			a.y = t.y[((b*t.p.oh+i)*t.p.ow+j)*t.C*Lanes:]
+			runGive(a)
 		}
-		for ; ready < r1; ready++ {
-			t.begin(a, ready, w0, w1)
-		}
-		w0 = w1
 	}
+	t.begin(a, ready, r1)
 }
 
-// begin writes columns w0 … w1-1 of a row.
-func (t *normPoolTask) begin(a *chooseArgs, row, w0, w1 int) {
-	if w0 >= w1 {
+// begin writes rows r0 … r1-1, if there are any.
+func (t *normPoolTask) begin(a *chooseArgs, r0, r1 int) {
+	if r0 >= r1 {
 		return
 	}
-	from, to := (row*t.W+w0)*t.C*Lanes, (row*t.W+w1)*t.C*Lanes
+	from, to := r0*t.W*t.C*Lanes, r1*t.W*t.C*Lanes
 	if t.flat {
 		clear(a.dx[from:to])
 		return
 	}
-	runAffine(&affineArgs{y: a.dx[from:to], x: a.x[from:to], coef: a.coef, lanes: a.lanes, mask: a.mask, pixels: w1 - w0, channels: t.C})
+	runAffine(&affineArgs{y: a.dx[from:to], x: a.x[from:to], coef: a.coef, lanes: a.lanes, mask: a.mask, pixels: (r1 - r0) * t.W, channels: t.C})
 }
 
 // chooseArgs is the argument of the routines that look for the largest
@@ -149,6 +136,7 @@ type chooseArgs struct {
 	channels int
 	from, to int // the taps that may be given to
 	mask     [Lanes]uint32
+	ahead    int  // float32s to the next window, which is fetched meanwhile, without dx
 	lanes    bool // each lane has its coefficients
 	gated    bool // nothing is given where the winning t ≤ 0
 }

@@ -41,6 +41,12 @@ func Add(dst, a, b []float32) {
 	pointwise(pointArgs{op: opAdd, dst: dst, a: a, b: b})
 }
 
+// Scale computes dst = t·x. dst may be x.
+func Scale(dst, x []float32, t float32) {
+	check(len(dst) == len(x), "Scale", "lengths differ")
+	pointwise(pointArgs{op: opTimes, dst: dst, a: x, t: t})
+}
+
 // Lerp computes dst += t·(src - dst).
 func Lerp(dst, src []float32, t float32) {
 	check(len(dst) == len(src), "Lerp", "lengths differ")

@@ -161,10 +161,10 @@ give1:
 	RET
 
 // func chooseAVX2(a *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·chooseAVX2(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
-	CMPB 208(AX), $0x00
+	CMPB 216(AX), $0x00
 	JNE  lanes
 	MOVQ (AX), CX
 	MOVQ 48(AX), DX
@@ -177,8 +177,12 @@ cchannel:
 	VBROADCASTSS 16(BX), Y2
 	MOVQ         72(AX), DI
 	MOVQ         80(AX), R8
-	MOVQ         (DI), R9
-	VMOVUPS      (CX)(R9*4), Y4
+	MOVQ         208(AX), R9
+	SHLQ         $0x02, R9
+	ADDQ         CX, R9
+	MOVQ         (DI), R10
+	VMOVUPS      (CX)(R10*4), Y4
+	PREFETCHT0   (R9)(R10*4)
 	VSUBPS       Y0, Y4, Y5
 	VMOVAPS      Y2, Y3
 	VFMADD231PS  Y1, Y5, Y3
@@ -187,8 +191,9 @@ cchannel:
 
 tapc0:
 	ADDQ        $0x08, DI
-	MOVQ        (DI), R9
-	VMOVUPS     (CX)(R9*4), Y6
+	MOVQ        (DI), R10
+	VMOVUPS     (CX)(R10*4), Y6
+	PREFETCHT0  (R9)(R10*4)
 	VSUBPS      Y0, Y6, Y7
 	VMOVAPS     Y2, Y5
 	VFMADD231PS Y1, Y7, Y5
@@ -207,6 +212,9 @@ wonc0:
 	VBROADCASTSS 16(BX), Y2
 	MOVQ         72(AX), DI
 	MOVQ         80(AX), R8
+	MOVQ         208(AX), R9
+	SHLQ         $0x02, R9
+	ADDQ         CX, R9
 	MOVQ         (DI), R9
 	VMOVUPS      32(CX)(R9*4), Y4
 	VSUBPS       Y0, Y4, Y5
@@ -252,8 +260,12 @@ lchannel:
 	VMOVUPS     256(BX), Y2
 	MOVQ        72(AX), DI
 	MOVQ        80(AX), R8
-	MOVQ        (DI), R9
-	VMOVUPS     (CX)(R9*4), Y4
+	MOVQ        208(AX), R9
+	SHLQ        $0x02, R9
+	ADDQ        CX, R9
+	MOVQ        (DI), R10
+	VMOVUPS     (CX)(R10*4), Y4
+	PREFETCHT0  (R9)(R10*4)
 	VSUBPS      Y0, Y4, Y5
 	VMOVAPS     Y2, Y3
 	VFMADD231PS Y1, Y5, Y3
@@ -262,8 +274,9 @@ lchannel:
 
 tapl0:
 	ADDQ        $0x08, DI
-	MOVQ        (DI), R9
-	VMOVUPS     (CX)(R9*4), Y6
+	MOVQ        (DI), R10
+	VMOVUPS     (CX)(R10*4), Y6
+	PREFETCHT0  (R9)(R10*4)
 	VSUBPS      Y0, Y6, Y7
 	VMOVAPS     Y2, Y5
 	VFMADD231PS Y1, Y7, Y5
@@ -282,6 +295,9 @@ wonl0:
 	VMOVUPS     288(BX), Y2
 	MOVQ        72(AX), DI
 	MOVQ        80(AX), R8
+	MOVQ        208(AX), R9
+	SHLQ        $0x02, R9
+	ADDQ        CX, R9
 	MOVQ        (DI), R9
 	VMOVUPS     32(CX)(R9*4), Y4
 	VSUBPS      Y0, Y4, Y5
@@ -319,7 +335,7 @@ wonl1:
 // Requires: AVX, AVX2, FMA3
 TEXT ·giveAVX2(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	CMPB         208(AX), $0x00
+	CMPB         216(AX), $0x00
 	JNE          lanes
 	MOVQ         (AX), CX
 	MOVQ         24(AX), DX
@@ -327,7 +343,7 @@ TEXT ·giveAVX2(SB), NOSPLIT, $0-8
 	MOVQ         96(AX), SI
 	MOVQ         120(AX), DI
 	VXORPS       Y0, Y0, Y0
-	CMPB         209(AX), $0x00
+	CMPB         217(AX), $0x00
 	JNE          cchannel
 	MOVL         $0x7fc00000, R8
 	VMOVD        R8, X0
@@ -482,7 +498,7 @@ lanes:
 	MOVQ         96(AX), SI
 	MOVQ         120(AX), DI
 	VXORPS       Y0, Y0, Y0
-	CMPB         209(AX), $0x00
+	CMPB         217(AX), $0x00
 	JNE          lchannel
 	MOVL         $0x7fc00000, R8
 	VMOVD        R8, X0
@@ -727,10 +743,10 @@ give0:
 	RET
 
 // func chooseAVX512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·chooseAVX512(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
-	CMPB 208(AX), $0x00
+	CMPB 216(AX), $0x00
 	JNE  lanes
 	MOVQ (AX), CX
 	MOVQ 48(AX), DX
@@ -743,8 +759,12 @@ cchannel:
 	VBROADCASTSS 16(BX), Z2
 	MOVQ         72(AX), DI
 	MOVQ         80(AX), R8
-	MOVQ         (DI), R9
-	VMOVUPS      (CX)(R9*4), Z4
+	MOVQ         208(AX), R9
+	SHLQ         $0x02, R9
+	ADDQ         CX, R9
+	MOVQ         (DI), R10
+	VMOVUPS      (CX)(R10*4), Z4
+	PREFETCHT0   (R9)(R10*4)
 	VSUBPS       Z0, Z4, Z5
 	VMOVAPS      Z2, Z3
 	VFMADD231PS  Z1, Z5, Z3
@@ -753,8 +773,9 @@ cchannel:
 
 tapc0:
 	ADDQ        $0x08, DI
-	MOVQ        (DI), R9
-	VMOVUPS     (CX)(R9*4), Z6
+	MOVQ        (DI), R10
+	VMOVUPS     (CX)(R10*4), Z6
+	PREFETCHT0  (R9)(R10*4)
 	VSUBPS      Z0, Z6, Z7
 	VMOVAPS     Z2, Z5
 	VFMADD231PS Z1, Z7, Z5
@@ -788,8 +809,12 @@ lchannel:
 	VMOVUPS     256(BX), Z2
 	MOVQ        72(AX), DI
 	MOVQ        80(AX), R8
-	MOVQ        (DI), R9
-	VMOVUPS     (CX)(R9*4), Z4
+	MOVQ        208(AX), R9
+	SHLQ        $0x02, R9
+	ADDQ        CX, R9
+	MOVQ        (DI), R10
+	VMOVUPS     (CX)(R10*4), Z4
+	PREFETCHT0  (R9)(R10*4)
 	VSUBPS      Z0, Z4, Z5
 	VMOVAPS     Z2, Z3
 	VFMADD231PS Z1, Z5, Z3
@@ -798,8 +823,9 @@ lchannel:
 
 tapl0:
 	ADDQ        $0x08, DI
-	MOVQ        (DI), R9
-	VMOVUPS     (CX)(R9*4), Z6
+	MOVQ        (DI), R10
+	VMOVUPS     (CX)(R10*4), Z6
+	PREFETCHT0  (R9)(R10*4)
 	VSUBPS      Z0, Z6, Z7
 	VMOVAPS     Z2, Z5
 	VFMADD231PS Z1, Z7, Z5
@@ -825,7 +851,7 @@ wonl0:
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·giveAVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
-	CMPB         208(AX), $0x00
+	CMPB         216(AX), $0x00
 	JNE          lanes
 	MOVQ         (AX), CX
 	MOVQ         24(AX), DX
@@ -833,7 +859,7 @@ TEXT ·giveAVX512(SB), NOSPLIT, $0-8
 	MOVQ         96(AX), SI
 	MOVQ         120(AX), DI
 	VPXORD       Z0, Z0, Z0
-	CMPB         209(AX), $0x00
+	CMPB         217(AX), $0x00
 	JNE          cchannel
 	MOVL         $0x7fc00000, R8
 	VMOVD        R8, X0
@@ -920,7 +946,7 @@ lanes:
 	MOVQ         96(AX), SI
 	MOVQ         120(AX), DI
 	VPXORD       Z0, Z0, Z0
-	CMPB         209(AX), $0x00
+	CMPB         217(AX), $0x00
 	JNE          lchannel
 	MOVL         $0x7fc00000, R8
 	VMOVD        R8, X0

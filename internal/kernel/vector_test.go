@@ -82,6 +82,7 @@ func TestPointwiseLoops(t *testing.T) {
 				}
 				return B(i) + float64(e[i])
 			})
+			run("Scale", func(d []float32) { Scale(d, a, 0.3) }, func(i int) float64 { return float64(float32(0.3)) * A(i) })
 			run("Lerp", func(d []float32) { Lerp(d, a, 0.3) }, func(i int) float64 { return B(i) + float64(float32(0.3))*(A(i)-B(i)) })
 		})
 	}

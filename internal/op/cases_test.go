@@ -331,7 +331,7 @@ func pointCases(n int) []gradientCase {
 		},
 		ref: func(in [][]float64) []float64 { return refBias(in[0], make([]float64, 2), s, true) },
 	}, {
-		name:   fmt.Sprintf("x + relu(x) + 3x + stop(y) of %d", n),
+		name:   fmt.Sprintf("x + relu(x) + 2x + stop(y) of %d", n),
 		shapes: [][]int{{n, 6}, {n, 6}},
 		frozen: 1,
 		build: func(in nodes) (*node, error) {
@@ -342,11 +342,11 @@ func pointCases(n int) []gradientCase {
 			if r, err = op.Add(in[0], r); err != nil {
 				return nil, err
 			}
-			three, err := op.Scale(in[0], 3)
+			two, err := op.Add(in[0], in[0])
 			if err != nil {
 				return nil, err
 			}
-			if r, err = op.Add(r, three); err != nil {
+			if r, err = op.Add(r, two); err != nil {
 				return nil, err
 			}
 			stop, err := op.StopGradient(in[1])
@@ -358,7 +358,7 @@ func pointCases(n int) []gradientCase {
 		ref: func(in [][]float64) []float64 {
 			y := make([]float64, 6*n)
 			for i, x := range in[0] {
-				y[i] = 4*x + max(x, 0) + in[1][i]
+				y[i] = 3*x + max(x, 0) + in[1][i]
 			}
 			return y
 		},

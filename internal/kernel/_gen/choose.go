@@ -15,7 +15,8 @@ const (
 	chooseCoef, chooseChannels = 96, 120
 	chooseFrom, chooseTo       = 128, 136
 	chooseMask                 = 144
-	chooseLanes, chooseGated   = 208, 209
+	chooseAhead                = 208
+	chooseLanes, chooseGated   = 216, 217
 	greater, unordered         = 14, 3 // predicates of VCMPPS
 )
 
@@ -112,11 +113,19 @@ type won struct{ t, x, tap reg.VecVirtual }
 func (c coefs) winner(l string, p reg.Register, x, coef reg.GPVirtual, part int, withTap bool) won {
 	center, scale, shift := c.load(coef, 0, part), c.load(coef, 2, part), c.load(coef, 4, part)
 	taps, n := field(p, chooseTaps), field(p, chooseTapsLen)
+	var next reg.GPVirtual
+	if !withTap {
+		next = bytesField(p, chooseAhead)
+		ADDQ(x, next)
+	}
 	load := func() (t, f reg.VecVirtual) {
 		off := GP64()
 		t, f = c.register(), c.register()
 		MOVQ(Mem{Base: taps}, off)
 		VMOVUPS(c.part(Mem{Base: x, Index: off, Scale: 4}, part), f)
+		if part == 0 && !withTap {
+			PREFETCHT0(Mem{Base: next, Index: off, Scale: 4})
+		}
 		d := c.register()
 		VSUBPS(center, f, d)
 		VMOVAPS(shift, t)
