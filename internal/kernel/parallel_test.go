@@ -150,6 +150,20 @@ func TestNoAllocations(t *testing.T) {
 		noAllocs(t, "Norm.DataEval", func() { n.DataEval(dy, x, stats, gamma, gamma, dy, true) })
 		p := Pool{N: 33, C: 40, H: 5, W: 7, Kernel: square(3), Stride: square(1), Pad: square(1)}
 		noAllocs(t, "Pool", func() { p.MaxForward(y, x); p.MaxBackward(dy, x, y); p.AvgForward(y, x); p.AvgBackward(dy, y) })
+		np := NormPool{Norm: n, Kernel: square(3), Stride: square(2), Pad: square(1), ReLU: true}
+		noAllocs(t, "NormPool", func() {
+			np.Choose(y, x, stats, gamma, gamma)
+			np.Data(dy, x, stats, gamma, gamma, sums, y)
+			np.DataEval(dy, x, stats, gamma, gamma, y)
+		})
+		noAllocs(t, "moves", func() {
+			someMomentum.Move(x, y, dy)
+			someMomentum.Move(x, nil, dy)
+			someAdam.Move(x, y, y, dy)
+			Softmax(x[:100], 0, 1, 1)
+			ToLanes(y, x, 33, 40, 5, 7)
+			FromLanes(x, y, 33, 40, 5, 7)
+		})
 		g := Global{N: 33, C: 40, H: 5, W: 7}
 		noAllocs(t, "Global", func() { g.Mean(y, x); g.MeanGrad(dy, y); g.Max(y, x); g.MaxGrad(dy, x, y) })
 		noAllocs(t, "vectors", func() {
