@@ -1307,7 +1307,15 @@ DATA number3f100000<>+16(SB)/4, $0x3f100000
 DATA number3f100000<>+20(SB)/4, $0x3f100000
 DATA number3f100000<>+24(SB)/4, $0x3f100000
 DATA number3f100000<>+28(SB)/4, $0x3f100000
-GLOBL number3f100000<>(SB), RODATA|NOPTR, $32
+DATA number3f100000<>+32(SB)/4, $0x3f100000
+DATA number3f100000<>+36(SB)/4, $0x3f100000
+DATA number3f100000<>+40(SB)/4, $0x3f100000
+DATA number3f100000<>+44(SB)/4, $0x3f100000
+DATA number3f100000<>+48(SB)/4, $0x3f100000
+DATA number3f100000<>+52(SB)/4, $0x3f100000
+DATA number3f100000<>+56(SB)/4, $0x3f100000
+DATA number3f100000<>+60(SB)/4, $0x3f100000
+GLOBL number3f100000<>(SB), RODATA|NOPTR, $64
 
 DATA number3f400000<>+0(SB)/4, $0x3f400000
 DATA number3f400000<>+4(SB)/4, $0x3f400000
@@ -1317,7 +1325,15 @@ DATA number3f400000<>+16(SB)/4, $0x3f400000
 DATA number3f400000<>+20(SB)/4, $0x3f400000
 DATA number3f400000<>+24(SB)/4, $0x3f400000
 DATA number3f400000<>+28(SB)/4, $0x3f400000
-GLOBL number3f400000<>(SB), RODATA|NOPTR, $32
+DATA number3f400000<>+32(SB)/4, $0x3f400000
+DATA number3f400000<>+36(SB)/4, $0x3f400000
+DATA number3f400000<>+40(SB)/4, $0x3f400000
+DATA number3f400000<>+44(SB)/4, $0x3f400000
+DATA number3f400000<>+48(SB)/4, $0x3f400000
+DATA number3f400000<>+52(SB)/4, $0x3f400000
+DATA number3f400000<>+56(SB)/4, $0x3f400000
+DATA number3f400000<>+60(SB)/4, $0x3f400000
+GLOBL number3f400000<>(SB), RODATA|NOPTR, $64
 
 DATA number3fa20000<>+0(SB)/4, $0x3fa20000
 DATA number3fa20000<>+4(SB)/4, $0x3fa20000
@@ -1327,7 +1343,15 @@ DATA number3fa20000<>+16(SB)/4, $0x3fa20000
 DATA number3fa20000<>+20(SB)/4, $0x3fa20000
 DATA number3fa20000<>+24(SB)/4, $0x3fa20000
 DATA number3fa20000<>+28(SB)/4, $0x3fa20000
-GLOBL number3fa20000<>(SB), RODATA|NOPTR, $32
+DATA number3fa20000<>+32(SB)/4, $0x3fa20000
+DATA number3fa20000<>+36(SB)/4, $0x3fa20000
+DATA number3fa20000<>+40(SB)/4, $0x3fa20000
+DATA number3fa20000<>+44(SB)/4, $0x3fa20000
+DATA number3fa20000<>+48(SB)/4, $0x3fa20000
+DATA number3fa20000<>+52(SB)/4, $0x3fa20000
+DATA number3fa20000<>+56(SB)/4, $0x3fa20000
+DATA number3fa20000<>+60(SB)/4, $0x3fa20000
+GLOBL number3fa20000<>(SB), RODATA|NOPTR, $64
 
 DATA number3fc00000<>+0(SB)/4, $0x3fc00000
 DATA number3fc00000<>+4(SB)/4, $0x3fc00000
@@ -1337,7 +1361,15 @@ DATA number3fc00000<>+16(SB)/4, $0x3fc00000
 DATA number3fc00000<>+20(SB)/4, $0x3fc00000
 DATA number3fc00000<>+24(SB)/4, $0x3fc00000
 DATA number3fc00000<>+28(SB)/4, $0x3fc00000
-GLOBL number3fc00000<>(SB), RODATA|NOPTR, $32
+DATA number3fc00000<>+32(SB)/4, $0x3fc00000
+DATA number3fc00000<>+36(SB)/4, $0x3fc00000
+DATA number3fc00000<>+40(SB)/4, $0x3fc00000
+DATA number3fc00000<>+44(SB)/4, $0x3fc00000
+DATA number3fc00000<>+48(SB)/4, $0x3fc00000
+DATA number3fc00000<>+52(SB)/4, $0x3fc00000
+DATA number3fc00000<>+56(SB)/4, $0x3fc00000
+DATA number3fc00000<>+60(SB)/4, $0x3fc00000
+GLOBL number3fc00000<>(SB), RODATA|NOPTR, $64
 
 DATA number40100000<>+0(SB)/4, $0x40100000
 DATA number40100000<>+4(SB)/4, $0x40100000
@@ -1347,7 +1379,15 @@ DATA number40100000<>+16(SB)/4, $0x40100000
 DATA number40100000<>+20(SB)/4, $0x40100000
 DATA number40100000<>+24(SB)/4, $0x40100000
 DATA number40100000<>+28(SB)/4, $0x40100000
-GLOBL number40100000<>(SB), RODATA|NOPTR, $32
+DATA number40100000<>+32(SB)/4, $0x40100000
+DATA number40100000<>+36(SB)/4, $0x40100000
+DATA number40100000<>+40(SB)/4, $0x40100000
+DATA number40100000<>+44(SB)/4, $0x40100000
+DATA number40100000<>+48(SB)/4, $0x40100000
+DATA number40100000<>+52(SB)/4, $0x40100000
+DATA number40100000<>+56(SB)/4, $0x40100000
+DATA number40100000<>+60(SB)/4, $0x40100000
+GLOBL number40100000<>(SB), RODATA|NOPTR, $64
 
 DATA number40340000<>+0(SB)/4, $0x40340000
 DATA number40340000<>+4(SB)/4, $0x40340000
@@ -1357,7 +1397,15 @@ DATA number40340000<>+16(SB)/4, $0x40340000
 DATA number40340000<>+20(SB)/4, $0x40340000
 DATA number40340000<>+24(SB)/4, $0x40340000
 DATA number40340000<>+28(SB)/4, $0x40340000
-GLOBL number40340000<>(SB), RODATA|NOPTR, $32
+DATA number40340000<>+32(SB)/4, $0x40340000
+DATA number40340000<>+36(SB)/4, $0x40340000
+DATA number40340000<>+40(SB)/4, $0x40340000
+DATA number40340000<>+44(SB)/4, $0x40340000
+DATA number40340000<>+48(SB)/4, $0x40340000
+DATA number40340000<>+52(SB)/4, $0x40340000
+DATA number40340000<>+56(SB)/4, $0x40340000
+DATA number40340000<>+60(SB)/4, $0x40340000
+GLOBL number40340000<>(SB), RODATA|NOPTR, $64
 
 // func winoOutput44AVX2(a *byte)
 // Requires: AVX, CMOV, FMA3
@@ -2201,7 +2249,15 @@ DATA number3ed80000<>+16(SB)/4, $0x3ed80000
 DATA number3ed80000<>+20(SB)/4, $0x3ed80000
 DATA number3ed80000<>+24(SB)/4, $0x3ed80000
 DATA number3ed80000<>+28(SB)/4, $0x3ed80000
-GLOBL number3ed80000<>(SB), RODATA|NOPTR, $32
+DATA number3ed80000<>+32(SB)/4, $0x3ed80000
+DATA number3ed80000<>+36(SB)/4, $0x3ed80000
+DATA number3ed80000<>+40(SB)/4, $0x3ed80000
+DATA number3ed80000<>+44(SB)/4, $0x3ed80000
+DATA number3ed80000<>+48(SB)/4, $0x3ed80000
+DATA number3ed80000<>+52(SB)/4, $0x3ed80000
+DATA number3ed80000<>+56(SB)/4, $0x3ed80000
+DATA number3ed80000<>+60(SB)/4, $0x3ed80000
+GLOBL number3ed80000<>(SB), RODATA|NOPTR, $64
 
 DATA number40580000<>+0(SB)/4, $0x40580000
 DATA number40580000<>+4(SB)/4, $0x40580000
@@ -2211,7 +2267,15 @@ DATA number40580000<>+16(SB)/4, $0x40580000
 DATA number40580000<>+20(SB)/4, $0x40580000
 DATA number40580000<>+24(SB)/4, $0x40580000
 DATA number40580000<>+28(SB)/4, $0x40580000
-GLOBL number40580000<>(SB), RODATA|NOPTR, $32
+DATA number40580000<>+32(SB)/4, $0x40580000
+DATA number40580000<>+36(SB)/4, $0x40580000
+DATA number40580000<>+40(SB)/4, $0x40580000
+DATA number40580000<>+44(SB)/4, $0x40580000
+DATA number40580000<>+48(SB)/4, $0x40580000
+DATA number40580000<>+52(SB)/4, $0x40580000
+DATA number40580000<>+56(SB)/4, $0x40580000
+DATA number40580000<>+60(SB)/4, $0x40580000
+GLOBL number40580000<>(SB), RODATA|NOPTR, $64
 
 // func winoOutputGrad44AVX2(a *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
@@ -3110,7 +3174,15 @@ DATA number3ee38e39<>+16(SB)/4, $0x3ee38e39
 DATA number3ee38e39<>+20(SB)/4, $0x3ee38e39
 DATA number3ee38e39<>+24(SB)/4, $0x3ee38e39
 DATA number3ee38e39<>+28(SB)/4, $0x3ee38e39
-GLOBL number3ee38e39<>(SB), RODATA|NOPTR, $32
+DATA number3ee38e39<>+32(SB)/4, $0x3ee38e39
+DATA number3ee38e39<>+36(SB)/4, $0x3ee38e39
+DATA number3ee38e39<>+40(SB)/4, $0x3ee38e39
+DATA number3ee38e39<>+44(SB)/4, $0x3ee38e39
+DATA number3ee38e39<>+48(SB)/4, $0x3ee38e39
+DATA number3ee38e39<>+52(SB)/4, $0x3ee38e39
+DATA number3ee38e39<>+56(SB)/4, $0x3ee38e39
+DATA number3ee38e39<>+60(SB)/4, $0x3ee38e39
+GLOBL number3ee38e39<>(SB), RODATA|NOPTR, $64
 
 DATA number3fe38e39<>+0(SB)/4, $0x3fe38e39
 DATA number3fe38e39<>+4(SB)/4, $0x3fe38e39
@@ -3120,7 +3192,15 @@ DATA number3fe38e39<>+16(SB)/4, $0x3fe38e39
 DATA number3fe38e39<>+20(SB)/4, $0x3fe38e39
 DATA number3fe38e39<>+24(SB)/4, $0x3fe38e39
 DATA number3fe38e39<>+28(SB)/4, $0x3fe38e39
-GLOBL number3fe38e39<>(SB), RODATA|NOPTR, $32
+DATA number3fe38e39<>+32(SB)/4, $0x3fe38e39
+DATA number3fe38e39<>+36(SB)/4, $0x3fe38e39
+DATA number3fe38e39<>+40(SB)/4, $0x3fe38e39
+DATA number3fe38e39<>+44(SB)/4, $0x3fe38e39
+DATA number3fe38e39<>+48(SB)/4, $0x3fe38e39
+DATA number3fe38e39<>+52(SB)/4, $0x3fe38e39
+DATA number3fe38e39<>+56(SB)/4, $0x3fe38e39
+DATA number3fe38e39<>+60(SB)/4, $0x3fe38e39
+GLOBL number3fe38e39<>(SB), RODATA|NOPTR, $64
 
 // func winoWeights44AVX2(a *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
@@ -3906,7 +3986,15 @@ DATA numberbe97b426<>+16(SB)/4, $0xbe97b426
 DATA numberbe97b426<>+20(SB)/4, $0xbe97b426
 DATA numberbe97b426<>+24(SB)/4, $0xbe97b426
 DATA numberbe97b426<>+28(SB)/4, $0xbe97b426
-GLOBL numberbe97b426<>(SB), RODATA|NOPTR, $32
+DATA numberbe97b426<>+32(SB)/4, $0xbe97b426
+DATA numberbe97b426<>+36(SB)/4, $0xbe97b426
+DATA numberbe97b426<>+40(SB)/4, $0xbe97b426
+DATA numberbe97b426<>+44(SB)/4, $0xbe97b426
+DATA numberbe97b426<>+48(SB)/4, $0xbe97b426
+DATA numberbe97b426<>+52(SB)/4, $0xbe97b426
+DATA numberbe97b426<>+56(SB)/4, $0xbe97b426
+DATA numberbe97b426<>+60(SB)/4, $0xbe97b426
+GLOBL numberbe97b426<>(SB), RODATA|NOPTR, $64
 
 DATA number3e06d905<>+0(SB)/4, $0x3e06d905
 DATA number3e06d905<>+4(SB)/4, $0x3e06d905
@@ -3916,7 +4004,15 @@ DATA number3e06d905<>+16(SB)/4, $0x3e06d905
 DATA number3e06d905<>+20(SB)/4, $0x3e06d905
 DATA number3e06d905<>+24(SB)/4, $0x3e06d905
 DATA number3e06d905<>+28(SB)/4, $0x3e06d905
-GLOBL number3e06d905<>(SB), RODATA|NOPTR, $32
+DATA number3e06d905<>+32(SB)/4, $0x3e06d905
+DATA number3e06d905<>+36(SB)/4, $0x3e06d905
+DATA number3e06d905<>+40(SB)/4, $0x3e06d905
+DATA number3e06d905<>+44(SB)/4, $0x3e06d905
+DATA number3e06d905<>+48(SB)/4, $0x3e06d905
+DATA number3e06d905<>+52(SB)/4, $0x3e06d905
+DATA number3e06d905<>+56(SB)/4, $0x3e06d905
+DATA number3e06d905<>+60(SB)/4, $0x3e06d905
+GLOBL number3e06d905<>(SB), RODATA|NOPTR, $64
 
 DATA number3e4a4588<>+0(SB)/4, $0x3e4a4588
 DATA number3e4a4588<>+4(SB)/4, $0x3e4a4588
@@ -3926,7 +4022,15 @@ DATA number3e4a4588<>+16(SB)/4, $0x3e4a4588
 DATA number3e4a4588<>+20(SB)/4, $0x3e4a4588
 DATA number3e4a4588<>+24(SB)/4, $0x3e4a4588
 DATA number3e4a4588<>+28(SB)/4, $0x3e4a4588
-GLOBL number3e4a4588<>(SB), RODATA|NOPTR, $32
+DATA number3e4a4588<>+32(SB)/4, $0x3e4a4588
+DATA number3e4a4588<>+36(SB)/4, $0x3e4a4588
+DATA number3e4a4588<>+40(SB)/4, $0x3e4a4588
+DATA number3e4a4588<>+44(SB)/4, $0x3e4a4588
+DATA number3e4a4588<>+48(SB)/4, $0x3e4a4588
+DATA number3e4a4588<>+52(SB)/4, $0x3e4a4588
+DATA number3e4a4588<>+56(SB)/4, $0x3e4a4588
+DATA number3e4a4588<>+60(SB)/4, $0x3e4a4588
+GLOBL number3e4a4588<>(SB), RODATA|NOPTR, $64
 
 DATA number3e97b426<>+0(SB)/4, $0x3e97b426
 DATA number3e97b426<>+4(SB)/4, $0x3e97b426
@@ -3936,7 +4040,15 @@ DATA number3e97b426<>+16(SB)/4, $0x3e97b426
 DATA number3e97b426<>+20(SB)/4, $0x3e97b426
 DATA number3e97b426<>+24(SB)/4, $0x3e97b426
 DATA number3e97b426<>+28(SB)/4, $0x3e97b426
-GLOBL number3e97b426<>(SB), RODATA|NOPTR, $32
+DATA number3e97b426<>+32(SB)/4, $0x3e97b426
+DATA number3e97b426<>+36(SB)/4, $0x3e97b426
+DATA number3e97b426<>+40(SB)/4, $0x3e97b426
+DATA number3e97b426<>+44(SB)/4, $0x3e97b426
+DATA number3e97b426<>+48(SB)/4, $0x3e97b426
+DATA number3e97b426<>+52(SB)/4, $0x3e97b426
+DATA number3e97b426<>+56(SB)/4, $0x3e97b426
+DATA number3e97b426<>+60(SB)/4, $0x3e97b426
+GLOBL number3e97b426<>(SB), RODATA|NOPTR, $64
 
 DATA number3eca4588<>+0(SB)/4, $0x3eca4588
 DATA number3eca4588<>+4(SB)/4, $0x3eca4588
@@ -3946,7 +4058,15 @@ DATA number3eca4588<>+16(SB)/4, $0x3eca4588
 DATA number3eca4588<>+20(SB)/4, $0x3eca4588
 DATA number3eca4588<>+24(SB)/4, $0x3eca4588
 DATA number3eca4588<>+28(SB)/4, $0x3eca4588
-GLOBL number3eca4588<>(SB), RODATA|NOPTR, $32
+DATA number3eca4588<>+32(SB)/4, $0x3eca4588
+DATA number3eca4588<>+36(SB)/4, $0x3eca4588
+DATA number3eca4588<>+40(SB)/4, $0x3eca4588
+DATA number3eca4588<>+44(SB)/4, $0x3eca4588
+DATA number3eca4588<>+48(SB)/4, $0x3eca4588
+DATA number3eca4588<>+52(SB)/4, $0x3eca4588
+DATA number3eca4588<>+56(SB)/4, $0x3eca4588
+DATA number3eca4588<>+60(SB)/4, $0x3eca4588
+GLOBL number3eca4588<>(SB), RODATA|NOPTR, $64
 
 DATA number3f06d905<>+0(SB)/4, $0x3f06d905
 DATA number3f06d905<>+4(SB)/4, $0x3f06d905
@@ -3956,7 +4076,15 @@ DATA number3f06d905<>+16(SB)/4, $0x3f06d905
 DATA number3f06d905<>+20(SB)/4, $0x3f06d905
 DATA number3f06d905<>+24(SB)/4, $0x3f06d905
 DATA number3f06d905<>+28(SB)/4, $0x3f06d905
-GLOBL number3f06d905<>(SB), RODATA|NOPTR, $32
+DATA number3f06d905<>+32(SB)/4, $0x3f06d905
+DATA number3f06d905<>+36(SB)/4, $0x3f06d905
+DATA number3f06d905<>+40(SB)/4, $0x3f06d905
+DATA number3f06d905<>+44(SB)/4, $0x3f06d905
+DATA number3f06d905<>+48(SB)/4, $0x3f06d905
+DATA number3f06d905<>+52(SB)/4, $0x3f06d905
+DATA number3f06d905<>+56(SB)/4, $0x3f06d905
+DATA number3f06d905<>+60(SB)/4, $0x3f06d905
+GLOBL number3f06d905<>(SB), RODATA|NOPTR, $64
 
 DATA number3f4a4588<>+0(SB)/4, $0x3f4a4588
 DATA number3f4a4588<>+4(SB)/4, $0x3f4a4588
@@ -3966,7 +4094,15 @@ DATA number3f4a4588<>+16(SB)/4, $0x3f4a4588
 DATA number3f4a4588<>+20(SB)/4, $0x3f4a4588
 DATA number3f4a4588<>+24(SB)/4, $0x3f4a4588
 DATA number3f4a4588<>+28(SB)/4, $0x3f4a4588
-GLOBL number3f4a4588<>(SB), RODATA|NOPTR, $32
+DATA number3f4a4588<>+32(SB)/4, $0x3f4a4588
+DATA number3f4a4588<>+36(SB)/4, $0x3f4a4588
+DATA number3f4a4588<>+40(SB)/4, $0x3f4a4588
+DATA number3f4a4588<>+44(SB)/4, $0x3f4a4588
+DATA number3f4a4588<>+48(SB)/4, $0x3f4a4588
+DATA number3f4a4588<>+52(SB)/4, $0x3f4a4588
+DATA number3f4a4588<>+56(SB)/4, $0x3f4a4588
+DATA number3f4a4588<>+60(SB)/4, $0x3f4a4588
+GLOBL number3f4a4588<>(SB), RODATA|NOPTR, $64
 
 // func winoWeightsGrad44AVX2(a *byte)
 // Requires: AVX, CMOV, FMA3
@@ -5778,7 +5914,15 @@ DATA number40000000<>+16(SB)/4, $0x40000000
 DATA number40000000<>+20(SB)/4, $0x40000000
 DATA number40000000<>+24(SB)/4, $0x40000000
 DATA number40000000<>+28(SB)/4, $0x40000000
-GLOBL number40000000<>(SB), RODATA|NOPTR, $32
+DATA number40000000<>+32(SB)/4, $0x40000000
+DATA number40000000<>+36(SB)/4, $0x40000000
+DATA number40000000<>+40(SB)/4, $0x40000000
+DATA number40000000<>+44(SB)/4, $0x40000000
+DATA number40000000<>+48(SB)/4, $0x40000000
+DATA number40000000<>+52(SB)/4, $0x40000000
+DATA number40000000<>+56(SB)/4, $0x40000000
+DATA number40000000<>+60(SB)/4, $0x40000000
+GLOBL number40000000<>(SB), RODATA|NOPTR, $64
 
 // func winoOutput43AVX2(a *byte)
 // Requires: AVX, CMOV, FMA3
@@ -6453,7 +6597,15 @@ DATA number40800000<>+16(SB)/4, $0x40800000
 DATA number40800000<>+20(SB)/4, $0x40800000
 DATA number40800000<>+24(SB)/4, $0x40800000
 DATA number40800000<>+28(SB)/4, $0x40800000
-GLOBL number40800000<>(SB), RODATA|NOPTR, $32
+DATA number40800000<>+32(SB)/4, $0x40800000
+DATA number40800000<>+36(SB)/4, $0x40800000
+DATA number40800000<>+40(SB)/4, $0x40800000
+DATA number40800000<>+44(SB)/4, $0x40800000
+DATA number40800000<>+48(SB)/4, $0x40800000
+DATA number40800000<>+52(SB)/4, $0x40800000
+DATA number40800000<>+56(SB)/4, $0x40800000
+DATA number40800000<>+60(SB)/4, $0x40800000
+GLOBL number40800000<>(SB), RODATA|NOPTR, $64
 
 // func winoOutputGrad43AVX2(a *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
@@ -7879,7 +8031,15 @@ DATA numberbf000000<>+16(SB)/4, $0xbf000000
 DATA numberbf000000<>+20(SB)/4, $0xbf000000
 DATA numberbf000000<>+24(SB)/4, $0xbf000000
 DATA numberbf000000<>+28(SB)/4, $0xbf000000
-GLOBL numberbf000000<>(SB), RODATA|NOPTR, $32
+DATA numberbf000000<>+32(SB)/4, $0xbf000000
+DATA numberbf000000<>+36(SB)/4, $0xbf000000
+DATA numberbf000000<>+40(SB)/4, $0xbf000000
+DATA numberbf000000<>+44(SB)/4, $0xbf000000
+DATA numberbf000000<>+48(SB)/4, $0xbf000000
+DATA numberbf000000<>+52(SB)/4, $0xbf000000
+DATA numberbf000000<>+56(SB)/4, $0xbf000000
+DATA numberbf000000<>+60(SB)/4, $0xbf000000
+GLOBL numberbf000000<>(SB), RODATA|NOPTR, $64
 
 DATA number3e4ccccd<>+0(SB)/4, $0x3e4ccccd
 DATA number3e4ccccd<>+4(SB)/4, $0x3e4ccccd
@@ -7889,7 +8049,15 @@ DATA number3e4ccccd<>+16(SB)/4, $0x3e4ccccd
 DATA number3e4ccccd<>+20(SB)/4, $0x3e4ccccd
 DATA number3e4ccccd<>+24(SB)/4, $0x3e4ccccd
 DATA number3e4ccccd<>+28(SB)/4, $0x3e4ccccd
-GLOBL number3e4ccccd<>(SB), RODATA|NOPTR, $32
+DATA number3e4ccccd<>+32(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+36(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+40(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+44(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+48(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+52(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+56(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+60(SB)/4, $0x3e4ccccd
+GLOBL number3e4ccccd<>(SB), RODATA|NOPTR, $64
 
 DATA number3e800000<>+0(SB)/4, $0x3e800000
 DATA number3e800000<>+4(SB)/4, $0x3e800000
@@ -7899,7 +8067,15 @@ DATA number3e800000<>+16(SB)/4, $0x3e800000
 DATA number3e800000<>+20(SB)/4, $0x3e800000
 DATA number3e800000<>+24(SB)/4, $0x3e800000
 DATA number3e800000<>+28(SB)/4, $0x3e800000
-GLOBL number3e800000<>(SB), RODATA|NOPTR, $32
+DATA number3e800000<>+32(SB)/4, $0x3e800000
+DATA number3e800000<>+36(SB)/4, $0x3e800000
+DATA number3e800000<>+40(SB)/4, $0x3e800000
+DATA number3e800000<>+44(SB)/4, $0x3e800000
+DATA number3e800000<>+48(SB)/4, $0x3e800000
+DATA number3e800000<>+52(SB)/4, $0x3e800000
+DATA number3e800000<>+56(SB)/4, $0x3e800000
+DATA number3e800000<>+60(SB)/4, $0x3e800000
+GLOBL number3e800000<>(SB), RODATA|NOPTR, $64
 
 DATA number3ecccccd<>+0(SB)/4, $0x3ecccccd
 DATA number3ecccccd<>+4(SB)/4, $0x3ecccccd
@@ -7909,7 +8085,15 @@ DATA number3ecccccd<>+16(SB)/4, $0x3ecccccd
 DATA number3ecccccd<>+20(SB)/4, $0x3ecccccd
 DATA number3ecccccd<>+24(SB)/4, $0x3ecccccd
 DATA number3ecccccd<>+28(SB)/4, $0x3ecccccd
-GLOBL number3ecccccd<>(SB), RODATA|NOPTR, $32
+DATA number3ecccccd<>+32(SB)/4, $0x3ecccccd
+DATA number3ecccccd<>+36(SB)/4, $0x3ecccccd
+DATA number3ecccccd<>+40(SB)/4, $0x3ecccccd
+DATA number3ecccccd<>+44(SB)/4, $0x3ecccccd
+DATA number3ecccccd<>+48(SB)/4, $0x3ecccccd
+DATA number3ecccccd<>+52(SB)/4, $0x3ecccccd
+DATA number3ecccccd<>+56(SB)/4, $0x3ecccccd
+DATA number3ecccccd<>+60(SB)/4, $0x3ecccccd
+GLOBL number3ecccccd<>(SB), RODATA|NOPTR, $64
 
 DATA number3ed55555<>+0(SB)/4, $0x3ed55555
 DATA number3ed55555<>+4(SB)/4, $0x3ed55555
@@ -7919,7 +8103,15 @@ DATA number3ed55555<>+16(SB)/4, $0x3ed55555
 DATA number3ed55555<>+20(SB)/4, $0x3ed55555
 DATA number3ed55555<>+24(SB)/4, $0x3ed55555
 DATA number3ed55555<>+28(SB)/4, $0x3ed55555
-GLOBL number3ed55555<>(SB), RODATA|NOPTR, $32
+DATA number3ed55555<>+32(SB)/4, $0x3ed55555
+DATA number3ed55555<>+36(SB)/4, $0x3ed55555
+DATA number3ed55555<>+40(SB)/4, $0x3ed55555
+DATA number3ed55555<>+44(SB)/4, $0x3ed55555
+DATA number3ed55555<>+48(SB)/4, $0x3ed55555
+DATA number3ed55555<>+52(SB)/4, $0x3ed55555
+DATA number3ed55555<>+56(SB)/4, $0x3ed55555
+DATA number3ed55555<>+60(SB)/4, $0x3ed55555
+GLOBL number3ed55555<>(SB), RODATA|NOPTR, $64
 
 DATA number3f000000<>+0(SB)/4, $0x3f000000
 DATA number3f000000<>+4(SB)/4, $0x3f000000
@@ -7929,7 +8121,15 @@ DATA number3f000000<>+16(SB)/4, $0x3f000000
 DATA number3f000000<>+20(SB)/4, $0x3f000000
 DATA number3f000000<>+24(SB)/4, $0x3f000000
 DATA number3f000000<>+28(SB)/4, $0x3f000000
-GLOBL number3f000000<>(SB), RODATA|NOPTR, $32
+DATA number3f000000<>+32(SB)/4, $0x3f000000
+DATA number3f000000<>+36(SB)/4, $0x3f000000
+DATA number3f000000<>+40(SB)/4, $0x3f000000
+DATA number3f000000<>+44(SB)/4, $0x3f000000
+DATA number3f000000<>+48(SB)/4, $0x3f000000
+DATA number3f000000<>+52(SB)/4, $0x3f000000
+DATA number3f000000<>+56(SB)/4, $0x3f000000
+DATA number3f000000<>+60(SB)/4, $0x3f000000
+GLOBL number3f000000<>(SB), RODATA|NOPTR, $64
 
 // func winoWeightsGrad43AVX2(a *byte)
 // Requires: AVX, CMOV, FMA3
@@ -8603,7 +8803,15 @@ DATA number3daaaaab<>+16(SB)/4, $0x3daaaaab
 DATA number3daaaaab<>+20(SB)/4, $0x3daaaaab
 DATA number3daaaaab<>+24(SB)/4, $0x3daaaaab
 DATA number3daaaaab<>+28(SB)/4, $0x3daaaaab
-GLOBL number3daaaaab<>(SB), RODATA|NOPTR, $32
+DATA number3daaaaab<>+32(SB)/4, $0x3daaaaab
+DATA number3daaaaab<>+36(SB)/4, $0x3daaaaab
+DATA number3daaaaab<>+40(SB)/4, $0x3daaaaab
+DATA number3daaaaab<>+44(SB)/4, $0x3daaaaab
+DATA number3daaaaab<>+48(SB)/4, $0x3daaaaab
+DATA number3daaaaab<>+52(SB)/4, $0x3daaaaab
+DATA number3daaaaab<>+56(SB)/4, $0x3daaaaab
+DATA number3daaaaab<>+60(SB)/4, $0x3daaaaab
+GLOBL number3daaaaab<>(SB), RODATA|NOPTR, $64
 
 DATA number3e2aaaab<>+0(SB)/4, $0x3e2aaaab
 DATA number3e2aaaab<>+4(SB)/4, $0x3e2aaaab
@@ -8613,7 +8821,15 @@ DATA number3e2aaaab<>+16(SB)/4, $0x3e2aaaab
 DATA number3e2aaaab<>+20(SB)/4, $0x3e2aaaab
 DATA number3e2aaaab<>+24(SB)/4, $0x3e2aaaab
 DATA number3e2aaaab<>+28(SB)/4, $0x3e2aaaab
-GLOBL number3e2aaaab<>(SB), RODATA|NOPTR, $32
+DATA number3e2aaaab<>+32(SB)/4, $0x3e2aaaab
+DATA number3e2aaaab<>+36(SB)/4, $0x3e2aaaab
+DATA number3e2aaaab<>+40(SB)/4, $0x3e2aaaab
+DATA number3e2aaaab<>+44(SB)/4, $0x3e2aaaab
+DATA number3e2aaaab<>+48(SB)/4, $0x3e2aaaab
+DATA number3e2aaaab<>+52(SB)/4, $0x3e2aaaab
+DATA number3e2aaaab<>+56(SB)/4, $0x3e2aaaab
+DATA number3e2aaaab<>+60(SB)/4, $0x3e2aaaab
+GLOBL number3e2aaaab<>(SB), RODATA|NOPTR, $64
 
 DATA number3f2aaaab<>+0(SB)/4, $0x3f2aaaab
 DATA number3f2aaaab<>+4(SB)/4, $0x3f2aaaab
@@ -8623,7 +8839,15 @@ DATA number3f2aaaab<>+16(SB)/4, $0x3f2aaaab
 DATA number3f2aaaab<>+20(SB)/4, $0x3f2aaaab
 DATA number3f2aaaab<>+24(SB)/4, $0x3f2aaaab
 DATA number3f2aaaab<>+28(SB)/4, $0x3f2aaaab
-GLOBL number3f2aaaab<>(SB), RODATA|NOPTR, $32
+DATA number3f2aaaab<>+32(SB)/4, $0x3f2aaaab
+DATA number3f2aaaab<>+36(SB)/4, $0x3f2aaaab
+DATA number3f2aaaab<>+40(SB)/4, $0x3f2aaaab
+DATA number3f2aaaab<>+44(SB)/4, $0x3f2aaaab
+DATA number3f2aaaab<>+48(SB)/4, $0x3f2aaaab
+DATA number3f2aaaab<>+52(SB)/4, $0x3f2aaaab
+DATA number3f2aaaab<>+56(SB)/4, $0x3f2aaaab
+DATA number3f2aaaab<>+60(SB)/4, $0x3f2aaaab
+GLOBL number3f2aaaab<>(SB), RODATA|NOPTR, $64
 
 DATA number40400000<>+0(SB)/4, $0x40400000
 DATA number40400000<>+4(SB)/4, $0x40400000
@@ -8633,7 +8857,15 @@ DATA number40400000<>+16(SB)/4, $0x40400000
 DATA number40400000<>+20(SB)/4, $0x40400000
 DATA number40400000<>+24(SB)/4, $0x40400000
 DATA number40400000<>+28(SB)/4, $0x40400000
-GLOBL number40400000<>(SB), RODATA|NOPTR, $32
+DATA number40400000<>+32(SB)/4, $0x40400000
+DATA number40400000<>+36(SB)/4, $0x40400000
+DATA number40400000<>+40(SB)/4, $0x40400000
+DATA number40400000<>+44(SB)/4, $0x40400000
+DATA number40400000<>+48(SB)/4, $0x40400000
+DATA number40400000<>+52(SB)/4, $0x40400000
+DATA number40400000<>+56(SB)/4, $0x40400000
+DATA number40400000<>+60(SB)/4, $0x40400000
+GLOBL number40400000<>(SB), RODATA|NOPTR, $64
 
 // func winoInput23AVX2(a *byte)
 // Requires: AVX, CMOV, FMA3, MMX+

@@ -7,9 +7,10 @@ import (
 )
 
 // ConvNorm is Conv, named conv, and BatchNorm, named norm, over it. For inference
-// both are one pass, the norm's scale being part of the weights.
+// both are one pass, the norm's scale being part of the weights, unless a pool
+// follows, which reads the map anyway.
 func (b *Builder) ConvNorm(p *Params, conv, norm string, x *G.Node, out, size, stride, pad int, o Norm) *G.Node {
-	if b.mode == Training {
+	if b.mode == Training || o.Pool.Size > 0 {
 		return b.BatchNorm(p, norm, b.Conv(p, conv, x, out, size, stride, pad), o)
 	}
 	return b.lay(conv, func() (*G.Node, error) {

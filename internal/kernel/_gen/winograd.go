@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -244,7 +243,7 @@ func (v vectors) numbersOf(m, n matrix) *calculator {
 	}
 	slices.Sort(order)
 	for _, f := range order {
-		if c.numbers[f] = number(f); v.wide() {
+		if c.numbers[f] = constant(f); v.wide() {
 			r := v.register()
 			VBROADCASTSS(c.numbers[f].(Mem), r)
 			c.numbers[f] = r
@@ -394,20 +393,4 @@ func (c *calculator) number(f float64) Op {
 		c.numbers[float32(f)] = nil
 	}
 	return c.numbers[float32(f)]
-}
-
-var memory = map[float32]Mem{}
-
-// number is eight copies of a constant in memory.
-func number(f float32) Mem {
-	m, ok := memory[f]
-	if !ok {
-		bits := math.Float32bits(f)
-		m = GLOBL(fmt.Sprintf("number%08x", bits), attr.RODATA|attr.NOPTR)
-		for i := range 8 {
-			DATA(4*i, U32(bits))
-		}
-		memory[f] = m
-	}
-	return m
 }
