@@ -102,7 +102,7 @@ func (c *Conv) ForwardTail(y, x, packed, bias, residual, scratch []float32, relu
 	check(len(bias) >= c.shape.Co, "ForwardTail", "bias too short")
 	check(residual == nil || len(residual) >= Blocks(c.shape.N)*Lanes*c.oh*c.ow*c.shape.Co, "ForwardTail", "residual too short")
 	t := tails.get()
-	*t = tail{n: c.shape.N, bias: bias, add: residual, relu: relu}
+	*t = newTail(c.shape.N, bias, residual, relu)
 	c.forward.run(y, x, packed, scratch, t)
 	*t = tail{}
 	tails.put(t)
