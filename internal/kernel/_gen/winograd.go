@@ -193,11 +193,6 @@ func (v vectors) transform(name string, m, n matrix, toPoints bool) {
 			indices = append(indices, i*len(n)+j)
 		}
 		places := to(dst, indices)
-		var ahead reg.GPVirtual // the points of the next row, to be fetched meanwhile
-		if toPoints && i+1 < len(m) {
-			ahead = bytesField(p, winoPlane)
-			IMUL3Q(U8(len(n)), ahead, ahead)
-		}
 		each(fmt.Sprint("row", i), dst, toPoints, i == len(m)-1, func(off, mid reg.GPVirtual) {
 			for part := range v.per() {
 				d := make([]reg.VecVirtual, columns)
@@ -209,12 +204,12 @@ func (v vectors) transform(name string, m, n matrix, toPoints bool) {
 					VMOVUPS(r, v.part(at(places[j], off), part))
 				}
 			}
-			if ahead != nil {
-				ADDQ(ahead, off)
+			if toPoints { // fetch where the next eight will go
 				for _, r := range places {
-					PREFETCHT0(at(r, off))
+					m := at(r, off)
+					m.Disp = together * 64
+					PREFETCHT0(m)
 				}
-				SUBQ(ahead, off)
 			}
 		})
 	}
