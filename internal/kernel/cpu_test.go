@@ -62,6 +62,7 @@ func TestOffsets(t *testing.T) {
 	var a affineArgs
 	var p poolArgs
 	var r rowArgs
+	var q pixelArgs
 	for name, c := range map[string]struct{ got, want []uintptr }{
 		"seg": {[]uintptr{unsafe.Offsetof(s.a), unsafe.Offsetof(s.b), unsafe.Offsetof(s.n), unsafe.Sizeof(s)},
 			[]uintptr{0, 8, 16, 24}},
@@ -76,6 +77,9 @@ func TestOffsets(t *testing.T) {
 			[]uintptr{0, 24, 48, 72, 96, 120, 144, 208, 216, 224}},
 		"poolArgs": {[]uintptr{unsafe.Offsetof(p.x), unsafe.Offsetof(p.dx), unsafe.Offsetof(p.y), unsafe.Offsetof(p.taps), unsafe.Offsetof(p.channels)},
 			[]uintptr{0, 24, 48, 72, 96}},
+		"pixelArgs": {[]uintptr{unsafe.Offsetof(q.x), unsafe.Offsetof(q.w), unsafe.Offsetof(q.y), unsafe.Offsetof(q.add), unsafe.Offsetof(q.bias),
+			unsafe.Offsetof(q.places), unsafe.Offsetof(q.taps), unsafe.Offsetof(q.n), unsafe.Offsetof(q.step), unsafe.Offsetof(q.rows), unsafe.Offsetof(q.relu)},
+			[]uintptr{0, 24, 48, 72, 96, 120, 144, 152, 160, 168, 176}},
 		"rowArgs": {[]uintptr{unsafe.Offsetof(r.dst), unsafe.Offsetof(r.a), unsafe.Offsetof(r.b), unsafe.Offsetof(r.c), unsafe.Offsetof(r.d),
 			unsafe.Offsetof(r.w), unsafe.Offsetof(r.n)}, []uintptr{0, 24, 48, 72, 96, 120, 136}},
 	} {
