@@ -18,8 +18,9 @@ const (
 	pixelBorder  = 16                      // input channels below which a bordered copy joins the taps of a kernel row
 )
 
-// A PixelConv is a convolution of maps in pixels, always direct. It never
-// changes; several goroutines may use it at once.
+// A PixelConv is a convolution of maps in pixels, for inference, always direct.
+// It never changes; several goroutines may use it at once. Each output is one sum
+// over taps, then channels, in float32, whoever computes it.
 type PixelConv struct {
 	shape  ConvShape
 	oh, ow int
@@ -270,6 +271,7 @@ type pixelArgs struct {
 	relu               bool
 }
 
+// pixelsTwin is the plain form, which needs no places resolved: nowhere is 0.
 func pixelsTwin(a *pixelArgs, rows int) {
 	for p := range a.rows {
 		var sum [pixelColumns]float32

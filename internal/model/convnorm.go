@@ -21,6 +21,11 @@ func (b *Builder) ConvNorm(p *Params, conv, norm string, x *G.Node, out, size, s
 		if err != nil {
 			return nil, err
 		}
+		if o.Residual != nil && len(o.Residual.Shape()) != len(x.Shape()) { // one in lanes, one in pixels
+			if err := b.inLanes(&x, &o.Residual); err != nil {
+				return nil, err
+			}
+		}
 		c := op.ConvOptions{Stride: [2]int{stride, stride}, Pad: [2]int{pad, pad}}
 		y, err := op.ConvNorm(x, w, b.n(x), c, n, o.Residual, o.ReLU)
 		return b.keep(y, err, x)

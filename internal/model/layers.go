@@ -10,15 +10,41 @@ import (
 	"clr/internal/op"
 )
 
-// Lanes turns rows (N, C, H, W) or (N, D) into a feature map.
+// few is the largest batch that inference computes in pixels, that is with
+// channels side by side: sixteen lanes would be half empty, and as slow as full.
+const few = 10
+
+// Lanes turns rows (N, C, H, W) or (N, D) into a feature map: in lanes, or for
+// inference over a few examples (N, C, H, W) in pixels. The two layouts round
+// differently.
 func (b *Builder) Lanes(x *G.Node) *G.Node {
 	return b.lay("lanes", func() (*G.Node, error) {
-		y, err := op.ToLanes(x)
+		s := x.Shape()
+		to := op.ToLanes
+		if b.mode == Inference && len(s) == 4 && s[0] <= few {
+			to = op.ToPixels
+		}
+		y, err := to(x)
 		if err == nil {
-			b.rows[y] = x.Shape()[0]
+			b.rows[y] = s[0]
 		}
 		return y, err
 	})
+}
+
+// inLanes brings feature maps into lanes, for layers that know no pixels. A nil
+// stays.
+func (b *Builder) inLanes(maps ...**G.Node) error {
+	for _, x := range maps {
+		if *x == nil || len((*x).Shape()) == 5 {
+			continue
+		}
+		y, err := op.PixelsToLanes(*x, b.n(*x))
+		if *x, err = b.keep(y, err, *x); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Rows turns a feature map of one value a channel into rows (N, D).
@@ -57,6 +83,9 @@ func (b *Builder) BatchNorm(p *Params, name string, x *G.Node, o Norm) *G.Node {
 		if b.mode == Inference {
 			f, err := b.fixedNorm(p, name, c, o.Zero)
 			if err != nil {
+				return nil, err
+			}
+			if err := b.inLanes(&x, &o.Residual); err != nil {
 				return nil, err
 			}
 			y, err := op.BatchNormEval(x, f.Mean, f.Variance, f.Gamma, f.Beta, o.Residual, b.n(x), op.NormOptions{Eps: eps, ReLU: o.ReLU})
@@ -142,6 +171,9 @@ func (b *Builder) Linear(p *Params, name string, x *G.Node, out int, bias, relu 
 		if err != nil {
 			return nil, err
 		}
+		if err := b.inLanes(&x); err != nil {
+			return nil, err
+		}
 		y, err := op.Linear(x, w, b.n(x))
 		if y, err = b.keep(y, err, x); err != nil || !bias {
 			return y, err
@@ -191,10 +223,10 @@ func (b *Builder) Normalize(x *G.Node) *G.Node {
 	return b.lay("normalize", func() (*G.Node, error) { return op.Normalize(x) })
 }
 
-// channels of a feature map (⌈N/16⌉, H, W, C, 16).
+// channels of a feature map (⌈N/16⌉, H, W, C, 16) or (N, H, W, C).
 func channels(x *G.Node) int {
 	s := x.Shape()
-	if len(s) != 5 {
+	if len(s) != 5 && len(s) != 4 {
 		panic(fmt.Sprintf("model: %v is not a feature map", s))
 	}
 	return s[3]

@@ -10,16 +10,19 @@ import (
 
 // Offsets in kernel.pixelArgs.
 const (
-	pixelX, pixelW, pixelY     = 0, 24, 48
-	pixelAdd, pixelBias        = 72, 96
-	pixelPlaces, pixelTaps     = 120, 144
-	pixelN, pixelStep          = 152, 160
-	pixelRows, pixelReLU       = 168, 176
-	pixelColumns               = 32       // output channels of a product
-	pixelLine                  = 32 * 4   // bytes of one step's weights
-	pixelSteps                 = 4        // input channels at a time
-	pixelAhead                 = 16 * 128 // bytes of weights to fetch ahead
-	pixelsOfStrip, perColumns8 = 6, 2
+	pixelX, pixelW, pixelY = 0, 24, 48
+	pixelAdd, pixelBias    = 72, 96
+	pixelPlaces, pixelTaps = 120, 144
+	pixelN, pixelStep      = 152, 160
+	pixelRows, pixelReLU   = 168, 176
+)
+
+const (
+	pixelLine  = 32 * 4 // bytes of one step's weights
+	pixelSteps = 4      // input channels at a time
+	// pixelAhead is how many bytes before their use weights are fetched. The last
+	// layers read theirs from memory, once; at 2048 that took a third longer.
+	pixelAhead = 8192
 )
 
 // pixels: y[p] = bias + add[p] + Σ taps Σ k<n  x[places[tap][p] + k] · w[tap][k], for
@@ -30,15 +33,13 @@ func (v vectors) pixels(count int) {
 	v.text(fmt.Sprint("pixels", count), "func(a *byte)")
 	if v.wide() {
 		v.pixelStrip(strip{0, count}, count, 0, 2)
-		Label("done")
 		ret()
 		return
 	}
 	for column := range 2 {
-		for first := 0; first < count; first += pixelsOfStrip {
-			v.pixelStrip(strip{first, min(pixelsOfStrip, count)}, count, 64*column, perColumns8)
+		for first := 0; first < count; first += 6 {
+			v.pixelStrip(strip{first, min(6, count)}, count, 64*column, 2)
 		}
-		Label(fmt.Sprint("done", column))
 	}
 	ret()
 }
@@ -106,7 +107,7 @@ func (v vectors) pixelStep(sums [][]reg.VecVirtual, w reg.Register, at []reg.GPV
 		weights[j] = v.register()
 		VMOVUPS(Mem{Base: w, Disp: u*pixelLine + column + j*v.width*4}, weights[j])
 		if v.wide() || j == 0 {
-			PREFETCHT0(Mem{Base: w, Disp: u*pixelLine + column + j*v.width*4 + pixelAhead})
+			PREFETCHT1(Mem{Base: w, Disp: u*pixelLine + column + j*v.width*4 + pixelAhead})
 		}
 	}
 	for i, row := range sums {
