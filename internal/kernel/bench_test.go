@@ -238,3 +238,27 @@ func BenchmarkTileT(b *testing.B) {
 		}
 	}
 }
+
+// One example in pixels; its layers' weights are warm here, in a network they are not.
+func BenchmarkPixelConv(b *testing.B) {
+	for _, s := range convLayers[:12] {
+		s.N = 1
+		for _, path := range paths()[1:] {
+			b.Run(fmt.Sprintf("%dto%d_%dx%d_k%d_s%d/%s", s.Ci, s.Co, s.H, s.W, s.Kernel[0], s.Stride[0], isaNames[path]), func(b *testing.B) {
+				use(b, path)
+				c, err := NewPixelConv(s)
+				if err != nil {
+					b.Fatal(err)
+				}
+				oh, ow := c.Out()
+				x, y := random(1, s.Ci*s.H*s.W), make([]float32, s.Co*oh*ow)
+				packed, scratch := make([]float32, c.Packed()), make([]float32, c.Scratch())
+				c.Pack(packed, random(2, s.Co*s.Ci*s.Kernel[0]*s.Kernel[1]), nil)
+				for b.Loop() {
+					c.Forward(y, x, packed, nil, scratch, true)
+				}
+				b.ReportMetric(2*float64(s.Ci*s.Kernel[0]*s.Kernel[1])*float64(len(y))*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
+		}
+	}
+}

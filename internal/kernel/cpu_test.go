@@ -65,6 +65,7 @@ func TestOffsets(t *testing.T) {
 	var h chooseArgs
 	var mo momentumArgs
 	var ad adamArgs
+	var q pixelArgs
 	for name, c := range map[string]struct{ got, want []uintptr }{
 		"seg": {[]uintptr{unsafe.Offsetof(s.a), unsafe.Offsetof(s.b), unsafe.Offsetof(s.n), unsafe.Sizeof(s)},
 			[]uintptr{0, 8, 16, 24}},
@@ -85,6 +86,9 @@ func TestOffsets(t *testing.T) {
 		"chooseArgs": {[]uintptr{unsafe.Offsetof(h.x), unsafe.Offsetof(h.dx), unsafe.Offsetof(h.y), unsafe.Offsetof(h.taps), unsafe.Offsetof(h.coef),
 			unsafe.Offsetof(h.channels), unsafe.Offsetof(h.from), unsafe.Offsetof(h.to), unsafe.Offsetof(h.mask), unsafe.Offsetof(h.ahead), unsafe.Offsetof(h.lanes), unsafe.Offsetof(h.gated)},
 			[]uintptr{0, 24, 48, 72, 96, 120, 128, 136, 144, 208, 216, 217}},
+		"pixelArgs": {[]uintptr{unsafe.Offsetof(q.x), unsafe.Offsetof(q.w), unsafe.Offsetof(q.y), unsafe.Offsetof(q.add), unsafe.Offsetof(q.bias),
+			unsafe.Offsetof(q.places), unsafe.Offsetof(q.taps), unsafe.Offsetof(q.n), unsafe.Offsetof(q.step), unsafe.Offsetof(q.rows), unsafe.Offsetof(q.relu)},
+			[]uintptr{0, 24, 48, 72, 96, 120, 144, 152, 160, 168, 176}},
 		"rowArgs": {[]uintptr{unsafe.Offsetof(r.dst), unsafe.Offsetof(r.a), unsafe.Offsetof(r.b), unsafe.Offsetof(r.c), unsafe.Offsetof(r.d),
 			unsafe.Offsetof(r.w), unsafe.Offsetof(r.n)}, []uintptr{0, 24, 48, 72, 96, 120, 136}},
 	} {

@@ -10,15 +10,43 @@ import (
 	"clr/internal/op"
 )
 
-// Lanes turns rows (N, C, H, W) or (N, D) into a feature map.
+// few is the largest batch that inference computes in pixels, that is with
+// channels side by side: sixteen lanes would be half empty, and as slow as full.
+const few = 10
+
+// Lanes turns rows (N, C, H, W) or (N, D) into a feature map: in lanes, or for
+// inference over a few examples (N, C, H, W) in pixels. The two layouts round
+// differently.
 func (b *Builder) Lanes(x *G.Node) *G.Node {
 	return b.lay("lanes", func() (*G.Node, error) {
-		y, err := op.ToLanes(x)
+		s := x.Shape()
+		to := op.ToLanes
+		if b.mode == Inference && len(s) == 4 && s[0] <= few {
+			to = op.ToPixels
+		}
+		y, err := to(x)
 		if err == nil {
-			b.rows[y] = x.Shape()[0]
+			b.rows[y] = s[0]
 		}
 		return y, err
 	})
+}
+
+// inLanes brings feature maps into lanes, for layers that know no pixels. A nil
+// stays.
+func (b *Builder) inLanes(maps ...**G.Node) error {
+	for _, x := range maps {
+		if *x == nil || len((*x).Shape()) == 5 {
+			continue
+		}
+		y, err := op.PixelsToLanes(*x, b.n(*x))
+		if err != nil {
+			return err
+		}
+		b.rows[y] = b.n(*x)
+		*x = y
+	}
+	return nil
 }
 
 // Rows turns a feature map of one value a channel into rows (N, D).
@@ -71,6 +99,9 @@ func (b *Builder) BatchNorm(p *Params, name string, x *G.Node, o Norm) *G.Node {
 		if b.mode == Inference {
 			f, err := b.fixedNorm(p, name, c, o.Zero)
 			if err != nil {
+				return nil, err
+			}
+			if err := b.inLanes(&x, &o.Residual); err != nil {
 				return nil, err
 			}
 			options := op.NormOptions{Eps: eps, ReLU: o.ReLU}
@@ -174,6 +205,9 @@ func (b *Builder) Linear(p *Params, name string, x *G.Node, out int, bias, relu 
 		if err != nil {
 			return nil, err
 		}
+		if err := b.inLanes(&x); err != nil {
+			return nil, err
+		}
 		y, err := op.Linear(x, w, b.n(x))
 		l := Layer{Name: name, Kind: "linear", Kernel: 1, Stride: 1, Weights: op.Size(w.Shape())}
 		if err != nil || !bias {
@@ -226,10 +260,10 @@ func (b *Builder) Normalize(x *G.Node) *G.Node {
 	return b.lay("normalize", func() (*G.Node, error) { return op.Normalize(x) })
 }
 
-// channels of a feature map (⌈N/16⌉, H, W, C, 16).
+// channels of a feature map (⌈N/16⌉, H, W, C, 16) or (N, H, W, C).
 func channels(x *G.Node) int {
 	s := x.Shape()
-	if len(s) != 5 {
+	if len(s) != 5 && len(s) != 4 {
 		panic(fmt.Sprintf("model: %v is not a feature map", s))
 	}
 	return s[3]

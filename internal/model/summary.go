@@ -59,7 +59,8 @@ func (m *Machine) Plan() exec.Plan { return m.exec.Plan() }
 // Plan is the memory plan of the graph.
 func (d *Embedder) Plan() exec.Plan { return d.machine.Plan() }
 
-// mapOf is the shape of an example of a feature map (⌈N/16⌉, H, W, C, 16).
+// mapOf is the shape of an example of a feature map, (⌈N/16⌉, H, W, C, 16) or
+// (N, H, W, C).
 func mapOf(x *G.Node) [3]int {
 	s := x.Shape()
 	return [3]int{s[3], s[1], s[2]}

@@ -51,6 +51,11 @@ var groups = map[string]func(v vectors){
 		v.tail("tail", false)
 		v.tail("tailAdd", true)
 	},
+	"pixels": func(v vectors) {
+		v.pixels(12)
+		v.pixels(6)
+		v.pixels(3)
+	},
 	"point": func(v vectors) {
 		v.points()
 		v.dot()
