@@ -16,8 +16,14 @@ type ConvShape struct {
 //
 // The shape alone, without the number of examples, decides how it is computed:
 // directly, where padding costs nothing and a strided gradient inserts no
-// zeros, or by minimal filtering (see winograd), with a relative error of up to
-// 3e-6 (root of the mean square) where direct has 1e-6.
+// zeros, or by minimal filtering (see winograd). The relative error (root of
+// the mean square, against float64) stays below 3e-6 by filtering and 1e-6
+// directly, in all three passes; TestConvAccuracy -v prints it for the layers
+// of ResNets: at most 2.1e-6 and 0.9e-6.
+//
+// NaN and infinity reach all that depends on them, and no other example, but
+// in gradients of weights. By filtering they also spread within their tile of
+// 4 × 4 pixels or less, and a weight's over all pixels of its channel.
 type Conv struct {
 	shape         ConvShape
 	oh, ow        int
@@ -136,8 +142,8 @@ func (c *Conv) BackwardData(dx, dy, packed, scratch []float32) {
 // ScratchWeights is the number of float32s that BackwardWeights needs.
 func (c *Conv) ScratchWeights() int { return c.weights.scratch() }
 
-// BackwardWeights computes dw (Co,Ci,KH,KW), the gradient of w, from x and dy,
-// whose padded lanes are zero. Sums are float32, in an order that depends on
+// BackwardWeights computes dw (Co,Ci,KH,KW), the gradient of w, from x and dy.
+// Padded lanes of dy are zero and those of x finite. Sums are float32, in an order that depends on
 // the shape only.
 func (c *Conv) BackwardWeights(dw, x, dy, scratch []float32) {
 	c.checkMaps("BackwardWeights", dy, x)

@@ -27,7 +27,7 @@ type tile struct {
 	bStep   int  // float32s
 	cStep   int  // float32s, from one o to the next
 	rows    int  // rows i of c that exist, at most 16; for tileT maxRowsT
-	acc     bool // add to c
+	acc     bool // add to c, after the sum over all segs: so sums of sums have short chains
 
 	// tileT only: what to bring into the second-level cache meanwhile, 512
 	// bytes with each pixel; any address will do.
@@ -39,12 +39,6 @@ type tile struct {
 func tileTwin(t *tile) {
 	for o := range t.outer {
 		var sum [16]lane
-		c := t.c[o*t.cStep:][:t.rows*Lanes]
-		if t.acc {
-			for i := range t.rows {
-				sum[i] = *at(c, i)
-			}
-		}
 		for _, s := range t.segs {
 			a := t.a[s.a:][:s.n*Lanes]
 			b := t.b[o*t.bStep+s.b:][:s.n*Lanes]
@@ -58,9 +52,20 @@ func tileTwin(t *tile) {
 				}
 			}
 		}
-		for i := range t.rows {
-			*at(c, i) = sum[i]
+		t.store(o, sum[:t.rows])
+	}
+}
+
+// store writes the rows of tile o, or adds them.
+func (t *tile) store(o int, sum []lane) {
+	for i, row := range sum {
+		c := at(t.c[o*t.cStep:], i)
+		if t.acc {
+			for j, v := range c {
+				row[j] += v
+			}
 		}
+		*c = row
 	}
 }
 
@@ -71,12 +76,6 @@ const maxRowsT = 14
 func tileTTwin(t *tile) {
 	for o := range t.outer {
 		var sum [maxRowsT]lane
-		c := t.c[o*t.cStep:][:t.rows*Lanes]
-		if t.acc {
-			for i := range t.rows {
-				sum[i] = *at(c, i)
-			}
-		}
 		for _, s := range t.segs {
 			for p := range s.n {
 				a := t.a[s.a+p*t.aStep:][:t.rows*Lanes]
@@ -92,9 +91,7 @@ func tileTTwin(t *tile) {
 				}
 			}
 		}
-		for i := range t.rows {
-			*at(c, i) = sum[i]
-		}
+		t.store(o, sum[:t.rows])
 	}
 }
 

@@ -15,46 +15,20 @@ TEXT ·tileAVX2(SB), NOSPLIT, $0-8
 	MOVQ 128(AX), DI
 
 outer:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	CMPB    136(AX), $0x00
-	JEQ     go0
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	CMPQ    DI, $0x01
-	JLE     go0
-	VMOVUPS 64(BX), Y2
-	VMOVUPS 96(BX), Y3
-	CMPQ    DI, $0x02
-	JLE     go0
-	VMOVUPS 128(BX), Y4
-	VMOVUPS 160(BX), Y5
-	CMPQ    DI, $0x03
-	JLE     go0
-	VMOVUPS 192(BX), Y6
-	VMOVUPS 224(BX), Y7
-	CMPQ    DI, $0x04
-	JLE     go0
-	VMOVUPS 256(BX), Y8
-	VMOVUPS 288(BX), Y9
-	CMPQ    DI, $0x05
-	JLE     go0
-	VMOVUPS 320(BX), Y10
-	VMOVUPS 352(BX), Y11
-
-go0:
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 seg0:
 	MOVQ (R8), R10
@@ -182,9 +156,35 @@ one0:
 	JNZ          one0
 
 next0:
-	ADDQ    $0x18, R8
-	DECQ    R9
-	JNZ     seg0
+	ADDQ   $0x18, R8
+	DECQ   R9
+	JNZ    seg0
+	CMPB   136(AX), $0x00
+	JEQ    store0
+	VADDPS (BX), Y0, Y0
+	VADDPS 32(BX), Y1, Y1
+	CMPQ   DI, $0x01
+	JLE    store0
+	VADDPS 64(BX), Y2, Y2
+	VADDPS 96(BX), Y3, Y3
+	CMPQ   DI, $0x02
+	JLE    store0
+	VADDPS 128(BX), Y4, Y4
+	VADDPS 160(BX), Y5, Y5
+	CMPQ   DI, $0x03
+	JLE    store0
+	VADDPS 192(BX), Y6, Y6
+	VADDPS 224(BX), Y7, Y7
+	CMPQ   DI, $0x04
+	JLE    store0
+	VADDPS 256(BX), Y8, Y8
+	VADDPS 288(BX), Y9, Y9
+	CMPQ   DI, $0x05
+	JLE    store0
+	VADDPS 320(BX), Y10, Y10
+	VADDPS 352(BX), Y11, Y11
+
+store0:
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	CMPQ    DI, $0x01
@@ -209,42 +209,20 @@ next0:
 	VMOVUPS Y11, 352(BX)
 
 end0:
-	CMPQ    DI, $0x06
-	JLE     advance
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	CMPB    136(AX), $0x00
-	JEQ     go1
-	VMOVUPS 384(BX), Y0
-	VMOVUPS 416(BX), Y1
-	CMPQ    DI, $0x07
-	JLE     go1
-	VMOVUPS 448(BX), Y2
-	VMOVUPS 480(BX), Y3
-	CMPQ    DI, $0x08
-	JLE     go1
-	VMOVUPS 512(BX), Y4
-	VMOVUPS 544(BX), Y5
-	CMPQ    DI, $0x09
-	JLE     go1
-	VMOVUPS 576(BX), Y6
-	VMOVUPS 608(BX), Y7
-	CMPQ    DI, $0x0a
-	JLE     go1
-	VMOVUPS 640(BX), Y8
-	VMOVUPS 672(BX), Y9
-
-go1:
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	CMPQ   DI, $0x06
+	JLE    advance
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 seg1:
 	MOVQ (R8), R10
@@ -357,9 +335,31 @@ one1:
 	JNZ          one1
 
 next1:
-	ADDQ    $0x18, R8
-	DECQ    R9
-	JNZ     seg1
+	ADDQ   $0x18, R8
+	DECQ   R9
+	JNZ    seg1
+	CMPB   136(AX), $0x00
+	JEQ    store1
+	VADDPS 384(BX), Y0, Y0
+	VADDPS 416(BX), Y1, Y1
+	CMPQ   DI, $0x07
+	JLE    store1
+	VADDPS 448(BX), Y2, Y2
+	VADDPS 480(BX), Y3, Y3
+	CMPQ   DI, $0x08
+	JLE    store1
+	VADDPS 512(BX), Y4, Y4
+	VADDPS 544(BX), Y5, Y5
+	CMPQ   DI, $0x09
+	JLE    store1
+	VADDPS 576(BX), Y6, Y6
+	VADDPS 608(BX), Y7, Y7
+	CMPQ   DI, $0x0a
+	JLE    store1
+	VADDPS 640(BX), Y8, Y8
+	VADDPS 672(BX), Y9, Y9
+
+store1:
 	VMOVUPS Y0, 384(BX)
 	VMOVUPS Y1, 416(BX)
 	CMPQ    DI, $0x07
@@ -380,42 +380,20 @@ next1:
 	VMOVUPS Y9, 672(BX)
 
 end1:
-	CMPQ    DI, $0x0b
-	JLE     advance
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	CMPB    136(AX), $0x00
-	JEQ     go2
-	VMOVUPS 704(BX), Y0
-	VMOVUPS 736(BX), Y1
-	CMPQ    DI, $0x0c
-	JLE     go2
-	VMOVUPS 768(BX), Y2
-	VMOVUPS 800(BX), Y3
-	CMPQ    DI, $0x0d
-	JLE     go2
-	VMOVUPS 832(BX), Y4
-	VMOVUPS 864(BX), Y5
-	CMPQ    DI, $0x0e
-	JLE     go2
-	VMOVUPS 896(BX), Y6
-	VMOVUPS 928(BX), Y7
-	CMPQ    DI, $0x0f
-	JLE     go2
-	VMOVUPS 960(BX), Y8
-	VMOVUPS 992(BX), Y9
-
-go2:
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	CMPQ   DI, $0x0b
+	JLE    advance
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 seg2:
 	MOVQ (R8), R10
@@ -528,9 +506,31 @@ one2:
 	JNZ          one2
 
 next2:
-	ADDQ    $0x18, R8
-	DECQ    R9
-	JNZ     seg2
+	ADDQ   $0x18, R8
+	DECQ   R9
+	JNZ    seg2
+	CMPB   136(AX), $0x00
+	JEQ    store2
+	VADDPS 704(BX), Y0, Y0
+	VADDPS 736(BX), Y1, Y1
+	CMPQ   DI, $0x0c
+	JLE    store2
+	VADDPS 768(BX), Y2, Y2
+	VADDPS 800(BX), Y3, Y3
+	CMPQ   DI, $0x0d
+	JLE    store2
+	VADDPS 832(BX), Y4, Y4
+	VADDPS 864(BX), Y5, Y5
+	CMPQ   DI, $0x0e
+	JLE    store2
+	VADDPS 896(BX), Y6, Y6
+	VADDPS 928(BX), Y7, Y7
+	CMPQ   DI, $0x0f
+	JLE    store2
+	VADDPS 960(BX), Y8, Y8
+	VADDPS 992(BX), Y9, Y9
+
+store2:
 	VMOVUPS Y0, 704(BX)
 	VMOVUPS Y1, 736(BX)
 	CMPQ    DI, $0x0c
@@ -570,45 +570,39 @@ TEXT ·tileTAVX2(SB), NOSPLIT, $8-8
 	MOVQ 96(AX), BX
 
 column:
-	MOVQ    128(AX), SI
-	CMPQ    SI, $0x0e
-	JE      rows14
-	CMPQ    SI, $0x0d
-	JE      rows13
-	CMPQ    SI, $0x0c
-	JE      rows12
-	CMPQ    SI, $0x0b
-	JE      rows11
-	CMPQ    SI, $0x0a
-	JE      rows10
-	CMPQ    SI, $0x09
-	JE      rows9
-	CMPQ    SI, $0x08
-	JE      rows8
-	CMPQ    SI, $0x07
-	JE      rows7
-	CMPQ    SI, $0x06
-	JE      rows6
-	CMPQ    SI, $0x05
-	JE      rows5
-	CMPQ    SI, $0x04
-	JE      rows4
-	CMPQ    SI, $0x03
-	JE      rows3
-	CMPQ    SI, $0x02
-	JE      rows2
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	CMPB    136(AX), $0x00
-	JEQ     gorows1from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-
-gorows1from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	MOVQ   128(AX), SI
+	CMPQ   SI, $0x0e
+	JE     rows14
+	CMPQ   SI, $0x0d
+	JE     rows13
+	CMPQ   SI, $0x0c
+	JE     rows12
+	CMPQ   SI, $0x0b
+	JE     rows11
+	CMPQ   SI, $0x0a
+	JE     rows10
+	CMPQ   SI, $0x09
+	JE     rows9
+	CMPQ   SI, $0x08
+	JE     rows8
+	CMPQ   SI, $0x07
+	JE     rows7
+	CMPQ   SI, $0x06
+	JE     rows6
+	CMPQ   SI, $0x05
+	JE     rows5
+	CMPQ   SI, $0x04
+	JE     rows4
+	CMPQ   SI, $0x03
+	JE     rows3
+	CMPQ   SI, $0x02
+	JE     rows2
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows1from0:
 	MOVQ (R8), R10
@@ -668,27 +662,25 @@ fourrows1from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows1from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows1from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+
+storerows1from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	JMP     advance
 
 rows2:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	CMPB    136(AX), $0x00
-	JEQ     gorows2from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-
-gorows2from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows2from0:
 	MOVQ (R8), R10
@@ -760,33 +752,31 @@ fourrows2from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows2from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows2from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+
+storerows2from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	JMP     advance
 
 rows3:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	CMPB    136(AX), $0x00
-	JEQ     gorows3from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-
-gorows3from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows3from0:
 	MOVQ (R8), R10
@@ -870,39 +860,37 @@ fourrows3from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows3from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows3from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+	VADDPS       128(DX), Y4, Y4
+	VADDPS       160(DX), Y5, Y5
+
+storerows3from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	JMP     advance
 
 rows4:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	CMPB    136(AX), $0x00
-	JEQ     gorows4from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-
-gorows4from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows4from0:
 	MOVQ (R8), R10
@@ -998,45 +986,43 @@ fourrows4from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows4from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows4from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+	VADDPS       128(DX), Y4, Y4
+	VADDPS       160(DX), Y5, Y5
+	VADDPS       192(DX), Y6, Y6
+	VADDPS       224(DX), Y7, Y7
+
+storerows4from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	JMP     advance
 
 rows5:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	CMPB    136(AX), $0x00
-	JEQ     gorows5from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-	VMOVUPS 256(DX), Y8
-	VMOVUPS 288(DX), Y9
-
-gorows5from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows5from0:
 	MOVQ (R8), R10
@@ -1145,51 +1131,49 @@ fourrows5from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows5from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
-	VMOVUPS      Y8, 256(DX)
-	VMOVUPS      Y9, 288(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows5from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+	VADDPS       128(DX), Y4, Y4
+	VADDPS       160(DX), Y5, Y5
+	VADDPS       192(DX), Y6, Y6
+	VADDPS       224(DX), Y7, Y7
+	VADDPS       256(DX), Y8, Y8
+	VADDPS       288(DX), Y9, Y9
+
+storerows5from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	VMOVUPS Y8, 256(DX)
+	VMOVUPS Y9, 288(DX)
+	JMP     advance
 
 rows6:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	CMPB    136(AX), $0x00
-	JEQ     gorows6from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-	VMOVUPS 256(DX), Y8
-	VMOVUPS 288(DX), Y9
-	VMOVUPS 320(DX), Y10
-	VMOVUPS 352(DX), Y11
-
-gorows6from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows6from0:
 	MOVQ (R8), R10
@@ -1310,45 +1294,49 @@ fourrows6from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows6from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
-	VMOVUPS      Y8, 256(DX)
-	VMOVUPS      Y9, 288(DX)
-	VMOVUPS      Y10, 320(DX)
-	VMOVUPS      Y11, 352(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows6from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+	VADDPS       128(DX), Y4, Y4
+	VADDPS       160(DX), Y5, Y5
+	VADDPS       192(DX), Y6, Y6
+	VADDPS       224(DX), Y7, Y7
+	VADDPS       256(DX), Y8, Y8
+	VADDPS       288(DX), Y9, Y9
+	VADDPS       320(DX), Y10, Y10
+	VADDPS       352(DX), Y11, Y11
+
+storerows6from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	VMOVUPS Y8, 256(DX)
+	VMOVUPS Y9, 288(DX)
+	VMOVUPS Y10, 320(DX)
+	VMOVUPS Y11, 352(DX)
+	JMP     advance
 
 rows7:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	CMPB    136(AX), $0x00
-	JEQ     gorows7from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-
-gorows7from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows7from0:
 	MOVQ (R8), R10
@@ -1444,34 +1432,36 @@ fourrows7from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows7from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
 	CMPB         136(AX), $0x00
-	JEQ          gorows7from4
-	VMOVUPS      256(DX), Y0
-	VMOVUPS      288(DX), Y1
-	VMOVUPS      320(DX), Y2
-	VMOVUPS      352(DX), Y3
-	VMOVUPS      384(DX), Y4
-	VMOVUPS      416(DX), Y5
+	JEQ          storerows7from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+	VADDPS       128(DX), Y4, Y4
+	VADDPS       160(DX), Y5, Y5
+	VADDPS       192(DX), Y6, Y6
+	VADDPS       224(DX), Y7, Y7
 
-gorows7from4:
-	MOVQ 144(AX), SI
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+storerows7from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	MOVQ    144(AX), SI
+	MOVQ    (AX), SI
+	MOVQ    72(AX), DI
+	MOVQ    80(AX), R8
 
 segrows7from4:
 	MOVQ (DI), R9
@@ -1546,39 +1536,37 @@ fourrows7from4:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segrows7from4
-	VMOVUPS      Y0, 256(DX)
-	VMOVUPS      Y1, 288(DX)
-	VMOVUPS      Y2, 320(DX)
-	VMOVUPS      Y3, 352(DX)
-	VMOVUPS      Y4, 384(DX)
-	VMOVUPS      Y5, 416(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows7from4
+	VADDPS       256(DX), Y0, Y0
+	VADDPS       288(DX), Y1, Y1
+	VADDPS       320(DX), Y2, Y2
+	VADDPS       352(DX), Y3, Y3
+	VADDPS       384(DX), Y4, Y4
+	VADDPS       416(DX), Y5, Y5
+
+storerows7from4:
+	VMOVUPS Y0, 256(DX)
+	VMOVUPS Y1, 288(DX)
+	VMOVUPS Y2, 320(DX)
+	VMOVUPS Y3, 352(DX)
+	VMOVUPS Y4, 384(DX)
+	VMOVUPS Y5, 416(DX)
+	JMP     advance
 
 rows8:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	CMPB    136(AX), $0x00
-	JEQ     gorows8from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-
-gorows8from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows8from0:
 	MOVQ (R8), R10
@@ -1674,38 +1662,38 @@ fourrows8from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows8from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
 	CMPB         136(AX), $0x00
-	JEQ          gorows8from4
-	VMOVUPS      256(DX), Y0
-	VMOVUPS      288(DX), Y1
-	VMOVUPS      320(DX), Y2
-	VMOVUPS      352(DX), Y3
-	VMOVUPS      384(DX), Y4
-	VMOVUPS      416(DX), Y5
-	VMOVUPS      448(DX), Y6
-	VMOVUPS      480(DX), Y7
+	JEQ          storerows8from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+	VADDPS       128(DX), Y4, Y4
+	VADDPS       160(DX), Y5, Y5
+	VADDPS       192(DX), Y6, Y6
+	VADDPS       224(DX), Y7, Y7
 
-gorows8from4:
-	MOVQ 144(AX), SI
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+storerows8from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    144(AX), SI
+	MOVQ    (AX), SI
+	MOVQ    72(AX), DI
+	MOVQ    80(AX), R8
 
 segrows8from4:
 	MOVQ (DI), R9
@@ -1792,45 +1780,43 @@ fourrows8from4:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segrows8from4
-	VMOVUPS      Y0, 256(DX)
-	VMOVUPS      Y1, 288(DX)
-	VMOVUPS      Y2, 320(DX)
-	VMOVUPS      Y3, 352(DX)
-	VMOVUPS      Y4, 384(DX)
-	VMOVUPS      Y5, 416(DX)
-	VMOVUPS      Y6, 448(DX)
-	VMOVUPS      Y7, 480(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows8from4
+	VADDPS       256(DX), Y0, Y0
+	VADDPS       288(DX), Y1, Y1
+	VADDPS       320(DX), Y2, Y2
+	VADDPS       352(DX), Y3, Y3
+	VADDPS       384(DX), Y4, Y4
+	VADDPS       416(DX), Y5, Y5
+	VADDPS       448(DX), Y6, Y6
+	VADDPS       480(DX), Y7, Y7
+
+storerows8from4:
+	VMOVUPS Y0, 256(DX)
+	VMOVUPS Y1, 288(DX)
+	VMOVUPS Y2, 320(DX)
+	VMOVUPS Y3, 352(DX)
+	VMOVUPS Y4, 384(DX)
+	VMOVUPS Y5, 416(DX)
+	VMOVUPS Y6, 448(DX)
+	VMOVUPS Y7, 480(DX)
+	JMP     advance
 
 rows9:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	CMPB    136(AX), $0x00
-	JEQ     gorows9from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-	VMOVUPS 256(DX), Y8
-	VMOVUPS 288(DX), Y9
-
-gorows9from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows9from0:
 	MOVQ (R8), R10
@@ -1939,40 +1925,42 @@ fourrows9from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows9from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
-	VMOVUPS      Y8, 256(DX)
-	VMOVUPS      Y9, 288(DX)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
 	CMPB         136(AX), $0x00
-	JEQ          gorows9from5
-	VMOVUPS      320(DX), Y0
-	VMOVUPS      352(DX), Y1
-	VMOVUPS      384(DX), Y2
-	VMOVUPS      416(DX), Y3
-	VMOVUPS      448(DX), Y4
-	VMOVUPS      480(DX), Y5
-	VMOVUPS      512(DX), Y6
-	VMOVUPS      544(DX), Y7
+	JEQ          storerows9from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+	VADDPS       128(DX), Y4, Y4
+	VADDPS       160(DX), Y5, Y5
+	VADDPS       192(DX), Y6, Y6
+	VADDPS       224(DX), Y7, Y7
+	VADDPS       256(DX), Y8, Y8
+	VADDPS       288(DX), Y9, Y9
 
-gorows9from5:
-	MOVQ 144(AX), SI
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+storerows9from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	VMOVUPS Y8, 256(DX)
+	VMOVUPS Y9, 288(DX)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    144(AX), SI
+	MOVQ    (AX), SI
+	MOVQ    72(AX), DI
+	MOVQ    80(AX), R8
 
 segrows9from5:
 	MOVQ (DI), R9
@@ -2059,45 +2047,43 @@ fourrows9from5:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segrows9from5
-	VMOVUPS      Y0, 320(DX)
-	VMOVUPS      Y1, 352(DX)
-	VMOVUPS      Y2, 384(DX)
-	VMOVUPS      Y3, 416(DX)
-	VMOVUPS      Y4, 448(DX)
-	VMOVUPS      Y5, 480(DX)
-	VMOVUPS      Y6, 512(DX)
-	VMOVUPS      Y7, 544(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows9from5
+	VADDPS       320(DX), Y0, Y0
+	VADDPS       352(DX), Y1, Y1
+	VADDPS       384(DX), Y2, Y2
+	VADDPS       416(DX), Y3, Y3
+	VADDPS       448(DX), Y4, Y4
+	VADDPS       480(DX), Y5, Y5
+	VADDPS       512(DX), Y6, Y6
+	VADDPS       544(DX), Y7, Y7
+
+storerows9from5:
+	VMOVUPS Y0, 320(DX)
+	VMOVUPS Y1, 352(DX)
+	VMOVUPS Y2, 384(DX)
+	VMOVUPS Y3, 416(DX)
+	VMOVUPS Y4, 448(DX)
+	VMOVUPS Y5, 480(DX)
+	VMOVUPS Y6, 512(DX)
+	VMOVUPS Y7, 544(DX)
+	JMP     advance
 
 rows10:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	CMPB    136(AX), $0x00
-	JEQ     gorows10from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-	VMOVUPS 256(DX), Y8
-	VMOVUPS 288(DX), Y9
-
-gorows10from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows10from0:
 	MOVQ (R8), R10
@@ -2206,44 +2192,44 @@ fourrows10from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows10from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
-	VMOVUPS      Y8, 256(DX)
-	VMOVUPS      Y9, 288(DX)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
 	CMPB         136(AX), $0x00
-	JEQ          gorows10from5
-	VMOVUPS      320(DX), Y0
-	VMOVUPS      352(DX), Y1
-	VMOVUPS      384(DX), Y2
-	VMOVUPS      416(DX), Y3
-	VMOVUPS      448(DX), Y4
-	VMOVUPS      480(DX), Y5
-	VMOVUPS      512(DX), Y6
-	VMOVUPS      544(DX), Y7
-	VMOVUPS      576(DX), Y8
-	VMOVUPS      608(DX), Y9
+	JEQ          storerows10from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+	VADDPS       128(DX), Y4, Y4
+	VADDPS       160(DX), Y5, Y5
+	VADDPS       192(DX), Y6, Y6
+	VADDPS       224(DX), Y7, Y7
+	VADDPS       256(DX), Y8, Y8
+	VADDPS       288(DX), Y9, Y9
 
-gorows10from5:
-	MOVQ 144(AX), SI
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+storerows10from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	VMOVUPS Y8, 256(DX)
+	VMOVUPS Y9, 288(DX)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	MOVQ    144(AX), SI
+	MOVQ    (AX), SI
+	MOVQ    72(AX), DI
+	MOVQ    80(AX), R8
 
 segrows10from5:
 	MOVQ (DI), R9
@@ -2343,51 +2329,49 @@ fourrows10from5:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segrows10from5
-	VMOVUPS      Y0, 320(DX)
-	VMOVUPS      Y1, 352(DX)
-	VMOVUPS      Y2, 384(DX)
-	VMOVUPS      Y3, 416(DX)
-	VMOVUPS      Y4, 448(DX)
-	VMOVUPS      Y5, 480(DX)
-	VMOVUPS      Y6, 512(DX)
-	VMOVUPS      Y7, 544(DX)
-	VMOVUPS      Y8, 576(DX)
-	VMOVUPS      Y9, 608(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows10from5
+	VADDPS       320(DX), Y0, Y0
+	VADDPS       352(DX), Y1, Y1
+	VADDPS       384(DX), Y2, Y2
+	VADDPS       416(DX), Y3, Y3
+	VADDPS       448(DX), Y4, Y4
+	VADDPS       480(DX), Y5, Y5
+	VADDPS       512(DX), Y6, Y6
+	VADDPS       544(DX), Y7, Y7
+	VADDPS       576(DX), Y8, Y8
+	VADDPS       608(DX), Y9, Y9
+
+storerows10from5:
+	VMOVUPS Y0, 320(DX)
+	VMOVUPS Y1, 352(DX)
+	VMOVUPS Y2, 384(DX)
+	VMOVUPS Y3, 416(DX)
+	VMOVUPS Y4, 448(DX)
+	VMOVUPS Y5, 480(DX)
+	VMOVUPS Y6, 512(DX)
+	VMOVUPS Y7, 544(DX)
+	VMOVUPS Y8, 576(DX)
+	VMOVUPS Y9, 608(DX)
+	JMP     advance
 
 rows11:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	CMPB    136(AX), $0x00
-	JEQ     gorows11from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-	VMOVUPS 256(DX), Y8
-	VMOVUPS 288(DX), Y9
-	VMOVUPS 320(DX), Y10
-	VMOVUPS 352(DX), Y11
-
-gorows11from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows11from0:
 	MOVQ (R8), R10
@@ -2508,46 +2492,48 @@ fourrows11from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows11from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
-	VMOVUPS      Y8, 256(DX)
-	VMOVUPS      Y9, 288(DX)
-	VMOVUPS      Y10, 320(DX)
-	VMOVUPS      Y11, 352(DX)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
 	CMPB         136(AX), $0x00
-	JEQ          gorows11from6
-	VMOVUPS      384(DX), Y0
-	VMOVUPS      416(DX), Y1
-	VMOVUPS      448(DX), Y2
-	VMOVUPS      480(DX), Y3
-	VMOVUPS      512(DX), Y4
-	VMOVUPS      544(DX), Y5
-	VMOVUPS      576(DX), Y6
-	VMOVUPS      608(DX), Y7
-	VMOVUPS      640(DX), Y8
-	VMOVUPS      672(DX), Y9
+	JEQ          storerows11from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+	VADDPS       128(DX), Y4, Y4
+	VADDPS       160(DX), Y5, Y5
+	VADDPS       192(DX), Y6, Y6
+	VADDPS       224(DX), Y7, Y7
+	VADDPS       256(DX), Y8, Y8
+	VADDPS       288(DX), Y9, Y9
+	VADDPS       320(DX), Y10, Y10
+	VADDPS       352(DX), Y11, Y11
 
-gorows11from6:
-	MOVQ 144(AX), SI
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+storerows11from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	VMOVUPS Y8, 256(DX)
+	VMOVUPS Y9, 288(DX)
+	VMOVUPS Y10, 320(DX)
+	VMOVUPS Y11, 352(DX)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	MOVQ    144(AX), SI
+	MOVQ    (AX), SI
+	MOVQ    72(AX), DI
+	MOVQ    80(AX), R8
 
 segrows11from6:
 	MOVQ (DI), R9
@@ -2647,51 +2633,49 @@ fourrows11from6:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segrows11from6
-	VMOVUPS      Y0, 384(DX)
-	VMOVUPS      Y1, 416(DX)
-	VMOVUPS      Y2, 448(DX)
-	VMOVUPS      Y3, 480(DX)
-	VMOVUPS      Y4, 512(DX)
-	VMOVUPS      Y5, 544(DX)
-	VMOVUPS      Y6, 576(DX)
-	VMOVUPS      Y7, 608(DX)
-	VMOVUPS      Y8, 640(DX)
-	VMOVUPS      Y9, 672(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows11from6
+	VADDPS       384(DX), Y0, Y0
+	VADDPS       416(DX), Y1, Y1
+	VADDPS       448(DX), Y2, Y2
+	VADDPS       480(DX), Y3, Y3
+	VADDPS       512(DX), Y4, Y4
+	VADDPS       544(DX), Y5, Y5
+	VADDPS       576(DX), Y6, Y6
+	VADDPS       608(DX), Y7, Y7
+	VADDPS       640(DX), Y8, Y8
+	VADDPS       672(DX), Y9, Y9
+
+storerows11from6:
+	VMOVUPS Y0, 384(DX)
+	VMOVUPS Y1, 416(DX)
+	VMOVUPS Y2, 448(DX)
+	VMOVUPS Y3, 480(DX)
+	VMOVUPS Y4, 512(DX)
+	VMOVUPS Y5, 544(DX)
+	VMOVUPS Y6, 576(DX)
+	VMOVUPS Y7, 608(DX)
+	VMOVUPS Y8, 640(DX)
+	VMOVUPS Y9, 672(DX)
+	JMP     advance
 
 rows12:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	CMPB    136(AX), $0x00
-	JEQ     gorows12from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-	VMOVUPS 256(DX), Y8
-	VMOVUPS 288(DX), Y9
-	VMOVUPS 320(DX), Y10
-	VMOVUPS 352(DX), Y11
-
-gorows12from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows12from0:
 	MOVQ (R8), R10
@@ -2812,50 +2796,50 @@ fourrows12from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows12from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
-	VMOVUPS      Y8, 256(DX)
-	VMOVUPS      Y9, 288(DX)
-	VMOVUPS      Y10, 320(DX)
-	VMOVUPS      Y11, 352(DX)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
 	CMPB         136(AX), $0x00
-	JEQ          gorows12from6
-	VMOVUPS      384(DX), Y0
-	VMOVUPS      416(DX), Y1
-	VMOVUPS      448(DX), Y2
-	VMOVUPS      480(DX), Y3
-	VMOVUPS      512(DX), Y4
-	VMOVUPS      544(DX), Y5
-	VMOVUPS      576(DX), Y6
-	VMOVUPS      608(DX), Y7
-	VMOVUPS      640(DX), Y8
-	VMOVUPS      672(DX), Y9
-	VMOVUPS      704(DX), Y10
-	VMOVUPS      736(DX), Y11
+	JEQ          storerows12from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+	VADDPS       128(DX), Y4, Y4
+	VADDPS       160(DX), Y5, Y5
+	VADDPS       192(DX), Y6, Y6
+	VADDPS       224(DX), Y7, Y7
+	VADDPS       256(DX), Y8, Y8
+	VADDPS       288(DX), Y9, Y9
+	VADDPS       320(DX), Y10, Y10
+	VADDPS       352(DX), Y11, Y11
 
-gorows12from6:
-	MOVQ 144(AX), SI
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+storerows12from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	VMOVUPS Y8, 256(DX)
+	VMOVUPS Y9, 288(DX)
+	VMOVUPS Y10, 320(DX)
+	VMOVUPS Y11, 352(DX)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	MOVQ    144(AX), SI
+	MOVQ    (AX), SI
+	MOVQ    72(AX), DI
+	MOVQ    80(AX), R8
 
 segrows12from6:
 	MOVQ (DI), R9
@@ -2967,49 +2951,51 @@ fourrows12from6:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segrows12from6
-	VMOVUPS      Y0, 384(DX)
-	VMOVUPS      Y1, 416(DX)
-	VMOVUPS      Y2, 448(DX)
-	VMOVUPS      Y3, 480(DX)
-	VMOVUPS      Y4, 512(DX)
-	VMOVUPS      Y5, 544(DX)
-	VMOVUPS      Y6, 576(DX)
-	VMOVUPS      Y7, 608(DX)
-	VMOVUPS      Y8, 640(DX)
-	VMOVUPS      Y9, 672(DX)
-	VMOVUPS      Y10, 704(DX)
-	VMOVUPS      Y11, 736(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows12from6
+	VADDPS       384(DX), Y0, Y0
+	VADDPS       416(DX), Y1, Y1
+	VADDPS       448(DX), Y2, Y2
+	VADDPS       480(DX), Y3, Y3
+	VADDPS       512(DX), Y4, Y4
+	VADDPS       544(DX), Y5, Y5
+	VADDPS       576(DX), Y6, Y6
+	VADDPS       608(DX), Y7, Y7
+	VADDPS       640(DX), Y8, Y8
+	VADDPS       672(DX), Y9, Y9
+	VADDPS       704(DX), Y10, Y10
+	VADDPS       736(DX), Y11, Y11
+
+storerows12from6:
+	VMOVUPS Y0, 384(DX)
+	VMOVUPS Y1, 416(DX)
+	VMOVUPS Y2, 448(DX)
+	VMOVUPS Y3, 480(DX)
+	VMOVUPS Y4, 512(DX)
+	VMOVUPS Y5, 544(DX)
+	VMOVUPS Y6, 576(DX)
+	VMOVUPS Y7, 608(DX)
+	VMOVUPS Y8, 640(DX)
+	VMOVUPS Y9, 672(DX)
+	VMOVUPS Y10, 704(DX)
+	VMOVUPS Y11, 736(DX)
+	JMP     advance
 
 rows13:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	CMPB    136(AX), $0x00
-	JEQ     gorows13from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-	VMOVUPS 256(DX), Y8
-	VMOVUPS 288(DX), Y9
-
-gorows13from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows13from0:
 	MOVQ (R8), R10
@@ -3118,40 +3104,42 @@ fourrows13from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows13from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
-	VMOVUPS      Y8, 256(DX)
-	VMOVUPS      Y9, 288(DX)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
 	CMPB         136(AX), $0x00
-	JEQ          gorows13from5
-	VMOVUPS      320(DX), Y0
-	VMOVUPS      352(DX), Y1
-	VMOVUPS      384(DX), Y2
-	VMOVUPS      416(DX), Y3
-	VMOVUPS      448(DX), Y4
-	VMOVUPS      480(DX), Y5
-	VMOVUPS      512(DX), Y6
-	VMOVUPS      544(DX), Y7
+	JEQ          storerows13from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+	VADDPS       128(DX), Y4, Y4
+	VADDPS       160(DX), Y5, Y5
+	VADDPS       192(DX), Y6, Y6
+	VADDPS       224(DX), Y7, Y7
+	VADDPS       256(DX), Y8, Y8
+	VADDPS       288(DX), Y9, Y9
 
-gorows13from5:
-	MOVQ 144(AX), SI
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+storerows13from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	VMOVUPS Y8, 256(DX)
+	VMOVUPS Y9, 288(DX)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    144(AX), SI
+	MOVQ    (AX), SI
+	MOVQ    72(AX), DI
+	MOVQ    80(AX), R8
 
 segrows13from5:
 	MOVQ (DI), R9
@@ -3238,38 +3226,38 @@ fourrows13from5:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segrows13from5
-	VMOVUPS      Y0, 320(DX)
-	VMOVUPS      Y1, 352(DX)
-	VMOVUPS      Y2, 384(DX)
-	VMOVUPS      Y3, 416(DX)
-	VMOVUPS      Y4, 448(DX)
-	VMOVUPS      Y5, 480(DX)
-	VMOVUPS      Y6, 512(DX)
-	VMOVUPS      Y7, 544(DX)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
 	CMPB         136(AX), $0x00
-	JEQ          gorows13from9
-	VMOVUPS      576(DX), Y0
-	VMOVUPS      608(DX), Y1
-	VMOVUPS      640(DX), Y2
-	VMOVUPS      672(DX), Y3
-	VMOVUPS      704(DX), Y4
-	VMOVUPS      736(DX), Y5
-	VMOVUPS      768(DX), Y6
-	VMOVUPS      800(DX), Y7
+	JEQ          storerows13from5
+	VADDPS       320(DX), Y0, Y0
+	VADDPS       352(DX), Y1, Y1
+	VADDPS       384(DX), Y2, Y2
+	VADDPS       416(DX), Y3, Y3
+	VADDPS       448(DX), Y4, Y4
+	VADDPS       480(DX), Y5, Y5
+	VADDPS       512(DX), Y6, Y6
+	VADDPS       544(DX), Y7, Y7
 
-gorows13from9:
-	MOVQ 144(AX), SI
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+storerows13from5:
+	VMOVUPS Y0, 320(DX)
+	VMOVUPS Y1, 352(DX)
+	VMOVUPS Y2, 384(DX)
+	VMOVUPS Y3, 416(DX)
+	VMOVUPS Y4, 448(DX)
+	VMOVUPS Y5, 480(DX)
+	VMOVUPS Y6, 512(DX)
+	VMOVUPS Y7, 544(DX)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    144(AX), SI
+	MOVQ    (AX), SI
+	MOVQ    72(AX), DI
+	MOVQ    80(AX), R8
 
 segrows13from9:
 	MOVQ (DI), R9
@@ -3356,45 +3344,43 @@ fourrows13from9:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segrows13from9
-	VMOVUPS      Y0, 576(DX)
-	VMOVUPS      Y1, 608(DX)
-	VMOVUPS      Y2, 640(DX)
-	VMOVUPS      Y3, 672(DX)
-	VMOVUPS      Y4, 704(DX)
-	VMOVUPS      Y5, 736(DX)
-	VMOVUPS      Y6, 768(DX)
-	VMOVUPS      Y7, 800(DX)
-	JMP          advance
+	CMPB         136(AX), $0x00
+	JEQ          storerows13from9
+	VADDPS       576(DX), Y0, Y0
+	VADDPS       608(DX), Y1, Y1
+	VADDPS       640(DX), Y2, Y2
+	VADDPS       672(DX), Y3, Y3
+	VADDPS       704(DX), Y4, Y4
+	VADDPS       736(DX), Y5, Y5
+	VADDPS       768(DX), Y6, Y6
+	VADDPS       800(DX), Y7, Y7
+
+storerows13from9:
+	VMOVUPS Y0, 576(DX)
+	VMOVUPS Y1, 608(DX)
+	VMOVUPS Y2, 640(DX)
+	VMOVUPS Y3, 672(DX)
+	VMOVUPS Y4, 704(DX)
+	VMOVUPS Y5, 736(DX)
+	VMOVUPS Y6, 768(DX)
+	VMOVUPS Y7, 800(DX)
+	JMP     advance
 
 rows14:
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	CMPB    136(AX), $0x00
-	JEQ     gorows14from0
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-	VMOVUPS 256(DX), Y8
-	VMOVUPS 288(DX), Y9
-
-gorows14from0:
-	MOVQ 144(AX), SI
-	MOVQ (AX), DI
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   144(AX), SI
+	MOVQ   (AX), DI
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 segrows14from0:
 	MOVQ (R8), R10
@@ -3503,44 +3489,44 @@ fourrows14from0:
 	ADDQ         $0x18, R8
 	DECQ         R9
 	JNZ          segrows14from0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
-	VMOVUPS      Y8, 256(DX)
-	VMOVUPS      Y9, 288(DX)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
 	CMPB         136(AX), $0x00
-	JEQ          gorows14from5
-	VMOVUPS      320(DX), Y0
-	VMOVUPS      352(DX), Y1
-	VMOVUPS      384(DX), Y2
-	VMOVUPS      416(DX), Y3
-	VMOVUPS      448(DX), Y4
-	VMOVUPS      480(DX), Y5
-	VMOVUPS      512(DX), Y6
-	VMOVUPS      544(DX), Y7
-	VMOVUPS      576(DX), Y8
-	VMOVUPS      608(DX), Y9
+	JEQ          storerows14from0
+	VADDPS       (DX), Y0, Y0
+	VADDPS       32(DX), Y1, Y1
+	VADDPS       64(DX), Y2, Y2
+	VADDPS       96(DX), Y3, Y3
+	VADDPS       128(DX), Y4, Y4
+	VADDPS       160(DX), Y5, Y5
+	VADDPS       192(DX), Y6, Y6
+	VADDPS       224(DX), Y7, Y7
+	VADDPS       256(DX), Y8, Y8
+	VADDPS       288(DX), Y9, Y9
 
-gorows14from5:
-	MOVQ 144(AX), SI
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+storerows14from0:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	VMOVUPS Y8, 256(DX)
+	VMOVUPS Y9, 288(DX)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	MOVQ    144(AX), SI
+	MOVQ    (AX), SI
+	MOVQ    72(AX), DI
+	MOVQ    80(AX), R8
 
 segrows14from5:
 	MOVQ (DI), R9
@@ -3640,40 +3626,42 @@ fourrows14from5:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segrows14from5
-	VMOVUPS      Y0, 320(DX)
-	VMOVUPS      Y1, 352(DX)
-	VMOVUPS      Y2, 384(DX)
-	VMOVUPS      Y3, 416(DX)
-	VMOVUPS      Y4, 448(DX)
-	VMOVUPS      Y5, 480(DX)
-	VMOVUPS      Y6, 512(DX)
-	VMOVUPS      Y7, 544(DX)
-	VMOVUPS      Y8, 576(DX)
-	VMOVUPS      Y9, 608(DX)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
 	CMPB         136(AX), $0x00
-	JEQ          gorows14from10
-	VMOVUPS      640(DX), Y0
-	VMOVUPS      672(DX), Y1
-	VMOVUPS      704(DX), Y2
-	VMOVUPS      736(DX), Y3
-	VMOVUPS      768(DX), Y4
-	VMOVUPS      800(DX), Y5
-	VMOVUPS      832(DX), Y6
-	VMOVUPS      864(DX), Y7
+	JEQ          storerows14from5
+	VADDPS       320(DX), Y0, Y0
+	VADDPS       352(DX), Y1, Y1
+	VADDPS       384(DX), Y2, Y2
+	VADDPS       416(DX), Y3, Y3
+	VADDPS       448(DX), Y4, Y4
+	VADDPS       480(DX), Y5, Y5
+	VADDPS       512(DX), Y6, Y6
+	VADDPS       544(DX), Y7, Y7
+	VADDPS       576(DX), Y8, Y8
+	VADDPS       608(DX), Y9, Y9
 
-gorows14from10:
-	MOVQ 144(AX), SI
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+storerows14from5:
+	VMOVUPS Y0, 320(DX)
+	VMOVUPS Y1, 352(DX)
+	VMOVUPS Y2, 384(DX)
+	VMOVUPS Y3, 416(DX)
+	VMOVUPS Y4, 448(DX)
+	VMOVUPS Y5, 480(DX)
+	VMOVUPS Y6, 512(DX)
+	VMOVUPS Y7, 544(DX)
+	VMOVUPS Y8, 576(DX)
+	VMOVUPS Y9, 608(DX)
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    144(AX), SI
+	MOVQ    (AX), SI
+	MOVQ    72(AX), DI
+	MOVQ    80(AX), R8
 
 segrows14from10:
 	MOVQ (DI), R9
@@ -3760,14 +3748,26 @@ fourrows14from10:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segrows14from10
-	VMOVUPS      Y0, 640(DX)
-	VMOVUPS      Y1, 672(DX)
-	VMOVUPS      Y2, 704(DX)
-	VMOVUPS      Y3, 736(DX)
-	VMOVUPS      Y4, 768(DX)
-	VMOVUPS      Y5, 800(DX)
-	VMOVUPS      Y6, 832(DX)
-	VMOVUPS      Y7, 864(DX)
+	CMPB         136(AX), $0x00
+	JEQ          storerows14from10
+	VADDPS       640(DX), Y0, Y0
+	VADDPS       672(DX), Y1, Y1
+	VADDPS       704(DX), Y2, Y2
+	VADDPS       736(DX), Y3, Y3
+	VADDPS       768(DX), Y4, Y4
+	VADDPS       800(DX), Y5, Y5
+	VADDPS       832(DX), Y6, Y6
+	VADDPS       864(DX), Y7, Y7
+
+storerows14from10:
+	VMOVUPS Y0, 640(DX)
+	VMOVUPS Y1, 672(DX)
+	VMOVUPS Y2, 704(DX)
+	VMOVUPS Y3, 736(DX)
+	VMOVUPS Y4, 768(DX)
+	VMOVUPS Y5, 800(DX)
+	VMOVUPS Y6, 832(DX)
+	VMOVUPS Y7, 864(DX)
 
 advance:
 	ADDQ $0x00000400, CX
@@ -4009,62 +4009,27 @@ TEXT ·tileAVX512(SB), NOSPLIT, $0-8
 	MOVQ 128(AX), DI
 
 two:
-	CMPQ    SI, $0x02
-	JL      last
-	VXORPS  Z0, Z0, Z0
-	VXORPS  Z1, Z1, Z1
-	VXORPS  Z2, Z2, Z2
-	VXORPS  Z3, Z3, Z3
-	VXORPS  Z4, Z4, Z4
-	VXORPS  Z5, Z5, Z5
-	VXORPS  Z6, Z6, Z6
-	VXORPS  Z7, Z7, Z7
-	VXORPS  Z8, Z8, Z8
-	VXORPS  Z9, Z9, Z9
-	VXORPS  Z10, Z10, Z10
-	VXORPS  Z11, Z11, Z11
-	VXORPS  Z12, Z12, Z12
-	VXORPS  Z13, Z13, Z13
-	VXORPS  Z14, Z14, Z14
-	VXORPS  Z15, Z15, Z15
-	CMPB    136(AX), $0x00
-	JEQ     gotwo0
-	MOVQ    120(AX), R8
-	VMOVUPS (BX), Z0
-	VMOVUPS (BX)(R8*4), Z1
-	CMPQ    DI, $0x01
-	JLE     gotwo0
-	VMOVUPS 64(BX), Z2
-	VMOVUPS 64(BX)(R8*4), Z3
-	CMPQ    DI, $0x02
-	JLE     gotwo0
-	VMOVUPS 128(BX), Z4
-	VMOVUPS 128(BX)(R8*4), Z5
-	CMPQ    DI, $0x03
-	JLE     gotwo0
-	VMOVUPS 192(BX), Z6
-	VMOVUPS 192(BX)(R8*4), Z7
-	CMPQ    DI, $0x04
-	JLE     gotwo0
-	VMOVUPS 256(BX), Z8
-	VMOVUPS 256(BX)(R8*4), Z9
-	CMPQ    DI, $0x05
-	JLE     gotwo0
-	VMOVUPS 320(BX), Z10
-	VMOVUPS 320(BX)(R8*4), Z11
-	CMPQ    DI, $0x06
-	JLE     gotwo0
-	VMOVUPS 384(BX), Z12
-	VMOVUPS 384(BX)(R8*4), Z13
-	CMPQ    DI, $0x07
-	JLE     gotwo0
-	VMOVUPS 448(BX), Z14
-	VMOVUPS 448(BX)(R8*4), Z15
-
-gotwo0:
-	MOVQ 112(AX), R8
-	MOVQ 72(AX), R9
-	MOVQ 80(AX), R10
+	CMPQ   SI, $0x02
+	JL     last
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   112(AX), R8
+	MOVQ   72(AX), R9
+	MOVQ   80(AX), R10
 
 segtwo0:
 	MOVQ (R9), R11
@@ -4222,9 +4187,44 @@ onetwo0:
 	JNZ          onetwo0
 
 nexttwo0:
-	ADDQ    $0x18, R9
-	DECQ    R10
-	JNZ     segtwo0
+	ADDQ   $0x18, R9
+	DECQ   R10
+	JNZ    segtwo0
+	CMPB   136(AX), $0x00
+	JEQ    storetwo0
+	MOVQ   120(AX), R8
+	VADDPS (BX), Z0, Z0
+	VADDPS (BX)(R8*4), Z1, Z1
+	CMPQ   DI, $0x01
+	JLE    storetwo0
+	VADDPS 64(BX), Z2, Z2
+	VADDPS 64(BX)(R8*4), Z3, Z3
+	CMPQ   DI, $0x02
+	JLE    storetwo0
+	VADDPS 128(BX), Z4, Z4
+	VADDPS 128(BX)(R8*4), Z5, Z5
+	CMPQ   DI, $0x03
+	JLE    storetwo0
+	VADDPS 192(BX), Z6, Z6
+	VADDPS 192(BX)(R8*4), Z7, Z7
+	CMPQ   DI, $0x04
+	JLE    storetwo0
+	VADDPS 256(BX), Z8, Z8
+	VADDPS 256(BX)(R8*4), Z9, Z9
+	CMPQ   DI, $0x05
+	JLE    storetwo0
+	VADDPS 320(BX), Z10, Z10
+	VADDPS 320(BX)(R8*4), Z11, Z11
+	CMPQ   DI, $0x06
+	JLE    storetwo0
+	VADDPS 384(BX), Z12, Z12
+	VADDPS 384(BX)(R8*4), Z13, Z13
+	CMPQ   DI, $0x07
+	JLE    storetwo0
+	VADDPS 448(BX), Z14, Z14
+	VADDPS 448(BX)(R8*4), Z15, Z15
+
+storetwo0:
 	MOVQ    120(AX), R8
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, (BX)(R8*4)
@@ -4258,66 +4258,31 @@ nexttwo0:
 	VMOVUPS Z15, 448(BX)(R8*4)
 
 endtwo0:
-	CMPQ    DI, $0x08
-	JLE     advance2
-	VXORPS  Z0, Z0, Z0
-	VXORPS  Z1, Z1, Z1
-	VXORPS  Z2, Z2, Z2
-	VXORPS  Z3, Z3, Z3
-	VXORPS  Z4, Z4, Z4
-	VXORPS  Z5, Z5, Z5
-	VXORPS  Z6, Z6, Z6
-	VXORPS  Z7, Z7, Z7
-	VXORPS  Z8, Z8, Z8
-	VXORPS  Z9, Z9, Z9
-	VXORPS  Z10, Z10, Z10
-	VXORPS  Z11, Z11, Z11
-	VXORPS  Z12, Z12, Z12
-	VXORPS  Z13, Z13, Z13
-	VXORPS  Z14, Z14, Z14
-	VXORPS  Z15, Z15, Z15
-	CMPB    136(AX), $0x00
-	JEQ     gotwo1
-	MOVQ    120(AX), R8
-	VMOVUPS 512(BX), Z0
-	VMOVUPS 512(BX)(R8*4), Z1
-	CMPQ    DI, $0x09
-	JLE     gotwo1
-	VMOVUPS 576(BX), Z2
-	VMOVUPS 576(BX)(R8*4), Z3
-	CMPQ    DI, $0x0a
-	JLE     gotwo1
-	VMOVUPS 640(BX), Z4
-	VMOVUPS 640(BX)(R8*4), Z5
-	CMPQ    DI, $0x0b
-	JLE     gotwo1
-	VMOVUPS 704(BX), Z6
-	VMOVUPS 704(BX)(R8*4), Z7
-	CMPQ    DI, $0x0c
-	JLE     gotwo1
-	VMOVUPS 768(BX), Z8
-	VMOVUPS 768(BX)(R8*4), Z9
-	CMPQ    DI, $0x0d
-	JLE     gotwo1
-	VMOVUPS 832(BX), Z10
-	VMOVUPS 832(BX)(R8*4), Z11
-	CMPQ    DI, $0x0e
-	JLE     gotwo1
-	VMOVUPS 896(BX), Z12
-	VMOVUPS 896(BX)(R8*4), Z13
-	CMPQ    DI, $0x0f
-	JLE     gotwo1
-	VMOVUPS 960(BX), Z14
-	VMOVUPS 960(BX)(R8*4), Z15
-
-gotwo1:
-	MOVQ 112(AX), R8
-	XORQ R9, R9
-	XORQ R10, R10
-	CMPQ SI, $0x04
-	JL   neartwo1
-	LEAQ (R8)(R8*1), R9
-	LEAQ (R8)(R8*2), R10
+	CMPQ   DI, $0x08
+	JLE    advance2
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   112(AX), R8
+	XORQ   R9, R9
+	XORQ   R10, R10
+	CMPQ   SI, $0x04
+	JL     neartwo1
+	LEAQ   (R8)(R8*1), R9
+	LEAQ   (R8)(R8*2), R10
 
 neartwo1:
 	MOVQ 72(AX), R11
@@ -4489,9 +4454,44 @@ onetwo1:
 	JNZ          onetwo1
 
 nexttwo1:
-	ADDQ    $0x18, R11
-	DECQ    R12
-	JNZ     segtwo1
+	ADDQ   $0x18, R11
+	DECQ   R12
+	JNZ    segtwo1
+	CMPB   136(AX), $0x00
+	JEQ    storetwo1
+	MOVQ   120(AX), R8
+	VADDPS 512(BX), Z0, Z0
+	VADDPS 512(BX)(R8*4), Z1, Z1
+	CMPQ   DI, $0x09
+	JLE    storetwo1
+	VADDPS 576(BX), Z2, Z2
+	VADDPS 576(BX)(R8*4), Z3, Z3
+	CMPQ   DI, $0x0a
+	JLE    storetwo1
+	VADDPS 640(BX), Z4, Z4
+	VADDPS 640(BX)(R8*4), Z5, Z5
+	CMPQ   DI, $0x0b
+	JLE    storetwo1
+	VADDPS 704(BX), Z6, Z6
+	VADDPS 704(BX)(R8*4), Z7, Z7
+	CMPQ   DI, $0x0c
+	JLE    storetwo1
+	VADDPS 768(BX), Z8, Z8
+	VADDPS 768(BX)(R8*4), Z9, Z9
+	CMPQ   DI, $0x0d
+	JLE    storetwo1
+	VADDPS 832(BX), Z10, Z10
+	VADDPS 832(BX)(R8*4), Z11, Z11
+	CMPQ   DI, $0x0e
+	JLE    storetwo1
+	VADDPS 896(BX), Z12, Z12
+	VADDPS 896(BX)(R8*4), Z13, Z13
+	CMPQ   DI, $0x0f
+	JLE    storetwo1
+	VADDPS 960(BX), Z14, Z14
+	VADDPS 960(BX)(R8*4), Z15, Z15
+
+storetwo1:
 	MOVQ    120(AX), R8
 	VMOVUPS Z0, 512(BX)
 	VMOVUPS Z1, 512(BX)(R8*4)
@@ -4539,76 +4539,26 @@ advance2:
 	JMP  two
 
 last:
-	CMPQ    SI, $0x00
-	JE      done
-	VXORPS  Z0, Z0, Z0
-	VXORPS  Z1, Z1, Z1
-	VXORPS  Z2, Z2, Z2
-	VXORPS  Z3, Z3, Z3
-	VXORPS  Z4, Z4, Z4
-	VXORPS  Z5, Z5, Z5
-	VXORPS  Z6, Z6, Z6
-	VXORPS  Z7, Z7, Z7
-	VXORPS  Z8, Z8, Z8
-	VXORPS  Z9, Z9, Z9
-	VXORPS  Z10, Z10, Z10
-	VXORPS  Z11, Z11, Z11
-	VXORPS  Z12, Z12, Z12
-	VXORPS  Z13, Z13, Z13
-	VXORPS  Z14, Z14, Z14
-	VXORPS  Z15, Z15, Z15
-	CMPB    136(AX), $0x00
-	JEQ     go0
-	VMOVUPS (BX), Z0
-	CMPQ    DI, $0x01
-	JLE     go0
-	VMOVUPS 64(BX), Z1
-	CMPQ    DI, $0x02
-	JLE     go0
-	VMOVUPS 128(BX), Z2
-	CMPQ    DI, $0x03
-	JLE     go0
-	VMOVUPS 192(BX), Z3
-	CMPQ    DI, $0x04
-	JLE     go0
-	VMOVUPS 256(BX), Z4
-	CMPQ    DI, $0x05
-	JLE     go0
-	VMOVUPS 320(BX), Z5
-	CMPQ    DI, $0x06
-	JLE     go0
-	VMOVUPS 384(BX), Z6
-	CMPQ    DI, $0x07
-	JLE     go0
-	VMOVUPS 448(BX), Z7
-	CMPQ    DI, $0x08
-	JLE     go0
-	VMOVUPS 512(BX), Z8
-	CMPQ    DI, $0x09
-	JLE     go0
-	VMOVUPS 576(BX), Z9
-	CMPQ    DI, $0x0a
-	JLE     go0
-	VMOVUPS 640(BX), Z10
-	CMPQ    DI, $0x0b
-	JLE     go0
-	VMOVUPS 704(BX), Z11
-	CMPQ    DI, $0x0c
-	JLE     go0
-	VMOVUPS 768(BX), Z12
-	CMPQ    DI, $0x0d
-	JLE     go0
-	VMOVUPS 832(BX), Z13
-	CMPQ    DI, $0x0e
-	JLE     go0
-	VMOVUPS 896(BX), Z14
-	CMPQ    DI, $0x0f
-	JLE     go0
-	VMOVUPS 960(BX), Z15
-
-go0:
-	MOVQ 72(AX), R8
-	MOVQ 80(AX), R9
+	CMPQ   SI, $0x00
+	JE     done
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   72(AX), R8
+	MOVQ   80(AX), R9
 
 seg0:
 	MOVQ (R8), R10
@@ -4721,9 +4671,59 @@ one0:
 	JNZ              one0
 
 next0:
-	ADDQ    $0x18, R8
-	DECQ    R9
-	JNZ     seg0
+	ADDQ   $0x18, R8
+	DECQ   R9
+	JNZ    seg0
+	CMPB   136(AX), $0x00
+	JEQ    store0
+	VADDPS (BX), Z0, Z0
+	CMPQ   DI, $0x01
+	JLE    store0
+	VADDPS 64(BX), Z1, Z1
+	CMPQ   DI, $0x02
+	JLE    store0
+	VADDPS 128(BX), Z2, Z2
+	CMPQ   DI, $0x03
+	JLE    store0
+	VADDPS 192(BX), Z3, Z3
+	CMPQ   DI, $0x04
+	JLE    store0
+	VADDPS 256(BX), Z4, Z4
+	CMPQ   DI, $0x05
+	JLE    store0
+	VADDPS 320(BX), Z5, Z5
+	CMPQ   DI, $0x06
+	JLE    store0
+	VADDPS 384(BX), Z6, Z6
+	CMPQ   DI, $0x07
+	JLE    store0
+	VADDPS 448(BX), Z7, Z7
+	CMPQ   DI, $0x08
+	JLE    store0
+	VADDPS 512(BX), Z8, Z8
+	CMPQ   DI, $0x09
+	JLE    store0
+	VADDPS 576(BX), Z9, Z9
+	CMPQ   DI, $0x0a
+	JLE    store0
+	VADDPS 640(BX), Z10, Z10
+	CMPQ   DI, $0x0b
+	JLE    store0
+	VADDPS 704(BX), Z11, Z11
+	CMPQ   DI, $0x0c
+	JLE    store0
+	VADDPS 768(BX), Z12, Z12
+	CMPQ   DI, $0x0d
+	JLE    store0
+	VADDPS 832(BX), Z13, Z13
+	CMPQ   DI, $0x0e
+	JLE    store0
+	VADDPS 896(BX), Z14, Z14
+	CMPQ   DI, $0x0f
+	JLE    store0
+	VADDPS 960(BX), Z15, Z15
+
+store0:
 	VMOVUPS Z0, (BX)
 	CMPQ    DI, $0x01
 	JLE     end0
@@ -4785,51 +4785,44 @@ done:
 // func tileTAVX512(t *byte)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·tileTAVX512(SB), NOSPLIT, $0-8
-	MOVQ    t+0(FP), AX
-	MOVQ    24(AX), CX
-	MOVQ    48(AX), DX
-	CMPQ    96(AX), $0x01
-	JE      columns1
-	MOVQ    128(AX), BX
-	CMPQ    BX, $0x0e
-	JE      columns2rows14
-	CMPQ    BX, $0x0d
-	JE      columns2rows13
-	CMPQ    BX, $0x0c
-	JE      columns2rows12
-	CMPQ    BX, $0x0b
-	JE      columns2rows11
-	CMPQ    BX, $0x0a
-	JE      columns2rows10
-	CMPQ    BX, $0x09
-	JE      columns2rows9
-	CMPQ    BX, $0x08
-	JE      columns2rows8
-	CMPQ    BX, $0x07
-	JE      columns2rows7
-	CMPQ    BX, $0x06
-	JE      columns2rows6
-	CMPQ    BX, $0x05
-	JE      columns2rows5
-	CMPQ    BX, $0x04
-	JE      columns2rows4
-	CMPQ    BX, $0x03
-	JE      columns2rows3
-	CMPQ    BX, $0x02
-	JE      columns2rows2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows1
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-
-gocolumns2rows1:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	MOVQ   t+0(FP), AX
+	MOVQ   24(AX), CX
+	MOVQ   48(AX), DX
+	CMPQ   96(AX), $0x01
+	JE     columns1
+	MOVQ   128(AX), BX
+	CMPQ   BX, $0x0e
+	JE     columns2rows14
+	CMPQ   BX, $0x0d
+	JE     columns2rows13
+	CMPQ   BX, $0x0c
+	JE     columns2rows12
+	CMPQ   BX, $0x0b
+	JE     columns2rows11
+	CMPQ   BX, $0x0a
+	JE     columns2rows10
+	CMPQ   BX, $0x09
+	JE     columns2rows9
+	CMPQ   BX, $0x08
+	JE     columns2rows8
+	CMPQ   BX, $0x07
+	JE     columns2rows7
+	CMPQ   BX, $0x06
+	JE     columns2rows6
+	CMPQ   BX, $0x05
+	JE     columns2rows5
+	CMPQ   BX, $0x04
+	JE     columns2rows4
+	CMPQ   BX, $0x03
+	JE     columns2rows3
+	CMPQ   BX, $0x02
+	JE     columns2rows2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows1:
 	MOVQ (DI), R9
@@ -4893,30 +4886,28 @@ fourcolumns2rows1:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows1
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows1
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+
+storecolumns2rows1:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows2:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows2
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-
-gocolumns2rows2:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows2:
 	MOVQ (DI), R9
@@ -4992,36 +4983,34 @@ fourcolumns2rows2:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows2
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows2
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+
+storecolumns2rows2:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows3:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows3
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-	VMOVUPS 128(DX), Z4
-	VMOVUPS 128(DX)(BX*4), Z5
-
-gocolumns2rows3:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows3:
 	MOVQ (DI), R9
@@ -5109,42 +5098,40 @@ fourcolumns2rows3:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows3
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
-	VMOVUPS      Z4, 128(DX)
-	VMOVUPS      Z5, 128(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows3
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+	VADDPS       128(DX), Z4, Z4
+	VADDPS       128(DX)(CX*4), Z5, Z5
+
+storecolumns2rows3:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
+	VMOVUPS Z4, 128(DX)
+	VMOVUPS Z5, 128(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows4:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows4
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-	VMOVUPS 128(DX), Z4
-	VMOVUPS 128(DX)(BX*4), Z5
-	VMOVUPS 192(DX), Z6
-	VMOVUPS 192(DX)(BX*4), Z7
-
-gocolumns2rows4:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows4:
 	MOVQ (DI), R9
@@ -5244,48 +5231,46 @@ fourcolumns2rows4:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows4
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
-	VMOVUPS      Z4, 128(DX)
-	VMOVUPS      Z5, 128(DX)(AX*4)
-	VMOVUPS      Z6, 192(DX)
-	VMOVUPS      Z7, 192(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows4
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+	VADDPS       128(DX), Z4, Z4
+	VADDPS       128(DX)(CX*4), Z5, Z5
+	VADDPS       192(DX), Z6, Z6
+	VADDPS       192(DX)(CX*4), Z7, Z7
+
+storecolumns2rows4:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
+	VMOVUPS Z4, 128(DX)
+	VMOVUPS Z5, 128(DX)(AX*4)
+	VMOVUPS Z6, 192(DX)
+	VMOVUPS Z7, 192(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows5:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows5
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-	VMOVUPS 128(DX), Z4
-	VMOVUPS 128(DX)(BX*4), Z5
-	VMOVUPS 192(DX), Z6
-	VMOVUPS 192(DX)(BX*4), Z7
-	VMOVUPS 256(DX), Z8
-	VMOVUPS 256(DX)(BX*4), Z9
-
-gocolumns2rows5:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows5:
 	MOVQ (DI), R9
@@ -5398,54 +5383,52 @@ fourcolumns2rows5:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows5
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
-	VMOVUPS      Z4, 128(DX)
-	VMOVUPS      Z5, 128(DX)(AX*4)
-	VMOVUPS      Z6, 192(DX)
-	VMOVUPS      Z7, 192(DX)(AX*4)
-	VMOVUPS      Z8, 256(DX)
-	VMOVUPS      Z9, 256(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows5
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+	VADDPS       128(DX), Z4, Z4
+	VADDPS       128(DX)(CX*4), Z5, Z5
+	VADDPS       192(DX), Z6, Z6
+	VADDPS       192(DX)(CX*4), Z7, Z7
+	VADDPS       256(DX), Z8, Z8
+	VADDPS       256(DX)(CX*4), Z9, Z9
+
+storecolumns2rows5:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
+	VMOVUPS Z4, 128(DX)
+	VMOVUPS Z5, 128(DX)(AX*4)
+	VMOVUPS Z6, 192(DX)
+	VMOVUPS Z7, 192(DX)(AX*4)
+	VMOVUPS Z8, 256(DX)
+	VMOVUPS Z9, 256(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows6:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows6
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-	VMOVUPS 128(DX), Z4
-	VMOVUPS 128(DX)(BX*4), Z5
-	VMOVUPS 192(DX), Z6
-	VMOVUPS 192(DX)(BX*4), Z7
-	VMOVUPS 256(DX), Z8
-	VMOVUPS 256(DX)(BX*4), Z9
-	VMOVUPS 320(DX), Z10
-	VMOVUPS 320(DX)(BX*4), Z11
-
-gocolumns2rows6:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows6:
 	MOVQ (DI), R9
@@ -5570,60 +5553,58 @@ fourcolumns2rows6:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows6
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
-	VMOVUPS      Z4, 128(DX)
-	VMOVUPS      Z5, 128(DX)(AX*4)
-	VMOVUPS      Z6, 192(DX)
-	VMOVUPS      Z7, 192(DX)(AX*4)
-	VMOVUPS      Z8, 256(DX)
-	VMOVUPS      Z9, 256(DX)(AX*4)
-	VMOVUPS      Z10, 320(DX)
-	VMOVUPS      Z11, 320(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows6
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+	VADDPS       128(DX), Z4, Z4
+	VADDPS       128(DX)(CX*4), Z5, Z5
+	VADDPS       192(DX), Z6, Z6
+	VADDPS       192(DX)(CX*4), Z7, Z7
+	VADDPS       256(DX), Z8, Z8
+	VADDPS       256(DX)(CX*4), Z9, Z9
+	VADDPS       320(DX), Z10, Z10
+	VADDPS       320(DX)(CX*4), Z11, Z11
+
+storecolumns2rows6:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
+	VMOVUPS Z4, 128(DX)
+	VMOVUPS Z5, 128(DX)(AX*4)
+	VMOVUPS Z6, 192(DX)
+	VMOVUPS Z7, 192(DX)(AX*4)
+	VMOVUPS Z8, 256(DX)
+	VMOVUPS Z9, 256(DX)(AX*4)
+	VMOVUPS Z10, 320(DX)
+	VMOVUPS Z11, 320(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows7:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows7
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-	VMOVUPS 128(DX), Z4
-	VMOVUPS 128(DX)(BX*4), Z5
-	VMOVUPS 192(DX), Z6
-	VMOVUPS 192(DX)(BX*4), Z7
-	VMOVUPS 256(DX), Z8
-	VMOVUPS 256(DX)(BX*4), Z9
-	VMOVUPS 320(DX), Z10
-	VMOVUPS 320(DX)(BX*4), Z11
-	VMOVUPS 384(DX), Z12
-	VMOVUPS 384(DX)(BX*4), Z13
-
-gocolumns2rows7:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows7:
 	MOVQ (DI), R9
@@ -5760,66 +5741,64 @@ fourcolumns2rows7:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows7
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
-	VMOVUPS      Z4, 128(DX)
-	VMOVUPS      Z5, 128(DX)(AX*4)
-	VMOVUPS      Z6, 192(DX)
-	VMOVUPS      Z7, 192(DX)(AX*4)
-	VMOVUPS      Z8, 256(DX)
-	VMOVUPS      Z9, 256(DX)(AX*4)
-	VMOVUPS      Z10, 320(DX)
-	VMOVUPS      Z11, 320(DX)(AX*4)
-	VMOVUPS      Z12, 384(DX)
-	VMOVUPS      Z13, 384(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows7
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+	VADDPS       128(DX), Z4, Z4
+	VADDPS       128(DX)(CX*4), Z5, Z5
+	VADDPS       192(DX), Z6, Z6
+	VADDPS       192(DX)(CX*4), Z7, Z7
+	VADDPS       256(DX), Z8, Z8
+	VADDPS       256(DX)(CX*4), Z9, Z9
+	VADDPS       320(DX), Z10, Z10
+	VADDPS       320(DX)(CX*4), Z11, Z11
+	VADDPS       384(DX), Z12, Z12
+	VADDPS       384(DX)(CX*4), Z13, Z13
+
+storecolumns2rows7:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
+	VMOVUPS Z4, 128(DX)
+	VMOVUPS Z5, 128(DX)(AX*4)
+	VMOVUPS Z6, 192(DX)
+	VMOVUPS Z7, 192(DX)(AX*4)
+	VMOVUPS Z8, 256(DX)
+	VMOVUPS Z9, 256(DX)(AX*4)
+	VMOVUPS Z10, 320(DX)
+	VMOVUPS Z11, 320(DX)(AX*4)
+	VMOVUPS Z12, 384(DX)
+	VMOVUPS Z13, 384(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows8:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows8
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-	VMOVUPS 128(DX), Z4
-	VMOVUPS 128(DX)(BX*4), Z5
-	VMOVUPS 192(DX), Z6
-	VMOVUPS 192(DX)(BX*4), Z7
-	VMOVUPS 256(DX), Z8
-	VMOVUPS 256(DX)(BX*4), Z9
-	VMOVUPS 320(DX), Z10
-	VMOVUPS 320(DX)(BX*4), Z11
-	VMOVUPS 384(DX), Z12
-	VMOVUPS 384(DX)(BX*4), Z13
-	VMOVUPS 448(DX), Z14
-	VMOVUPS 448(DX)(BX*4), Z15
-
-gocolumns2rows8:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows8:
 	MOVQ (DI), R9
@@ -5968,72 +5947,70 @@ fourcolumns2rows8:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows8
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
-	VMOVUPS      Z4, 128(DX)
-	VMOVUPS      Z5, 128(DX)(AX*4)
-	VMOVUPS      Z6, 192(DX)
-	VMOVUPS      Z7, 192(DX)(AX*4)
-	VMOVUPS      Z8, 256(DX)
-	VMOVUPS      Z9, 256(DX)(AX*4)
-	VMOVUPS      Z10, 320(DX)
-	VMOVUPS      Z11, 320(DX)(AX*4)
-	VMOVUPS      Z12, 384(DX)
-	VMOVUPS      Z13, 384(DX)(AX*4)
-	VMOVUPS      Z14, 448(DX)
-	VMOVUPS      Z15, 448(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows8
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+	VADDPS       128(DX), Z4, Z4
+	VADDPS       128(DX)(CX*4), Z5, Z5
+	VADDPS       192(DX), Z6, Z6
+	VADDPS       192(DX)(CX*4), Z7, Z7
+	VADDPS       256(DX), Z8, Z8
+	VADDPS       256(DX)(CX*4), Z9, Z9
+	VADDPS       320(DX), Z10, Z10
+	VADDPS       320(DX)(CX*4), Z11, Z11
+	VADDPS       384(DX), Z12, Z12
+	VADDPS       384(DX)(CX*4), Z13, Z13
+	VADDPS       448(DX), Z14, Z14
+	VADDPS       448(DX)(CX*4), Z15, Z15
+
+storecolumns2rows8:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
+	VMOVUPS Z4, 128(DX)
+	VMOVUPS Z5, 128(DX)(AX*4)
+	VMOVUPS Z6, 192(DX)
+	VMOVUPS Z7, 192(DX)(AX*4)
+	VMOVUPS Z8, 256(DX)
+	VMOVUPS Z9, 256(DX)(AX*4)
+	VMOVUPS Z10, 320(DX)
+	VMOVUPS Z11, 320(DX)(AX*4)
+	VMOVUPS Z12, 384(DX)
+	VMOVUPS Z13, 384(DX)(AX*4)
+	VMOVUPS Z14, 448(DX)
+	VMOVUPS Z15, 448(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows9:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows9
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-	VMOVUPS 128(DX), Z4
-	VMOVUPS 128(DX)(BX*4), Z5
-	VMOVUPS 192(DX), Z6
-	VMOVUPS 192(DX)(BX*4), Z7
-	VMOVUPS 256(DX), Z8
-	VMOVUPS 256(DX)(BX*4), Z9
-	VMOVUPS 320(DX), Z10
-	VMOVUPS 320(DX)(BX*4), Z11
-	VMOVUPS 384(DX), Z12
-	VMOVUPS 384(DX)(BX*4), Z13
-	VMOVUPS 448(DX), Z14
-	VMOVUPS 448(DX)(BX*4), Z15
-	VMOVUPS 512(DX), Z16
-	VMOVUPS 512(DX)(BX*4), Z17
-
-gocolumns2rows9:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows9:
 	MOVQ (DI), R9
@@ -6195,78 +6172,76 @@ fourcolumns2rows9:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows9
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
-	VMOVUPS      Z4, 128(DX)
-	VMOVUPS      Z5, 128(DX)(AX*4)
-	VMOVUPS      Z6, 192(DX)
-	VMOVUPS      Z7, 192(DX)(AX*4)
-	VMOVUPS      Z8, 256(DX)
-	VMOVUPS      Z9, 256(DX)(AX*4)
-	VMOVUPS      Z10, 320(DX)
-	VMOVUPS      Z11, 320(DX)(AX*4)
-	VMOVUPS      Z12, 384(DX)
-	VMOVUPS      Z13, 384(DX)(AX*4)
-	VMOVUPS      Z14, 448(DX)
-	VMOVUPS      Z15, 448(DX)(AX*4)
-	VMOVUPS      Z16, 512(DX)
-	VMOVUPS      Z17, 512(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows9
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+	VADDPS       128(DX), Z4, Z4
+	VADDPS       128(DX)(CX*4), Z5, Z5
+	VADDPS       192(DX), Z6, Z6
+	VADDPS       192(DX)(CX*4), Z7, Z7
+	VADDPS       256(DX), Z8, Z8
+	VADDPS       256(DX)(CX*4), Z9, Z9
+	VADDPS       320(DX), Z10, Z10
+	VADDPS       320(DX)(CX*4), Z11, Z11
+	VADDPS       384(DX), Z12, Z12
+	VADDPS       384(DX)(CX*4), Z13, Z13
+	VADDPS       448(DX), Z14, Z14
+	VADDPS       448(DX)(CX*4), Z15, Z15
+	VADDPS       512(DX), Z16, Z16
+	VADDPS       512(DX)(CX*4), Z17, Z17
+
+storecolumns2rows9:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
+	VMOVUPS Z4, 128(DX)
+	VMOVUPS Z5, 128(DX)(AX*4)
+	VMOVUPS Z6, 192(DX)
+	VMOVUPS Z7, 192(DX)(AX*4)
+	VMOVUPS Z8, 256(DX)
+	VMOVUPS Z9, 256(DX)(AX*4)
+	VMOVUPS Z10, 320(DX)
+	VMOVUPS Z11, 320(DX)(AX*4)
+	VMOVUPS Z12, 384(DX)
+	VMOVUPS Z13, 384(DX)(AX*4)
+	VMOVUPS Z14, 448(DX)
+	VMOVUPS Z15, 448(DX)(AX*4)
+	VMOVUPS Z16, 512(DX)
+	VMOVUPS Z17, 512(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows10:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	VPXORD  Z18, Z18, Z18
-	VPXORD  Z19, Z19, Z19
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows10
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-	VMOVUPS 128(DX), Z4
-	VMOVUPS 128(DX)(BX*4), Z5
-	VMOVUPS 192(DX), Z6
-	VMOVUPS 192(DX)(BX*4), Z7
-	VMOVUPS 256(DX), Z8
-	VMOVUPS 256(DX)(BX*4), Z9
-	VMOVUPS 320(DX), Z10
-	VMOVUPS 320(DX)(BX*4), Z11
-	VMOVUPS 384(DX), Z12
-	VMOVUPS 384(DX)(BX*4), Z13
-	VMOVUPS 448(DX), Z14
-	VMOVUPS 448(DX)(BX*4), Z15
-	VMOVUPS 512(DX), Z16
-	VMOVUPS 512(DX)(BX*4), Z17
-	VMOVUPS 576(DX), Z18
-	VMOVUPS 576(DX)(BX*4), Z19
-
-gocolumns2rows10:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows10:
 	MOVQ (DI), R9
@@ -6440,84 +6415,82 @@ fourcolumns2rows10:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows10
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
-	VMOVUPS      Z4, 128(DX)
-	VMOVUPS      Z5, 128(DX)(AX*4)
-	VMOVUPS      Z6, 192(DX)
-	VMOVUPS      Z7, 192(DX)(AX*4)
-	VMOVUPS      Z8, 256(DX)
-	VMOVUPS      Z9, 256(DX)(AX*4)
-	VMOVUPS      Z10, 320(DX)
-	VMOVUPS      Z11, 320(DX)(AX*4)
-	VMOVUPS      Z12, 384(DX)
-	VMOVUPS      Z13, 384(DX)(AX*4)
-	VMOVUPS      Z14, 448(DX)
-	VMOVUPS      Z15, 448(DX)(AX*4)
-	VMOVUPS      Z16, 512(DX)
-	VMOVUPS      Z17, 512(DX)(AX*4)
-	VMOVUPS      Z18, 576(DX)
-	VMOVUPS      Z19, 576(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows10
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+	VADDPS       128(DX), Z4, Z4
+	VADDPS       128(DX)(CX*4), Z5, Z5
+	VADDPS       192(DX), Z6, Z6
+	VADDPS       192(DX)(CX*4), Z7, Z7
+	VADDPS       256(DX), Z8, Z8
+	VADDPS       256(DX)(CX*4), Z9, Z9
+	VADDPS       320(DX), Z10, Z10
+	VADDPS       320(DX)(CX*4), Z11, Z11
+	VADDPS       384(DX), Z12, Z12
+	VADDPS       384(DX)(CX*4), Z13, Z13
+	VADDPS       448(DX), Z14, Z14
+	VADDPS       448(DX)(CX*4), Z15, Z15
+	VADDPS       512(DX), Z16, Z16
+	VADDPS       512(DX)(CX*4), Z17, Z17
+	VADDPS       576(DX), Z18, Z18
+	VADDPS       576(DX)(CX*4), Z19, Z19
+
+storecolumns2rows10:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
+	VMOVUPS Z4, 128(DX)
+	VMOVUPS Z5, 128(DX)(AX*4)
+	VMOVUPS Z6, 192(DX)
+	VMOVUPS Z7, 192(DX)(AX*4)
+	VMOVUPS Z8, 256(DX)
+	VMOVUPS Z9, 256(DX)(AX*4)
+	VMOVUPS Z10, 320(DX)
+	VMOVUPS Z11, 320(DX)(AX*4)
+	VMOVUPS Z12, 384(DX)
+	VMOVUPS Z13, 384(DX)(AX*4)
+	VMOVUPS Z14, 448(DX)
+	VMOVUPS Z15, 448(DX)(AX*4)
+	VMOVUPS Z16, 512(DX)
+	VMOVUPS Z17, 512(DX)(AX*4)
+	VMOVUPS Z18, 576(DX)
+	VMOVUPS Z19, 576(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows11:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	VPXORD  Z18, Z18, Z18
-	VPXORD  Z19, Z19, Z19
-	VPXORD  Z20, Z20, Z20
-	VPXORD  Z21, Z21, Z21
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows11
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-	VMOVUPS 128(DX), Z4
-	VMOVUPS 128(DX)(BX*4), Z5
-	VMOVUPS 192(DX), Z6
-	VMOVUPS 192(DX)(BX*4), Z7
-	VMOVUPS 256(DX), Z8
-	VMOVUPS 256(DX)(BX*4), Z9
-	VMOVUPS 320(DX), Z10
-	VMOVUPS 320(DX)(BX*4), Z11
-	VMOVUPS 384(DX), Z12
-	VMOVUPS 384(DX)(BX*4), Z13
-	VMOVUPS 448(DX), Z14
-	VMOVUPS 448(DX)(BX*4), Z15
-	VMOVUPS 512(DX), Z16
-	VMOVUPS 512(DX)(BX*4), Z17
-	VMOVUPS 576(DX), Z18
-	VMOVUPS 576(DX)(BX*4), Z19
-	VMOVUPS 640(DX), Z20
-	VMOVUPS 640(DX)(BX*4), Z21
-
-gocolumns2rows11:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows11:
 	MOVQ (DI), R9
@@ -6703,90 +6676,88 @@ fourcolumns2rows11:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows11
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
-	VMOVUPS      Z4, 128(DX)
-	VMOVUPS      Z5, 128(DX)(AX*4)
-	VMOVUPS      Z6, 192(DX)
-	VMOVUPS      Z7, 192(DX)(AX*4)
-	VMOVUPS      Z8, 256(DX)
-	VMOVUPS      Z9, 256(DX)(AX*4)
-	VMOVUPS      Z10, 320(DX)
-	VMOVUPS      Z11, 320(DX)(AX*4)
-	VMOVUPS      Z12, 384(DX)
-	VMOVUPS      Z13, 384(DX)(AX*4)
-	VMOVUPS      Z14, 448(DX)
-	VMOVUPS      Z15, 448(DX)(AX*4)
-	VMOVUPS      Z16, 512(DX)
-	VMOVUPS      Z17, 512(DX)(AX*4)
-	VMOVUPS      Z18, 576(DX)
-	VMOVUPS      Z19, 576(DX)(AX*4)
-	VMOVUPS      Z20, 640(DX)
-	VMOVUPS      Z21, 640(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows11
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+	VADDPS       128(DX), Z4, Z4
+	VADDPS       128(DX)(CX*4), Z5, Z5
+	VADDPS       192(DX), Z6, Z6
+	VADDPS       192(DX)(CX*4), Z7, Z7
+	VADDPS       256(DX), Z8, Z8
+	VADDPS       256(DX)(CX*4), Z9, Z9
+	VADDPS       320(DX), Z10, Z10
+	VADDPS       320(DX)(CX*4), Z11, Z11
+	VADDPS       384(DX), Z12, Z12
+	VADDPS       384(DX)(CX*4), Z13, Z13
+	VADDPS       448(DX), Z14, Z14
+	VADDPS       448(DX)(CX*4), Z15, Z15
+	VADDPS       512(DX), Z16, Z16
+	VADDPS       512(DX)(CX*4), Z17, Z17
+	VADDPS       576(DX), Z18, Z18
+	VADDPS       576(DX)(CX*4), Z19, Z19
+	VADDPS       640(DX), Z20, Z20
+	VADDPS       640(DX)(CX*4), Z21, Z21
+
+storecolumns2rows11:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
+	VMOVUPS Z4, 128(DX)
+	VMOVUPS Z5, 128(DX)(AX*4)
+	VMOVUPS Z6, 192(DX)
+	VMOVUPS Z7, 192(DX)(AX*4)
+	VMOVUPS Z8, 256(DX)
+	VMOVUPS Z9, 256(DX)(AX*4)
+	VMOVUPS Z10, 320(DX)
+	VMOVUPS Z11, 320(DX)(AX*4)
+	VMOVUPS Z12, 384(DX)
+	VMOVUPS Z13, 384(DX)(AX*4)
+	VMOVUPS Z14, 448(DX)
+	VMOVUPS Z15, 448(DX)(AX*4)
+	VMOVUPS Z16, 512(DX)
+	VMOVUPS Z17, 512(DX)(AX*4)
+	VMOVUPS Z18, 576(DX)
+	VMOVUPS Z19, 576(DX)(AX*4)
+	VMOVUPS Z20, 640(DX)
+	VMOVUPS Z21, 640(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows12:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	VPXORD  Z18, Z18, Z18
-	VPXORD  Z19, Z19, Z19
-	VPXORD  Z20, Z20, Z20
-	VPXORD  Z21, Z21, Z21
-	VPXORD  Z22, Z22, Z22
-	VPXORD  Z23, Z23, Z23
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows12
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-	VMOVUPS 128(DX), Z4
-	VMOVUPS 128(DX)(BX*4), Z5
-	VMOVUPS 192(DX), Z6
-	VMOVUPS 192(DX)(BX*4), Z7
-	VMOVUPS 256(DX), Z8
-	VMOVUPS 256(DX)(BX*4), Z9
-	VMOVUPS 320(DX), Z10
-	VMOVUPS 320(DX)(BX*4), Z11
-	VMOVUPS 384(DX), Z12
-	VMOVUPS 384(DX)(BX*4), Z13
-	VMOVUPS 448(DX), Z14
-	VMOVUPS 448(DX)(BX*4), Z15
-	VMOVUPS 512(DX), Z16
-	VMOVUPS 512(DX)(BX*4), Z17
-	VMOVUPS 576(DX), Z18
-	VMOVUPS 576(DX)(BX*4), Z19
-	VMOVUPS 640(DX), Z20
-	VMOVUPS 640(DX)(BX*4), Z21
-	VMOVUPS 704(DX), Z22
-	VMOVUPS 704(DX)(BX*4), Z23
-
-gocolumns2rows12:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows12:
 	MOVQ (DI), R9
@@ -6984,96 +6955,94 @@ fourcolumns2rows12:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows12
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
-	VMOVUPS      Z4, 128(DX)
-	VMOVUPS      Z5, 128(DX)(AX*4)
-	VMOVUPS      Z6, 192(DX)
-	VMOVUPS      Z7, 192(DX)(AX*4)
-	VMOVUPS      Z8, 256(DX)
-	VMOVUPS      Z9, 256(DX)(AX*4)
-	VMOVUPS      Z10, 320(DX)
-	VMOVUPS      Z11, 320(DX)(AX*4)
-	VMOVUPS      Z12, 384(DX)
-	VMOVUPS      Z13, 384(DX)(AX*4)
-	VMOVUPS      Z14, 448(DX)
-	VMOVUPS      Z15, 448(DX)(AX*4)
-	VMOVUPS      Z16, 512(DX)
-	VMOVUPS      Z17, 512(DX)(AX*4)
-	VMOVUPS      Z18, 576(DX)
-	VMOVUPS      Z19, 576(DX)(AX*4)
-	VMOVUPS      Z20, 640(DX)
-	VMOVUPS      Z21, 640(DX)(AX*4)
-	VMOVUPS      Z22, 704(DX)
-	VMOVUPS      Z23, 704(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows12
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+	VADDPS       128(DX), Z4, Z4
+	VADDPS       128(DX)(CX*4), Z5, Z5
+	VADDPS       192(DX), Z6, Z6
+	VADDPS       192(DX)(CX*4), Z7, Z7
+	VADDPS       256(DX), Z8, Z8
+	VADDPS       256(DX)(CX*4), Z9, Z9
+	VADDPS       320(DX), Z10, Z10
+	VADDPS       320(DX)(CX*4), Z11, Z11
+	VADDPS       384(DX), Z12, Z12
+	VADDPS       384(DX)(CX*4), Z13, Z13
+	VADDPS       448(DX), Z14, Z14
+	VADDPS       448(DX)(CX*4), Z15, Z15
+	VADDPS       512(DX), Z16, Z16
+	VADDPS       512(DX)(CX*4), Z17, Z17
+	VADDPS       576(DX), Z18, Z18
+	VADDPS       576(DX)(CX*4), Z19, Z19
+	VADDPS       640(DX), Z20, Z20
+	VADDPS       640(DX)(CX*4), Z21, Z21
+	VADDPS       704(DX), Z22, Z22
+	VADDPS       704(DX)(CX*4), Z23, Z23
+
+storecolumns2rows12:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
+	VMOVUPS Z4, 128(DX)
+	VMOVUPS Z5, 128(DX)(AX*4)
+	VMOVUPS Z6, 192(DX)
+	VMOVUPS Z7, 192(DX)(AX*4)
+	VMOVUPS Z8, 256(DX)
+	VMOVUPS Z9, 256(DX)(AX*4)
+	VMOVUPS Z10, 320(DX)
+	VMOVUPS Z11, 320(DX)(AX*4)
+	VMOVUPS Z12, 384(DX)
+	VMOVUPS Z13, 384(DX)(AX*4)
+	VMOVUPS Z14, 448(DX)
+	VMOVUPS Z15, 448(DX)(AX*4)
+	VMOVUPS Z16, 512(DX)
+	VMOVUPS Z17, 512(DX)(AX*4)
+	VMOVUPS Z18, 576(DX)
+	VMOVUPS Z19, 576(DX)(AX*4)
+	VMOVUPS Z20, 640(DX)
+	VMOVUPS Z21, 640(DX)(AX*4)
+	VMOVUPS Z22, 704(DX)
+	VMOVUPS Z23, 704(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows13:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	VPXORD  Z18, Z18, Z18
-	VPXORD  Z19, Z19, Z19
-	VPXORD  Z20, Z20, Z20
-	VPXORD  Z21, Z21, Z21
-	VPXORD  Z22, Z22, Z22
-	VPXORD  Z23, Z23, Z23
-	VPXORD  Z24, Z24, Z24
-	VPXORD  Z25, Z25, Z25
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows13
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-	VMOVUPS 128(DX), Z4
-	VMOVUPS 128(DX)(BX*4), Z5
-	VMOVUPS 192(DX), Z6
-	VMOVUPS 192(DX)(BX*4), Z7
-	VMOVUPS 256(DX), Z8
-	VMOVUPS 256(DX)(BX*4), Z9
-	VMOVUPS 320(DX), Z10
-	VMOVUPS 320(DX)(BX*4), Z11
-	VMOVUPS 384(DX), Z12
-	VMOVUPS 384(DX)(BX*4), Z13
-	VMOVUPS 448(DX), Z14
-	VMOVUPS 448(DX)(BX*4), Z15
-	VMOVUPS 512(DX), Z16
-	VMOVUPS 512(DX)(BX*4), Z17
-	VMOVUPS 576(DX), Z18
-	VMOVUPS 576(DX)(BX*4), Z19
-	VMOVUPS 640(DX), Z20
-	VMOVUPS 640(DX)(BX*4), Z21
-	VMOVUPS 704(DX), Z22
-	VMOVUPS 704(DX)(BX*4), Z23
-	VMOVUPS 768(DX), Z24
-	VMOVUPS 768(DX)(BX*4), Z25
-
-gocolumns2rows13:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows13:
 	MOVQ (DI), R9
@@ -7284,102 +7253,100 @@ fourcolumns2rows13:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows13
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
-	VMOVUPS      Z4, 128(DX)
-	VMOVUPS      Z5, 128(DX)(AX*4)
-	VMOVUPS      Z6, 192(DX)
-	VMOVUPS      Z7, 192(DX)(AX*4)
-	VMOVUPS      Z8, 256(DX)
-	VMOVUPS      Z9, 256(DX)(AX*4)
-	VMOVUPS      Z10, 320(DX)
-	VMOVUPS      Z11, 320(DX)(AX*4)
-	VMOVUPS      Z12, 384(DX)
-	VMOVUPS      Z13, 384(DX)(AX*4)
-	VMOVUPS      Z14, 448(DX)
-	VMOVUPS      Z15, 448(DX)(AX*4)
-	VMOVUPS      Z16, 512(DX)
-	VMOVUPS      Z17, 512(DX)(AX*4)
-	VMOVUPS      Z18, 576(DX)
-	VMOVUPS      Z19, 576(DX)(AX*4)
-	VMOVUPS      Z20, 640(DX)
-	VMOVUPS      Z21, 640(DX)(AX*4)
-	VMOVUPS      Z22, 704(DX)
-	VMOVUPS      Z23, 704(DX)(AX*4)
-	VMOVUPS      Z24, 768(DX)
-	VMOVUPS      Z25, 768(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows13
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+	VADDPS       128(DX), Z4, Z4
+	VADDPS       128(DX)(CX*4), Z5, Z5
+	VADDPS       192(DX), Z6, Z6
+	VADDPS       192(DX)(CX*4), Z7, Z7
+	VADDPS       256(DX), Z8, Z8
+	VADDPS       256(DX)(CX*4), Z9, Z9
+	VADDPS       320(DX), Z10, Z10
+	VADDPS       320(DX)(CX*4), Z11, Z11
+	VADDPS       384(DX), Z12, Z12
+	VADDPS       384(DX)(CX*4), Z13, Z13
+	VADDPS       448(DX), Z14, Z14
+	VADDPS       448(DX)(CX*4), Z15, Z15
+	VADDPS       512(DX), Z16, Z16
+	VADDPS       512(DX)(CX*4), Z17, Z17
+	VADDPS       576(DX), Z18, Z18
+	VADDPS       576(DX)(CX*4), Z19, Z19
+	VADDPS       640(DX), Z20, Z20
+	VADDPS       640(DX)(CX*4), Z21, Z21
+	VADDPS       704(DX), Z22, Z22
+	VADDPS       704(DX)(CX*4), Z23, Z23
+	VADDPS       768(DX), Z24, Z24
+	VADDPS       768(DX)(CX*4), Z25, Z25
+
+storecolumns2rows13:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
+	VMOVUPS Z4, 128(DX)
+	VMOVUPS Z5, 128(DX)(AX*4)
+	VMOVUPS Z6, 192(DX)
+	VMOVUPS Z7, 192(DX)(AX*4)
+	VMOVUPS Z8, 256(DX)
+	VMOVUPS Z9, 256(DX)(AX*4)
+	VMOVUPS Z10, 320(DX)
+	VMOVUPS Z11, 320(DX)(AX*4)
+	VMOVUPS Z12, 384(DX)
+	VMOVUPS Z13, 384(DX)(AX*4)
+	VMOVUPS Z14, 448(DX)
+	VMOVUPS Z15, 448(DX)(AX*4)
+	VMOVUPS Z16, 512(DX)
+	VMOVUPS Z17, 512(DX)(AX*4)
+	VMOVUPS Z18, 576(DX)
+	VMOVUPS Z19, 576(DX)(AX*4)
+	VMOVUPS Z20, 640(DX)
+	VMOVUPS Z21, 640(DX)(AX*4)
+	VMOVUPS Z22, 704(DX)
+	VMOVUPS Z23, 704(DX)(AX*4)
+	VMOVUPS Z24, 768(DX)
+	VMOVUPS Z25, 768(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns2rows14:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	VPXORD  Z18, Z18, Z18
-	VPXORD  Z19, Z19, Z19
-	VPXORD  Z20, Z20, Z20
-	VPXORD  Z21, Z21, Z21
-	VPXORD  Z22, Z22, Z22
-	VPXORD  Z23, Z23, Z23
-	VPXORD  Z24, Z24, Z24
-	VPXORD  Z25, Z25, Z25
-	VPXORD  Z26, Z26, Z26
-	VPXORD  Z27, Z27, Z27
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns2rows14
-	MOVQ    120(AX), BX
-	VMOVUPS (DX), Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMOVUPS 64(DX), Z2
-	VMOVUPS 64(DX)(BX*4), Z3
-	VMOVUPS 128(DX), Z4
-	VMOVUPS 128(DX)(BX*4), Z5
-	VMOVUPS 192(DX), Z6
-	VMOVUPS 192(DX)(BX*4), Z7
-	VMOVUPS 256(DX), Z8
-	VMOVUPS 256(DX)(BX*4), Z9
-	VMOVUPS 320(DX), Z10
-	VMOVUPS 320(DX)(BX*4), Z11
-	VMOVUPS 384(DX), Z12
-	VMOVUPS 384(DX)(BX*4), Z13
-	VMOVUPS 448(DX), Z14
-	VMOVUPS 448(DX)(BX*4), Z15
-	VMOVUPS 512(DX), Z16
-	VMOVUPS 512(DX)(BX*4), Z17
-	VMOVUPS 576(DX), Z18
-	VMOVUPS 576(DX)(BX*4), Z19
-	VMOVUPS 640(DX), Z20
-	VMOVUPS 640(DX)(BX*4), Z21
-	VMOVUPS 704(DX), Z22
-	VMOVUPS 704(DX)(BX*4), Z23
-	VMOVUPS 768(DX), Z24
-	VMOVUPS 768(DX)(BX*4), Z25
-	VMOVUPS 832(DX), Z26
-	VMOVUPS 832(DX)(BX*4), Z27
-
-gocolumns2rows14:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns2rows14:
 	MOVQ (DI), R9
@@ -7602,76 +7569,104 @@ fourcolumns2rows14:
 	ADDQ         $0x18, DI
 	DECQ         R8
 	JNZ          segcolumns2rows14
-	MOVQ         120(AX), AX
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (DX)(AX*4)
-	VMOVUPS      Z2, 64(DX)
-	VMOVUPS      Z3, 64(DX)(AX*4)
-	VMOVUPS      Z4, 128(DX)
-	VMOVUPS      Z5, 128(DX)(AX*4)
-	VMOVUPS      Z6, 192(DX)
-	VMOVUPS      Z7, 192(DX)(AX*4)
-	VMOVUPS      Z8, 256(DX)
-	VMOVUPS      Z9, 256(DX)(AX*4)
-	VMOVUPS      Z10, 320(DX)
-	VMOVUPS      Z11, 320(DX)(AX*4)
-	VMOVUPS      Z12, 384(DX)
-	VMOVUPS      Z13, 384(DX)(AX*4)
-	VMOVUPS      Z14, 448(DX)
-	VMOVUPS      Z15, 448(DX)(AX*4)
-	VMOVUPS      Z16, 512(DX)
-	VMOVUPS      Z17, 512(DX)(AX*4)
-	VMOVUPS      Z18, 576(DX)
-	VMOVUPS      Z19, 576(DX)(AX*4)
-	VMOVUPS      Z20, 640(DX)
-	VMOVUPS      Z21, 640(DX)(AX*4)
-	VMOVUPS      Z22, 704(DX)
-	VMOVUPS      Z23, 704(DX)(AX*4)
-	VMOVUPS      Z24, 768(DX)
-	VMOVUPS      Z25, 768(DX)(AX*4)
-	VMOVUPS      Z26, 832(DX)
-	VMOVUPS      Z27, 832(DX)(AX*4)
+	CMPB         136(AX), $0x00
+	JEQ          storecolumns2rows14
+	MOVQ         120(AX), CX
+	VADDPS       (DX), Z0, Z0
+	VADDPS       (DX)(CX*4), Z1, Z1
+	VADDPS       64(DX), Z2, Z2
+	VADDPS       64(DX)(CX*4), Z3, Z3
+	VADDPS       128(DX), Z4, Z4
+	VADDPS       128(DX)(CX*4), Z5, Z5
+	VADDPS       192(DX), Z6, Z6
+	VADDPS       192(DX)(CX*4), Z7, Z7
+	VADDPS       256(DX), Z8, Z8
+	VADDPS       256(DX)(CX*4), Z9, Z9
+	VADDPS       320(DX), Z10, Z10
+	VADDPS       320(DX)(CX*4), Z11, Z11
+	VADDPS       384(DX), Z12, Z12
+	VADDPS       384(DX)(CX*4), Z13, Z13
+	VADDPS       448(DX), Z14, Z14
+	VADDPS       448(DX)(CX*4), Z15, Z15
+	VADDPS       512(DX), Z16, Z16
+	VADDPS       512(DX)(CX*4), Z17, Z17
+	VADDPS       576(DX), Z18, Z18
+	VADDPS       576(DX)(CX*4), Z19, Z19
+	VADDPS       640(DX), Z20, Z20
+	VADDPS       640(DX)(CX*4), Z21, Z21
+	VADDPS       704(DX), Z22, Z22
+	VADDPS       704(DX)(CX*4), Z23, Z23
+	VADDPS       768(DX), Z24, Z24
+	VADDPS       768(DX)(CX*4), Z25, Z25
+	VADDPS       832(DX), Z26, Z26
+	VADDPS       832(DX)(CX*4), Z27, Z27
+
+storecolumns2rows14:
+	MOVQ    120(AX), AX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS Z2, 64(DX)
+	VMOVUPS Z3, 64(DX)(AX*4)
+	VMOVUPS Z4, 128(DX)
+	VMOVUPS Z5, 128(DX)(AX*4)
+	VMOVUPS Z6, 192(DX)
+	VMOVUPS Z7, 192(DX)(AX*4)
+	VMOVUPS Z8, 256(DX)
+	VMOVUPS Z9, 256(DX)(AX*4)
+	VMOVUPS Z10, 320(DX)
+	VMOVUPS Z11, 320(DX)(AX*4)
+	VMOVUPS Z12, 384(DX)
+	VMOVUPS Z13, 384(DX)(AX*4)
+	VMOVUPS Z14, 448(DX)
+	VMOVUPS Z15, 448(DX)(AX*4)
+	VMOVUPS Z16, 512(DX)
+	VMOVUPS Z17, 512(DX)(AX*4)
+	VMOVUPS Z18, 576(DX)
+	VMOVUPS Z19, 576(DX)(AX*4)
+	VMOVUPS Z20, 640(DX)
+	VMOVUPS Z21, 640(DX)(AX*4)
+	VMOVUPS Z22, 704(DX)
+	VMOVUPS Z23, 704(DX)(AX*4)
+	VMOVUPS Z24, 768(DX)
+	VMOVUPS Z25, 768(DX)(AX*4)
+	VMOVUPS Z26, 832(DX)
+	VMOVUPS Z27, 832(DX)(AX*4)
 	VZEROUPPER
 	RET
 
 columns1:
-	MOVQ    128(AX), BX
-	CMPQ    BX, $0x0e
-	JE      columns1rows14
-	CMPQ    BX, $0x0d
-	JE      columns1rows13
-	CMPQ    BX, $0x0c
-	JE      columns1rows12
-	CMPQ    BX, $0x0b
-	JE      columns1rows11
-	CMPQ    BX, $0x0a
-	JE      columns1rows10
-	CMPQ    BX, $0x09
-	JE      columns1rows9
-	CMPQ    BX, $0x08
-	JE      columns1rows8
-	CMPQ    BX, $0x07
-	JE      columns1rows7
-	CMPQ    BX, $0x06
-	JE      columns1rows6
-	CMPQ    BX, $0x05
-	JE      columns1rows5
-	CMPQ    BX, $0x04
-	JE      columns1rows4
-	CMPQ    BX, $0x03
-	JE      columns1rows3
-	CMPQ    BX, $0x02
-	JE      columns1rows2
-	VPXORD  Z0, Z0, Z0
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows1
-	VMOVUPS (DX), Z0
-
-gocolumns1rows1:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	MOVQ   128(AX), BX
+	CMPQ   BX, $0x0e
+	JE     columns1rows14
+	CMPQ   BX, $0x0d
+	JE     columns1rows13
+	CMPQ   BX, $0x0c
+	JE     columns1rows12
+	CMPQ   BX, $0x0b
+	JE     columns1rows11
+	CMPQ   BX, $0x0a
+	JE     columns1rows10
+	CMPQ   BX, $0x09
+	JE     columns1rows9
+	CMPQ   BX, $0x08
+	JE     columns1rows8
+	CMPQ   BX, $0x07
+	JE     columns1rows7
+	CMPQ   BX, $0x06
+	JE     columns1rows6
+	CMPQ   BX, $0x05
+	JE     columns1rows5
+	CMPQ   BX, $0x04
+	JE     columns1rows4
+	CMPQ   BX, $0x03
+	JE     columns1rows3
+	CMPQ   BX, $0x02
+	JE     columns1rows2
+	VPXORD Z0, Z0, Z0
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows1:
 	MOVQ (DI), R9
@@ -7719,23 +7714,22 @@ fourcolumns1rows1:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows1
-	VMOVUPS          Z0, (DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows1
+	VADDPS           (DX), Z0, Z0
+
+storecolumns1rows1:
+	VMOVUPS Z0, (DX)
 	VZEROUPPER
 	RET
 
 columns1rows2:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows2
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-
-gocolumns1rows2:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows2:
 	MOVQ (DI), R9
@@ -7787,26 +7781,25 @@ fourcolumns1rows2:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows2
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows2
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+
+storecolumns1rows2:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
 	VZEROUPPER
 	RET
 
 columns1rows3:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows3
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-
-gocolumns1rows3:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows3:
 	MOVQ (DI), R9
@@ -7862,29 +7855,28 @@ fourcolumns1rows3:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows3
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, 128(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows3
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+	VADDPS           128(DX), Z2, Z2
+
+storecolumns1rows3:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
 	VZEROUPPER
 	RET
 
 columns1rows4:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows4
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS 192(DX), Z3
-
-gocolumns1rows4:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows4:
 	MOVQ (DI), R9
@@ -7944,32 +7936,31 @@ fourcolumns1rows4:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows4
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, 128(DX)
-	VMOVUPS          Z3, 192(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows4
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+	VADDPS           128(DX), Z2, Z2
+	VADDPS           192(DX), Z3, Z3
+
+storecolumns1rows4:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
 	VZEROUPPER
 	RET
 
 columns1rows5:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows5
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS 192(DX), Z3
-	VMOVUPS 256(DX), Z4
-
-gocolumns1rows5:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows5:
 	MOVQ (DI), R9
@@ -8034,35 +8025,34 @@ fourcolumns1rows5:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows5
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, 128(DX)
-	VMOVUPS          Z3, 192(DX)
-	VMOVUPS          Z4, 256(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows5
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+	VADDPS           128(DX), Z2, Z2
+	VADDPS           192(DX), Z3, Z3
+	VADDPS           256(DX), Z4, Z4
+
+storecolumns1rows5:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
 	VZEROUPPER
 	RET
 
 columns1rows6:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows6
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS 192(DX), Z3
-	VMOVUPS 256(DX), Z4
-	VMOVUPS 320(DX), Z5
-
-gocolumns1rows6:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows6:
 	MOVQ (DI), R9
@@ -8131,38 +8121,37 @@ fourcolumns1rows6:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows6
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, 128(DX)
-	VMOVUPS          Z3, 192(DX)
-	VMOVUPS          Z4, 256(DX)
-	VMOVUPS          Z5, 320(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows6
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+	VADDPS           128(DX), Z2, Z2
+	VADDPS           192(DX), Z3, Z3
+	VADDPS           256(DX), Z4, Z4
+	VADDPS           320(DX), Z5, Z5
+
+storecolumns1rows6:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
 	VZEROUPPER
 	RET
 
 columns1rows7:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows7
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS 192(DX), Z3
-	VMOVUPS 256(DX), Z4
-	VMOVUPS 320(DX), Z5
-	VMOVUPS 384(DX), Z6
-
-gocolumns1rows7:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows7:
 	MOVQ (DI), R9
@@ -8235,41 +8224,40 @@ fourcolumns1rows7:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows7
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, 128(DX)
-	VMOVUPS          Z3, 192(DX)
-	VMOVUPS          Z4, 256(DX)
-	VMOVUPS          Z5, 320(DX)
-	VMOVUPS          Z6, 384(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows7
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+	VADDPS           128(DX), Z2, Z2
+	VADDPS           192(DX), Z3, Z3
+	VADDPS           256(DX), Z4, Z4
+	VADDPS           320(DX), Z5, Z5
+	VADDPS           384(DX), Z6, Z6
+
+storecolumns1rows7:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, 384(DX)
 	VZEROUPPER
 	RET
 
 columns1rows8:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows8
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS 192(DX), Z3
-	VMOVUPS 256(DX), Z4
-	VMOVUPS 320(DX), Z5
-	VMOVUPS 384(DX), Z6
-	VMOVUPS 448(DX), Z7
-
-gocolumns1rows8:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows8:
 	MOVQ (DI), R9
@@ -8346,44 +8334,43 @@ fourcolumns1rows8:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows8
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, 128(DX)
-	VMOVUPS          Z3, 192(DX)
-	VMOVUPS          Z4, 256(DX)
-	VMOVUPS          Z5, 320(DX)
-	VMOVUPS          Z6, 384(DX)
-	VMOVUPS          Z7, 448(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows8
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+	VADDPS           128(DX), Z2, Z2
+	VADDPS           192(DX), Z3, Z3
+	VADDPS           256(DX), Z4, Z4
+	VADDPS           320(DX), Z5, Z5
+	VADDPS           384(DX), Z6, Z6
+	VADDPS           448(DX), Z7, Z7
+
+storecolumns1rows8:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, 384(DX)
+	VMOVUPS Z7, 448(DX)
 	VZEROUPPER
 	RET
 
 columns1rows9:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows9
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS 192(DX), Z3
-	VMOVUPS 256(DX), Z4
-	VMOVUPS 320(DX), Z5
-	VMOVUPS 384(DX), Z6
-	VMOVUPS 448(DX), Z7
-	VMOVUPS 512(DX), Z8
-
-gocolumns1rows9:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows9:
 	MOVQ (DI), R9
@@ -8465,47 +8452,46 @@ fourcolumns1rows9:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows9
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, 128(DX)
-	VMOVUPS          Z3, 192(DX)
-	VMOVUPS          Z4, 256(DX)
-	VMOVUPS          Z5, 320(DX)
-	VMOVUPS          Z6, 384(DX)
-	VMOVUPS          Z7, 448(DX)
-	VMOVUPS          Z8, 512(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows9
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+	VADDPS           128(DX), Z2, Z2
+	VADDPS           192(DX), Z3, Z3
+	VADDPS           256(DX), Z4, Z4
+	VADDPS           320(DX), Z5, Z5
+	VADDPS           384(DX), Z6, Z6
+	VADDPS           448(DX), Z7, Z7
+	VADDPS           512(DX), Z8, Z8
+
+storecolumns1rows9:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, 384(DX)
+	VMOVUPS Z7, 448(DX)
+	VMOVUPS Z8, 512(DX)
 	VZEROUPPER
 	RET
 
 columns1rows10:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows10
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS 192(DX), Z3
-	VMOVUPS 256(DX), Z4
-	VMOVUPS 320(DX), Z5
-	VMOVUPS 384(DX), Z6
-	VMOVUPS 448(DX), Z7
-	VMOVUPS 512(DX), Z8
-	VMOVUPS 576(DX), Z9
-
-gocolumns1rows10:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows10:
 	MOVQ (DI), R9
@@ -8591,50 +8577,49 @@ fourcolumns1rows10:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows10
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, 128(DX)
-	VMOVUPS          Z3, 192(DX)
-	VMOVUPS          Z4, 256(DX)
-	VMOVUPS          Z5, 320(DX)
-	VMOVUPS          Z6, 384(DX)
-	VMOVUPS          Z7, 448(DX)
-	VMOVUPS          Z8, 512(DX)
-	VMOVUPS          Z9, 576(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows10
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+	VADDPS           128(DX), Z2, Z2
+	VADDPS           192(DX), Z3, Z3
+	VADDPS           256(DX), Z4, Z4
+	VADDPS           320(DX), Z5, Z5
+	VADDPS           384(DX), Z6, Z6
+	VADDPS           448(DX), Z7, Z7
+	VADDPS           512(DX), Z8, Z8
+	VADDPS           576(DX), Z9, Z9
+
+storecolumns1rows10:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, 384(DX)
+	VMOVUPS Z7, 448(DX)
+	VMOVUPS Z8, 512(DX)
+	VMOVUPS Z9, 576(DX)
 	VZEROUPPER
 	RET
 
 columns1rows11:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows11
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS 192(DX), Z3
-	VMOVUPS 256(DX), Z4
-	VMOVUPS 320(DX), Z5
-	VMOVUPS 384(DX), Z6
-	VMOVUPS 448(DX), Z7
-	VMOVUPS 512(DX), Z8
-	VMOVUPS 576(DX), Z9
-	VMOVUPS 640(DX), Z10
-
-gocolumns1rows11:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows11:
 	MOVQ (DI), R9
@@ -8724,53 +8709,52 @@ fourcolumns1rows11:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows11
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, 128(DX)
-	VMOVUPS          Z3, 192(DX)
-	VMOVUPS          Z4, 256(DX)
-	VMOVUPS          Z5, 320(DX)
-	VMOVUPS          Z6, 384(DX)
-	VMOVUPS          Z7, 448(DX)
-	VMOVUPS          Z8, 512(DX)
-	VMOVUPS          Z9, 576(DX)
-	VMOVUPS          Z10, 640(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows11
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+	VADDPS           128(DX), Z2, Z2
+	VADDPS           192(DX), Z3, Z3
+	VADDPS           256(DX), Z4, Z4
+	VADDPS           320(DX), Z5, Z5
+	VADDPS           384(DX), Z6, Z6
+	VADDPS           448(DX), Z7, Z7
+	VADDPS           512(DX), Z8, Z8
+	VADDPS           576(DX), Z9, Z9
+	VADDPS           640(DX), Z10, Z10
+
+storecolumns1rows11:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, 384(DX)
+	VMOVUPS Z7, 448(DX)
+	VMOVUPS Z8, 512(DX)
+	VMOVUPS Z9, 576(DX)
+	VMOVUPS Z10, 640(DX)
 	VZEROUPPER
 	RET
 
 columns1rows12:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows12
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS 192(DX), Z3
-	VMOVUPS 256(DX), Z4
-	VMOVUPS 320(DX), Z5
-	VMOVUPS 384(DX), Z6
-	VMOVUPS 448(DX), Z7
-	VMOVUPS 512(DX), Z8
-	VMOVUPS 576(DX), Z9
-	VMOVUPS 640(DX), Z10
-	VMOVUPS 704(DX), Z11
-
-gocolumns1rows12:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows12:
 	MOVQ (DI), R9
@@ -8864,56 +8848,55 @@ fourcolumns1rows12:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows12
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, 128(DX)
-	VMOVUPS          Z3, 192(DX)
-	VMOVUPS          Z4, 256(DX)
-	VMOVUPS          Z5, 320(DX)
-	VMOVUPS          Z6, 384(DX)
-	VMOVUPS          Z7, 448(DX)
-	VMOVUPS          Z8, 512(DX)
-	VMOVUPS          Z9, 576(DX)
-	VMOVUPS          Z10, 640(DX)
-	VMOVUPS          Z11, 704(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows12
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+	VADDPS           128(DX), Z2, Z2
+	VADDPS           192(DX), Z3, Z3
+	VADDPS           256(DX), Z4, Z4
+	VADDPS           320(DX), Z5, Z5
+	VADDPS           384(DX), Z6, Z6
+	VADDPS           448(DX), Z7, Z7
+	VADDPS           512(DX), Z8, Z8
+	VADDPS           576(DX), Z9, Z9
+	VADDPS           640(DX), Z10, Z10
+	VADDPS           704(DX), Z11, Z11
+
+storecolumns1rows12:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, 384(DX)
+	VMOVUPS Z7, 448(DX)
+	VMOVUPS Z8, 512(DX)
+	VMOVUPS Z9, 576(DX)
+	VMOVUPS Z10, 640(DX)
+	VMOVUPS Z11, 704(DX)
 	VZEROUPPER
 	RET
 
 columns1rows13:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows13
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS 192(DX), Z3
-	VMOVUPS 256(DX), Z4
-	VMOVUPS 320(DX), Z5
-	VMOVUPS 384(DX), Z6
-	VMOVUPS 448(DX), Z7
-	VMOVUPS 512(DX), Z8
-	VMOVUPS 576(DX), Z9
-	VMOVUPS 640(DX), Z10
-	VMOVUPS 704(DX), Z11
-	VMOVUPS 768(DX), Z12
-
-gocolumns1rows13:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows13:
 	MOVQ (DI), R9
@@ -9012,59 +8995,58 @@ fourcolumns1rows13:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows13
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, 128(DX)
-	VMOVUPS          Z3, 192(DX)
-	VMOVUPS          Z4, 256(DX)
-	VMOVUPS          Z5, 320(DX)
-	VMOVUPS          Z6, 384(DX)
-	VMOVUPS          Z7, 448(DX)
-	VMOVUPS          Z8, 512(DX)
-	VMOVUPS          Z9, 576(DX)
-	VMOVUPS          Z10, 640(DX)
-	VMOVUPS          Z11, 704(DX)
-	VMOVUPS          Z12, 768(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows13
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+	VADDPS           128(DX), Z2, Z2
+	VADDPS           192(DX), Z3, Z3
+	VADDPS           256(DX), Z4, Z4
+	VADDPS           320(DX), Z5, Z5
+	VADDPS           384(DX), Z6, Z6
+	VADDPS           448(DX), Z7, Z7
+	VADDPS           512(DX), Z8, Z8
+	VADDPS           576(DX), Z9, Z9
+	VADDPS           640(DX), Z10, Z10
+	VADDPS           704(DX), Z11, Z11
+	VADDPS           768(DX), Z12, Z12
+
+storecolumns1rows13:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, 384(DX)
+	VMOVUPS Z7, 448(DX)
+	VMOVUPS Z8, 512(DX)
+	VMOVUPS Z9, 576(DX)
+	VMOVUPS Z10, 640(DX)
+	VMOVUPS Z11, 704(DX)
+	VMOVUPS Z12, 768(DX)
 	VZEROUPPER
 	RET
 
 columns1rows14:
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	CMPB    136(AX), $0x00
-	JEQ     gocolumns1rows14
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS 192(DX), Z3
-	VMOVUPS 256(DX), Z4
-	VMOVUPS 320(DX), Z5
-	VMOVUPS 384(DX), Z6
-	VMOVUPS 448(DX), Z7
-	VMOVUPS 512(DX), Z8
-	VMOVUPS 576(DX), Z9
-	VMOVUPS 640(DX), Z10
-	VMOVUPS 704(DX), Z11
-	VMOVUPS 768(DX), Z12
-	VMOVUPS 832(DX), Z13
-
-gocolumns1rows14:
-	MOVQ 144(AX), BX
-	MOVQ (AX), SI
-	MOVQ 72(AX), DI
-	MOVQ 80(AX), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ   144(AX), BX
+	MOVQ   (AX), SI
+	MOVQ   72(AX), DI
+	MOVQ   80(AX), R8
 
 segcolumns1rows14:
 	MOVQ (DI), R9
@@ -9167,20 +9149,38 @@ fourcolumns1rows14:
 	ADDQ             $0x18, DI
 	DECQ             R8
 	JNZ              segcolumns1rows14
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, 128(DX)
-	VMOVUPS          Z3, 192(DX)
-	VMOVUPS          Z4, 256(DX)
-	VMOVUPS          Z5, 320(DX)
-	VMOVUPS          Z6, 384(DX)
-	VMOVUPS          Z7, 448(DX)
-	VMOVUPS          Z8, 512(DX)
-	VMOVUPS          Z9, 576(DX)
-	VMOVUPS          Z10, 640(DX)
-	VMOVUPS          Z11, 704(DX)
-	VMOVUPS          Z12, 768(DX)
-	VMOVUPS          Z13, 832(DX)
+	CMPB             136(AX), $0x00
+	JEQ              storecolumns1rows14
+	VADDPS           (DX), Z0, Z0
+	VADDPS           64(DX), Z1, Z1
+	VADDPS           128(DX), Z2, Z2
+	VADDPS           192(DX), Z3, Z3
+	VADDPS           256(DX), Z4, Z4
+	VADDPS           320(DX), Z5, Z5
+	VADDPS           384(DX), Z6, Z6
+	VADDPS           448(DX), Z7, Z7
+	VADDPS           512(DX), Z8, Z8
+	VADDPS           576(DX), Z9, Z9
+	VADDPS           640(DX), Z10, Z10
+	VADDPS           704(DX), Z11, Z11
+	VADDPS           768(DX), Z12, Z12
+	VADDPS           832(DX), Z13, Z13
+
+storecolumns1rows14:
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, 384(DX)
+	VMOVUPS Z7, 448(DX)
+	VMOVUPS Z8, 512(DX)
+	VMOVUPS Z9, 576(DX)
+	VMOVUPS Z10, 640(DX)
+	VMOVUPS Z11, 704(DX)
+	VMOVUPS Z12, 768(DX)
+	VMOVUPS Z13, 832(DX)
 	VZEROUPPER
 	RET
 

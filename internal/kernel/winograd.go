@@ -105,6 +105,9 @@ func newWinograd(f *filter, turned bool, n, h, w, inner, oh, ow, outer int, pad 
 const (
 	winoChunk  = 4 // tiles of 16 examples whose points stay in the second-level cache
 	winoChunks = 4
+	// winoSum is how many products of a point are summed up before the sum is
+	// added to the others: it bounds the rounding, which points enlarge.
+	winoSum = 256
 )
 
 // skip is 1 where the first input of a tile is not the zero before its pixels.
@@ -289,14 +292,20 @@ func (t *winoTask) input(w *winoItem, v []float32, tile, i int) {
 
 // products makes channels 16·from … 16·to-1 of one point of n tiles.
 func (t *winoTask) products(m, v []float32, point, from, to, n int) {
-	segs := [1]seg{{n: t.inner}}
+	segs := [1]seg{}
 	g := tile{segs: segs[:], rows: 16, bStep: t.inner * Lanes, cStep: t.outer * Lanes}
-	most := max(1, runSteps/t.inner)
-	for i := 0; i < n; i += most {
-		g.outer, g.b = min(most, n-i), v[point*t.vs+i*g.bStep:]
-		for q := from; q < to; q++ {
-			g.a, g.c = t.packed[point*t.weightPlane+q*t.inner*Lanes:], m[point*t.ms+i*g.cStep+q*256:]
-			runTile(&g)
+	cuts := ceil(t.inner, winoSum)
+	most := runSteps * cuts / t.inner
+	for q := from; q < to; q++ {
+		for k := range cuts {
+			c0, c1 := k*t.inner/cuts, (k+1)*t.inner/cuts
+			segs[0].n, g.acc = c1-c0, k > 0
+			g.a = t.packed[point*t.weightPlane+(q*t.inner+c0)*Lanes:]
+			for i := 0; i < n; i += most {
+				g.outer = min(most, n-i)
+				g.b, g.c = v[point*t.vs+i*g.bStep+c0*Lanes:], m[point*t.ms+i*g.cStep+q*256:]
+				runTile(&g)
+			}
 		}
 	}
 }

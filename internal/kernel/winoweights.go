@@ -155,7 +155,7 @@ func (t *winoGradTask) factors(w *winoItem, v, p, turned []float32, block, tile,
 func (t *winoGradTask) product(u, v, p []float32, point, m, n int, add bool) {
 	segs := [1]seg{{}}
 	g := tile{segs: segs[:], outer: min(2, t.outer/16-m), aStep: t.inner * Lanes, bStep: t.outer * Lanes, cStep: t.inner * Lanes}
-	most := max(1, runSteps/32)
+	const most = winoSum / Lanes
 	cuts := ceil(t.inner, maxRowsT)
 	for first := 0; first < n; first += most {
 		segs[0].n = min(most, n-first)

@@ -118,9 +118,6 @@ func (v vectors) stripOf(l string, p reg.Register, a, b, c, outer, rows reg.GPVi
 		}
 		Label(end)
 	}
-	CMPB(Mem{Base: p, Disp: tileAcc}, Imm(0))
-	JEQ(LabelRef("go" + l))
-	each("go"+l, func(r reg.VecVirtual, m Mem) { VMOVUPS(m, r) })
 	bStep, ahead, further := GP64(), GP64(), GP64()
 	if columns == 2 {
 		MOVQ(Mem{Base: p, Disp: tileBStep}, bStep)
@@ -167,6 +164,9 @@ func (v vectors) stripOf(l string, p reg.Register, a, b, c, outer, rows reg.GPVi
 		DECQ(n)
 		JNZ(LabelRef("one" + l))
 	})
+	CMPB(Mem{Base: p, Disp: tileAcc}, Imm(0))
+	JEQ(LabelRef("store" + l))
+	each("store"+l, func(r reg.VecVirtual, m Mem) { VADDPS(m, r, r) })
 	each("end"+l, func(r reg.VecVirtual, m Mem) { VMOVUPS(r, m) })
 }
 
@@ -257,10 +257,6 @@ func (v vectors) stripT(l string, p reg.Register, b, c reg.GPVirtual, s strip, c
 			v.zero(r)
 		}
 	}
-	CMPB(Mem{Base: p, Disp: tileAcc}, Imm(0))
-	JEQ(LabelRef("go" + l))
-	each(func(r reg.VecVirtual, m Mem) { VMOVUPS(m, r) })
-	Label("go" + l)
 	ahead := field(p, tileAhead)
 	v.eachSeg(l, p, field(p, tileA), b, func(sa, sb, n reg.GPVirtual) {
 		Label("pixel" + l)
@@ -305,6 +301,10 @@ func (v vectors) stripT(l string, p reg.Register, b, c reg.GPVirtual, s strip, c
 		DECQ(n)
 		JNZ(LabelRef("pixel" + l))
 	})
+	CMPB(Mem{Base: p, Disp: tileAcc}, Imm(0))
+	JEQ(LabelRef("store" + l))
+	each(func(r reg.VecVirtual, m Mem) { VADDPS(m, r, r) })
+	Label("store" + l)
 	each(func(r reg.VecVirtual, m Mem) { VMOVUPS(r, m) })
 }
 
