@@ -144,6 +144,9 @@ func nameOf(l model.Layer) string {
 		if l.ReLU {
 			name += ", ReLU"
 		}
+		if l.Kernel > 0 {
+			name = fmt.Sprintf("norm %d of %d×%d, ReLU, pool to %s", l.In[0], l.In[1], l.In[2], to)
+		}
 		return name
 	}
 	return fmt.Sprintf("%s %d of %d×%d", l.Kind, l.In[0], l.In[1], l.In[2])

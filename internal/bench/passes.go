@@ -31,13 +31,6 @@ func (m buffers) passes(l model.Layer, n int, first bool) ([]pass, error) {
 	in, out := l.In, l.Out
 	values := func(s [3]int) int { return kernel.Blocks(n) * kernel.Lanes * s[0] * s[1] * s[2] }
 	x, dx, y, dy := m.x[:values(in)], m.dx[:values(in)], m.y[:values(out)], m.dy[:values(out)]
-	bytes := func(arrays ...[]float32) float64 {
-		total := 0
-		for _, a := range arrays {
-			total += 4 * len(a)
-		}
-		return float64(total)
-	}
 	switch l.Kind {
 	case "conv", "linear":
 		return convPasses(l, n, first, x, dx, y, dy)
@@ -45,41 +38,66 @@ func (m buffers) passes(l model.Layer, n int, first bool) ([]pass, error) {
 		s := kernel.Norm{N: n, C: in[0], H: in[1], W: in[2], Groups: 1, Eps: 1e-5}
 		stats, sums, gamma := make([]float32, 3*s.C), make([]float32, 2*s.C), random(s.C)
 		s.Stats(stats, x)
-		var residual, gate []float32
+		var residual []float32
 		if l.Residual {
 			residual = dx
 		}
-		if l.ReLU {
-			gate = y
+		if l.Kernel > 0 {
+			return normPoolPasses(l, s, stats, sums, gamma, x, dx, y, dy), nil
 		}
 		return []pass{
-			{name: "stats", bytes: bytes(x), run: func() { s.Stats(stats, x) }},
-			{name: "apply", bytes: bytes(x, residual, y), run: func() { s.Apply(y, x, stats, gamma, gamma, residual, l.ReLU) }},
-			{name: "sums", bytes: bytes(x, gate, dy), run: func() { s.Sums(sums, x, gate, stats, dy, l.ReLU) }},
-			{name: "data", bytes: bytes(dx, x, gate, dy), run: func() { s.Data(dx, x, gate, stats, gamma, sums, dy, l.ReLU) }},
+			{name: "stats", bytes: moved(x), run: func() { s.Stats(stats, x) }},
+			{name: "apply", bytes: moved(x, residual, y), run: func() { s.Apply(y, x, stats, gamma, gamma, residual, l.ReLU) }},
+			{name: "sums", bytes: moved(x, dy), run: func() { s.Sums(sums, x, stats, gamma, gamma, dy, l.ReLU) }},
+			{name: "data", bytes: moved(dx, x, dy), run: func() { s.Data(dx, x, stats, gamma, gamma, sums, dy, l.ReLU) }},
 		}, nil
 	case "max_pool":
-		square := func(v int) [2]int { return [2]int{v, v} }
 		s := kernel.Pool{N: n, C: in[0], H: in[1], W: in[2], Kernel: square(l.Kernel), Stride: square(l.Stride), Pad: square(l.Pad)}
 		return []pass{
-			{name: "forward", bytes: bytes(x, y), run: func() { s.MaxForward(y, x) }},
-			{name: "data", bytes: bytes(dx, x, dy), run: func() { s.MaxBackward(dx, x, dy) }},
+			{name: "forward", bytes: moved(x, y), run: func() { s.MaxForward(y, x) }},
+			{name: "data", bytes: moved(dx, x, dy), run: func() { s.MaxBackward(dx, x, dy) }},
 		}, nil
 	case "global_mean", "global_max":
 		s := kernel.Global{N: n, C: in[0], H: in[1], W: in[2], KeepRows: out[0] != in[0]}
 		if l.Kind == "global_mean" {
 			return []pass{
-				{name: "forward", bytes: bytes(x, y), run: func() { s.Mean(y, x) }},
-				{name: "data", bytes: bytes(dx, dy), run: func() { s.MeanGrad(dx, dy) }},
+				{name: "forward", bytes: moved(x, y), run: func() { s.Mean(y, x) }},
+				{name: "data", bytes: moved(dx, dy), run: func() { s.MeanGrad(dx, dy) }},
 			}, nil
 		}
 		return []pass{
-			{name: "forward", bytes: bytes(x, y), run: func() { s.Max(y, x) }},
-			{name: "data", bytes: bytes(dx, x, dy), run: func() { s.MaxGrad(dx, x, dy) }},
+			{name: "forward", bytes: moved(x, y), run: func() { s.Max(y, x) }},
+			{name: "data", bytes: moved(dx, x, dy), run: func() { s.MaxGrad(dx, x, dy) }},
 		}, nil
 	}
 	panic("bench: no passes for a layer of kind " + l.Kind)
 }
+
+// moved counts the bytes of arrays.
+func moved(arrays ...[]float32) float64 {
+	total := 0
+	for _, a := range arrays {
+		total += 4 * len(a)
+	}
+	return float64(total)
+}
+
+// normPoolPasses are those of a norm with a max pool after it, y and dy pooled.
+func normPoolPasses(l model.Layer, s kernel.Norm, stats, sums, gamma, x, dx, y, dy []float32) []pass {
+	p := kernel.NormPool{Norm: s, Kernel: square(l.Kernel), Stride: square(l.Stride), Pad: square(l.Pad), ReLU: l.ReLU}
+	chosen := make([]float32, len(y))
+	return []pass{
+		{name: "stats", bytes: moved(x), run: func() { s.Stats(stats, x) }},
+		{name: "apply", bytes: moved(x, y, y, y), run: func() {
+			p.Choose(chosen, x, stats, gamma, gamma)
+			p.Pooled().Apply(y, chosen, stats, gamma, gamma, nil, l.ReLU)
+		}},
+		{name: "sums", bytes: moved(chosen, dy), run: func() { p.Pooled().Sums(sums, chosen, stats, gamma, gamma, dy, l.ReLU) }},
+		{name: "data", bytes: moved(dx, x, dy), run: func() { p.Data(dx, x, stats, gamma, gamma, sums, dy) }},
+	}
+}
+
+func square(v int) [2]int { return [2]int{v, v} }
 
 func convPasses(l model.Layer, n int, first bool, x, dx, y, dy []float32) ([]pass, error) {
 	s, _ := l.Conv(n)

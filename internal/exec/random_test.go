@@ -43,7 +43,7 @@ func grow(r *rand.Rand, pick func() *node) *node {
 	case 0:
 		return must(op.ReLU(x))
 	case 1:
-		return must(op.Scale(x, r.Float32()*2-1))
+		return must(op.Add(x, x))
 	case 2:
 		return must(op.StopGradient(x))
 	case 3:

@@ -41,22 +41,25 @@ func affineUAVX2(a *affineArgs)
 func affineUGateAVX2(a *affineArgs)
 
 //go:noescape
-func reluAVX2(dst, a, b *float32, t float32, n int)
+func reluAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func reluGradAVX2(dst, a, b *float32, t float32, n int)
+func reluGradAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func addAVX2(dst, a, b *float32, t float32, n int)
+func reluGradSumAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func axpyAVX2(dst, a, b *float32, t float32, n int)
+func addAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func scaleAVX2(dst, a, b *float32, t float32, n int)
+func timesAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func lerpAVX2(dst, a, b *float32, t float32, n int)
+func addTimesAVX2(dst, a, b, c *float32, t float32, n int)
+
+//go:noescape
+func lerpAVX2(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
 func dotAVX2(sums *float64, a, b *float32, n int)
@@ -66,6 +69,12 @@ func maxForwardAVX2(a *poolArgs)
 
 //go:noescape
 func maxBackwardAVX2(a *poolArgs)
+
+//go:noescape
+func chooseAVX2(a *chooseArgs)
+
+//go:noescape
+func giveAVX2(a *chooseArgs)
 
 //go:noescape
 func tileAVX512(t *tile)
@@ -104,22 +113,25 @@ func affineUAVX512(a *affineArgs)
 func affineUGateAVX512(a *affineArgs)
 
 //go:noescape
-func reluAVX512(dst, a, b *float32, t float32, n int)
+func reluAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func reluGradAVX512(dst, a, b *float32, t float32, n int)
+func reluGradAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func addAVX512(dst, a, b *float32, t float32, n int)
+func reluGradSumAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func axpyAVX512(dst, a, b *float32, t float32, n int)
+func addAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func scaleAVX512(dst, a, b *float32, t float32, n int)
+func timesAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
-func lerpAVX512(dst, a, b *float32, t float32, n int)
+func addTimesAVX512(dst, a, b, c *float32, t float32, n int)
+
+//go:noescape
+func lerpAVX512(dst, a, b, c *float32, t float32, n int)
 
 //go:noescape
 func dotAVX512(sums *float64, a, b *float32, n int)
@@ -129,3 +141,39 @@ func maxForwardAVX512(a *poolArgs)
 
 //go:noescape
 func maxBackwardAVX512(a *poolArgs)
+
+//go:noescape
+func chooseAVX512(a *chooseArgs)
+
+//go:noescape
+func giveAVX512(a *chooseArgs)
+
+//go:noescape
+func descentAVX2(a *momentumArgs, n int)
+
+//go:noescape
+func momentumAVX2(a *momentumArgs, n int)
+
+//go:noescape
+func adamAVX2(a *adamArgs, n int)
+
+//go:noescape
+func descentAVX512(a *momentumArgs, n int)
+
+//go:noescape
+func momentumAVX512(a *momentumArgs, n int)
+
+//go:noescape
+func adamAVX512(a *adamArgs, n int)
+
+//go:noescape
+func expSumAVX2(sums *float64, x *float32, n int, center, scale float32)
+
+//go:noescape
+func rowMaxAVX2(most, x *float32, n int)
+
+//go:noescape
+func expSumAVX512(sums *float64, x *float32, n int, center, scale float32)
+
+//go:noescape
+func rowMaxAVX512(most, x *float32, n int)

@@ -116,16 +116,80 @@ func BenchmarkNorm(b *testing.B) {
 	}{
 		{"Stats", 1, func() { s.Stats(stats, x) }},
 		{"Apply", 3, func() { s.Apply(y, x, stats, gamma, gamma, dy, true) }},
-		{"Sums", 3, func() { s.Sums(sums, x, y, stats, dy, true) }},
-		{"Data", 4, func() { s.Data(dx, x, y, stats, gamma, sums, dy, true) }},
+		{"Sums", 2, func() { s.Sums(sums, x, stats, gamma, gamma, dy, true) }},
+		{"Data", 3, func() { s.Data(dx, x, stats, gamma, gamma, sums, dy, true) }},
 		{"ReLUGrad", 3, func() { ReLUGrad(dx, y, dy) }},
-		{"Axpy", 3, func() { Axpy(1e-9, x, dx) }},
+		{"ReLUGradSum", 4, func() { ReLUGradSum(dx, y, dy, x) }},
+		{"Add", 3, func() { Add(dx, y, dy) }},
 		{"Dot", 2, func() { Dot(x, y) }},
 	} {
 		for _, path := range paths() {
 			b.Run(c.name+"/"+isaNames[path], func(b *testing.B) {
 				use(b, path)
 				b.SetBytes(int64(4 * n * c.maps))
+				for b.Loop() {
+					c.f()
+				}
+			})
+		}
+	}
+}
+
+// The same over numbers below 2⁻¹²⁶, which must not take a tenth longer, and
+// over ordinary ones.
+func BenchmarkDenormals(b *testing.B) {
+	s := NormPool{Norm: Norm{N: 128, C: 64, H: 16, W: 24, Groups: 2, Eps: 1e-5}, Kernel: square(3), Stride: square(2), Pad: square(1), ReLU: true}
+	n := s.N * s.C * s.H * s.W
+	for _, scale := range []float32{1, 1e-40} {
+		x, dy, dx := random(1, n), random(2, n), random(3, n)
+		for _, m := range [][]float32{x, dy, dx} {
+			for i := range m {
+				m[i] *= scale
+			}
+		}
+		stats, sums, gamma := make([]float32, 6*s.C), make([]float32, 4*s.C), random(5, s.C)
+		s.Stats(stats, x)
+		for _, c := range []struct {
+			name string
+			f    func()
+		}{
+			{"Stats", func() { s.Stats(stats, x) }},
+			{"Sums", func() { s.Sums(sums, x, stats, gamma, gamma, dy, true) }},
+			{"Data", func() { s.Norm.Data(dx, x, stats, gamma, gamma, sums, dy, true) }},
+			{"Choose", func() { s.Choose(dx, x, stats, gamma, gamma) }},
+			{"Give", func() { s.Data(dx, x, stats, gamma, gamma, sums, dy) }},
+			{"Momentum", func() { someMomentum.Move(dx[:1<<14], x[:1<<14], dy[:1<<14]) }},
+		} {
+			b.Run(fmt.Sprintf("%s/%g", c.name, scale), func(b *testing.B) {
+				for b.Loop() {
+					c.f()
+				}
+			})
+		}
+	}
+}
+
+// The pool after the stem, by itself and with the norm before it.
+func BenchmarkStem(b *testing.B) {
+	s := NormPool{Norm: Norm{N: 128, C: 64, H: 32, W: 48, Groups: 2, Eps: 1e-5}, Kernel: square(3), Stride: square(2), Pad: square(1), ReLU: true}
+	p := s.Pooled()
+	n := s.N * s.C * s.H * s.W
+	x, dx, dy, y := random(1, n), random(2, n), random(3, n/4), random(4, n/4)
+	stats, sums, gamma := make([]float32, 6*s.C), make([]float32, 4*s.C), random(5, s.C)
+	s.Stats(stats, x)
+	for _, c := range []struct {
+		name string
+		f    func()
+	}{
+		{"Stats", func() { s.Stats(stats, x) }},
+		{"Choose", func() { s.Choose(y, x, stats, gamma, gamma) }},
+		{"Apply", func() { p.Apply(y, y, stats, gamma, gamma, nil, true) }},
+		{"Sums", func() { p.Sums(sums, y, stats, gamma, gamma, dy, true) }},
+		{"Data", func() { s.Data(dx, x, stats, gamma, gamma, sums, dy) }},
+	} {
+		for _, path := range paths() {
+			b.Run(c.name+"/"+isaNames[path], func(b *testing.B) {
+				use(b, path)
 				for b.Loop() {
 					c.f()
 				}
@@ -171,6 +235,30 @@ func BenchmarkTileT(b *testing.B) {
 					b.ReportMetric(2*2*256*float64(rows*pixels*b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 				})
 			}
+		}
+	}
+}
+
+// One example in pixels; its layers' weights are warm here, in a network they are not.
+func BenchmarkPixelConv(b *testing.B) {
+	for _, s := range convLayers[:12] {
+		s.N = 1
+		for _, path := range paths()[1:] {
+			b.Run(fmt.Sprintf("%dto%d_%dx%d_k%d_s%d/%s", s.Ci, s.Co, s.H, s.W, s.Kernel[0], s.Stride[0], isaNames[path]), func(b *testing.B) {
+				use(b, path)
+				c, err := NewPixelConv(s)
+				if err != nil {
+					b.Fatal(err)
+				}
+				oh, ow := c.Out()
+				x, y := random(1, s.Ci*s.H*s.W), make([]float32, s.Co*oh*ow)
+				packed, scratch := make([]float32, c.Packed()), make([]float32, c.Scratch())
+				c.Pack(packed, random(2, s.Co*s.Ci*s.Kernel[0]*s.Kernel[1]), nil)
+				for b.Loop() {
+					c.Forward(y, x, packed, nil, scratch, true)
+				}
+				b.ReportMetric(2*float64(s.Ci*s.Kernel[0]*s.Kernel[1])*float64(len(y))*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
 		}
 	}
 }

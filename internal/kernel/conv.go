@@ -45,31 +45,41 @@ type weightPass interface {
 	run(dw, x, dy, scratch []float32)
 }
 
-// NewConv checks the shape and builds the plan. The error is of kind Usage.
-func NewConv(s ConvShape) (*Conv, error) {
+// checked is the shape with its dilation, and the size of the output maps. The
+// error is of kind Usage.
+func (s ConvShape) checked() (_ ConvShape, oh, ow int, _ error) {
 	for i := range 2 {
 		if s.Dilation[i] == 0 {
 			s.Dilation[i] = 1
 		}
 	}
 	if s.N < 1 || s.Ci < 1 || s.H < 1 || s.W < 1 || s.Co < 1 {
-		return nil, fault.New(fault.Usage, "check the layer's sizes",
+		return s, 0, 0, fault.New(fault.Usage, "check the layer's sizes",
 			"convolution of %d examples, %d channels of %d × %d, to %d channels: all must be at least 1", s.N, s.Ci, s.H, s.W, s.Co)
 	}
 	var out [2]int
 	for i, size := range [2]int{s.H, s.W} {
 		if s.Kernel[i] < 1 || s.Stride[i] < 1 || s.Pad[i] < 0 || s.Dilation[i] < 1 {
-			return nil, fault.New(fault.Usage, "kernel, stride and dilation start at 1, padding at 0",
+			return s, 0, 0, fault.New(fault.Usage, "kernel, stride and dilation start at 1, padding at 0",
 				"convolution with kernel %v, stride %v, padding %v, dilation %v", s.Kernel, s.Stride, s.Pad, s.Dilation)
 		}
 		span := s.Dilation[i]*(s.Kernel[i]-1) + 1
 		if span > size+2*s.Pad[i] {
-			return nil, fault.New(fault.Usage, "make the input larger, or use fewer layers that shrink it",
+			return s, 0, 0, fault.New(fault.Usage, "make the input larger, or use fewer layers that shrink it",
 				"convolution kernel spans %d, the padded input only %d (maps of %d × %d, padding %v)", span, size+2*s.Pad[i], s.H, s.W, s.Pad)
 		}
 		out[i] = (size+2*s.Pad[i]-span)/s.Stride[i] + 1
 	}
-	c := &Conv{shape: s, oh: out[0], ow: out[1]}
+	return s, out[0], out[1], nil
+}
+
+// NewConv checks the shape and builds the plan. The error is of kind Usage.
+func NewConv(s ConvShape) (*Conv, error) {
+	s, oh, ow, err := s.checked()
+	if err != nil {
+		return nil, err
+	}
+	c := &Conv{shape: s, oh: oh, ow: ow}
 	if f, turned := filterFor(s, c.oh, c.ow); f != nil && !s.Exact {
 		forward := newWinograd(f, turned, s.N, s.H, s.W, s.Ci, c.oh, c.ow, s.Co, s.Pad)
 		c.forward, c.weights = forward, newWinoWeights(forward, s)
@@ -108,7 +118,7 @@ func (c *Conv) ForwardTail(y, x, packed, bias, residual, scratch []float32, relu
 	check(len(bias) >= c.shape.Co, "ForwardTail", "bias too short")
 	check(residual == nil || len(residual) >= Blocks(c.shape.N)*Lanes*c.oh*c.ow*c.shape.Co, "ForwardTail", "residual too short")
 	t := tails.get()
-	*t = tail{n: c.shape.N, bias: bias, add: residual, relu: relu}
+	*t = newTail(c.shape.N, bias, residual, relu)
 	c.forward.run(y, x, packed, scratch, t)
 	*t = tail{}
 	tails.put(t)

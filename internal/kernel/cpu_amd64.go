@@ -4,7 +4,10 @@ package kernel
 
 //go:generate go -C _gen run . -group tile -out ../tile_amd64.s
 //go:generate go -C _gen run . -group maps -out ../maps_amd64.s
+//go:generate go -C _gen run . -group pool -out ../pool_amd64.s
 //go:generate go -C _gen run . -group point -out ../point_amd64.s
+//go:generate go -C _gen run . -group move -out ../move_amd64.s
+//go:generate go -C _gen run . -group exp -out ../exp_amd64.s
 
 import (
 	"unsafe"
@@ -82,22 +85,22 @@ func runSums(a *sumArgs) {
 	switch {
 	case machine.isa == generic:
 		sumsTwin(a)
-	case machine.isa == avx512 && a.v == nil:
+	case machine.isa == avx512 && a.x == nil:
 		squareSumsAVX512(a)
-	case machine.isa == avx512 && a.y == nil:
+	case machine.isa == avx512 && !a.gated:
 		crossSumsAVX512(a)
 	case machine.isa == avx512:
 		gatedSumsAVX512(a)
-	case a.v == nil:
+	case a.x == nil:
 		squareSumsAVX2(a)
-	case a.y == nil:
+	case !a.gated:
 		crossSumsAVX2(a)
 	default:
 		gatedSumsAVX2(a)
 	}
 }
 
-// runAffine is affineTwin for a block of one group.
+// runAffine is affineTwin.
 func runAffine(a *affineArgs) {
 	switch machine.isa {
 	case avx512:
@@ -106,11 +109,11 @@ func runAffine(a *affineArgs) {
 			affineXAVX512(a)
 		case a.u == nil:
 			affineXAddAVX512(a)
-		case a.x != nil && a.gate == nil:
+		case !a.flat && !a.gated:
 			affineXUAVX512(a)
-		case a.x != nil:
+		case !a.flat:
 			affineXUGateAVX512(a)
-		case a.gate == nil:
+		case !a.gated:
 			affineUAVX512(a)
 		default:
 			affineUGateAVX512(a)
@@ -121,17 +124,17 @@ func runAffine(a *affineArgs) {
 			affineXAVX2(a)
 		case a.u == nil:
 			affineXAddAVX2(a)
-		case a.x != nil && a.gate == nil:
+		case !a.flat && !a.gated:
 			affineXUAVX2(a)
-		case a.x != nil:
+		case !a.flat:
 			affineXUGateAVX2(a)
-		case a.gate == nil:
+		case !a.gated:
 			affineUAVX2(a)
 		default:
 			affineUGateAVX2(a)
 		}
 	default:
-		affineTwin(a, new([Lanes]int))
+		affineTwin(a)
 	}
 }
 
@@ -142,41 +145,48 @@ func runPoint(p *pointArgs) {
 		pointTwin(p)
 		return
 	}
-	dst, a, b := unsafe.SliceData(p.dst), unsafe.SliceData(p.a), unsafe.SliceData(p.b)
+	dst, a, b, c := unsafe.SliceData(p.dst), unsafe.SliceData(p.a), unsafe.SliceData(p.b), unsafe.SliceData(p.c)
 	if machine.isa == avx512 {
 		switch p.op {
 		case opReLU:
-			reluAVX512(dst, a, b, p.t, n)
+			reluAVX512(dst, a, b, c, p.t, n)
 		case opReLUGrad:
-			reluGradAVX512(dst, a, b, p.t, n)
+			reluGradAVX512(dst, a, b, c, p.t, n)
+		case opReLUGradSum:
+			reluGradSumAVX512(dst, a, b, c, p.t, n)
 		case opAdd:
-			addAVX512(dst, a, b, p.t, n)
-		case opAxpy:
-			axpyAVX512(dst, a, b, p.t, n)
-		case opScale:
-			scaleAVX512(dst, a, b, p.t, n)
+			addAVX512(dst, a, b, c, p.t, n)
+		case opTimes:
+			timesAVX512(dst, a, b, c, p.t, n)
+		case opAddTimes:
+			addTimesAVX512(dst, a, b, c, p.t, n)
 		case opLerp:
-			lerpAVX512(dst, a, b, p.t, n)
+			lerpAVX512(dst, a, b, c, p.t, n)
 		}
 	} else {
 		switch p.op {
 		case opReLU:
-			reluAVX2(dst, a, b, p.t, n)
+			reluAVX2(dst, a, b, c, p.t, n)
 		case opReLUGrad:
-			reluGradAVX2(dst, a, b, p.t, n)
+			reluGradAVX2(dst, a, b, c, p.t, n)
+		case opReLUGradSum:
+			reluGradSumAVX2(dst, a, b, c, p.t, n)
 		case opAdd:
-			addAVX2(dst, a, b, p.t, n)
-		case opAxpy:
-			axpyAVX2(dst, a, b, p.t, n)
-		case opScale:
-			scaleAVX2(dst, a, b, p.t, n)
+			addAVX2(dst, a, b, c, p.t, n)
+		case opTimes:
+			timesAVX2(dst, a, b, c, p.t, n)
+		case opAddTimes:
+			addTimesAVX2(dst, a, b, c, p.t, n)
 		case opLerp:
-			lerpAVX2(dst, a, b, p.t, n)
+			lerpAVX2(dst, a, b, c, p.t, n)
 		}
 	}
 	rest := pointArgs{op: p.op, t: p.t, dst: p.dst[n:], a: p.a[n:]}
 	if p.b != nil {
 		rest.b = p.b[n:]
+	}
+	if p.c != nil {
+		rest.c = p.c[n:]
 	}
 	pointTwin(&rest)
 }
@@ -218,5 +228,82 @@ func runMaxBackward(a *poolArgs) {
 		maxBackwardAVX2(a)
 	default:
 		maxBackwardTwin(a)
+	}
+}
+
+// runChoose is chooseTwin.
+func runChoose(a *chooseArgs) {
+	switch machine.isa {
+	case avx512:
+		chooseAVX512(a)
+	case avx2:
+		chooseAVX2(a)
+	default:
+		chooseTwin(a)
+	}
+}
+
+// runGive is giveTwin.
+func runGive(a *chooseArgs) {
+	switch machine.isa {
+	case avx512:
+		giveAVX512(a)
+	case avx2:
+		giveAVX2(a)
+	default:
+		giveTwin(a)
+	}
+}
+
+// runMomentum is momentumTwin, for a multiple of sixteen elements, not 0.
+func runMomentum(a *momentumArgs) {
+	switch {
+	case machine.isa == generic:
+		momentumTwin(a)
+	case machine.isa == avx512 && a.v == nil:
+		descentAVX512(a, len(a.g))
+	case machine.isa == avx512:
+		momentumAVX512(a, len(a.g))
+	case a.v == nil:
+		descentAVX2(a, len(a.g))
+	default:
+		momentumAVX2(a, len(a.g))
+	}
+}
+
+// runAdam is adamTwin, under the same condition.
+func runAdam(a *adamArgs) {
+	switch machine.isa {
+	case avx512:
+		adamAVX512(a, len(a.g))
+	case avx2:
+		adamAVX2(a, len(a.g))
+	default:
+		adamTwin(a)
+	}
+}
+
+// runExpSum is expSumTwin, to the byte, for a multiple of sixteen elements, not 0.
+func runExpSum(sums *[Lanes]float64, x []float32, center, scale float32) {
+	switch machine.isa {
+	case avx512:
+		expSumAVX512(&sums[0], &x[0], len(x), center, scale)
+	case avx2:
+		expSumAVX2(&sums[0], &x[0], len(x), center, scale)
+	default:
+		expSumTwin(sums, x, center, scale)
+	}
+}
+
+// runRowMax raises most to the largest elements of x, one per index modulo 16;
+// the same condition.
+func runRowMax(most *lane, x []float32) {
+	switch machine.isa {
+	case avx512:
+		rowMaxAVX512(&most[0], &x[0], len(x))
+	case avx2:
+		rowMaxAVX2(&most[0], &x[0], len(x))
+	default:
+		most[0] = rowMaxTwin(most[0], x)
 	}
 }

@@ -62,6 +62,10 @@ func TestOffsets(t *testing.T) {
 	var a affineArgs
 	var p poolArgs
 	var r rowArgs
+	var h chooseArgs
+	var mo momentumArgs
+	var ad adamArgs
+	var q pixelArgs
 	for name, c := range map[string]struct{ got, want []uintptr }{
 		"seg": {[]uintptr{unsafe.Offsetof(s.a), unsafe.Offsetof(s.b), unsafe.Offsetof(s.n), unsafe.Sizeof(s)},
 			[]uintptr{0, 8, 16, 24}},
@@ -69,14 +73,22 @@ func TestOffsets(t *testing.T) {
 			unsafe.Offsetof(g.aStep), unsafe.Offsetof(g.bStep), unsafe.Offsetof(g.cStep), unsafe.Offsetof(g.rows), unsafe.Offsetof(g.acc),
 			unsafe.Offsetof(g.ahead), unsafe.Offsetof(g.aheadStep)},
 			[]uintptr{0, 24, 48, 72, 96, 104, 112, 120, 128, 136, 144, 152}},
-		"sumArgs": {[]uintptr{unsafe.Offsetof(u.acc), unsafe.Offsetof(u.u), unsafe.Offsetof(u.v), unsafe.Offsetof(u.y),
-			unsafe.Offsetof(u.pixels), unsafe.Offsetof(u.channels), unsafe.Offsetof(u.step)},
-			[]uintptr{0, 24, 48, 72, 96, 104, 112}},
-		"affineArgs": {[]uintptr{unsafe.Offsetof(a.y), unsafe.Offsetof(a.x), unsafe.Offsetof(a.u), unsafe.Offsetof(a.gate), unsafe.Offsetof(a.add),
-			unsafe.Offsetof(a.coef), unsafe.Offsetof(a.mask), unsafe.Offsetof(a.pixels), unsafe.Offsetof(a.channels), unsafe.Offsetof(a.relu)},
-			[]uintptr{0, 24, 48, 72, 96, 120, 144, 208, 216, 224}},
+		"sumArgs": {[]uintptr{unsafe.Offsetof(u.acc), unsafe.Offsetof(u.part), unsafe.Offsetof(u.u), unsafe.Offsetof(u.x), unsafe.Offsetof(u.coef),
+			unsafe.Offsetof(u.pixels), unsafe.Offsetof(u.channels), unsafe.Offsetof(u.step), unsafe.Offsetof(u.lanes)},
+			[]uintptr{0, 24, 48, 72, 96, 120, 128, 136, 144}},
+		"affineArgs": {[]uintptr{unsafe.Offsetof(a.y), unsafe.Offsetof(a.x), unsafe.Offsetof(a.u), unsafe.Offsetof(a.add),
+			unsafe.Offsetof(a.coef), unsafe.Offsetof(a.mask), unsafe.Offsetof(a.pixels), unsafe.Offsetof(a.channels), unsafe.Offsetof(a.relu), unsafe.Offsetof(a.lanes)},
+			[]uintptr{0, 24, 48, 72, 96, 120, 184, 192, 200, 201}},
 		"poolArgs": {[]uintptr{unsafe.Offsetof(p.x), unsafe.Offsetof(p.dx), unsafe.Offsetof(p.y), unsafe.Offsetof(p.taps), unsafe.Offsetof(p.channels)},
 			[]uintptr{0, 24, 48, 72, 96}},
+		"momentumArgs": {[]uintptr{unsafe.Offsetof(mo.v), unsafe.Offsetof(mo.g), unsafe.Offsetof(mo.Momentum), unsafe.Offsetof(mo.Momentum.Rate)}, []uintptr{24, 48, 72, 20}},
+		"adamArgs":     {[]uintptr{unsafe.Offsetof(ad.m), unsafe.Offsetof(ad.v), unsafe.Offsetof(ad.g), unsafe.Offsetof(ad.Adam), unsafe.Offsetof(ad.Adam.Eps)}, []uintptr{24, 48, 72, 96, 24}},
+		"chooseArgs": {[]uintptr{unsafe.Offsetof(h.x), unsafe.Offsetof(h.dx), unsafe.Offsetof(h.y), unsafe.Offsetof(h.taps), unsafe.Offsetof(h.coef),
+			unsafe.Offsetof(h.channels), unsafe.Offsetof(h.from), unsafe.Offsetof(h.to), unsafe.Offsetof(h.mask), unsafe.Offsetof(h.ahead), unsafe.Offsetof(h.lanes), unsafe.Offsetof(h.gated)},
+			[]uintptr{0, 24, 48, 72, 96, 120, 128, 136, 144, 208, 216, 217}},
+		"pixelArgs": {[]uintptr{unsafe.Offsetof(q.x), unsafe.Offsetof(q.w), unsafe.Offsetof(q.y), unsafe.Offsetof(q.add), unsafe.Offsetof(q.bias),
+			unsafe.Offsetof(q.places), unsafe.Offsetof(q.taps), unsafe.Offsetof(q.n), unsafe.Offsetof(q.step), unsafe.Offsetof(q.rows), unsafe.Offsetof(q.relu)},
+			[]uintptr{0, 24, 48, 72, 96, 120, 144, 152, 160, 168, 176}},
 		"rowArgs": {[]uintptr{unsafe.Offsetof(r.dst), unsafe.Offsetof(r.a), unsafe.Offsetof(r.b), unsafe.Offsetof(r.c), unsafe.Offsetof(r.d),
 			unsafe.Offsetof(r.w), unsafe.Offsetof(r.n)}, []uintptr{0, 24, 48, 72, 96, 120, 136}},
 	} {

@@ -15,17 +15,18 @@ func (g Global) Features() int {
 	return g.C
 }
 
-// Mean computes the mean over pixels, summed in float64.
+// Mean computes the mean over pixels: runs of them summed in float32, and the
+// runs in float64.
 func (g Global) Mean(y, x []float32) { g.run(globalTask{y: y, x: x}) }
 
 // MeanGrad computes dx from dy: each pixel gets an equal share.
 func (g Global) MeanGrad(dx, dy []float32) { g.run(globalTask{y: dy, dx: dx}) }
 
-// Max computes the maximum over pixels; NaN wins.
+// Max computes the maximum over pixels, NaN if one is.
 func (g Global) Max(y, x []float32) { g.run(globalTask{y: y, x: x, max: true}) }
 
 // MaxGrad computes dx from dy: the gradient goes to the maximum, the first of
-// equals or of NaNs.
+// equals, the last NaN if there is one, as in Pool.
 func (g Global) MaxGrad(dx, x, dy []float32) { g.run(globalTask{y: dy, x: x, dx: dx, max: true}) }
 
 func (g Global) run(t globalTask) {
@@ -34,7 +35,7 @@ func (g Global) run(t globalTask) {
 	check(t.x == nil || len(t.x) >= b*g.C*g.H*g.W, "Global", "maps too short")
 	check(t.dx == nil || len(t.dx) >= b*g.C*g.H*g.W, "Global", "gradient too short")
 	t.Global = g
-	t.cuts = (g.C + poolChannels - 1) / poolChannels
+	t.cuts = (g.C + sumChannels - 1) / sumChannels
 	share(&globalTasks, Blocks(g.N)*t.cuts, t)
 }
 
@@ -47,66 +48,88 @@ type globalTask struct {
 
 var globalTasks stash[globalTask]
 
+// Do reduces some channels of a block, or takes their features back.
 func (t *globalTask) Do(item int) {
-	b, c0 := item/t.cuts, item%t.cuts*poolChannels
-	size := t.H * t.W * t.C * Lanes
-	for c := c0; c < min(t.C, c0+poolChannels); c++ {
-		y := t.y[b*t.Features()*Lanes:]
-		if !t.KeepRows {
-			t.reduce(b*size, 0, t.H*t.W, c, at(y, c))
-			continue
+	b, c0 := item/t.cuts, item%t.cuts*sumChannels
+	m := sumMemories.get()
+	defer sumMemories.put(m)
+	acc, part := m.fresh()
+	rows, pixels := 1, t.H*t.W
+	if t.KeepRows {
+		rows, pixels = t.H, t.W
+	}
+	r := reduction{globalTask: t, channels: min(sumChannels, t.C-c0), pixels: pixels, acc: acc}
+	for h := range rows {
+		r.at = ((b*t.H*t.W+h*pixels)*t.C + c0) * Lanes
+		feature := func(c int) *lane { return at(t.y, b*t.Features()+(c0+c)*rows+h) }
+		r.values = part[:r.channels*Lanes]
+		if t.dx != nil {
+			for c := range r.channels {
+				*at(r.values, c) = *feature(c)
+			}
 		}
-		for h := range t.H {
-			t.reduce(b*size, h*t.W, t.W, c, at(y, c*t.H+h))
+		switch {
+		case t.max:
+			r.most()
+		case t.dx == nil:
+			r.mean(part[:])
+		default:
+			r.share()
+		}
+		if t.dx == nil {
+			for c := range r.channels {
+				*feature(c) = *at(r.values, c)
+			}
 		}
 	}
 }
 
-// reduce makes one feature from n pixels of channel c, or takes it back to them.
-func (t *globalTask) reduce(off, first, n, c int, y *lane) {
-	if !t.max && t.dx != nil {
-		share := *y
-		for l := range share {
-			share[l] /= float32(n)
+// A reduction is of some channels over so many pixels from at on.
+type reduction struct {
+	*globalTask
+	at, channels, pixels int
+	values               []float32 // (channels, 16), features or their gradient
+	acc                  []float64
+}
+
+func (r *reduction) mean(part []float32) {
+	clear(r.acc)
+	clear(part)
+	u := r.x[r.at:]
+	runSums(&sumArgs{acc: r.acc, part: part, u: u, x: u, coef: noCoefs[:], pixels: r.pixels, channels: r.channels, step: r.C * Lanes})
+	for c := range r.channels {
+		for l, v := range r.acc[c*2*Lanes:][:Lanes] {
+			r.values[c*Lanes+l] = float32(v / float64(r.pixels))
 		}
-		for p := first; p < first+n; p++ {
-			*at(t.dx[off:], p*t.C+c) = share
-		}
+	}
+}
+
+// noCoefs leave values as they are.
+var noCoefs [sumChannels * coefCount]float32
+
+func (r *reduction) share() {
+	times(r.values, r.values, 1/float32(r.pixels))
+	for p := range r.pixels {
+		copy(r.dx[r.at+p*r.C*Lanes:], r.values)
+	}
+}
+
+// most is the maximum of a window that is all pixels, or its gradient.
+func (r *reduction) most() {
+	list := tapLists.get()
+	defer tapLists.put(list)
+	list.offsets = list.offsets[:0]
+	for p := range r.pixels {
+		list.offsets = append(list.offsets, p*r.C*Lanes)
+	}
+	a := poolArgs{x: r.x[r.at:], y: r.values, taps: list.offsets, channels: r.channels}
+	if r.dx == nil {
+		runMaxForward(&a)
 		return
 	}
-	x := t.x[off:]
-	if !t.max {
-		var sum [Lanes]float64
-		for p := first; p < first+n; p++ {
-			for l, v := range at(x, p*t.C+c) {
-				sum[l] += float64(v)
-			}
-		}
-		for l, v := range sum {
-			y[l] = float32(v / float64(n))
-		}
-		return
+	a.dx = r.dx[r.at:]
+	for _, tap := range a.taps {
+		clear(a.dx[tap:][:r.channels*Lanes])
 	}
-	m := *at(x, first*t.C+c)
-	var best [Lanes]int
-	for l := range best {
-		best[l] = first
-	}
-	for p := first + 1; p < first+n; p++ {
-		for l, v := range at(x, p*t.C+c) {
-			if v > m[l] || v != v && m[l] == m[l] {
-				m[l], best[l] = v, p
-			}
-		}
-	}
-	if t.dx == nil {
-		*y = m
-		return
-	}
-	for p := first; p < first+n; p++ {
-		*at(t.dx[off:], p*t.C+c) = lane{}
-	}
-	for l, p := range best {
-		t.dx[off+(p*t.C+c)*Lanes+l] = y[l]
-	}
+	runMaxBackward(&a)
 }

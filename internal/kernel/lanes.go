@@ -16,43 +16,82 @@ func at(x []float32, i int) *lane { return (*lane)(x[i*Lanes:]) }
 // padded lanes to zero.
 func ToLanes(dst, src []float32, n, c, h, w int) {
 	check(len(dst) >= Blocks(n)*Lanes*c*h*w && len(src) >= n*c*h*w, "ToLanes", "slice too short")
-	share(&laneTasks, Blocks(n)*h, laneTask{lanes: dst, rows: src, n: n, c: c, h: h, w: w, to: true})
+	laneTask{lanes: dst, rows: src, n: n, c: c, hw: h * w, to: true}.run()
 }
 
 // FromLanes rearranges src [⌈N/16⌉][H][W][C][16] into dst (N,C,H,W).
 func FromLanes(dst, src []float32, n, c, h, w int) {
 	check(len(dst) >= n*c*h*w && len(src) >= Blocks(n)*Lanes*c*h*w, "FromLanes", "slice too short")
-	share(&laneTasks, Blocks(n)*h, laneTask{lanes: src, rows: dst, n: n, c: c, h: h, w: w})
+	laneTask{lanes: src, rows: dst, n: n, c: c, hw: h * w}.run()
 }
 
-// laneTask carries one image row of one block a time, in either direction.
+// laneTask carries values of one block, in either direction. With one channel,
+// as spectrograms have, or one pixel, as embeddings, an example's values come in
+// the same order on both sides, and a full block is a matrix to transpose.
 type laneTask struct {
 	lanes, rows []float32
-	n, c, h, w  int
+	n, c, hw    int
 	to          bool
+	cuts        int
 }
 
 var laneTasks stash[laneTask]
 
+// laneValues is how many values of an example a work item carries.
+const laneValues = 2048
+
+func (t laneTask) run() {
+	t.cuts = (t.c*t.hw + laneValues - 1) / laneValues
+	share(&laneTasks, Blocks(t.n)*t.cuts, t)
+}
+
 func (t *laneTask) Do(item int) {
-	b, i := item/t.h, item%t.h
-	real := min(Lanes, t.n-b*Lanes)
-	block := t.lanes[item*t.w*t.c*Lanes : (item+1)*t.w*t.c*Lanes] // (W, C, 16)
-	if t.to && real < Lanes {
-		clear(block)
+	b, size := item/t.cuts, t.c*t.hw
+	from := item % t.cuts * laneValues
+	to := min(size, from+laneValues)
+	if t.n-b*Lanes >= Lanes && (t.c == 1 || t.hw == 1) {
+		whole := (to - from) / Lanes
+		t.turn(b, from, whole)
+		from += whole * Lanes
 	}
-	for l := range real {
-		for ch := range t.c {
-			row := t.rows[(((b*Lanes+l)*t.c+ch)*t.h+i)*t.w:][:t.w]
-			if t.to {
-				for j, v := range row {
-					block[(j*t.c+ch)*Lanes+l] = v
-				}
-			} else {
-				for j := range row {
-					row[j] = block[(j*t.c+ch)*Lanes+l]
-				}
-			}
+	for i := from; i < to; i++ {
+		t.spread(b, i)
+	}
+}
+
+// turn carries n times sixteen values of a full block, from the i-th on.
+func (t *laneTask) turn(b, i, n int) {
+	if n == 0 {
+		return
+	}
+	size := t.c * t.hw
+	rows, lanes := t.rows[b*Lanes*size+i:], t.lanes[(b*size+i)*Lanes:]
+	if t.to {
+		transpose16(lanes, rows, size, Lanes, n)
+		return
+	}
+	var turned [Lanes * Lanes]float32
+	for k := range n {
+		transpose16(turned[:], lanes[k*Lanes*Lanes:], Lanes, 0, 1)
+		for l := range Lanes {
+			*(*lane)(rows[l*size+k*Lanes:]) = *at(turned[:], l)
+		}
+	}
+}
+
+// spread carries the i-th value in the lanes' order.
+func (t *laneTask) spread(b, i int) {
+	size := t.c * t.hw
+	values := at(t.lanes, b*size+i)
+	row := i%t.c*t.hw + i/t.c // (W, C) to (C, W)
+	if t.to {
+		*values = lane{}
+	}
+	for l := range min(Lanes, t.n-b*Lanes) {
+		if r := (b*Lanes+l)*size + row; t.to {
+			values[l] = t.rows[r]
+		} else {
+			t.rows[r] = values[l]
 		}
 	}
 }

@@ -110,16 +110,15 @@ func runNorm(t *testing.T, c normCase, x, res, dy, gamma, beta []float32) normGo
 	c.Stats(stats.data, lx)
 	c.Apply(y.data, lx, stats.data, gamma, beta, lres, c.relu)
 	paddingIs(t, "y", y.data, c.N, 0)
-	gate := y.data
-	if !c.relu {
-		gate = nil
-	} else {
-		gate = slices.Clone(gate)
-		fillPadding(gate, c.N, nan)
+	relu := c.relu
+	if c.relu && c.residual { // dŷ is made once and for all
+		ReLUGrad(ldy, y.data, ldy)
+		fillPadding(ldy, c.N, nan)
+		relu = false
 	}
-	c.Sums(sums.data, lx, gate, stats.data, ldy, c.relu)
-	c.Data(dx.data, lx, gate, stats.data, gamma, sums.data, ldy, c.relu)
-	c.DataEval(eval.data, gate, stats.data, gamma, ldy, c.relu)
+	c.Sums(sums.data, lx, stats.data, gamma, beta, ldy, relu)
+	c.Data(dx.data, lx, stats.data, gamma, beta, sums.data, ldy, relu)
+	c.DataEval(eval.data, lx, stats.data, gamma, beta, ldy, relu)
 	paddingIs(t, "dx", dx.data, c.N, 0)
 	paddingIs(t, "dx in eval mode", eval.data, c.N, 0)
 	for name, b := range map[string]guarded{"stats": stats, "sums": sums, "y": y, "dx": dx, "eval": eval} {
@@ -128,10 +127,10 @@ func runNorm(t *testing.T, c normCase, x, res, dy, gamma, beta []float32) normGo
 	// in place
 	sameBytes(t, "Apply in place", applied(c, slices.Clone(lx), stats.data, gamma, beta, lres), y.data)
 	over := slices.Clone(ldy)
-	c.Data(over, lx, gate, stats.data, gamma, sums.data, over, c.relu)
+	c.Data(over, lx, stats.data, gamma, beta, sums.data, over, relu)
 	sameBytes(t, "Data in place", over, dx.data)
 	over = slices.Clone(ldy)
-	c.DataEval(over, gate, stats.data, gamma, over, c.relu)
+	c.DataEval(over, lx, stats.data, gamma, beta, over, relu)
 	sameBytes(t, "DataEval in place", over, eval.data)
 	back := func(v []float32) []float32 { return fromLanes(v, c.N, c.C, c.H, c.W) }
 	return normGot{stats.data, back(y.data), sums.data, back(dx.data), back(eval.data)}

@@ -145,18 +145,32 @@ func TestNoAllocations(t *testing.T) {
 		stats, sums, gamma := make([]float32, 240), make([]float32, 160), make([]float32, 40)
 		noAllocs(t, "Norm.Stats", func() { n.Stats(stats, x) })
 		noAllocs(t, "Norm.Apply", func() { n.Apply(y, x, stats, gamma, gamma, dy, true) })
-		noAllocs(t, "Norm.Sums", func() { n.Sums(sums, x, y, stats, dy, true) })
-		noAllocs(t, "Norm.Data", func() { n.Data(dy, x, y, stats, gamma, sums, dy, true) })
-		noAllocs(t, "Norm.DataEval", func() { n.DataEval(dy, y, stats, gamma, dy, true) })
+		noAllocs(t, "Norm.Sums", func() { n.Sums(sums, x, stats, gamma, gamma, dy, true) })
+		noAllocs(t, "Norm.Data", func() { n.Data(dy, x, stats, gamma, gamma, sums, dy, true) })
+		noAllocs(t, "Norm.DataEval", func() { n.DataEval(dy, x, stats, gamma, gamma, dy, true) })
 		p := Pool{N: 33, C: 40, H: 5, W: 7, Kernel: square(3), Stride: square(1), Pad: square(1)}
 		noAllocs(t, "Pool", func() { p.MaxForward(y, x); p.MaxBackward(dy, x, y); p.AvgForward(y, x); p.AvgBackward(dy, y) })
+		np := NormPool{Norm: n, Kernel: square(3), Stride: square(2), Pad: square(1), ReLU: true}
+		noAllocs(t, "NormPool", func() {
+			np.Choose(y, x, stats, gamma, gamma)
+			np.Data(dy, x, stats, gamma, gamma, sums, y)
+			np.DataEval(dy, x, stats, gamma, gamma, y)
+		})
+		noAllocs(t, "moves", func() {
+			someMomentum.Move(x, y, dy)
+			someMomentum.Move(x, nil, dy)
+			someAdam.Move(x, y, y, dy)
+			Softmax(x[:100], 0, 1, 1)
+			ToLanes(y, x, 33, 40, 5, 7)
+			FromLanes(x, y, 33, 40, 5, 7)
+		})
 		g := Global{N: 33, C: 40, H: 5, W: 7}
 		noAllocs(t, "Global", func() { g.Mean(y, x); g.MeanGrad(dy, y); g.Max(y, x); g.MaxGrad(dy, x, y) })
 		noAllocs(t, "vectors", func() {
 			ReLU(y, x)
 			ReLUGrad(dy, y, dy)
 			Add(y, x, dy)
-			Axpy(1, x, y)
+			ReLUGradSum(dy, y, dy, x)
 			Lerp(y, x, 0.5)
 			Dot(x, y)
 			NormalizeRows(y, x, 48, 40*35, 1)

@@ -4,14 +4,15 @@
 
 #include "textflag.h"
 
-// func reluAVX2(dst *float32, a *float32, b *float32, t float32, n int)
+// func reluAVX2(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
 // Requires: AVX, AVX2, SSE
-TEXT ·reluAVX2(SB), NOSPLIT, $0-40
+TEXT ·reluAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
-	MOVQ         n+32(FP), DX
-	MOVSS        t+24(FP), X0
+	MOVQ         c+24(FP), DX
+	MOVQ         n+40(FP), DX
+	MOVSS        t+32(FP), X0
 	VBROADCASTSS X0, Y0
 	VXORPS       Y0, Y0, Y0
 	XORQ         BX, BX
@@ -29,14 +30,15 @@ loop:
 	VZEROUPPER
 	RET
 
-// func reluGradAVX2(dst *float32, a *float32, b *float32, t float32, n int)
+// func reluGradAVX2(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
 // Requires: AVX, AVX2, SSE
-TEXT ·reluGradAVX2(SB), NOSPLIT, $0-40
+TEXT ·reluGradAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVSS        t+24(FP), X0
+	MOVQ         c+24(FP), BX
+	MOVQ         n+40(FP), BX
+	MOVSS        t+32(FP), X0
 	VBROADCASTSS X0, Y0
 	VXORPS       Y0, Y0, Y0
 	XORQ         SI, SI
@@ -58,14 +60,47 @@ loop:
 	VZEROUPPER
 	RET
 
-// func addAVX2(dst *float32, a *float32, b *float32, t float32, n int)
+// func reluGradSumAVX2(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
 // Requires: AVX, AVX2, SSE
-TEXT ·addAVX2(SB), NOSPLIT, $0-40
+TEXT ·reluGradSumAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVSS        t+24(FP), X0
+	MOVQ         c+24(FP), BX
+	MOVQ         n+40(FP), SI
+	MOVSS        t+32(FP), X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y0, Y0, Y0
+	XORQ         DI, DI
+
+loop:
+	VMOVUPS (DX)(DI*4), Y1
+	VADDPS  (BX)(DI*4), Y1, Y1
+	VMOVUPS (CX)(DI*4), Y2
+	VCMPPS  $0x06, Y0, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(DI*4)
+	VMOVUPS 32(DX)(DI*4), Y1
+	VADDPS  32(BX)(DI*4), Y1, Y1
+	VMOVUPS 32(CX)(DI*4), Y2
+	VCMPPS  $0x06, Y0, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(DI*4)
+	ADDQ    $0x10, DI
+	CMPQ    DI, SI
+	JL      loop
+	VZEROUPPER
+	RET
+
+// func addAVX2(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·addAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         c+24(FP), BX
+	MOVQ         n+40(FP), BX
+	MOVSS        t+32(FP), X0
 	VBROADCASTSS X0, Y0
 	VXORPS       Y0, Y0, Y0
 	XORQ         SI, SI
@@ -83,14 +118,39 @@ loop:
 	VZEROUPPER
 	RET
 
-// func axpyAVX2(dst *float32, a *float32, b *float32, t float32, n int)
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·axpyAVX2(SB), NOSPLIT, $0-40
+// func timesAVX2(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·timesAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
-	MOVQ         n+32(FP), DX
-	MOVSS        t+24(FP), X0
+	MOVQ         c+24(FP), DX
+	MOVQ         n+40(FP), DX
+	MOVSS        t+32(FP), X0
+	VBROADCASTSS X0, Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         BX, BX
+
+loop:
+	VMULPS  (CX)(BX*4), Y0, Y1
+	VMOVUPS Y1, (AX)(BX*4)
+	VMULPS  32(CX)(BX*4), Y0, Y1
+	VMOVUPS Y1, 32(AX)(BX*4)
+	ADDQ    $0x10, BX
+	CMPQ    BX, DX
+	JL      loop
+	VZEROUPPER
+	RET
+
+// func addTimesAVX2(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·addTimesAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         c+24(FP), DX
+	MOVQ         n+40(FP), DX
+	MOVSS        t+32(FP), X0
 	VBROADCASTSS X0, Y0
 	VXORPS       Y1, Y1, Y1
 	XORQ         BX, BX
@@ -108,37 +168,15 @@ loop:
 	VZEROUPPER
 	RET
 
-// func scaleAVX2(dst *float32, a *float32, b *float32, t float32, n int)
-// Requires: AVX, AVX2, SSE
-TEXT ·scaleAVX2(SB), NOSPLIT, $0-40
-	MOVQ         dst+0(FP), AX
-	MOVQ         a+8(FP), CX
-	MOVQ         b+16(FP), DX
-	MOVQ         n+32(FP), DX
-	MOVSS        t+24(FP), X0
-	VBROADCASTSS X0, Y0
-	VXORPS       Y1, Y1, Y1
-	XORQ         BX, BX
-
-loop:
-	VMULPS  (CX)(BX*4), Y0, Y1
-	VMOVUPS Y1, (AX)(BX*4)
-	VMULPS  32(CX)(BX*4), Y0, Y1
-	VMOVUPS Y1, 32(AX)(BX*4)
-	ADDQ    $0x10, BX
-	CMPQ    BX, DX
-	JL      loop
-	VZEROUPPER
-	RET
-
-// func lerpAVX2(dst *float32, a *float32, b *float32, t float32, n int)
+// func lerpAVX2(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·lerpAVX2(SB), NOSPLIT, $0-40
+TEXT ·lerpAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
-	MOVQ         n+32(FP), DX
-	MOVSS        t+24(FP), X0
+	MOVQ         c+24(FP), DX
+	MOVQ         n+40(FP), DX
+	MOVSS        t+32(FP), X0
 	VBROADCASTSS X0, Y0
 	VXORPS       Y1, Y1, Y1
 	XORQ         BX, BX
@@ -196,14 +234,15 @@ loop:
 	VZEROUPPER
 	RET
 
-// func reluAVX512(dst *float32, a *float32, b *float32, t float32, n int)
+// func reluAVX512(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
 // Requires: AVX, AVX512F, SSE
-TEXT ·reluAVX512(SB), NOSPLIT, $0-40
+TEXT ·reluAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
-	MOVQ         n+32(FP), DX
-	MOVSS        t+24(FP), X0
+	MOVQ         c+24(FP), DX
+	MOVQ         n+40(FP), DX
+	MOVSS        t+32(FP), X0
 	VBROADCASTSS X0, Z0
 	VPXORD       Z1, Z1, Z1
 	XORQ         BX, BX
@@ -218,14 +257,15 @@ loop:
 	VZEROUPPER
 	RET
 
-// func reluGradAVX512(dst *float32, a *float32, b *float32, t float32, n int)
+// func reluGradAVX512(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
 // Requires: AVX, AVX512F, SSE
-TEXT ·reluGradAVX512(SB), NOSPLIT, $0-40
+TEXT ·reluGradAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVSS        t+24(FP), X0
+	MOVQ         c+24(FP), BX
+	MOVQ         n+40(FP), BX
+	MOVSS        t+32(FP), X0
 	VBROADCASTSS X0, Z0
 	VPXORD       Z1, Z1, Z1
 	XORQ         SI, SI
@@ -242,14 +282,41 @@ loop:
 	VZEROUPPER
 	RET
 
-// func addAVX512(dst *float32, a *float32, b *float32, t float32, n int)
+// func reluGradSumAVX512(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
 // Requires: AVX, AVX512F, SSE
-TEXT ·addAVX512(SB), NOSPLIT, $0-40
+TEXT ·reluGradSumAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVSS        t+24(FP), X0
+	MOVQ         c+24(FP), BX
+	MOVQ         n+40(FP), SI
+	MOVSS        t+32(FP), X0
+	VBROADCASTSS X0, Z0
+	VPXORD       Z1, Z1, Z1
+	XORQ         DI, DI
+
+loop:
+	VMOVUPS   (DX)(DI*4), Z0
+	VADDPS    (BX)(DI*4), Z0, Z0
+	VMOVUPS   (CX)(DI*4), Z2
+	VCMPPS    $0x06, Z1, Z2, K1
+	VMOVAPS.Z Z0, K1, Z0
+	VMOVUPS   Z0, (AX)(DI*4)
+	ADDQ      $0x10, DI
+	CMPQ      DI, SI
+	JL        loop
+	VZEROUPPER
+	RET
+
+// func addAVX512(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·addAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         c+24(FP), BX
+	MOVQ         n+40(FP), BX
+	MOVSS        t+32(FP), X0
 	VBROADCASTSS X0, Z0
 	VPXORD       Z1, Z1, Z1
 	XORQ         SI, SI
@@ -264,14 +331,37 @@ loop:
 	VZEROUPPER
 	RET
 
-// func axpyAVX512(dst *float32, a *float32, b *float32, t float32, n int)
+// func timesAVX512(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
 // Requires: AVX, AVX512F, SSE
-TEXT ·axpyAVX512(SB), NOSPLIT, $0-40
+TEXT ·timesAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
-	MOVQ         n+32(FP), DX
-	MOVSS        t+24(FP), X0
+	MOVQ         c+24(FP), DX
+	MOVQ         n+40(FP), DX
+	MOVSS        t+32(FP), X0
+	VBROADCASTSS X0, Z0
+	VPXORD       Z1, Z1, Z1
+	XORQ         BX, BX
+
+loop:
+	VMULPS  (CX)(BX*4), Z0, Z1
+	VMOVUPS Z1, (AX)(BX*4)
+	ADDQ    $0x10, BX
+	CMPQ    BX, DX
+	JL      loop
+	VZEROUPPER
+	RET
+
+// func addTimesAVX512(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·addTimesAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         c+24(FP), DX
+	MOVQ         n+40(FP), DX
+	MOVSS        t+32(FP), X0
 	VBROADCASTSS X0, Z0
 	VPXORD       Z1, Z1, Z1
 	XORQ         BX, BX
@@ -286,35 +376,15 @@ loop:
 	VZEROUPPER
 	RET
 
-// func scaleAVX512(dst *float32, a *float32, b *float32, t float32, n int)
+// func lerpAVX512(dst *float32, a *float32, b *float32, c *float32, t float32, n int)
 // Requires: AVX, AVX512F, SSE
-TEXT ·scaleAVX512(SB), NOSPLIT, $0-40
+TEXT ·lerpAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
-	MOVQ         n+32(FP), DX
-	MOVSS        t+24(FP), X0
-	VBROADCASTSS X0, Z0
-	VPXORD       Z1, Z1, Z1
-	XORQ         BX, BX
-
-loop:
-	VMULPS  (CX)(BX*4), Z0, Z1
-	VMOVUPS Z1, (AX)(BX*4)
-	ADDQ    $0x10, BX
-	CMPQ    BX, DX
-	JL      loop
-	VZEROUPPER
-	RET
-
-// func lerpAVX512(dst *float32, a *float32, b *float32, t float32, n int)
-// Requires: AVX, AVX512F, SSE
-TEXT ·lerpAVX512(SB), NOSPLIT, $0-40
-	MOVQ         dst+0(FP), AX
-	MOVQ         a+8(FP), CX
-	MOVQ         b+16(FP), DX
-	MOVQ         n+32(FP), DX
-	MOVSS        t+24(FP), X0
+	MOVQ         c+24(FP), DX
+	MOVQ         n+40(FP), DX
+	MOVSS        t+32(FP), X0
 	VBROADCASTSS X0, Z0
 	VPXORD       Z1, Z1, Z1
 	XORQ         BX, BX

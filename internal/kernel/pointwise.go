@@ -7,12 +7,13 @@ const pieceSize = 16 << 10
 type opcode uint8
 
 const (
-	opReLU     opcode = iota // dst = max(a, 0)
-	opReLUGrad               // dst = b where a is not ≤ 0, else 0
-	opAdd                    // dst = a + b
-	opAxpy                   // dst += t·a
-	opScale                  // dst *= t
-	opLerp                   // dst += t·(a - dst)
+	opReLU        opcode = iota // dst = max(a, 0)
+	opReLUGrad                  // dst = b where a is not ≤ 0, else 0
+	opReLUGradSum               // dst = b + c where a is not ≤ 0, else 0
+	opAdd                       // dst = a + b
+	opTimes                     // dst = t·a
+	opAddTimes                  // dst += t·a
+	opLerp                      // dst += t·(a - dst)
 )
 
 // ReLU computes y = max(x, 0); NaN stays NaN. y may be x.
@@ -27,20 +28,24 @@ func ReLUGrad(dx, y, dy []float32) {
 	pointwise(pointArgs{op: opReLUGrad, dst: dx, a: y, b: dy})
 }
 
+// ReLUGradSum computes dx = d + e where y is not ≤ 0, and 0 elsewhere: the
+// gradient where two branches meet. dx may be d or e.
+func ReLUGradSum(dx, y, d, e []float32) {
+	check(len(dx) == len(y) && len(dx) == len(d) && len(dx) == len(e), "ReLUGradSum", "lengths differ")
+	pointwise(pointArgs{op: opReLUGradSum, dst: dx, a: y, b: d, c: e})
+}
+
 // Add computes dst = a + b. dst may be a or b.
 func Add(dst, a, b []float32) {
 	check(len(dst) == len(a) && len(dst) == len(b), "Add", "lengths differ")
 	pointwise(pointArgs{op: opAdd, dst: dst, a: a, b: b})
 }
 
-// Axpy computes y += alpha·x.
-func Axpy(alpha float32, x, y []float32) {
-	check(len(x) == len(y), "Axpy", "lengths differ")
-	pointwise(pointArgs{op: opAxpy, dst: y, a: x, t: alpha})
+// Scale computes dst = t·x. dst may be x.
+func Scale(dst, x []float32, t float32) {
+	check(len(dst) == len(x), "Scale", "lengths differ")
+	pointwise(pointArgs{op: opTimes, dst: dst, a: x, t: t})
 }
-
-// Scale computes x *= alpha.
-func Scale(alpha float32, x []float32) { pointwise(pointArgs{op: opScale, dst: x, a: x, t: alpha}) }
 
 // Lerp computes dst += t·(src - dst).
 func Lerp(dst, src []float32, t float32) {
@@ -49,9 +54,9 @@ func Lerp(dst, src []float32, t float32) {
 }
 
 type pointArgs struct {
-	dst, a, b []float32
-	t         float32
-	op        opcode
+	dst, a, b, c []float32
+	t            float32
+	op           opcode
 }
 
 func pointwise(p pointArgs) {
@@ -67,6 +72,9 @@ func (t *pointTask) Do(item int) {
 	p := pointArgs{op: t.op, t: t.t, dst: t.dst[from:to], a: t.a[from:to]}
 	if t.b != nil {
 		p.b = t.b[from:to]
+	}
+	if t.c != nil {
+		p.c = t.c[from:to]
 	}
 	runPoint(&p)
 }
@@ -89,18 +97,27 @@ func pointTwin(p *pointArgs) {
 			}
 			dst[i] = v
 		}
+	case opReLUGradSum:
+		b, c := p.b[:len(dst)], p.c[:len(dst)]
+		for i, v := range b {
+			v += c[i]
+			if a[i] <= 0 {
+				v = 0
+			}
+			dst[i] = v
+		}
 	case opAdd:
 		b := p.b[:len(dst)]
 		for i, v := range a {
 			dst[i] = v + b[i]
 		}
-	case opAxpy:
-		for i, v := range a {
-			dst[i] += p.t * v
-		}
-	case opScale:
+	case opTimes:
 		for i, v := range a {
 			dst[i] = p.t * v
+		}
+	case opAddTimes:
+		for i, v := range a {
+			dst[i] += p.t * v
 		}
 	case opLerp:
 		for i, v := range a {

@@ -54,12 +54,17 @@ type poolTask struct {
 
 var poolTasks stash[poolTask]
 
-func (t *poolTask) prepare() {
-	for i, size := range [2]int{t.H, t.W} {
-		check(t.Stride[i] >= 1 && t.Pad[i] >= 0 && t.Pad[i] < t.Kernel[i] && size+2*t.Pad[i] >= t.Kernel[i],
+// sized is Out of a window that can be.
+func (s Pool) sized() (h, w int) {
+	for i, size := range [2]int{s.H, s.W} {
+		check(s.Stride[i] >= 1 && s.Pad[i] >= 0 && s.Pad[i] < s.Kernel[i] && size+2*s.Pad[i] >= s.Kernel[i],
 			"Pool", "padding must be smaller than the kernel, and the kernel than the padded map")
 	}
-	t.oh, t.ow = t.Out()
+	return s.Out()
+}
+
+func (t *poolTask) prepare() {
+	t.oh, t.ow = t.sized()
 	t.cuts = (t.C + poolChannels - 1) / poolChannels
 	b := Blocks(t.N) * Lanes * t.C
 	check(len(t.y) >= b*t.oh*t.ow, "Pool", "output side too short")
@@ -87,9 +92,9 @@ func (t *poolTask) Do(item int) {
 }
 
 // window gives the part of output (i, j)'s window that lies on the map.
-func (t *poolTask) window(i, j int) (h0, h1, w0, w1 int) {
-	h, w := i*t.Stride[0]-t.Pad[0], j*t.Stride[1]-t.Pad[1]
-	return max(0, h), min(t.H, h+t.Kernel[0]), max(0, w), min(t.W, w+t.Kernel[1])
+func (s Pool) window(i, j int) (h0, h1, w0, w1 int) {
+	h, w := i*s.Stride[0]-s.Pad[0], j*s.Stride[1]-s.Pad[1]
+	return max(0, h), min(s.H, h+s.Kernel[0]), max(0, w), min(s.W, w+s.Kernel[1])
 }
 
 // poolArgs is the argument of the routines for maxima: one window, all taps,

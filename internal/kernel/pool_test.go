@@ -107,7 +107,7 @@ func TestGlobalLoops(t *testing.T) {
 		for _, m := range [][2]int{{1, 1}, {2, 3}, {5, 7}} {
 			for _, keep := range []bool{false, true} {
 				onAll(t, func(t *testing.T) {
-					g := Global{N: n, C: []int{1, 5, 17, 40}[i], H: m[0], W: m[1], KeepRows: keep}
+					g := Global{N: n, C: []int{1, 5, 17, 250}[i], H: m[0], W: m[1], KeepRows: keep}
 					x, dy := random(1, n*g.C*g.H*g.W), random(2, n*g.Features())
 					for q := range x {
 						if q%7 == 0 {

@@ -62,11 +62,11 @@ func TestReferenceNorm(t *testing.T) {
 				s.RunningStats(stats, mean.Data, variance.Data)
 			}
 			s.Apply(y, lx, stats, gamma.Data, beta.Data, nil, false)
-			s.Sums(sums, lx, nil, stats, ldy, false)
+			s.Sums(sums, lx, stats, nil, nil, ldy, false)
 			if train {
-				s.Data(dx, lx, nil, stats, gamma.Data, sums, ldy, false)
+				s.Data(dx, lx, stats, gamma.Data, beta.Data, sums, ldy, false)
 			} else {
-				s.DataEval(dx, nil, stats, gamma.Data, ldy, false)
+				s.DataEval(dx, nil, stats, gamma.Data, beta.Data, ldy, false)
 			}
 			c.matches("y", fromLanes(y, n, ch, h, w))
 			c.matches("d_x", fromLanes(dx, n, ch, h, w))
@@ -166,7 +166,7 @@ func TestReferencePointwise(t *testing.T) {
 		y, dx, dw, db := make([]float32, n*out), make([]float32, n*d), make([]float32, out*d), make([]float32, out)
 		for i := range n {
 			copy(y[i*out:], b.Data)
-			Axpy(1, dy.Data[i*out:][:out], db)
+			Add(db, db, dy.Data[i*out:][:out])
 		}
 		scratch := make([]float32, max(MatMulScratch(n, out, d), MatMulScratch(n, d, out), MatMulScratch(out, d, n)))
 		MatMul(y, x.Data, w.Data, n, out, d, false, true, true, scratch)

@@ -36,9 +36,7 @@ func (t *rowTask) Do(item int) {
 		norm, eps := math.Sqrt(runDot(x, x)), float64(t.eps)
 		inv := 1 / math.Max(norm, eps)
 		if t.dy == nil {
-			for i, v := range x {
-				dst[i] = float32(float64(v) * inv)
-			}
+			times(dst, x, float32(inv))
 			continue
 		}
 		y, dy := t.y[r*t.d:][:t.d], t.dy[r*t.d:][:t.d]
@@ -46,8 +44,10 @@ func (t *rowTask) Do(item int) {
 		if !(norm < eps) {
 			along = runDot(y, dy)
 		}
-		for i, v := range dy {
-			dst[i] = float32((float64(v) - float64(y[i])*along) * inv)
-		}
+		times(dst, dy, float32(inv))
+		runPoint(&pointArgs{op: opAddTimes, dst: dst, a: y, t: float32(-along * inv)})
 	}
 }
+
+// times: dst = t·x, on the caller's thread.
+func times(dst, x []float32, t float32) { runPoint(&pointArgs{op: opTimes, dst: dst, a: x, t: t}) }

@@ -4,280 +4,6 @@
 
 #include "textflag.h"
 
-DATA spectrum<>+0(SB)/4, $0xc2c80000
-DATA spectrum<>+4(SB)/4, $0xc2c80000
-DATA spectrum<>+8(SB)/4, $0xc2c80000
-DATA spectrum<>+12(SB)/4, $0xc2c80000
-DATA spectrum<>+16(SB)/4, $0xc2c80000
-DATA spectrum<>+20(SB)/4, $0xc2c80000
-DATA spectrum<>+24(SB)/4, $0xc2c80000
-DATA spectrum<>+28(SB)/4, $0xc2c80000
-DATA spectrum<>+32(SB)/4, $0xc2c80000
-DATA spectrum<>+36(SB)/4, $0xc2c80000
-DATA spectrum<>+40(SB)/4, $0xc2c80000
-DATA spectrum<>+44(SB)/4, $0xc2c80000
-DATA spectrum<>+48(SB)/4, $0xc2c80000
-DATA spectrum<>+52(SB)/4, $0xc2c80000
-DATA spectrum<>+56(SB)/4, $0xc2c80000
-DATA spectrum<>+60(SB)/4, $0xc2c80000
-DATA spectrum<>+64(SB)/4, $0x4b400000
-DATA spectrum<>+68(SB)/4, $0x4b400000
-DATA spectrum<>+72(SB)/4, $0x4b400000
-DATA spectrum<>+76(SB)/4, $0x4b400000
-DATA spectrum<>+80(SB)/4, $0x4b400000
-DATA spectrum<>+84(SB)/4, $0x4b400000
-DATA spectrum<>+88(SB)/4, $0x4b400000
-DATA spectrum<>+92(SB)/4, $0x4b400000
-DATA spectrum<>+96(SB)/4, $0x4b400000
-DATA spectrum<>+100(SB)/4, $0x4b400000
-DATA spectrum<>+104(SB)/4, $0x4b400000
-DATA spectrum<>+108(SB)/4, $0x4b400000
-DATA spectrum<>+112(SB)/4, $0x4b400000
-DATA spectrum<>+116(SB)/4, $0x4b400000
-DATA spectrum<>+120(SB)/4, $0x4b400000
-DATA spectrum<>+124(SB)/4, $0x4b400000
-DATA spectrum<>+128(SB)/4, $0x3f000000
-DATA spectrum<>+132(SB)/4, $0x3f000000
-DATA spectrum<>+136(SB)/4, $0x3f000000
-DATA spectrum<>+140(SB)/4, $0x3f000000
-DATA spectrum<>+144(SB)/4, $0x3f000000
-DATA spectrum<>+148(SB)/4, $0x3f000000
-DATA spectrum<>+152(SB)/4, $0x3f000000
-DATA spectrum<>+156(SB)/4, $0x3f000000
-DATA spectrum<>+160(SB)/4, $0x3f000000
-DATA spectrum<>+164(SB)/4, $0x3f000000
-DATA spectrum<>+168(SB)/4, $0x3f000000
-DATA spectrum<>+172(SB)/4, $0x3f000000
-DATA spectrum<>+176(SB)/4, $0x3f000000
-DATA spectrum<>+180(SB)/4, $0x3f000000
-DATA spectrum<>+184(SB)/4, $0x3f000000
-DATA spectrum<>+188(SB)/4, $0x3f000000
-DATA spectrum<>+192(SB)/4, $0x3f800000
-DATA spectrum<>+196(SB)/4, $0x3f800000
-DATA spectrum<>+200(SB)/4, $0x3f800000
-DATA spectrum<>+204(SB)/4, $0x3f800000
-DATA spectrum<>+208(SB)/4, $0x3f800000
-DATA spectrum<>+212(SB)/4, $0x3f800000
-DATA spectrum<>+216(SB)/4, $0x3f800000
-DATA spectrum<>+220(SB)/4, $0x3f800000
-DATA spectrum<>+224(SB)/4, $0x3f800000
-DATA spectrum<>+228(SB)/4, $0x3f800000
-DATA spectrum<>+232(SB)/4, $0x3f800000
-DATA spectrum<>+236(SB)/4, $0x3f800000
-DATA spectrum<>+240(SB)/4, $0x3f800000
-DATA spectrum<>+244(SB)/4, $0x3f800000
-DATA spectrum<>+248(SB)/4, $0x3f800000
-DATA spectrum<>+252(SB)/4, $0x3f800000
-DATA spectrum<>+256(SB)/4, $0x40000000
-DATA spectrum<>+260(SB)/4, $0x40000000
-DATA spectrum<>+264(SB)/4, $0x40000000
-DATA spectrum<>+268(SB)/4, $0x40000000
-DATA spectrum<>+272(SB)/4, $0x40000000
-DATA spectrum<>+276(SB)/4, $0x40000000
-DATA spectrum<>+280(SB)/4, $0x40000000
-DATA spectrum<>+284(SB)/4, $0x40000000
-DATA spectrum<>+288(SB)/4, $0x40000000
-DATA spectrum<>+292(SB)/4, $0x40000000
-DATA spectrum<>+296(SB)/4, $0x40000000
-DATA spectrum<>+300(SB)/4, $0x40000000
-DATA spectrum<>+304(SB)/4, $0x40000000
-DATA spectrum<>+308(SB)/4, $0x40000000
-DATA spectrum<>+312(SB)/4, $0x40000000
-DATA spectrum<>+316(SB)/4, $0x40000000
-DATA spectrum<>+320(SB)/4, $0x3f317218
-DATA spectrum<>+324(SB)/4, $0x3f317218
-DATA spectrum<>+328(SB)/4, $0x3f317218
-DATA spectrum<>+332(SB)/4, $0x3f317218
-DATA spectrum<>+336(SB)/4, $0x3f317218
-DATA spectrum<>+340(SB)/4, $0x3f317218
-DATA spectrum<>+344(SB)/4, $0x3f317218
-DATA spectrum<>+348(SB)/4, $0x3f317218
-DATA spectrum<>+352(SB)/4, $0x3f317218
-DATA spectrum<>+356(SB)/4, $0x3f317218
-DATA spectrum<>+360(SB)/4, $0x3f317218
-DATA spectrum<>+364(SB)/4, $0x3f317218
-DATA spectrum<>+368(SB)/4, $0x3f317218
-DATA spectrum<>+372(SB)/4, $0x3f317218
-DATA spectrum<>+376(SB)/4, $0x3f317218
-DATA spectrum<>+380(SB)/4, $0x3f317218
-DATA spectrum<>+384(SB)/4, $0x3e75fdf0
-DATA spectrum<>+388(SB)/4, $0x3e75fdf0
-DATA spectrum<>+392(SB)/4, $0x3e75fdf0
-DATA spectrum<>+396(SB)/4, $0x3e75fdf0
-DATA spectrum<>+400(SB)/4, $0x3e75fdf0
-DATA spectrum<>+404(SB)/4, $0x3e75fdf0
-DATA spectrum<>+408(SB)/4, $0x3e75fdf0
-DATA spectrum<>+412(SB)/4, $0x3e75fdf0
-DATA spectrum<>+416(SB)/4, $0x3e75fdf0
-DATA spectrum<>+420(SB)/4, $0x3e75fdf0
-DATA spectrum<>+424(SB)/4, $0x3e75fdf0
-DATA spectrum<>+428(SB)/4, $0x3e75fdf0
-DATA spectrum<>+432(SB)/4, $0x3e75fdf0
-DATA spectrum<>+436(SB)/4, $0x3e75fdf0
-DATA spectrum<>+440(SB)/4, $0x3e75fdf0
-DATA spectrum<>+444(SB)/4, $0x3e75fdf0
-DATA spectrum<>+448(SB)/4, $0x3d635847
-DATA spectrum<>+452(SB)/4, $0x3d635847
-DATA spectrum<>+456(SB)/4, $0x3d635847
-DATA spectrum<>+460(SB)/4, $0x3d635847
-DATA spectrum<>+464(SB)/4, $0x3d635847
-DATA spectrum<>+468(SB)/4, $0x3d635847
-DATA spectrum<>+472(SB)/4, $0x3d635847
-DATA spectrum<>+476(SB)/4, $0x3d635847
-DATA spectrum<>+480(SB)/4, $0x3d635847
-DATA spectrum<>+484(SB)/4, $0x3d635847
-DATA spectrum<>+488(SB)/4, $0x3d635847
-DATA spectrum<>+492(SB)/4, $0x3d635847
-DATA spectrum<>+496(SB)/4, $0x3d635847
-DATA spectrum<>+500(SB)/4, $0x3d635847
-DATA spectrum<>+504(SB)/4, $0x3d635847
-DATA spectrum<>+508(SB)/4, $0x3d635847
-DATA spectrum<>+512(SB)/4, $0x3c1d955c
-DATA spectrum<>+516(SB)/4, $0x3c1d955c
-DATA spectrum<>+520(SB)/4, $0x3c1d955c
-DATA spectrum<>+524(SB)/4, $0x3c1d955c
-DATA spectrum<>+528(SB)/4, $0x3c1d955c
-DATA spectrum<>+532(SB)/4, $0x3c1d955c
-DATA spectrum<>+536(SB)/4, $0x3c1d955c
-DATA spectrum<>+540(SB)/4, $0x3c1d955c
-DATA spectrum<>+544(SB)/4, $0x3c1d955c
-DATA spectrum<>+548(SB)/4, $0x3c1d955c
-DATA spectrum<>+552(SB)/4, $0x3c1d955c
-DATA spectrum<>+556(SB)/4, $0x3c1d955c
-DATA spectrum<>+560(SB)/4, $0x3c1d955c
-DATA spectrum<>+564(SB)/4, $0x3c1d955c
-DATA spectrum<>+568(SB)/4, $0x3c1d955c
-DATA spectrum<>+572(SB)/4, $0x3c1d955c
-DATA spectrum<>+576(SB)/4, $0x3aaec423
-DATA spectrum<>+580(SB)/4, $0x3aaec423
-DATA spectrum<>+584(SB)/4, $0x3aaec423
-DATA spectrum<>+588(SB)/4, $0x3aaec423
-DATA spectrum<>+592(SB)/4, $0x3aaec423
-DATA spectrum<>+596(SB)/4, $0x3aaec423
-DATA spectrum<>+600(SB)/4, $0x3aaec423
-DATA spectrum<>+604(SB)/4, $0x3aaec423
-DATA spectrum<>+608(SB)/4, $0x3aaec423
-DATA spectrum<>+612(SB)/4, $0x3aaec423
-DATA spectrum<>+616(SB)/4, $0x3aaec423
-DATA spectrum<>+620(SB)/4, $0x3aaec423
-DATA spectrum<>+624(SB)/4, $0x3aaec423
-DATA spectrum<>+628(SB)/4, $0x3aaec423
-DATA spectrum<>+632(SB)/4, $0x3aaec423
-DATA spectrum<>+636(SB)/4, $0x3aaec423
-DATA spectrum<>+640(SB)/4, $0x39218489
-DATA spectrum<>+644(SB)/4, $0x39218489
-DATA spectrum<>+648(SB)/4, $0x39218489
-DATA spectrum<>+652(SB)/4, $0x39218489
-DATA spectrum<>+656(SB)/4, $0x39218489
-DATA spectrum<>+660(SB)/4, $0x39218489
-DATA spectrum<>+664(SB)/4, $0x39218489
-DATA spectrum<>+668(SB)/4, $0x39218489
-DATA spectrum<>+672(SB)/4, $0x39218489
-DATA spectrum<>+676(SB)/4, $0x39218489
-DATA spectrum<>+680(SB)/4, $0x39218489
-DATA spectrum<>+684(SB)/4, $0x39218489
-DATA spectrum<>+688(SB)/4, $0x39218489
-DATA spectrum<>+692(SB)/4, $0x39218489
-DATA spectrum<>+696(SB)/4, $0x39218489
-DATA spectrum<>+700(SB)/4, $0x39218489
-DATA spectrum<>+704(SB)/4, $0x3eaaaaab
-DATA spectrum<>+708(SB)/4, $0x3eaaaaab
-DATA spectrum<>+712(SB)/4, $0x3eaaaaab
-DATA spectrum<>+716(SB)/4, $0x3eaaaaab
-DATA spectrum<>+720(SB)/4, $0x3eaaaaab
-DATA spectrum<>+724(SB)/4, $0x3eaaaaab
-DATA spectrum<>+728(SB)/4, $0x3eaaaaab
-DATA spectrum<>+732(SB)/4, $0x3eaaaaab
-DATA spectrum<>+736(SB)/4, $0x3eaaaaab
-DATA spectrum<>+740(SB)/4, $0x3eaaaaab
-DATA spectrum<>+744(SB)/4, $0x3eaaaaab
-DATA spectrum<>+748(SB)/4, $0x3eaaaaab
-DATA spectrum<>+752(SB)/4, $0x3eaaaaab
-DATA spectrum<>+756(SB)/4, $0x3eaaaaab
-DATA spectrum<>+760(SB)/4, $0x3eaaaaab
-DATA spectrum<>+764(SB)/4, $0x3eaaaaab
-DATA spectrum<>+768(SB)/4, $0x3e4ccccd
-DATA spectrum<>+772(SB)/4, $0x3e4ccccd
-DATA spectrum<>+776(SB)/4, $0x3e4ccccd
-DATA spectrum<>+780(SB)/4, $0x3e4ccccd
-DATA spectrum<>+784(SB)/4, $0x3e4ccccd
-DATA spectrum<>+788(SB)/4, $0x3e4ccccd
-DATA spectrum<>+792(SB)/4, $0x3e4ccccd
-DATA spectrum<>+796(SB)/4, $0x3e4ccccd
-DATA spectrum<>+800(SB)/4, $0x3e4ccccd
-DATA spectrum<>+804(SB)/4, $0x3e4ccccd
-DATA spectrum<>+808(SB)/4, $0x3e4ccccd
-DATA spectrum<>+812(SB)/4, $0x3e4ccccd
-DATA spectrum<>+816(SB)/4, $0x3e4ccccd
-DATA spectrum<>+820(SB)/4, $0x3e4ccccd
-DATA spectrum<>+824(SB)/4, $0x3e4ccccd
-DATA spectrum<>+828(SB)/4, $0x3e4ccccd
-DATA spectrum<>+832(SB)/4, $0x3e124925
-DATA spectrum<>+836(SB)/4, $0x3e124925
-DATA spectrum<>+840(SB)/4, $0x3e124925
-DATA spectrum<>+844(SB)/4, $0x3e124925
-DATA spectrum<>+848(SB)/4, $0x3e124925
-DATA spectrum<>+852(SB)/4, $0x3e124925
-DATA spectrum<>+856(SB)/4, $0x3e124925
-DATA spectrum<>+860(SB)/4, $0x3e124925
-DATA spectrum<>+864(SB)/4, $0x3e124925
-DATA spectrum<>+868(SB)/4, $0x3e124925
-DATA spectrum<>+872(SB)/4, $0x3e124925
-DATA spectrum<>+876(SB)/4, $0x3e124925
-DATA spectrum<>+880(SB)/4, $0x3e124925
-DATA spectrum<>+884(SB)/4, $0x3e124925
-DATA spectrum<>+888(SB)/4, $0x3e124925
-DATA spectrum<>+892(SB)/4, $0x3e124925
-DATA spectrum<>+896(SB)/4, $0x3de38e39
-DATA spectrum<>+900(SB)/4, $0x3de38e39
-DATA spectrum<>+904(SB)/4, $0x3de38e39
-DATA spectrum<>+908(SB)/4, $0x3de38e39
-DATA spectrum<>+912(SB)/4, $0x3de38e39
-DATA spectrum<>+916(SB)/4, $0x3de38e39
-DATA spectrum<>+920(SB)/4, $0x3de38e39
-DATA spectrum<>+924(SB)/4, $0x3de38e39
-DATA spectrum<>+928(SB)/4, $0x3de38e39
-DATA spectrum<>+932(SB)/4, $0x3de38e39
-DATA spectrum<>+936(SB)/4, $0x3de38e39
-DATA spectrum<>+940(SB)/4, $0x3de38e39
-DATA spectrum<>+944(SB)/4, $0x3de38e39
-DATA spectrum<>+948(SB)/4, $0x3de38e39
-DATA spectrum<>+952(SB)/4, $0x3de38e39
-DATA spectrum<>+956(SB)/4, $0x3de38e39
-DATA spectrum<>+960(SB)/4, $0x3dba2e8c
-DATA spectrum<>+964(SB)/4, $0x3dba2e8c
-DATA spectrum<>+968(SB)/4, $0x3dba2e8c
-DATA spectrum<>+972(SB)/4, $0x3dba2e8c
-DATA spectrum<>+976(SB)/4, $0x3dba2e8c
-DATA spectrum<>+980(SB)/4, $0x3dba2e8c
-DATA spectrum<>+984(SB)/4, $0x3dba2e8c
-DATA spectrum<>+988(SB)/4, $0x3dba2e8c
-DATA spectrum<>+992(SB)/4, $0x3dba2e8c
-DATA spectrum<>+996(SB)/4, $0x3dba2e8c
-DATA spectrum<>+1000(SB)/4, $0x3dba2e8c
-DATA spectrum<>+1004(SB)/4, $0x3dba2e8c
-DATA spectrum<>+1008(SB)/4, $0x3dba2e8c
-DATA spectrum<>+1012(SB)/4, $0x3dba2e8c
-DATA spectrum<>+1016(SB)/4, $0x3dba2e8c
-DATA spectrum<>+1020(SB)/4, $0x3dba2e8c
-DATA spectrum<>+1024(SB)/4, $0x7fffffff
-DATA spectrum<>+1028(SB)/4, $0x7fffffff
-DATA spectrum<>+1032(SB)/4, $0x7fffffff
-DATA spectrum<>+1036(SB)/4, $0x7fffffff
-DATA spectrum<>+1040(SB)/4, $0x7fffffff
-DATA spectrum<>+1044(SB)/4, $0x7fffffff
-DATA spectrum<>+1048(SB)/4, $0x7fffffff
-DATA spectrum<>+1052(SB)/4, $0x7fffffff
-DATA spectrum<>+1056(SB)/4, $0x7fffffff
-DATA spectrum<>+1060(SB)/4, $0x7fffffff
-DATA spectrum<>+1064(SB)/4, $0x7fffffff
-DATA spectrum<>+1068(SB)/4, $0x7fffffff
-DATA spectrum<>+1072(SB)/4, $0x7fffffff
-DATA spectrum<>+1076(SB)/4, $0x7fffffff
-DATA spectrum<>+1080(SB)/4, $0x7fffffff
-DATA spectrum<>+1084(SB)/4, $0x7fffffff
-GLOBL spectrum<>(SB), RODATA|NOPTR, $1088
-
 // func rescaleAVX2(a *byte)
 // Requires: AVX
 TEXT ·rescaleAVX2(SB), NOSPLIT, $0-8
@@ -427,41 +153,41 @@ loop:
 	VMAXPS  Y3, Y4, Y5
 	VMAXPS  Y4, Y3, Y6
 	VADDPS  Y6, Y5, Y5
-	VMULPS  spectrum<>+128(SB), Y5, Y5
+	VMULPS  number3f000000<>+0(SB), Y5, Y5
 	VSUBPS  Y3, Y4, Y3
-	VANDPS  spectrum<>+1024(SB), Y3, Y3
+	VANDPS  number7fffffff<>+0(SB), Y3, Y3
 	VMULPS  Y1, Y3, Y3
-	VMAXPS  spectrum<>+0(SB), Y3, Y3
-	VADDPS  spectrum<>+64(SB), Y3, Y4
-	VSUBPS  spectrum<>+64(SB), Y4, Y6
+	VMAXPS  numberc2c80000<>+0(SB), Y3, Y3
+	VADDPS  number4b400000<>+0(SB), Y3, Y4
+	VSUBPS  number4b400000<>+0(SB), Y4, Y6
 	VSUBPS  Y6, Y3, Y6
-	VMULPS  spectrum<>+640(SB), Y6, Y3
-	VADDPS  spectrum<>+576(SB), Y3, Y3
+	VMULPS  number39218489<>+0(SB), Y6, Y3
+	VADDPS  number3aaec423<>+0(SB), Y3, Y3
 	VMULPS  Y6, Y3, Y3
-	VADDPS  spectrum<>+512(SB), Y3, Y3
+	VADDPS  number3c1d955c<>+0(SB), Y3, Y3
 	VMULPS  Y6, Y3, Y3
-	VADDPS  spectrum<>+448(SB), Y3, Y3
+	VADDPS  number3d635847<>+0(SB), Y3, Y3
 	VMULPS  Y6, Y3, Y3
-	VADDPS  spectrum<>+384(SB), Y3, Y3
+	VADDPS  number3e75fdf0<>+0(SB), Y3, Y3
 	VMULPS  Y6, Y3, Y3
-	VADDPS  spectrum<>+320(SB), Y3, Y3
+	VADDPS  number3f317218<>+0(SB), Y3, Y3
 	VMULPS  Y6, Y3, Y3
-	VADDPS  spectrum<>+192(SB), Y3, Y3
+	VADDPS  number3f800000<>+0(SB), Y3, Y3
 	VPSLLD  $0x17, Y4, Y4
 	VPADDD  Y3, Y4, Y3
-	VADDPS  spectrum<>+256(SB), Y3, Y4
+	VADDPS  number40000000<>+0(SB), Y3, Y4
 	VDIVPS  Y4, Y3, Y4
 	VMULPS  Y4, Y4, Y3
-	VMULPS  spectrum<>+960(SB), Y3, Y6
-	VADDPS  spectrum<>+896(SB), Y6, Y6
+	VMULPS  number3dba2e8c<>+0(SB), Y3, Y6
+	VADDPS  number3de38e39<>+0(SB), Y6, Y6
 	VMULPS  Y3, Y6, Y6
-	VADDPS  spectrum<>+832(SB), Y6, Y6
+	VADDPS  number3e124925<>+0(SB), Y6, Y6
 	VMULPS  Y3, Y6, Y6
-	VADDPS  spectrum<>+768(SB), Y6, Y6
+	VADDPS  number3e4ccccd<>+0(SB), Y6, Y6
 	VMULPS  Y3, Y6, Y6
-	VADDPS  spectrum<>+704(SB), Y6, Y6
+	VADDPS  number3eaaaaab<>+0(SB), Y6, Y6
 	VMULPS  Y3, Y6, Y6
-	VADDPS  spectrum<>+192(SB), Y6, Y6
+	VADDPS  number3f800000<>+0(SB), Y6, Y6
 	VADDPS  Y4, Y4, Y4
 	VMULPS  Y4, Y6, Y6
 	VMULPS  Y2, Y6, Y6
@@ -472,41 +198,41 @@ loop:
 	VMAXPS  Y3, Y4, Y5
 	VMAXPS  Y4, Y3, Y6
 	VADDPS  Y6, Y5, Y5
-	VMULPS  spectrum<>+128(SB), Y5, Y5
+	VMULPS  number3f000000<>+0(SB), Y5, Y5
 	VSUBPS  Y3, Y4, Y3
-	VANDPS  spectrum<>+1024(SB), Y3, Y3
+	VANDPS  number7fffffff<>+0(SB), Y3, Y3
 	VMULPS  Y1, Y3, Y3
-	VMAXPS  spectrum<>+0(SB), Y3, Y3
-	VADDPS  spectrum<>+64(SB), Y3, Y4
-	VSUBPS  spectrum<>+64(SB), Y4, Y6
+	VMAXPS  numberc2c80000<>+0(SB), Y3, Y3
+	VADDPS  number4b400000<>+0(SB), Y3, Y4
+	VSUBPS  number4b400000<>+0(SB), Y4, Y6
 	VSUBPS  Y6, Y3, Y6
-	VMULPS  spectrum<>+640(SB), Y6, Y3
-	VADDPS  spectrum<>+576(SB), Y3, Y3
+	VMULPS  number39218489<>+0(SB), Y6, Y3
+	VADDPS  number3aaec423<>+0(SB), Y3, Y3
 	VMULPS  Y6, Y3, Y3
-	VADDPS  spectrum<>+512(SB), Y3, Y3
+	VADDPS  number3c1d955c<>+0(SB), Y3, Y3
 	VMULPS  Y6, Y3, Y3
-	VADDPS  spectrum<>+448(SB), Y3, Y3
+	VADDPS  number3d635847<>+0(SB), Y3, Y3
 	VMULPS  Y6, Y3, Y3
-	VADDPS  spectrum<>+384(SB), Y3, Y3
+	VADDPS  number3e75fdf0<>+0(SB), Y3, Y3
 	VMULPS  Y6, Y3, Y3
-	VADDPS  spectrum<>+320(SB), Y3, Y3
+	VADDPS  number3f317218<>+0(SB), Y3, Y3
 	VMULPS  Y6, Y3, Y3
-	VADDPS  spectrum<>+192(SB), Y3, Y3
+	VADDPS  number3f800000<>+0(SB), Y3, Y3
 	VPSLLD  $0x17, Y4, Y4
 	VPADDD  Y3, Y4, Y3
-	VADDPS  spectrum<>+256(SB), Y3, Y4
+	VADDPS  number40000000<>+0(SB), Y3, Y4
 	VDIVPS  Y4, Y3, Y4
 	VMULPS  Y4, Y4, Y3
-	VMULPS  spectrum<>+960(SB), Y3, Y6
-	VADDPS  spectrum<>+896(SB), Y6, Y6
+	VMULPS  number3dba2e8c<>+0(SB), Y3, Y6
+	VADDPS  number3de38e39<>+0(SB), Y6, Y6
 	VMULPS  Y3, Y6, Y6
-	VADDPS  spectrum<>+832(SB), Y6, Y6
+	VADDPS  number3e124925<>+0(SB), Y6, Y6
 	VMULPS  Y3, Y6, Y6
-	VADDPS  spectrum<>+768(SB), Y6, Y6
+	VADDPS  number3e4ccccd<>+0(SB), Y6, Y6
 	VMULPS  Y3, Y6, Y6
-	VADDPS  spectrum<>+704(SB), Y6, Y6
+	VADDPS  number3eaaaaab<>+0(SB), Y6, Y6
 	VMULPS  Y3, Y6, Y6
-	VADDPS  spectrum<>+192(SB), Y6, Y6
+	VADDPS  number3f800000<>+0(SB), Y6, Y6
 	VADDPS  Y4, Y4, Y4
 	VMULPS  Y4, Y6, Y6
 	VMULPS  Y2, Y6, Y6
@@ -517,6 +243,312 @@ loop:
 	JL      loop
 	VZEROUPPER
 	RET
+
+DATA number3f000000<>+0(SB)/4, $0x3f000000
+DATA number3f000000<>+4(SB)/4, $0x3f000000
+DATA number3f000000<>+8(SB)/4, $0x3f000000
+DATA number3f000000<>+12(SB)/4, $0x3f000000
+DATA number3f000000<>+16(SB)/4, $0x3f000000
+DATA number3f000000<>+20(SB)/4, $0x3f000000
+DATA number3f000000<>+24(SB)/4, $0x3f000000
+DATA number3f000000<>+28(SB)/4, $0x3f000000
+DATA number3f000000<>+32(SB)/4, $0x3f000000
+DATA number3f000000<>+36(SB)/4, $0x3f000000
+DATA number3f000000<>+40(SB)/4, $0x3f000000
+DATA number3f000000<>+44(SB)/4, $0x3f000000
+DATA number3f000000<>+48(SB)/4, $0x3f000000
+DATA number3f000000<>+52(SB)/4, $0x3f000000
+DATA number3f000000<>+56(SB)/4, $0x3f000000
+DATA number3f000000<>+60(SB)/4, $0x3f000000
+GLOBL number3f000000<>(SB), RODATA|NOPTR, $64
+
+DATA number7fffffff<>+0(SB)/4, $0x7fffffff
+DATA number7fffffff<>+4(SB)/4, $0x7fffffff
+DATA number7fffffff<>+8(SB)/4, $0x7fffffff
+DATA number7fffffff<>+12(SB)/4, $0x7fffffff
+DATA number7fffffff<>+16(SB)/4, $0x7fffffff
+DATA number7fffffff<>+20(SB)/4, $0x7fffffff
+DATA number7fffffff<>+24(SB)/4, $0x7fffffff
+DATA number7fffffff<>+28(SB)/4, $0x7fffffff
+DATA number7fffffff<>+32(SB)/4, $0x7fffffff
+DATA number7fffffff<>+36(SB)/4, $0x7fffffff
+DATA number7fffffff<>+40(SB)/4, $0x7fffffff
+DATA number7fffffff<>+44(SB)/4, $0x7fffffff
+DATA number7fffffff<>+48(SB)/4, $0x7fffffff
+DATA number7fffffff<>+52(SB)/4, $0x7fffffff
+DATA number7fffffff<>+56(SB)/4, $0x7fffffff
+DATA number7fffffff<>+60(SB)/4, $0x7fffffff
+GLOBL number7fffffff<>(SB), RODATA|NOPTR, $64
+
+DATA numberc2c80000<>+0(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+4(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+8(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+12(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+16(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+20(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+24(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+28(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+32(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+36(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+40(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+44(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+48(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+52(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+56(SB)/4, $0xc2c80000
+DATA numberc2c80000<>+60(SB)/4, $0xc2c80000
+GLOBL numberc2c80000<>(SB), RODATA|NOPTR, $64
+
+DATA number4b400000<>+0(SB)/4, $0x4b400000
+DATA number4b400000<>+4(SB)/4, $0x4b400000
+DATA number4b400000<>+8(SB)/4, $0x4b400000
+DATA number4b400000<>+12(SB)/4, $0x4b400000
+DATA number4b400000<>+16(SB)/4, $0x4b400000
+DATA number4b400000<>+20(SB)/4, $0x4b400000
+DATA number4b400000<>+24(SB)/4, $0x4b400000
+DATA number4b400000<>+28(SB)/4, $0x4b400000
+DATA number4b400000<>+32(SB)/4, $0x4b400000
+DATA number4b400000<>+36(SB)/4, $0x4b400000
+DATA number4b400000<>+40(SB)/4, $0x4b400000
+DATA number4b400000<>+44(SB)/4, $0x4b400000
+DATA number4b400000<>+48(SB)/4, $0x4b400000
+DATA number4b400000<>+52(SB)/4, $0x4b400000
+DATA number4b400000<>+56(SB)/4, $0x4b400000
+DATA number4b400000<>+60(SB)/4, $0x4b400000
+GLOBL number4b400000<>(SB), RODATA|NOPTR, $64
+
+DATA number39218489<>+0(SB)/4, $0x39218489
+DATA number39218489<>+4(SB)/4, $0x39218489
+DATA number39218489<>+8(SB)/4, $0x39218489
+DATA number39218489<>+12(SB)/4, $0x39218489
+DATA number39218489<>+16(SB)/4, $0x39218489
+DATA number39218489<>+20(SB)/4, $0x39218489
+DATA number39218489<>+24(SB)/4, $0x39218489
+DATA number39218489<>+28(SB)/4, $0x39218489
+DATA number39218489<>+32(SB)/4, $0x39218489
+DATA number39218489<>+36(SB)/4, $0x39218489
+DATA number39218489<>+40(SB)/4, $0x39218489
+DATA number39218489<>+44(SB)/4, $0x39218489
+DATA number39218489<>+48(SB)/4, $0x39218489
+DATA number39218489<>+52(SB)/4, $0x39218489
+DATA number39218489<>+56(SB)/4, $0x39218489
+DATA number39218489<>+60(SB)/4, $0x39218489
+GLOBL number39218489<>(SB), RODATA|NOPTR, $64
+
+DATA number3aaec423<>+0(SB)/4, $0x3aaec423
+DATA number3aaec423<>+4(SB)/4, $0x3aaec423
+DATA number3aaec423<>+8(SB)/4, $0x3aaec423
+DATA number3aaec423<>+12(SB)/4, $0x3aaec423
+DATA number3aaec423<>+16(SB)/4, $0x3aaec423
+DATA number3aaec423<>+20(SB)/4, $0x3aaec423
+DATA number3aaec423<>+24(SB)/4, $0x3aaec423
+DATA number3aaec423<>+28(SB)/4, $0x3aaec423
+DATA number3aaec423<>+32(SB)/4, $0x3aaec423
+DATA number3aaec423<>+36(SB)/4, $0x3aaec423
+DATA number3aaec423<>+40(SB)/4, $0x3aaec423
+DATA number3aaec423<>+44(SB)/4, $0x3aaec423
+DATA number3aaec423<>+48(SB)/4, $0x3aaec423
+DATA number3aaec423<>+52(SB)/4, $0x3aaec423
+DATA number3aaec423<>+56(SB)/4, $0x3aaec423
+DATA number3aaec423<>+60(SB)/4, $0x3aaec423
+GLOBL number3aaec423<>(SB), RODATA|NOPTR, $64
+
+DATA number3c1d955c<>+0(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+4(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+8(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+12(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+16(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+20(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+24(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+28(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+32(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+36(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+40(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+44(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+48(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+52(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+56(SB)/4, $0x3c1d955c
+DATA number3c1d955c<>+60(SB)/4, $0x3c1d955c
+GLOBL number3c1d955c<>(SB), RODATA|NOPTR, $64
+
+DATA number3d635847<>+0(SB)/4, $0x3d635847
+DATA number3d635847<>+4(SB)/4, $0x3d635847
+DATA number3d635847<>+8(SB)/4, $0x3d635847
+DATA number3d635847<>+12(SB)/4, $0x3d635847
+DATA number3d635847<>+16(SB)/4, $0x3d635847
+DATA number3d635847<>+20(SB)/4, $0x3d635847
+DATA number3d635847<>+24(SB)/4, $0x3d635847
+DATA number3d635847<>+28(SB)/4, $0x3d635847
+DATA number3d635847<>+32(SB)/4, $0x3d635847
+DATA number3d635847<>+36(SB)/4, $0x3d635847
+DATA number3d635847<>+40(SB)/4, $0x3d635847
+DATA number3d635847<>+44(SB)/4, $0x3d635847
+DATA number3d635847<>+48(SB)/4, $0x3d635847
+DATA number3d635847<>+52(SB)/4, $0x3d635847
+DATA number3d635847<>+56(SB)/4, $0x3d635847
+DATA number3d635847<>+60(SB)/4, $0x3d635847
+GLOBL number3d635847<>(SB), RODATA|NOPTR, $64
+
+DATA number3e75fdf0<>+0(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+4(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+8(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+12(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+16(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+20(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+24(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+28(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+32(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+36(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+40(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+44(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+48(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+52(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+56(SB)/4, $0x3e75fdf0
+DATA number3e75fdf0<>+60(SB)/4, $0x3e75fdf0
+GLOBL number3e75fdf0<>(SB), RODATA|NOPTR, $64
+
+DATA number3f317218<>+0(SB)/4, $0x3f317218
+DATA number3f317218<>+4(SB)/4, $0x3f317218
+DATA number3f317218<>+8(SB)/4, $0x3f317218
+DATA number3f317218<>+12(SB)/4, $0x3f317218
+DATA number3f317218<>+16(SB)/4, $0x3f317218
+DATA number3f317218<>+20(SB)/4, $0x3f317218
+DATA number3f317218<>+24(SB)/4, $0x3f317218
+DATA number3f317218<>+28(SB)/4, $0x3f317218
+DATA number3f317218<>+32(SB)/4, $0x3f317218
+DATA number3f317218<>+36(SB)/4, $0x3f317218
+DATA number3f317218<>+40(SB)/4, $0x3f317218
+DATA number3f317218<>+44(SB)/4, $0x3f317218
+DATA number3f317218<>+48(SB)/4, $0x3f317218
+DATA number3f317218<>+52(SB)/4, $0x3f317218
+DATA number3f317218<>+56(SB)/4, $0x3f317218
+DATA number3f317218<>+60(SB)/4, $0x3f317218
+GLOBL number3f317218<>(SB), RODATA|NOPTR, $64
+
+DATA number3f800000<>+0(SB)/4, $0x3f800000
+DATA number3f800000<>+4(SB)/4, $0x3f800000
+DATA number3f800000<>+8(SB)/4, $0x3f800000
+DATA number3f800000<>+12(SB)/4, $0x3f800000
+DATA number3f800000<>+16(SB)/4, $0x3f800000
+DATA number3f800000<>+20(SB)/4, $0x3f800000
+DATA number3f800000<>+24(SB)/4, $0x3f800000
+DATA number3f800000<>+28(SB)/4, $0x3f800000
+DATA number3f800000<>+32(SB)/4, $0x3f800000
+DATA number3f800000<>+36(SB)/4, $0x3f800000
+DATA number3f800000<>+40(SB)/4, $0x3f800000
+DATA number3f800000<>+44(SB)/4, $0x3f800000
+DATA number3f800000<>+48(SB)/4, $0x3f800000
+DATA number3f800000<>+52(SB)/4, $0x3f800000
+DATA number3f800000<>+56(SB)/4, $0x3f800000
+DATA number3f800000<>+60(SB)/4, $0x3f800000
+GLOBL number3f800000<>(SB), RODATA|NOPTR, $64
+
+DATA number40000000<>+0(SB)/4, $0x40000000
+DATA number40000000<>+4(SB)/4, $0x40000000
+DATA number40000000<>+8(SB)/4, $0x40000000
+DATA number40000000<>+12(SB)/4, $0x40000000
+DATA number40000000<>+16(SB)/4, $0x40000000
+DATA number40000000<>+20(SB)/4, $0x40000000
+DATA number40000000<>+24(SB)/4, $0x40000000
+DATA number40000000<>+28(SB)/4, $0x40000000
+DATA number40000000<>+32(SB)/4, $0x40000000
+DATA number40000000<>+36(SB)/4, $0x40000000
+DATA number40000000<>+40(SB)/4, $0x40000000
+DATA number40000000<>+44(SB)/4, $0x40000000
+DATA number40000000<>+48(SB)/4, $0x40000000
+DATA number40000000<>+52(SB)/4, $0x40000000
+DATA number40000000<>+56(SB)/4, $0x40000000
+DATA number40000000<>+60(SB)/4, $0x40000000
+GLOBL number40000000<>(SB), RODATA|NOPTR, $64
+
+DATA number3dba2e8c<>+0(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+4(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+8(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+12(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+16(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+20(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+24(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+28(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+32(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+36(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+40(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+44(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+48(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+52(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+56(SB)/4, $0x3dba2e8c
+DATA number3dba2e8c<>+60(SB)/4, $0x3dba2e8c
+GLOBL number3dba2e8c<>(SB), RODATA|NOPTR, $64
+
+DATA number3de38e39<>+0(SB)/4, $0x3de38e39
+DATA number3de38e39<>+4(SB)/4, $0x3de38e39
+DATA number3de38e39<>+8(SB)/4, $0x3de38e39
+DATA number3de38e39<>+12(SB)/4, $0x3de38e39
+DATA number3de38e39<>+16(SB)/4, $0x3de38e39
+DATA number3de38e39<>+20(SB)/4, $0x3de38e39
+DATA number3de38e39<>+24(SB)/4, $0x3de38e39
+DATA number3de38e39<>+28(SB)/4, $0x3de38e39
+DATA number3de38e39<>+32(SB)/4, $0x3de38e39
+DATA number3de38e39<>+36(SB)/4, $0x3de38e39
+DATA number3de38e39<>+40(SB)/4, $0x3de38e39
+DATA number3de38e39<>+44(SB)/4, $0x3de38e39
+DATA number3de38e39<>+48(SB)/4, $0x3de38e39
+DATA number3de38e39<>+52(SB)/4, $0x3de38e39
+DATA number3de38e39<>+56(SB)/4, $0x3de38e39
+DATA number3de38e39<>+60(SB)/4, $0x3de38e39
+GLOBL number3de38e39<>(SB), RODATA|NOPTR, $64
+
+DATA number3e124925<>+0(SB)/4, $0x3e124925
+DATA number3e124925<>+4(SB)/4, $0x3e124925
+DATA number3e124925<>+8(SB)/4, $0x3e124925
+DATA number3e124925<>+12(SB)/4, $0x3e124925
+DATA number3e124925<>+16(SB)/4, $0x3e124925
+DATA number3e124925<>+20(SB)/4, $0x3e124925
+DATA number3e124925<>+24(SB)/4, $0x3e124925
+DATA number3e124925<>+28(SB)/4, $0x3e124925
+DATA number3e124925<>+32(SB)/4, $0x3e124925
+DATA number3e124925<>+36(SB)/4, $0x3e124925
+DATA number3e124925<>+40(SB)/4, $0x3e124925
+DATA number3e124925<>+44(SB)/4, $0x3e124925
+DATA number3e124925<>+48(SB)/4, $0x3e124925
+DATA number3e124925<>+52(SB)/4, $0x3e124925
+DATA number3e124925<>+56(SB)/4, $0x3e124925
+DATA number3e124925<>+60(SB)/4, $0x3e124925
+GLOBL number3e124925<>(SB), RODATA|NOPTR, $64
+
+DATA number3e4ccccd<>+0(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+4(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+8(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+12(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+16(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+20(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+24(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+28(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+32(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+36(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+40(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+44(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+48(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+52(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+56(SB)/4, $0x3e4ccccd
+DATA number3e4ccccd<>+60(SB)/4, $0x3e4ccccd
+GLOBL number3e4ccccd<>(SB), RODATA|NOPTR, $64
+
+DATA number3eaaaaab<>+0(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+4(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+8(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+12(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+16(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+20(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+24(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+28(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+32(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+36(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+40(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+44(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+48(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+52(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+56(SB)/4, $0x3eaaaaab
+DATA number3eaaaaab<>+60(SB)/4, $0x3eaaaaab
+GLOBL number3eaaaaab<>(SB), RODATA|NOPTR, $64
 
 // func sumExpAVX2(sums *float32, x *float32, top float32, scale float32, n int)
 // Requires: AVX, AVX2, SSE
@@ -536,44 +568,44 @@ loop:
 	VMOVUPS (CX)(BX*4), Y4
 	VSUBPS  Y0, Y4, Y4
 	VMULPS  Y1, Y4, Y4
-	VMAXPS  spectrum<>+0(SB), Y4, Y4
-	VADDPS  spectrum<>+64(SB), Y4, Y5
-	VSUBPS  spectrum<>+64(SB), Y5, Y6
+	VMAXPS  numberc2c80000<>+0(SB), Y4, Y4
+	VADDPS  number4b400000<>+0(SB), Y4, Y5
+	VSUBPS  number4b400000<>+0(SB), Y5, Y6
 	VSUBPS  Y6, Y4, Y6
-	VMULPS  spectrum<>+640(SB), Y6, Y4
-	VADDPS  spectrum<>+576(SB), Y4, Y4
+	VMULPS  number39218489<>+0(SB), Y6, Y4
+	VADDPS  number3aaec423<>+0(SB), Y4, Y4
 	VMULPS  Y6, Y4, Y4
-	VADDPS  spectrum<>+512(SB), Y4, Y4
+	VADDPS  number3c1d955c<>+0(SB), Y4, Y4
 	VMULPS  Y6, Y4, Y4
-	VADDPS  spectrum<>+448(SB), Y4, Y4
+	VADDPS  number3d635847<>+0(SB), Y4, Y4
 	VMULPS  Y6, Y4, Y4
-	VADDPS  spectrum<>+384(SB), Y4, Y4
+	VADDPS  number3e75fdf0<>+0(SB), Y4, Y4
 	VMULPS  Y6, Y4, Y4
-	VADDPS  spectrum<>+320(SB), Y4, Y4
+	VADDPS  number3f317218<>+0(SB), Y4, Y4
 	VMULPS  Y6, Y4, Y4
-	VADDPS  spectrum<>+192(SB), Y4, Y4
+	VADDPS  number3f800000<>+0(SB), Y4, Y4
 	VPSLLD  $0x17, Y5, Y5
 	VPADDD  Y4, Y5, Y4
 	VADDPS  Y4, Y2, Y2
 	VMOVUPS 32(CX)(BX*4), Y4
 	VSUBPS  Y0, Y4, Y4
 	VMULPS  Y1, Y4, Y4
-	VMAXPS  spectrum<>+0(SB), Y4, Y4
-	VADDPS  spectrum<>+64(SB), Y4, Y5
-	VSUBPS  spectrum<>+64(SB), Y5, Y6
+	VMAXPS  numberc2c80000<>+0(SB), Y4, Y4
+	VADDPS  number4b400000<>+0(SB), Y4, Y5
+	VSUBPS  number4b400000<>+0(SB), Y5, Y6
 	VSUBPS  Y6, Y4, Y6
-	VMULPS  spectrum<>+640(SB), Y6, Y4
-	VADDPS  spectrum<>+576(SB), Y4, Y4
+	VMULPS  number39218489<>+0(SB), Y6, Y4
+	VADDPS  number3aaec423<>+0(SB), Y4, Y4
 	VMULPS  Y6, Y4, Y4
-	VADDPS  spectrum<>+512(SB), Y4, Y4
+	VADDPS  number3c1d955c<>+0(SB), Y4, Y4
 	VMULPS  Y6, Y4, Y4
-	VADDPS  spectrum<>+448(SB), Y4, Y4
+	VADDPS  number3d635847<>+0(SB), Y4, Y4
 	VMULPS  Y6, Y4, Y4
-	VADDPS  spectrum<>+384(SB), Y4, Y4
+	VADDPS  number3e75fdf0<>+0(SB), Y4, Y4
 	VMULPS  Y6, Y4, Y4
-	VADDPS  spectrum<>+320(SB), Y4, Y4
+	VADDPS  number3f317218<>+0(SB), Y4, Y4
 	VMULPS  Y6, Y4, Y4
-	VADDPS  spectrum<>+192(SB), Y4, Y4
+	VADDPS  number3f800000<>+0(SB), Y4, Y4
 	VPSLLD  $0x17, Y5, Y5
 	VPADDD  Y4, Y5, Y4
 	VADDPS  Y4, Y3, Y3
@@ -733,41 +765,41 @@ loop:
 	VMAXPS  Z3, Z4, Z5
 	VMAXPS  Z4, Z3, Z6
 	VADDPS  Z6, Z5, Z5
-	VMULPS  spectrum<>+128(SB), Z5, Z5
+	VMULPS  number3f000000<>+0(SB), Z5, Z5
 	VSUBPS  Z3, Z4, Z3
-	VPANDD  spectrum<>+1024(SB), Z3, Z3
+	VPANDD  number7fffffff<>+0(SB), Z3, Z3
 	VMULPS  Z1, Z3, Z3
-	VMAXPS  spectrum<>+0(SB), Z3, Z3
-	VADDPS  spectrum<>+64(SB), Z3, Z4
-	VSUBPS  spectrum<>+64(SB), Z4, Z6
+	VMAXPS  numberc2c80000<>+0(SB), Z3, Z3
+	VADDPS  number4b400000<>+0(SB), Z3, Z4
+	VSUBPS  number4b400000<>+0(SB), Z4, Z6
 	VSUBPS  Z6, Z3, Z6
-	VMULPS  spectrum<>+640(SB), Z6, Z3
-	VADDPS  spectrum<>+576(SB), Z3, Z3
+	VMULPS  number39218489<>+0(SB), Z6, Z3
+	VADDPS  number3aaec423<>+0(SB), Z3, Z3
 	VMULPS  Z6, Z3, Z3
-	VADDPS  spectrum<>+512(SB), Z3, Z3
+	VADDPS  number3c1d955c<>+0(SB), Z3, Z3
 	VMULPS  Z6, Z3, Z3
-	VADDPS  spectrum<>+448(SB), Z3, Z3
+	VADDPS  number3d635847<>+0(SB), Z3, Z3
 	VMULPS  Z6, Z3, Z3
-	VADDPS  spectrum<>+384(SB), Z3, Z3
+	VADDPS  number3e75fdf0<>+0(SB), Z3, Z3
 	VMULPS  Z6, Z3, Z3
-	VADDPS  spectrum<>+320(SB), Z3, Z3
+	VADDPS  number3f317218<>+0(SB), Z3, Z3
 	VMULPS  Z6, Z3, Z3
-	VADDPS  spectrum<>+192(SB), Z3, Z3
+	VADDPS  number3f800000<>+0(SB), Z3, Z3
 	VPSLLD  $0x17, Z4, Z4
 	VPADDD  Z3, Z4, Z3
-	VADDPS  spectrum<>+256(SB), Z3, Z4
+	VADDPS  number40000000<>+0(SB), Z3, Z4
 	VDIVPS  Z4, Z3, Z4
 	VMULPS  Z4, Z4, Z3
-	VMULPS  spectrum<>+960(SB), Z3, Z6
-	VADDPS  spectrum<>+896(SB), Z6, Z6
+	VMULPS  number3dba2e8c<>+0(SB), Z3, Z6
+	VADDPS  number3de38e39<>+0(SB), Z6, Z6
 	VMULPS  Z3, Z6, Z6
-	VADDPS  spectrum<>+832(SB), Z6, Z6
+	VADDPS  number3e124925<>+0(SB), Z6, Z6
 	VMULPS  Z3, Z6, Z6
-	VADDPS  spectrum<>+768(SB), Z6, Z6
+	VADDPS  number3e4ccccd<>+0(SB), Z6, Z6
 	VMULPS  Z3, Z6, Z6
-	VADDPS  spectrum<>+704(SB), Z6, Z6
+	VADDPS  number3eaaaaab<>+0(SB), Z6, Z6
 	VMULPS  Z3, Z6, Z6
-	VADDPS  spectrum<>+192(SB), Z6, Z6
+	VADDPS  number3f800000<>+0(SB), Z6, Z6
 	VADDPS  Z4, Z4, Z4
 	VMULPS  Z4, Z6, Z6
 	VMULPS  Z2, Z6, Z6
@@ -796,22 +828,22 @@ loop:
 	VMOVUPS (CX)(BX*4), Z3
 	VSUBPS  Z0, Z3, Z3
 	VMULPS  Z1, Z3, Z3
-	VMAXPS  spectrum<>+0(SB), Z3, Z3
-	VADDPS  spectrum<>+64(SB), Z3, Z4
-	VSUBPS  spectrum<>+64(SB), Z4, Z5
+	VMAXPS  numberc2c80000<>+0(SB), Z3, Z3
+	VADDPS  number4b400000<>+0(SB), Z3, Z4
+	VSUBPS  number4b400000<>+0(SB), Z4, Z5
 	VSUBPS  Z5, Z3, Z5
-	VMULPS  spectrum<>+640(SB), Z5, Z3
-	VADDPS  spectrum<>+576(SB), Z3, Z3
+	VMULPS  number39218489<>+0(SB), Z5, Z3
+	VADDPS  number3aaec423<>+0(SB), Z3, Z3
 	VMULPS  Z5, Z3, Z3
-	VADDPS  spectrum<>+512(SB), Z3, Z3
+	VADDPS  number3c1d955c<>+0(SB), Z3, Z3
 	VMULPS  Z5, Z3, Z3
-	VADDPS  spectrum<>+448(SB), Z3, Z3
+	VADDPS  number3d635847<>+0(SB), Z3, Z3
 	VMULPS  Z5, Z3, Z3
-	VADDPS  spectrum<>+384(SB), Z3, Z3
+	VADDPS  number3e75fdf0<>+0(SB), Z3, Z3
 	VMULPS  Z5, Z3, Z3
-	VADDPS  spectrum<>+320(SB), Z3, Z3
+	VADDPS  number3f317218<>+0(SB), Z3, Z3
 	VMULPS  Z5, Z3, Z3
-	VADDPS  spectrum<>+192(SB), Z3, Z3
+	VADDPS  number3f800000<>+0(SB), Z3, Z3
 	VPSLLD  $0x17, Z4, Z4
 	VPADDD  Z3, Z4, Z3
 	VADDPS  Z3, Z2, Z2

@@ -7,6 +7,18 @@ type tail struct {
 	n         int // examples
 	bias, add []float32
 	relu      bool
+	mask      [2][Lanes]uint32 // all bits of lanes that hold an example: of whole blocks, and of the last
+}
+
+func newTail(n int, bias, add []float32, relu bool) tail {
+	t := tail{n: n, bias: bias, add: add, relu: relu}
+	for l := range t.mask[0] {
+		t.mask[0][l] = ^uint32(0)
+		if l < n-(Blocks(n)-1)*Lanes {
+			t.mask[1][l] = ^uint32(0)
+		}
+	}
+	return t
 }
 
 var tails stash[tail]
@@ -18,12 +30,12 @@ func (t *tail) run(y []float32, b, off, pixels, first, channels int) {
 		return
 	}
 	size := pixels * channels * Lanes
-	a := tailArgs{y: y[off:][:size], bias: t.bias[first:], pixels: pixels, channels: channels, relu: t.relu}
+	a := tailArgs{y: y[off:][:size], bias: t.bias[first:], pixels: pixels, channels: channels, mask: &t.mask[0], relu: t.relu}
 	if t.add != nil {
 		a.add = t.add[off:][:size]
 	}
-	for l := range min(Lanes, t.n-b*Lanes) {
-		a.mask[l] = ^uint32(0)
+	if b == Blocks(t.n)-1 {
+		a.mask = &t.mask[1]
 	}
 	runTail(&a)
 }
@@ -34,7 +46,7 @@ func (t *tail) run(y []float32, b, off, pixels, first, channels int) {
 type tailArgs struct {
 	y, add, bias     []float32
 	pixels, channels int
-	mask             [Lanes]uint32
+	mask             *[Lanes]uint32
 	relu             bool
 }
 

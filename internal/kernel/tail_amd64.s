@@ -12,15 +12,16 @@ TEXT ·tailAVX2(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), DX
 	MOVQ         72(AX), DX
 	VXORPS       Y0, Y0, Y0
-	CMPB         152(AX), $0x00
+	CMPB         96(AX), $0x00
 	JNE          bounded
 	MOVL         $0xff800000, BX
 	VMOVD        BX, X0
 	VBROADCASTSS X0, Y0
 
 bounded:
-	VMOVUPS 88(AX), Y1
-	VMOVUPS 120(AX), Y2
+	MOVQ    88(AX), BX
+	VMOVUPS (BX), Y1
+	VMOVUPS 32(BX), Y2
 
 pixel:
 	MOVQ 48(AX), BX
@@ -53,15 +54,16 @@ TEXT ·tailAddAVX2(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), DX
 	MOVQ         72(AX), BX
 	VXORPS       Y0, Y0, Y0
-	CMPB         152(AX), $0x00
+	CMPB         96(AX), $0x00
 	JNE          bounded
 	MOVL         $0xff800000, SI
 	VMOVD        SI, X0
 	VBROADCASTSS X0, Y0
 
 bounded:
-	VMOVUPS 88(AX), Y1
-	VMOVUPS 120(AX), Y2
+	MOVQ    88(AX), SI
+	VMOVUPS (SI), Y1
+	VMOVUPS 32(SI), Y2
 
 pixel:
 	MOVQ 48(AX), SI
@@ -97,14 +99,15 @@ TEXT ·tailAVX512(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), DX
 	MOVQ         72(AX), DX
 	VPXORD       Z0, Z0, Z0
-	CMPB         152(AX), $0x00
+	CMPB         96(AX), $0x00
 	JNE          bounded
 	MOVL         $0xff800000, BX
 	VMOVD        BX, X0
 	VBROADCASTSS X0, Z0
 
 bounded:
-	VMOVUPS 88(AX), Z1
+	MOVQ    88(AX), BX
+	VMOVUPS (BX), Z1
 
 pixel:
 	MOVQ 48(AX), BX
@@ -133,14 +136,15 @@ TEXT ·tailAddAVX512(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), DX
 	MOVQ         72(AX), BX
 	VPXORD       Z0, Z0, Z0
-	CMPB         152(AX), $0x00
+	CMPB         96(AX), $0x00
 	JNE          bounded
 	MOVL         $0xff800000, SI
 	VMOVD        SI, X0
 	VBROADCASTSS X0, Z0
 
 bounded:
-	VMOVUPS 88(AX), Z1
+	MOVQ    88(AX), SI
+	VMOVUPS (SI), Z1
 
 pixel:
 	MOVQ 48(AX), SI

@@ -68,10 +68,8 @@ func TestTailPassesNaN(t *testing.T) {
 	onAll(t, func(t *testing.T) {
 		y, add := make([]float32, 32), make([]float32, 32)
 		y[3], y[20], add[5], add[6] = nan, inf, nan, -inf
-		a := tailArgs{y: y, add: add, bias: []float32{1, -1}, pixels: 1, channels: 2, relu: true}
-		for l := range a.mask {
-			a.mask[l] = ^uint32(0)
-		}
+		tail := newTail(Lanes, nil, nil, true)
+		a := tailArgs{y: y, add: add, bias: []float32{1, -1}, pixels: 1, channels: 2, mask: &tail.mask[0], relu: true}
 		runTail(&a)
 		if y[3] == y[3] || y[20] != inf || y[5] == y[5] || y[6] != 0 || y[0] != 1 || y[16] != 0 {
 			t.Errorf("got %v", y)

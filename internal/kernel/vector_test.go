@@ -11,8 +11,13 @@ import (
 var lengths = []int{0, 1, 7, 15, 16, 17, 33, 100, 2*pieceSize + 37}
 
 func TestLanes(t *testing.T) {
-	for i, n := range []int{1, 7, 15, 16, 17, 33} {
-		c, h, w := []int{1, 3, 5, 16, 17, 40}[i], 1+i%3*6, 1+i%4*5
+	onAll(t, testLanes)
+}
+
+func testLanes(t *testing.T) {
+	for i, s := range [][4]int{{1, 1, 1, 1}, {7, 3, 7, 6}, {15, 5, 13, 11}, {16, 16, 1, 16}, {17, 17, 7, 1}, {33, 40, 13, 6},
+		{33, 1, 45, 60}, {48, 250, 1, 1}, {31, 31, 1, 1}, {32, 1, 1, 17}, {17, 3, 50, 30}} {
+		n, c, h, w := s[0], s[1], s[2], s[3]
 		x := random(uint64(i), n*c*h*w)
 		dst, back := guard(Blocks(n)*Lanes*c*h*w), guard(len(x))
 		ToLanes(dst.data, x, n, c, h, w)
@@ -70,9 +75,15 @@ func TestPointwiseLoops(t *testing.T) {
 				return B(i)
 			})
 			run("Add", func(d []float32) { Add(d, a, b) }, func(i int) float64 { return A(i) + B(i) })
-			run("Axpy", func(d []float32) { Axpy(0.3, a, d) }, func(i int) float64 { return B(i) + float64(float32(0.3))*A(i) })
+			e := random(3, n)
+			run("ReLUGradSum", func(d []float32) { ReLUGradSum(d, a, b, e) }, func(i int) float64 {
+				if A(i) <= 0 {
+					return 0
+				}
+				return B(i) + float64(e[i])
+			})
+			run("Scale", func(d []float32) { Scale(d, a, 0.3) }, func(i int) float64 { return float64(float32(0.3)) * A(i) })
 			run("Lerp", func(d []float32) { Lerp(d, a, 0.3) }, func(i int) float64 { return B(i) + float64(float32(0.3))*(A(i)-B(i)) })
-			run("Scale", func(d []float32) { Scale(0.3, d) }, func(i int) float64 { return float64(float32(0.3)) * B(i) })
 		})
 	}
 }
@@ -110,7 +121,7 @@ func TestVectorSameBytes(t *testing.T) {
 	sameOnAll(t, "vectors", 3e-7, func() []float32 {
 		x, y, z := slices.Clone(a), slices.Clone(b), slices.Clone(b)
 		ReLUGrad(x, b, a)
-		Axpy(0.37, a, y)
+		ReLUGradSum(y, a, b, a)
 		Lerp(z, a, 0.01)
 		return slices.Concat(x, y, z, []float32{float32(Dot(a, b))})
 	})

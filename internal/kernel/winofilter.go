@@ -96,6 +96,7 @@ var filters = [...]filter{
 	newFilter(0, axisFour, axisFour),
 	newFilter(1, axisFour, axisThree),
 	newFilter(2, axisTwo, axisThree),
+	newFilter(3, axisTwo, axisTwo),
 }
 
 func newFilter(id int, v, h *axis) filter {

@@ -11,6 +11,7 @@ type winograd struct {
 	inBlock, outBlock   int // float32s of a block of 16 examples
 	tiles               int // of a block
 	inPlaces, outPlaces [][mostPoints]int
+	outRuns             [][]pixelRun
 	chunk               int  // tiles of a work item
 	phased              bool // all tiles pass each stage before the next begins
 	weightPlane, vs, ms int  // float32s from point to point: weights, inputs, outputs
@@ -81,6 +82,7 @@ func newWinograd(f *filter, turned bool, n, h, w, inner, oh, ow, outer int, pad 
 		for j := 0; j < ow; j += x.outputs() {
 			p.inPlaces = append(p.inPlaces, p.places(v.inputs(), x.inputs(), i-pad[0]+v.skip(), j-pad[1]+x.skip(), h, w, inner))
 			p.outPlaces = append(p.outPlaces, p.places(v.outputs(), x.outputs(), i, j, oh, ow, outer))
+			p.outRuns = append(p.outRuns, pixelRuns(v.outputs(), x.outputs(), i, j, oh, ow, outer))
 		}
 	}
 	p.tiles = len(p.inPlaces)
@@ -218,11 +220,16 @@ func (p *winograd) run(out, in, packed, scratch []float32, tail *tail) {
 	for t.stage = winoInputs; t.stage <= winoOutputs; t.stage++ {
 		items := all
 		if t.stage == winoProducts {
-			items = p.points() * p.outer / 16
+			items = p.points() * p.runs()
 		}
 		share(&winoTasks, items, t)
 	}
 }
+
+// runs is how many items share a point's products: as few as leave enough
+// items, for then the weights, which may come from main memory, are read in
+// long runs.
+func (p *winograd) runs() int { return min(p.outer/16, ceil(wantItems, p.points())) }
 
 // The stages of a phased pass.
 const (
@@ -244,7 +251,8 @@ var winoTasks stash[winoTask]
 
 func (t *winoTask) Do(item int) {
 	if t.stage == winoProducts {
-		t.product(t.m, t.v, item/(t.outer/16), item%(t.outer/16), t.chunk)
+		point, i, runs := item/t.runs(), item%t.runs(), t.runs()
+		t.products(t.m, t.v, point, i*t.outer/16/runs, (i+1)*t.outer/16/runs, t.chunk)
 		return
 	}
 	w := winoItems.get()
@@ -267,9 +275,7 @@ func (t *winoTask) Do(item int) {
 		t.input(w, v, first+i, i)
 	}
 	for point := range t.points() {
-		for q := range t.outer / 16 {
-			t.product(m, v, point, q, n)
-		}
+		t.products(m, v, point, 0, t.outer/16, n)
 	}
 	for i := range n {
 		t.output(w, m, first+i, i)
@@ -284,20 +290,22 @@ func (t *winoTask) input(w *winoItem, v []float32, tile, i int) {
 	runTransform(t.filter, toInput, a, nil)
 }
 
-// product makes sixteen channels of one point of n tiles.
-func (t *winoTask) product(m, v []float32, point, q, n int) {
+// products makes channels 16·from … 16·to-1 of one point of n tiles.
+func (t *winoTask) products(m, v []float32, point, from, to, n int) {
 	segs := [1]seg{}
 	g := tile{segs: segs[:], rows: 16, bStep: t.inner * Lanes, cStep: t.outer * Lanes}
 	cuts := ceil(t.inner, winoSum)
-	for k := range cuts {
-		from, to := k*t.inner/cuts, (k+1)*t.inner/cuts
-		segs[0].n, g.acc = to-from, k > 0
-		g.a = t.packed[point*t.weightPlane+(q*t.inner+from)*Lanes:]
-		most := runSteps / (to - from)
-		for i := 0; i < n; i += most {
-			g.b, g.c = v[point*t.vs+i*g.bStep+from*Lanes:], m[point*t.ms+i*g.cStep+q*256:]
-			g.outer = min(most, n-i)
-			runTile(&g)
+	most := runSteps * cuts / t.inner
+	for q := from; q < to; q++ {
+		for k := range cuts {
+			c0, c1 := k*t.inner/cuts, (k+1)*t.inner/cuts
+			segs[0].n, g.acc = c1-c0, k > 0
+			g.a = t.packed[point*t.weightPlane+(q*t.inner+c0)*Lanes:]
+			for i := 0; i < n; i += most {
+				g.outer = min(most, n-i)
+				g.b, g.c = v[point*t.vs+i*g.bStep+c0*Lanes:], m[point*t.ms+i*g.cStep+q*256:]
+				runTile(&g)
+			}
 		}
 	}
 }
@@ -311,10 +319,19 @@ func (t *winoTask) output(w *winoItem, m []float32, tile, i int) {
 	if t.tail == nil {
 		return
 	}
-	for _, at := range t.outPlaces[tile%t.tiles][:t.filter.v.outputs()*t.filter.h.outputs()] {
-		if at != nowhere {
-			b := tile / t.tiles
-			t.tail.run(t.out, b, b*t.outBlock+at, 1, 0, t.outer)
-		}
+	b := tile / t.tiles
+	for _, r := range t.outRuns[tile%t.tiles] {
+		t.tail.run(t.out, b, b*t.outBlock+r.at, r.n, 0, t.outer)
 	}
+}
+
+// A pixelRun is n pixels of a tile that lie one after the other.
+type pixelRun struct{ at, n int }
+
+// pixelRuns are those of the output tile of rows × columns from (i, j) on.
+func pixelRuns(rows, columns, i, j, h, w, c int) (runs []pixelRun) {
+	for y := i; y < min(i+rows, h); y++ {
+		runs = append(runs, pixelRun{(y*w + j) * c * Lanes, min(columns, w-j)})
+	}
+	return runs
 }

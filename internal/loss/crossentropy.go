@@ -44,7 +44,7 @@ func (crossEntropy) Run(out kernel.Array, in []kernel.Array, _ []float32) error 
 			return fmt.Errorf("label %g of row %d is not one of %d classes", in[1].Data[i], i, c)
 		}
 		copy(dx, x)
-		total := softmax(dx, math.Inf(-1), 1, weight)
+		total := kernel.Softmax(dx, math.Inf(-1), 1, weight)
 		loss += total - float64(x[label])
 		dx[label] = float32(weight * math.Expm1(float64(x[label])-total)) // softmax - 1, without cancellation
 	}

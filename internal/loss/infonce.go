@@ -57,7 +57,7 @@ func (l infonce) Run(out kernel.Array, in []kernel.Array, scratch []float32) err
 	for i := range n {
 		key := keys[i*d : (i+1)*d]
 		logit := scale * kernel.Dot(q[i*d:(i+1)*d], key)
-		total := softmax(s[i*k:(i+1)*k], logit, scale, weight) // row i of s: from cosines to gradients
+		total := kernel.Softmax(s[i*k:(i+1)*k], logit, scale, weight) // row i of s: from cosines to gradients
 		loss += total - logit
 		pull := weight * math.Expm1(logit-total) // (softmax - 1) / (τ N), without cancellation
 		for j, v := range key {

@@ -3,9 +3,9 @@
 // fused operation whose value packs [loss | gradient], so that differentiating
 // the graph only scales what the forward pass left.
 //
-// Products of rows are float32 matrix products; the softmax over them is
-// float64, with the largest logit taken out first, so logits of any finite size
-// are safe.
+// Products of rows are float32 matrix products; so is the softmax over them,
+// with sums in float64 and the largest logit taken out first: logits of any
+// finite size are safe.
 package loss
 
 import (
@@ -57,29 +57,4 @@ func isRows(shapes ...tensor.Shape) bool {
 		}
 	}
 	return true
-}
-
-// softmax turns logits scale·x into weight times their softmax, in place, and
-// returns the logarithm of its denominator, log Σ exp(scale·x[j]). The
-// denominator has one more logit, first, that x has not; -Inf for none.
-func softmax(x []float32, first, scale, weight float64) float64 {
-	largest := first
-	for _, v := range x {
-		if l := scale * float64(v); l > largest {
-			largest = l
-		}
-	}
-	if math.IsInf(largest, -1) { // nothing but -Inf or NaN
-		largest = 0
-	}
-	sum := math.Exp(first - largest)
-	for j, v := range x {
-		e := math.Exp(scale*float64(v) - largest)
-		x[j] = float32(e)
-		sum += e
-	}
-	for j, e := range x {
-		x[j] = float32(float64(e) * (weight / sum))
-	}
-	return largest + math.Log(sum)
 }

@@ -55,14 +55,10 @@ func (l ntxent) Run(out kernel.Array, in []kernel.Array, scratch []float32) erro
 		row := s[i*m : (i+1)*m]
 		loss += contrast(row, i, (i+m/2)%m, 1/l.temperature, 1/(l.temperature*float64(m)))
 	}
-	for i := range m { // sᵢⱼ = zᵢ·zⱼ moves both rows: dz = (g + gᵀ) z
-		for j := range i {
-			g := s[i*m+j] + s[j*m+i]
-			s[i*m+j], s[j*m+i] = g, g
-		}
-	}
 	out.Data[0] = float32(loss / float64(m))
-	kernel.MatMul(out.Data[1:], s, z, m, d, m, false, false, false, scratch) // (2N, D)
+	dz := out.Data[1:] // (2N, D); sᵢⱼ = zᵢ·zⱼ moves both rows: dz = g z + gᵀ z
+	kernel.MatMul(dz, s, z, m, d, m, false, false, false, scratch)
+	kernel.MatMul(dz, s, z, m, d, m, true, false, true, scratch)
 	return nil
 }
 
@@ -73,7 +69,7 @@ func contrast(x []float32, itself, positive int, scale, weight float64) float64 
 	none := math.Inf(-1)
 	x[itself] = float32(none)
 	logit := scale * float64(x[positive])
-	total := softmax(x, none, scale, weight)
+	total := kernel.Softmax(x, none, scale, weight)
 	x[positive] = float32(weight * math.Expm1(logit-total)) // softmax - 1, without cancellation
 	return total - logit
 }

@@ -7,9 +7,10 @@ import (
 )
 
 // ConvNorm is Conv, named conv, and BatchNorm, named norm, over it. For inference
-// both are one pass, the norm's scale being part of the weights.
+// both are one pass, the norm's scale being part of the weights, unless a pool
+// follows, which reads the map anyway.
 func (b *Builder) ConvNorm(p *Params, conv, norm string, x *G.Node, out, size, stride, pad int, o Norm) *G.Node {
-	if b.mode == Training {
+	if b.mode == Training || o.Pool.Size > 0 && x != nil && len(x.Shape()) == 5 {
 		return b.BatchNorm(p, norm, b.Conv(p, conv, x, out, size, stride, pad), o)
 	}
 	return b.lay(conv, func() (*G.Node, error) {
@@ -21,8 +22,18 @@ func (b *Builder) ConvNorm(p *Params, conv, norm string, x *G.Node, out, size, s
 		if err != nil {
 			return nil, err
 		}
+		if o.Residual != nil && len(o.Residual.Shape()) != len(x.Shape()) { // one in lanes, one in pixels
+			if err := b.inLanes(&x, &o.Residual); err != nil {
+				return nil, err
+			}
+		}
 		y, err := op.ConvNorm(x, w, b.n(x), b.convOptions(stride, pad), n, o.Residual, o.ReLU)
 		y, err = b.keep(y, err, x, Layer{Name: conv, Kind: "conv", Kernel: size, Stride: stride, Pad: pad, Weights: op.Size(w.Shape())})
+		if err == nil && o.Pool.Size > 0 {
+			var pooled *G.Node
+			pooled, err = op.MaxPool(y, b.n(y), o.Pool.options())
+			return b.keep(pooled, err, y, normLayer(norm, out, o))
+		}
 		return b.keep(y, err, y, normLayer(norm, out, o))
 	})
 }

@@ -8,8 +8,9 @@ import (
 )
 
 // An Embedder computes embeddings with the running statistics, so that a
-// spectrogram's embedding does not depend on its neighbours in the batch. It
-// reads the Params at its first call, and at the first after Renew. One goroutine
+// spectrogram's embedding does not depend on its neighbours in the batch. Its
+// last bits depend on N: up to ten examples are computed in another layout than
+// more (see Builder.Lanes). It reads the Params at its first call, and at the first after Renew. One goroutine
 // at a time.
 type Embedder struct {
 	machine *Machine

@@ -20,7 +20,7 @@ var Encoders = map[string]Encoder{
 // Count is the number of single weights of an encoder for spectrograms of
 // bins × frames.
 func Count(e Encoder, bins, frames int) (int, error) {
-	p, b := DraftParams(), NewBuilder(Inference)
-	e.Build(b, p, "encoder", b.Input("x", 1, 1, bins, frames))
+	p, b := DraftParams(), NewBuilder(Training)
+	e.Build(b, p, "encoder", b.Input("x", 2, 1, bins, frames))
 	return p.Count(), b.Err()
 }

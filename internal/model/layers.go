@@ -10,15 +10,43 @@ import (
 	"clr/internal/op"
 )
 
-// Lanes turns rows (N, C, H, W) or (N, D) into a feature map.
+// few is the largest batch that inference computes in pixels, that is with
+// channels side by side: sixteen lanes would be half empty, and as slow as full.
+const few = 10
+
+// Lanes turns rows (N, C, H, W) or (N, D) into a feature map: in lanes, or for
+// inference over a few examples (N, C, H, W) in pixels. The two layouts round
+// differently.
 func (b *Builder) Lanes(x *G.Node) *G.Node {
 	return b.lay("lanes", func() (*G.Node, error) {
-		y, err := op.ToLanes(x)
+		s := x.Shape()
+		to := op.ToLanes
+		if b.mode == Inference && len(s) == 4 && s[0] <= few {
+			to = op.ToPixels
+		}
+		y, err := to(x)
 		if err == nil {
-			b.rows[y] = x.Shape()[0]
+			b.rows[y] = s[0]
 		}
 		return y, err
 	})
+}
+
+// inLanes brings feature maps into lanes, for layers that know no pixels. A nil
+// stays.
+func (b *Builder) inLanes(maps ...**G.Node) error {
+	for _, x := range maps {
+		if *x == nil || len((*x).Shape()) == 5 {
+			continue
+		}
+		y, err := op.PixelsToLanes(*x, b.n(*x))
+		if err != nil {
+			return err
+		}
+		b.rows[y] = b.n(*x)
+		*x = y
+	}
+	return nil
 }
 
 // Rows turns a feature map of one value a channel into rows (N, D).
@@ -48,6 +76,14 @@ type Norm struct {
 	Residual *G.Node // added before the ReLU, or nil
 	ReLU     bool
 	Zero     bool // the scale γ begins as 0 instead of 1
+	Pool     Pool // a max pool after all that; not with a residual
+}
+
+// A Pool is square windows; of size 0, none.
+type Pool struct{ Size, Stride, Pad int }
+
+func (p Pool) options() op.PoolOptions {
+	return op.PoolOptions{Kernel: [2]int{p.Size, p.Size}, Stride: [2]int{p.Stride, p.Stride}, Pad: [2]int{p.Pad, p.Pad}}
 }
 
 // BatchNorm normalises each channel, name.weight being the scale γ and
@@ -56,13 +92,25 @@ type Norm struct {
 // name.running_mean and name.running_var; in inference they are those.
 func (b *Builder) BatchNorm(p *Params, name string, x *G.Node, o Norm) *G.Node {
 	return b.lay(name, func() (*G.Node, error) {
+		if o.Residual != nil && o.Pool.Size > 0 {
+			panic("a residual and a pool")
+		}
 		c := channels(x)
 		if b.mode == Inference {
 			f, err := b.fixedNorm(p, name, c, o.Zero)
 			if err != nil {
 				return nil, err
 			}
-			y, err := op.BatchNormEval(x, f.Mean, f.Variance, f.Gamma, f.Beta, o.Residual, b.n(x), op.NormOptions{Eps: eps, ReLU: o.ReLU})
+			if err := b.inLanes(&x, &o.Residual); err != nil {
+				return nil, err
+			}
+			options := op.NormOptions{Eps: eps, ReLU: o.ReLU}
+			var y *G.Node
+			if o.Pool.Size > 0 {
+				y, err = op.BatchNormPoolEval(x, f.Mean, f.Variance, f.Gamma, f.Beta, b.n(x), options, o.Pool.options())
+			} else {
+				y, err = op.BatchNormEval(x, f.Mean, f.Variance, f.Gamma, f.Beta, o.Residual, b.n(x), options)
+			}
 			return b.keep(y, err, x, normLayer(name, c, o))
 		}
 		gamma, beta, s, err := b.normParams(p, name, c, o.Zero)
@@ -122,7 +170,8 @@ func (b *Builder) fixedNorm(p *Params, name string, c int, zero bool) (op.FixedN
 }
 
 func normLayer(name string, c int, o Norm) Layer {
-	return Layer{Name: name, Kind: "batch_norm", Weights: 2 * c, ReLU: o.ReLU, Residual: o.Residual != nil}
+	return Layer{Name: name, Kind: "batch_norm", Weights: 2 * c, ReLU: o.ReLU, Residual: o.Residual != nil,
+		Kernel: o.Pool.Size, Stride: o.Pool.Stride, Pad: o.Pool.Pad}
 }
 
 func (b *Builder) normBatch(name string, x, gamma, beta *G.Node, s statistics, o Norm) (*G.Node, error) {
@@ -131,7 +180,14 @@ func (b *Builder) normBatch(name string, x, gamma, beta *G.Node, s statistics, o
 		return nil, fault.New(fault.Usage, "make the batch larger or use fewer bn_groups",
 			"batch normalisation over a single value of a channel: %d row(s) in %d group(s)", n, b.groups)
 	}
-	y, stats, err := op.BatchNorm(x, gamma, beta, o.Residual, n, op.NormOptions{Groups: b.groups, Eps: eps, ReLU: o.ReLU})
+	options := op.NormOptions{Groups: b.groups, Eps: eps, ReLU: o.ReLU}
+	var y, stats *G.Node
+	var err error
+	if o.Pool.Size > 0 {
+		y, stats, err = op.BatchNormPool(x, gamma, beta, n, options, o.Pool.options())
+	} else {
+		y, stats, err = op.BatchNorm(x, gamma, beta, o.Residual, n, options)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +203,9 @@ func (b *Builder) Linear(p *Params, name string, x *G.Node, out int, bias, relu 
 		d := channels(x)
 		w, err := b.weight(p, name+".weight", uniform(d), out, d)
 		if err != nil {
+			return nil, err
+		}
+		if err := b.inLanes(&x); err != nil {
 			return nil, err
 		}
 		y, err := op.Linear(x, w, b.n(x))
@@ -201,10 +260,10 @@ func (b *Builder) Normalize(x *G.Node) *G.Node {
 	return b.lay("normalize", func() (*G.Node, error) { return op.Normalize(x) })
 }
 
-// channels of a feature map (⌈N/16⌉, H, W, C, 16).
+// channels of a feature map (⌈N/16⌉, H, W, C, 16) or (N, H, W, C).
 func channels(x *G.Node) int {
 	s := x.Shape()
-	if len(s) != 5 {
+	if len(s) != 5 && len(s) != 4 {
 		panic(fmt.Sprintf("model: %v is not a feature map", s))
 	}
 	return s[3]

@@ -188,9 +188,13 @@ func testResNet(t *testing.T, depth int, c referenceCase) {
 	n, bins, frames := x.Shape[0], x.Shape[2], x.Shape[3]
 	p := NewParams(1)
 	s := newBench(t, NewBuilder(Training), p, e, n, bins, frames)
-	eval, err := NewEmbedder(e, p, "encoder", n, bins, frames, false)
-	if err != nil {
-		t.Fatal(err)
+	var evals []*Embedder // in pixels, in lanes
+	for _, batch := range []int{n, few + n} {
+		eval, err := NewEmbedder(e, p, "encoder", batch, bins, frames, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		evals = append(evals, eval)
 	}
 	state := map[string]kernel.Array{}
 	for name, w := range c.Tensors {
@@ -200,11 +204,13 @@ func testResNet(t *testing.T, depth int, c referenceCase) {
 		t.Fatal(err)
 	}
 
-	h := make([]float32, n*eval.Dim())
-	if err := eval.Embed(context.Background(), h, x.Data); err != nil {
-		t.Fatal(err)
+	for _, eval := range evals {
+		h := make([]float32, n*eval.Dim())
+		if err := eval.Embed(context.Background(), h, x.Data); err != nil {
+			t.Fatal(err)
+		}
+		c.compare(t, "h in inference", c.Outputs["y_eval"], h)
 	}
-	c.compare(t, "h in inference", c.Outputs["y_eval"], h)
 
 	s.run(t, x.Data, dy.Data)
 	s.machine.UpdateStats()

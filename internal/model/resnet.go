@@ -96,11 +96,11 @@ func (e ResNet) stem(b *Builder, p *Params, name string, x *G.Node) *G.Node {
 	if e.Stem == "imagenet" {
 		size, stride = 7, 2
 	}
-	x = b.ConvNorm(p, name+".conv1", name+".bn1", x, e.Width, size, stride, size/2, Norm{ReLU: true})
+	norm := Norm{ReLU: true}
 	if e.Stem == "imagenet" {
-		x = b.MaxPool(x, 3, 2, 1)
+		norm.Pool = Pool{Size: 3, Stride: 2, Pad: 1}
 	}
-	return x
+	return b.ConvNorm(p, name+".conv1", name+".bn1", x, e.Width, size, stride, size/2, norm)
 }
 
 // block is f(x) + x with a ReLU after it, f being two 3×3 convolutions or, from

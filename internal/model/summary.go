@@ -12,7 +12,7 @@ type Layer struct {
 	Name                string // of its weights, without .weight
 	Kind                string // conv, batch_norm, linear, max_pool, global_mean, global_max
 	In, Out             [3]int // (C, H, W)
-	Kernel, Stride, Pad int    // of a conv, linear (a conv of one pixel) or max_pool; square
+	Kernel, Stride, Pad int    // of a conv, linear (a conv of one pixel) or max_pool, or of the pool after a batch_norm; square
 	ReLU, Residual      bool   // what a batch_norm or linear does besides
 	Weights             int    // single weights
 }
@@ -48,8 +48,8 @@ func (l Layer) Conv(n int) (kernel.ConvShape, bool) {
 // Layers are an encoder's for spectrograms of bins × frames, in order. Nothing
 // of the network's size is allocated.
 func Layers(e Encoder, bins, frames int) ([]Layer, error) {
-	b := NewBuilder(Inference)
-	e.Build(b, DraftParams(), "encoder", b.Input("x", 1, 1, bins, frames))
+	b := NewBuilder(Training)
+	e.Build(b, DraftParams(), "encoder", b.Input("x", 2, 1, bins, frames))
 	return b.layers, b.Err()
 }
 
@@ -59,7 +59,8 @@ func (m *Machine) Plan() exec.Plan { return m.exec.Plan() }
 // Plan is the memory plan of the graph.
 func (d *Embedder) Plan() exec.Plan { return d.machine.Plan() }
 
-// mapOf is the shape of an example of a feature map (⌈N/16⌉, H, W, C, 16).
+// mapOf is the shape of an example of a feature map, (⌈N/16⌉, H, W, C, 16) or
+// (N, H, W, C).
 func mapOf(x *G.Node) [3]int {
 	s := x.Shape()
 	return [3]int{s[3], s[1], s[2]}

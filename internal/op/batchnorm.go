@@ -29,9 +29,7 @@ func BatchNorm(x, gamma, beta, residual *gorgonia.Node, n int, o NormOptions) (y
 	if err != nil {
 		return nil, nil, err
 	}
-	stats, err = fixed{sig: fmt.Sprintf("batch_norm_stats%+v", s), shape: tensor.Shape{s.Groups, 3, s.C},
-		run: func(stats kernel.Array, in []kernel.Array, _ []float32) { s.Stats(stats.Data, in[0].Data) }}.apply(x)
-	if err != nil {
+	if stats, err = normStats(s, x); err != nil {
 		return nil, nil, err
 	}
 	y, err = applyNorm(norm{s: s, relu: o.ReLU, residual: residual != nil}, x, stats, gamma, beta, residual)
@@ -45,20 +43,31 @@ func BatchNormEval(x, mean, variance, gamma, beta, residual *gorgonia.Node, n in
 	if err != nil {
 		return nil, err
 	}
-	if s.Groups != 1 {
-		return nil, fmt.Errorf("op: batch_norm_eval over %v: %d groups cannot share running statistics", x.Shape(), s.Groups)
-	}
-	if err := errors.Join(want("the running mean", mean.Shape(), s.C), want("the running variance", variance.Shape(), s.C)); err != nil {
-		return nil, fmt.Errorf("op: batch_norm_eval over %v: %w", x.Shape(), err)
-	}
-	stats, err := fixed{sig: fmt.Sprintf("batch_norm_running%+v", s), shape: tensor.Shape{1, 3, s.C},
-		run: func(stats kernel.Array, in []kernel.Array, _ []float32) {
-			s.RunningStats(stats.Data, in[0].Data, in[1].Data)
-		}}.apply(mean, variance)
+	stats, err := runningStats("batch_norm_eval", s, x, mean, variance)
 	if err != nil {
 		return nil, err
 	}
 	return applyNorm(norm{s: s, relu: o.ReLU, residual: residual != nil, frozen: true}, x, stats, gamma, beta, residual)
+}
+
+// normStats are the statistics of x (Groups, 3, C).
+func normStats(s kernel.Norm, x *gorgonia.Node) (*gorgonia.Node, error) {
+	return fixed{sig: fmt.Sprintf("batch_norm_stats%+v", s), shape: tensor.Shape{s.Groups, 3, s.C},
+		run: func(stats kernel.Array, in []kernel.Array, _ []float32) { s.Stats(stats.Data, in[0].Data) }}.apply(x)
+}
+
+// runningStats are the same (1, 3, C) from constants.
+func runningStats(name string, s kernel.Norm, x, mean, variance *gorgonia.Node) (*gorgonia.Node, error) {
+	if s.Groups != 1 {
+		return nil, fmt.Errorf("op: %s over %v: %d groups cannot share running statistics", name, x.Shape(), s.Groups)
+	}
+	if err := errors.Join(want("the running mean", mean.Shape(), s.C), want("the running variance", variance.Shape(), s.C)); err != nil {
+		return nil, fmt.Errorf("op: %s over %v: %w", name, x.Shape(), err)
+	}
+	return fixed{sig: fmt.Sprintf("batch_norm_running%+v", s), shape: tensor.Shape{1, 3, s.C},
+		run: func(stats kernel.Array, in []kernel.Array, _ []float32) {
+			s.RunningStats(stats.Data, in[0].Data, in[1].Data)
+		}}.apply(mean, variance)
 }
 
 func normOf(name string, x *gorgonia.Node, n int, o NormOptions) (kernel.Norm, error) {

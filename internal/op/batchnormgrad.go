@@ -16,37 +16,32 @@ import (
 //	dγ, dβ = sums, added over groups    (C), (C)
 //	dx = f(x, stats, γ, sums, dŷ)       (B, H, W, C, 16)
 //
-// with dŷ = dy where the ReLU let y through. A residual needs dŷ itself, so then the
-// mask is taken once and for all; otherwise sums and dx take it as they go.
+// with dŷ = dy where the ReLU let y through. Sums and dx find that out from x again,
+// which is cheaper than to read y. A residual is part of y, and needs dŷ itself, so
+// then the mask is taken once and for all.
 func (f norm) Diff(in gorgonia.Nodes, y, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-	x, stats, gamma := in[0], in[1], in[2]
-	masks := f.relu
+	x, stats, gamma, beta := in[0], in[1], in[2], in[3]
+	g := normGrad{f.s, f.relu && !f.residual}
 	var err error
 	if f.relu && f.residual {
 		if dy, err = reluGrad(y, dy); err != nil {
 			return nil, err
 		}
-		masks = false
 	}
-	g := normGrad{f.s, masks, y}
-	sums, err := g.sums(x, stats, dy)
-	if err != nil {
-		return nil, err
-	}
-	dgamma, err := g.row(sums, 0)
-	if err != nil {
-		return nil, err
-	}
-	dbeta, err := g.row(sums, 1)
+	sums, err := g.sums(x, stats, gamma, beta, dy)
 	if err != nil {
 		return nil, err
 	}
 	var dx *gorgonia.Node
 	if f.frozen {
-		dx, err = g.dataEval(stats, gamma, dy)
+		dx, err = g.dataEval(x, stats, gamma, beta, dy)
 	} else {
-		dx, err = g.data(x, stats, gamma, sums, dy)
+		dx, err = g.data(x, stats, gamma, beta, sums, dy)
 	}
+	if err != nil {
+		return nil, err
+	}
+	dgamma, dbeta, err := g.rows(sums)
 	grads := gorgonia.Nodes{dx, nil, dgamma, dbeta}
 	if f.residual {
 		grads = append(grads, dy)
@@ -54,54 +49,45 @@ func (f norm) Diff(in gorgonia.Nodes, y, dy *gorgonia.Node) (gorgonia.Nodes, err
 	return grads, err
 }
 
-// A normGrad makes the parts of a batch norm's gradient. If it masks, y is the last
-// input of those that read dy; if not, none of them keeps y alive.
+// A normGrad makes the parts of a batch norm's gradient.
 type normGrad struct {
-	s     kernel.Norm
-	masks bool
-	y     *gorgonia.Node
+	s    kernel.Norm
+	relu bool // between the norm and dy
 }
 
-func (g normGrad) sig(part string) string {
-	return fmt.Sprintf("batch_norm_%s%+v masked %v", part, g.s, g.masks)
-}
-
-func (g normGrad) withY(in ...*gorgonia.Node) []*gorgonia.Node {
-	if g.masks {
-		return append(in, g.y)
-	}
-	return in
-}
-
-func (g normGrad) yOf(in []kernel.Array) []float32 {
-	if g.masks {
-		return in[len(in)-1].Data
-	}
-	return nil
-}
+func (g normGrad) sig(part string) string { return fmt.Sprintf("batch_norm_%s%+v", part, g) }
 
 // sums is Σ dŷ·x̂ and Σ dŷ of each group and channel (Groups, 2, C).
-func (g normGrad) sums(x, stats, dy *gorgonia.Node) (*gorgonia.Node, error) {
+func (g normGrad) sums(x, stats, gamma, beta, dy *gorgonia.Node) (*gorgonia.Node, error) {
 	return fixed{sig: g.sig("sums"), shape: tensor.Shape{g.s.Groups, 2, g.s.C},
 		run: func(sums kernel.Array, in []kernel.Array, _ []float32) {
-			g.s.Sums(sums.Data, in[0].Data, g.yOf(in), in[1].Data, in[2].Data, g.masks)
-		}}.apply(g.withY(x, stats, dy)...)
+			g.s.Sums(sums.Data, in[0].Data, in[1].Data, in[2].Data, in[3].Data, in[4].Data, g.relu)
+		}}.apply(x, stats, gamma, beta, dy)
 }
 
 // data is dx, over dy if that is not needed any more.
-func (g normGrad) data(x, stats, gamma, sums, dy *gorgonia.Node) (*gorgonia.Node, error) {
+func (g normGrad) data(x, stats, gamma, beta, sums, dy *gorgonia.Node) (*gorgonia.Node, error) {
 	return fixed{sig: g.sig("data"), shape: x.Shape(),
 		run: func(dx kernel.Array, in []kernel.Array, _ []float32) {
-			g.s.Data(dx.Data, in[0].Data, g.yOf(in), in[1].Data, in[2].Data, in[3].Data, in[4].Data, g.masks)
-		}}.over(4, g.withY(x, stats, gamma, sums, dy)...)
+			g.s.Data(dx.Data, in[0].Data, in[1].Data, in[2].Data, in[3].Data, in[4].Data, in[5].Data, g.relu)
+		}}.over(5, x, stats, gamma, beta, sums, dy)
 }
 
 // dataEval is dx where the statistics are constants.
-func (g normGrad) dataEval(stats, gamma, dy *gorgonia.Node) (*gorgonia.Node, error) {
+func (g normGrad) dataEval(x, stats, gamma, beta, dy *gorgonia.Node) (*gorgonia.Node, error) {
 	return fixed{sig: g.sig("data_eval"), shape: dy.Shape(),
 		run: func(dx kernel.Array, in []kernel.Array, _ []float32) {
-			g.s.DataEval(dx.Data, g.yOf(in), in[0].Data, in[1].Data, in[2].Data, g.masks)
-		}}.over(2, g.withY(stats, gamma, dy)...)
+			g.s.DataEval(dx.Data, in[0].Data, in[1].Data, in[2].Data, in[3].Data, in[4].Data, g.relu)
+		}}.over(4, x, stats, gamma, beta, dy)
+}
+
+// rows are dγ and dβ (C), from the sums.
+func (g normGrad) rows(sums *gorgonia.Node) (dgamma, dbeta *gorgonia.Node, err error) {
+	if dgamma, err = g.row(sums, 0); err != nil {
+		return nil, nil, err
+	}
+	dbeta, err = g.row(sums, 1)
+	return dgamma, dbeta, err
 }
 
 // row is row 0 (dγ) or 1 (dβ) of the sums, added over the groups in their order → (C).

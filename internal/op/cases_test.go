@@ -118,6 +118,10 @@ func normCases(n int) (cs []gradientCase) {
 			cs = append(cs, evalCase(s, relu, residual))
 		}
 	}
+	for _, relu := range []bool{false, true} {
+		cs = append(cs, normPoolCase(size{4, 2, 5, 7}, 2, relu, false), normPoolCase(size{17, 3, 4, 3}, 1, relu, false),
+			normPoolCase(size{3, 3, 6, 5}, 1, relu, true))
+	}
 	return append(cs, trainCase(size{2 * n, 2, 1, 3}, 2, true, true), trainCase(size{2 * n, 18, 3, 1}, 2, true, false))
 }
 
@@ -147,6 +151,41 @@ func trainCase(s size, groups int, relu, residual bool) gradientCase {
 		c.shapes = append(c.shapes, s.shape())
 	}
 	return c
+}
+
+// normPoolCase is a batch norm, by running statistics if frozen, and a pool.
+func normPoolCase(s size, groups int, relu, frozen bool) gradientCase {
+	mean, variance := []float64{0.5, -0.25, 0.125}, []float64{0.5, 2, 1}
+	kernel, stride, pad := [2]int{3, 2}, [2]int{2, 1}, [2]int{1, 1}
+	norm, pool := op.NormOptions{Groups: groups, ReLU: relu}, op.PoolOptions{Kernel: kernel, Stride: stride, Pad: pad}
+	return gradientCase{
+		name:   fmt.Sprintf("batch norm and pool %+v groups %d relu %v frozen %v", s, groups, relu, frozen),
+		shapes: [][]int{s.shape(), {s.c}, {s.c}},
+		build: func(in nodes) (*node, error) {
+			return onMaps(s.n, in[0], func(x *node) (*node, error) {
+				if !frozen {
+					y, _, err := op.BatchNormPool(x, in[1], in[2], s.n, norm, pool)
+					return y, err
+				}
+				m, err := bound(x.Graph(), "mean", mean)
+				if err != nil {
+					return nil, err
+				}
+				v, err := bound(x.Graph(), "variance", variance)
+				if err != nil {
+					return nil, err
+				}
+				return op.BatchNormPoolEval(x, m, v, in[1], in[2], s.n, norm, pool)
+			})
+		},
+		ref: func(in [][]float64) []float64 {
+			m, v := mean, variance
+			if !frozen {
+				m, v = nil, nil
+			}
+			return refPool(refNorm(in[0], in[1], in[2], nil, m, v, s, groups, relu), s, kernel, stride, pad, true)
+		},
+	}
 }
 
 func evalCase(s size, relu, residual bool) gradientCase {
@@ -292,7 +331,7 @@ func pointCases(n int) []gradientCase {
 		},
 		ref: func(in [][]float64) []float64 { return refBias(in[0], make([]float64, 2), s, true) },
 	}, {
-		name:   fmt.Sprintf("x + relu(x) + 3x + stop(y) of %d", n),
+		name:   fmt.Sprintf("x + relu(x) + 2x + stop(y) of %d", n),
 		shapes: [][]int{{n, 6}, {n, 6}},
 		frozen: 1,
 		build: func(in nodes) (*node, error) {
@@ -303,11 +342,11 @@ func pointCases(n int) []gradientCase {
 			if r, err = op.Add(in[0], r); err != nil {
 				return nil, err
 			}
-			three, err := op.Scale(in[0], 3)
+			two, err := op.Add(in[0], in[0])
 			if err != nil {
 				return nil, err
 			}
-			if r, err = op.Add(r, three); err != nil {
+			if r, err = op.Add(r, two); err != nil {
 				return nil, err
 			}
 			stop, err := op.StopGradient(in[1])
@@ -319,7 +358,7 @@ func pointCases(n int) []gradientCase {
 		ref: func(in [][]float64) []float64 {
 			y := make([]float64, 6*n)
 			for i, x := range in[0] {
-				y[i] = 4*x + max(x, 0) + in[1][i]
+				y[i] = 3*x + max(x, 0) + in[1][i]
 			}
 			return y
 		},

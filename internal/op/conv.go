@@ -17,15 +17,19 @@ type ConvOptions struct {
 }
 
 // Conv correlates n maps x (B, H, W, Ci, 16) with w (Co, Ci, KH, KW), PyTorch's
-// layout, without a bias → (B, H', W', Co, 16).
+// layout, without a bias → (B, H', W', Co, 16). x in pixels, (N, H, W, Ci), gives
+// (N, H', W', Co), without a gradient.
 func Conv(x, w *gorgonia.Node, n int, o ConvOptions) (*gorgonia.Node, error) {
-	m, err := mapsOf("conv", x, n)
+	m, _, err := eitherOf("conv", x, n)
 	if err != nil {
 		return nil, err
 	}
 	s := w.Shape()
 	if len(s) != 4 || s[1] != m.C {
 		return nil, fmt.Errorf("op: conv: weights %v do not fit maps %v; want (Co, %d, KH, KW)", s, x.Shape(), m.C)
+	}
+	if inPixels(x) {
+		return convPixels("conv", x, w, o.shape(m, s), nil, nil, false)
 	}
 	return applyConv("conv", x, w, o.shape(m, s))
 }

@@ -20,9 +20,10 @@ type FixedNorm struct {
 
 // ConvNorm is Conv, then the norm, then plus the residual unless that is nil, then
 // the ReLU if asked to, as one pass for inference: the norm's scale goes into the
-// weights and its shift becomes a bias. It has no gradient.
+// weights and its shift becomes a bias. x may be in pixels, (N, H, W, Ci). It has
+// no gradient.
 func ConvNorm(x, w *gorgonia.Node, n int, o ConvOptions, norm FixedNorm, residual *gorgonia.Node, relu bool) (*gorgonia.Node, error) {
-	m, err := mapsOf("conv_norm", x, n)
+	m, _, err := eitherOf("conv_norm", x, n)
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +39,9 @@ func ConvNorm(x, w *gorgonia.Node, n int, o ConvOptions, norm FixedNorm, residua
 	if norm.Eps == 0 {
 		norm.Eps = 1e-5
 	}
+	if inPixels(x) {
+		return convPixels("conv_norm", x, w, o.shape(m, s), &norm, residual, relu)
+	}
 	plan, err := kernel.NewConv(o.shape(m, s))
 	if err != nil {
 		return nil, fmt.Errorf("op: conv_norm over %v, %v: %w", x.Shape(), s, err)
@@ -45,7 +49,8 @@ func ConvNorm(x, w *gorgonia.Node, n int, o ConvOptions, norm FixedNorm, residua
 	f := convNorm{conv: conv{"conv_norm", o.shape(m, s), plan}, residual: residual != nil, relu: relu}
 	folded, err := fixed{sig: fmt.Sprintf("%s folded, eps %x", f.Sig(), norm.Eps), shape: tensor.Shape{plan.PackedForward() + c},
 		scratch: Size(s), run: func(out kernel.Array, in []kernel.Array, scratch []float32) {
-			fold(plan, out.Data, in, norm.Eps, scratch)
+			fold(scratch, out.Data[plan.PackedForward():], in, norm.Eps)
+			plan.PackForward(out.Data[:plan.PackedForward()], scratch)
 		}}.apply(w, norm.Mean, norm.Variance, norm.Gamma, norm.Beta)
 	if err != nil {
 		return nil, err
@@ -56,11 +61,10 @@ func ConvNorm(x, w *gorgonia.Node, n int, o ConvOptions, norm FixedNorm, residua
 	return Apply(f, x, folded, residual)
 }
 
-// fold makes the packed weights, and after them the bias (Co), of a convolution
-// with its norm: in is (w, mean, variance, gamma, beta), scaled as large as w.
-func fold(plan *kernel.Conv, folded []float32, in []kernel.Array, eps float32, scaled []float32) {
+// fold makes the weights, scaled, and the bias (Co) of a convolution with its
+// norm: in is (w, mean, variance, gamma, beta).
+func fold(scaled, bias []float32, in []kernel.Array, eps float32) {
 	w, mean, variance, gamma, beta := in[0], in[1].Data, in[2].Data, in[3].Data, in[4].Data
-	packed, bias := folded[:plan.PackedForward()], folded[plan.PackedForward():]
 	size := len(w.Data) / len(mean)
 	for c := range mean {
 		scale := float64(gamma[c]) / math.Sqrt(float64(variance[c])+float64(eps))
@@ -69,7 +73,6 @@ func fold(plan *kernel.Conv, folded []float32, in []kernel.Array, eps float32, s
 			scaled[c*size+i] = float32(float64(v) * scale)
 		}
 	}
-	plan.PackForward(packed, scaled)
 }
 
 // convNorm is y over (x, folded[, residual]).

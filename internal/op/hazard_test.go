@@ -119,7 +119,7 @@ func TestSecondGradIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := op.Scale(a, 2)
+	b, err := op.Add(a, a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestPackedLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	twice, err := op.Scale(loss, 2)
+	twice, err := op.Add(loss, loss)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,6 +284,12 @@ func TestShapeErrors(t *testing.T) {
 		{func() {
 			n, err = op.BatchNormEval(maps, vector, flat, vector, vector, nil, 17, op.NormOptions{})
 		}, "the running variance is (8, 4)"},
+		{func() {
+			_, _, err = op.BatchNormPool(maps, flat, vector, 17, op.NormOptions{}, op.PoolOptions{Kernel: [2]int{2, 2}})
+		}, "gamma is (8, 4), not (3)"},
+		{func() {
+			_, _, err = op.BatchNormPool(maps, vector, vector, 17, op.NormOptions{}, op.PoolOptions{Kernel: [2]int{9, 9}})
+		}, "does not fit"},
 		{func() { n, err = op.MaxPool(maps, 17, op.PoolOptions{Kernel: [2]int{9, 9}}) }, "does not fit"},
 		{func() { n, err = op.MaxPool(maps, 17, op.PoolOptions{}) }, "at least 1"},
 		{func() { n, err = op.Concat(rows, maps) }, "concat over"},

@@ -50,14 +50,18 @@ func ToLanes(x *gorgonia.Node) (*gorgonia.Node, error) {
 	}
 }
 
-// ToRows takes n embeddings out of the lanes: (B, 1, 1, D, 16) → (N, D).
+// ToRows takes n embeddings out of the lanes, or out of pixels, (N, 1, 1, D):
+// (B, 1, 1, D, 16) → (N, D).
 func ToRows(x *gorgonia.Node, n int) (*gorgonia.Node, error) {
-	m, err := mapsOf("to_rows", x, n)
+	m, _, err := eitherOf("to_rows", x, n)
 	if err != nil {
 		return nil, err
 	}
 	if m.H != 1 || m.W != 1 {
 		return nil, fmt.Errorf("op: to_rows: %v has %d×%d pixels; pool them first", x.Shape(), m.H, m.W)
+	}
+	if inPixels(x) {
+		return Reshape(x, m.N, m.C)
 	}
 	return Apply(fromLanes{m, tensor.Shape{m.N, m.C}}, x)
 }

@@ -80,9 +80,6 @@ func scaledWindow(packed, by *gorgonia.Node, offset int, shape tensor.Shape) (*g
 	}
 	return fixed{sig: fmt.Sprintf("scaled_window{at %d, %v}", offset, shape), shape: shape,
 		run: func(out kernel.Array, in []kernel.Array, _ []float32) {
-			by := in[1].Data[0]
-			for i, v := range in[0].Data[offset : offset+len(out.Data)] {
-				out.Data[i] = v * by
-			}
+			kernel.Scale(out.Data, in[0].Data[offset:offset+len(out.Data)], in[1].Data[0])
 		}}.apply(packed, by)
 }

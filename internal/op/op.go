@@ -6,6 +6,8 @@
 // Feature maps are nodes of shape (B, H, W, C, 16): sixteen examples side by
 // side, B = ⌈N/16⌉. The shape hides N, the real number of examples, so each
 // function on maps is told it. Embeddings leave the lanes by ToRows, as (N, D).
+// For inference over few examples there are maps in pixels besides, (N, H, W, C),
+// which the functions that know them tell by their rank.
 //
 // No function here has a hidden result or a side effect, so nothing depends on
 // the order in which a machine runs them.

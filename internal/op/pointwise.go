@@ -15,9 +15,6 @@ func Add(a, b *gorgonia.Node) (*gorgonia.Node, error) { return Apply(sum{}, a, b
 // ReLU is max(x, 0), and NaN where x is.
 func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) { return Apply(relu{}, x) }
 
-// Scale is x times a constant.
-func Scale(x *gorgonia.Node, by float32) (*gorgonia.Node, error) { return Apply(scale{by}, x) }
-
 type sum struct{}
 
 func (sum) Sig() string     { return "add" }
@@ -54,31 +51,20 @@ func (relu) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	return nil
 }
 
-// reluGrad is dy where y > 0.
+// reluGrad is dy where y > 0. Where two branches meet, dy is a sum, which is then
+// made in the same pass.
 func reluGrad(y, dy *gorgonia.Node) (*gorgonia.Node, error) {
+	if f, err := FuncOf(dy); err == nil && f == (sum{}) {
+		parts := Inputs(dy)
+		return fixed{sig: "relu_grad_of_sum", shape: dy.Shape(),
+			run: func(dx kernel.Array, in []kernel.Array, _ []float32) {
+				kernel.ReLUGradSum(dx.Data, in[0].Data, in[1].Data, in[2].Data)
+			}}.over(AnyInput, y, parts[0], parts[1])
+	}
 	return fixed{sig: "relu_grad", shape: dy.Shape(),
 		run: func(dx kernel.Array, in []kernel.Array, _ []float32) {
 			kernel.ReLUGrad(dx.Data, in[0].Data, in[1].Data)
 		}}.over(1, y, dy)
-}
-
-type scale struct{ by float32 }
-
-func (s scale) Sig() string                                    { return fmt.Sprintf("scale{%x}", s.by) }
-func (s scale) DiffWRT() []bool                                { return []bool{true} }
-func (s scale) InPlace() int                                   { return 0 }
-func (s scale) Infer(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }
-
-func (s scale) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	d, err := Apply(s, grad)
-	return gorgonia.Nodes{d}, err
-}
-
-func (s scale) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	for i, v := range in[0].Data {
-		out.Data[i] = v * s.by
-	}
-	return nil
 }
 
 // same refuses shapes that are not all equal.

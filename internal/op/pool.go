@@ -12,11 +12,15 @@ import (
 // PoolOptions are rows first, then columns. A stride of 0 is the kernel's size.
 type PoolOptions struct{ Kernel, Stride, Pad [2]int }
 
-// MaxPool is the maximum under each window of n maps; padding never wins.
+// MaxPool is the maximum under each window of n maps; padding never wins. This and
+// the global pools take maps in pixels too, (N, H, W, C), without a gradient.
 func MaxPool(x *gorgonia.Node, n int, o PoolOptions) (*gorgonia.Node, error) {
 	p, out, err := poolOf("max_pool", x, n, o)
 	if err != nil {
 		return nil, err
+	}
+	if inPixels(x) {
+		return pixelPool(fmt.Sprintf("max_pool in pixels%+v", p), out, p.MaxPixels, x)
 	}
 	return Apply(pooling{fmt.Sprintf("max_pool%+v", p), out, p.MaxForward, p.MaxBackward, true}, x)
 }
@@ -27,6 +31,9 @@ func AvgPool(x *gorgonia.Node, n int, o PoolOptions) (*gorgonia.Node, error) {
 	p, out, err := poolOf("avg_pool", x, n, o)
 	if err != nil {
 		return nil, err
+	}
+	if inPixels(x) {
+		return nil, fmt.Errorf("op: avg_pool: %v is in pixels; use PixelsToLanes", x.Shape())
 	}
 	backward := func(dx, _, dy []float32) { p.AvgBackward(dx, dy) }
 	return Apply(pooling{fmt.Sprintf("avg_pool%+v", p), out, p.AvgForward, backward, false}, x)
@@ -40,6 +47,9 @@ func GlobalMean(x *gorgonia.Node, n int, keepRows bool) (*gorgonia.Node, error) 
 	if err != nil {
 		return nil, err
 	}
+	if inPixels(x) {
+		return pixelPool(fmt.Sprintf("global_mean in pixels%+v", g), out, g.MeanPixels, x)
+	}
 	backward := func(dx, _, dy []float32) { g.MeanGrad(dx, dy) }
 	return Apply(pooling{fmt.Sprintf("global_mean%+v", g), out, g.Mean, backward, false}, x)
 }
@@ -50,11 +60,14 @@ func GlobalMax(x *gorgonia.Node, n int, keepRows bool) (*gorgonia.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if inPixels(x) {
+		return pixelPool(fmt.Sprintf("global_max in pixels%+v", g), out, g.MaxPixels, x)
+	}
 	return Apply(pooling{fmt.Sprintf("global_max%+v", g), out, g.Max, g.MaxGrad, true}, x)
 }
 
 func poolOf(name string, x *gorgonia.Node, n int, o PoolOptions) (kernel.Pool, tensor.Shape, error) {
-	m, err := mapsOf(name, x, n)
+	m, shape, err := eitherOf(name, x, n)
 	if err != nil {
 		return kernel.Pool{}, nil, err
 	}
@@ -72,16 +85,22 @@ func poolOf(name string, x *gorgonia.Node, n int, o PoolOptions) (kernel.Pool, t
 	}
 	p := kernel.Pool{N: n, C: m.C, H: m.H, W: m.W, Kernel: o.Kernel, Stride: o.Stride, Pad: o.Pad}
 	m.H, m.W = p.Out()
-	return p, m.lanes(), nil
+	return p, shape(m), nil
 }
 
 func globalOf(name string, x *gorgonia.Node, n int, keepRows bool) (kernel.Global, tensor.Shape, error) {
-	m, err := mapsOf(name, x, n)
+	m, shape, err := eitherOf(name, x, n)
 	if err != nil {
 		return kernel.Global{}, nil, err
 	}
 	g := kernel.Global{N: n, C: m.C, H: m.H, W: m.W, KeepRows: keepRows}
-	return g, maps{n, g.Features(), 1, 1}.lanes(), nil
+	return g, shape(maps{n, g.Features(), 1, 1}), nil
+}
+
+// pixelPool is a pool of maps in pixels.
+func pixelPool(sig string, out tensor.Shape, forward func(y, x []float32), x *gorgonia.Node) (*gorgonia.Node, error) {
+	return fixed{sig: sig, shape: out,
+		run: func(y kernel.Array, in []kernel.Array, _ []float32) { forward(y.Data, in[0].Data) }}.apply(x)
 }
 
 // pooling is any of the four: a kernel and its gradient.

@@ -105,19 +105,9 @@ func (a *adam) Step(params []*Param, lr float64) {
 func (a *adam) Do(item int) {
 	c, p, w, g := a.piece(item)
 	decay := decayOf(p, a.WeightDecay, a.Exclude1D)
-	l2, keep := float32(decay), float32(1)
+	r := kernel.Adam{L2: float32(decay), Keep: 1, B1: float32(1 - a.Betas[0]), B2: float32(1 - a.Betas[1]), Rate: a.rate, Root: a.root, Eps: float32(a.Eps)}
 	if a.decoupled {
-		l2, keep = 0, float32(1-a.lr*decay)
+		r.L2, r.Keep = 0, float32(1-a.lr*decay)
 	}
-	b1, b2, eps := float32(1-a.Betas[0]), float32(1-a.Betas[1]), float32(a.Eps)
-	m, v := a.m[c.param][c.from:c.to], a.v[c.param][c.from:c.to]
-	rate, root := a.rate, a.root
-	w, m, v = w[:len(g)], m[:len(g)], v[:len(g)] // one length, so no bounds to check below
-	for i, grad := range g {
-		d := grad + l2*w[i]
-		mean := m[i] + b1*(d-m[i])
-		square := v[i] + b2*(d*d-v[i])
-		m[i], v[i] = mean, square
-		w[i] = keep*w[i] - rate*mean/(root*float32(math.Sqrt(float64(square)))+eps)
-	}
+	r.Move(w, a.m[c.param][c.from:c.to], a.v[c.param][c.from:c.to], g)
 }

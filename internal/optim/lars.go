@@ -1,6 +1,10 @@
 package optim
 
-import "math"
+import (
+	"math"
+
+	"clr/internal/kernel"
+)
 
 // LARS scales each parameter's rate by the ratio of its norm to its
 // gradient's, which lets very large batches train (You et al. 2017). Two
@@ -115,27 +119,18 @@ func (l *lars) Do(item int) {
 		}
 		return
 	}
-	// into scales what enters the momentum, out what leaves it.
-	into, out := float32(l.lr*l.trust[c.param]), float32(1)
+	// Into scales what enters the momentum, Rate what leaves it.
+	m := kernel.Momentum{Decay: float32(decay), Into: float32(l.lr * l.trust[c.param]), Keep: float32(l.Momentum), Along: 1, Rate: 1}
 	if l.Kind == "you" {
-		into, out = float32(l.trust[c.param]), float32(l.lr)
+		m.Into, m.Rate = float32(l.trust[c.param]), float32(l.lr)
 	}
-	mu, l2 := float32(l.Momentum), float32(decay)
-	v := l.v[c.param][c.from:c.to]
-	for i, grad := range g {
-		v[i] = mu*v[i] + into*(grad+l2*w[i])
-		w[i] -= out * v[i]
-	}
+	m.Move(w, l.v[c.param][c.from:c.to], g)
 }
 
+// normsOf takes the third norm from three products: Σ(g + d·w)² = Σg² + 2d·Σgw
+// + d²·Σw².
 func normsOf(w, g []float32, decay float64) norms {
-	var n norms
-	for i := range g {
-		a, b := float64(w[i]), float64(g[i])
-		d := b + decay*a
-		n.w += a * a
-		n.g += b * b
-		n.decayed += d * d
-	}
+	n := norms{w: kernel.SumSquares(w), g: kernel.SumSquares(g)}
+	n.decayed = max(0, n.g+2*decay*kernel.Dot(g, w)+decay*decay*n.w)
 	return n
 }

@@ -1,5 +1,7 @@
 package optim
 
+import "clr/internal/kernel"
+
 // SGD is stochastic gradient descent as in torch.optim.SGD (dampening 0):
 //
 //	g = g + weight_decay·w;  v = momentum·v + g;  w = w - lr·v
@@ -57,23 +59,13 @@ func (s *sgd) Step(params []*Param, lr float64) {
 // Do implements kernel.Task for one piece.
 func (s *sgd) Do(item int) {
 	c, p, w, g := s.piece(item)
-	decay := float32(decayOf(p, s.WeightDecay, s.Exclude1D))
-	mu, lr := float32(s.Momentum), s.lr
+	m := kernel.Momentum{Decay: float32(decayOf(p, s.WeightDecay, s.Exclude1D)), Into: 1, Keep: float32(s.Momentum), Along: 1, Rate: s.lr}
 	if s.Momentum == 0 {
-		for i, grad := range g {
-			w[i] -= lr * (grad + decay*w[i])
-		}
+		m.Move(w, nil, g)
 		return
 	}
-	v := s.v[c.param][c.from:c.to]
-	w, v = w[:len(g)], v[:len(g)]          // one length, so no bounds to check below
-	along, ahead := float32(1), float32(0) // the weight follows along·v + ahead·d
 	if s.Nesterov {
-		along, ahead = mu, 1
+		m.Along, m.Ahead = m.Keep, 1
 	}
-	for i, grad := range g {
-		d := grad + decay*w[i]
-		v[i] = mu*v[i] + d
-		w[i] -= lr * (along*v[i] + ahead*d)
-	}
+	m.Move(w, s.v[c.param][c.from:c.to], g)
 }

@@ -40,10 +40,11 @@ func embedded(t *testing.T, d *data, e encoderState) (x []float64, dim int) {
 	return x, dim
 }
 
-// windowsOf are the embeddings of a clip's windows, one at a time.
+// windowsOf are the embeddings of a clip's windows, one at a time, in a batch that
+// has the layout of a full one.
 func windowsOf(t *testing.T, d *data, e encoderState, clip, hop int) (all [][]float32) {
 	t.Helper()
-	net, err := d.embedder(e, 1)
+	net, err := d.embedder(e, 16)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,10 +9,13 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"log"
 	"maps"
+	"math"
 	"slices"
 
+	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -35,8 +38,12 @@ var groups = map[string]func(v vectors){
 		v.affine("affineXUGate", true, true, true, false)
 		v.affine("affineU", false, true, false, false)
 		v.affine("affineUGate", false, true, true, false)
+	},
+	"pool": func(v vectors) {
 		v.maxForward()
 		v.maxBackward()
+		v.choose()
+		v.give()
 	},
 	"winograd": vectors.winograd,
 	"spectrum": vectors.spectrum,
@@ -44,10 +51,17 @@ var groups = map[string]func(v vectors){
 		v.tail("tail", false)
 		v.tail("tailAdd", true)
 	},
+	"pixels": func(v vectors) {
+		v.pixels(12)
+		v.pixels(6)
+		v.pixels(3)
+	},
 	"point": func(v vectors) {
 		v.points()
 		v.dot()
 	},
+	"move": vectors.moves,
+	"exp":  vectors.exps,
 }
 
 func main() {
@@ -58,9 +72,6 @@ func main() {
 		log.Fatalf("-group is %q, want one of %q", *name, slices.Sorted(maps.Keys(groups)))
 	}
 	ConstraintExpr("amd64,!purego")
-	if *name == "spectrum" {
-		spectrumConstants()
-	}
 	for _, width := range []int{8, 16} {
 		group(vectors{width})
 	}
@@ -120,4 +131,22 @@ func bytesField(p reg.Register, offset int) reg.GPVirtual {
 	r := field(p, offset)
 	SHLQ(U8(2), r)
 	return r
+}
+
+// constants are the file's, by their bits.
+var constants = map[uint32]Mem{}
+
+// constant is sixteen copies of a number in read-only memory.
+func constant(f float32) Mem { return constantBits(math.Float32bits(f)) }
+
+func constantBits(bits uint32) Mem {
+	m, ok := constants[bits]
+	if !ok {
+		m = GLOBL(fmt.Sprintf("number%08x", bits), attr.RODATA|attr.NOPTR)
+		for i := range 16 {
+			DATA(4*i, U32(bits))
+		}
+		constants[bits] = m
+	}
+	return m
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"math"
-
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -93,36 +91,19 @@ func (o rowOperands) blend(rows int) reg.VecVirtual {
 	return sum
 }
 
-// constants of exp2 and log1p, each for a whole register.
-var constants = struct {
-	mem Mem
-	at  map[string]int
-}{at: map[string]int{}}
-
-// constant is a register's width of one value.
-func constant(name string, bits uint32) {
-	if constants.at[name] = 64 * len(constants.at); len(constants.at) == 1 {
-		constants.mem = GLOBL("spectrum", 8|16) // RODATA, NOPTR
-	}
-	for i := range 16 {
-		DATA(constants.at[name]+4*i, U32(bits))
-	}
+// spectrumNumbers are the constants of exp2 and log1p.
+var spectrumNumbers = map[string]float32{
+	"lowest": -100, "whole": 3 << 22, "half": 0.5, "one": 1, "two": 2,
+	"exp1": 0.69314718, "exp2": 0.24022651, "exp3": 0.05550411, "exp4": 0.00961813, "exp5": 0.00133336, "exp6": 0.00015403530,
+	"log3": 1.0 / 3, "log5": 1.0 / 5, "log7": 1.0 / 7, "log9": 1.0 / 9, "log11": 1.0 / 11,
 }
 
-func c(name string) Mem { return constants.mem.Offset(constants.at[name]) }
-
-func spectrumConstants() {
-	for _, k := range []struct {
-		name  string
-		value float32
-	}{
-		{"lowest", -100}, {"whole", 3 << 22}, {"half", 0.5}, {"one", 1}, {"two", 2},
-		{"exp1", 0.69314718}, {"exp2", 0.24022651}, {"exp3", 0.05550411}, {"exp4", 0.00961813}, {"exp5", 0.00133336}, {"exp6", 0.00015403530},
-		{"log3", 1.0 / 3}, {"log5", 1.0 / 5}, {"log7", 1.0 / 7}, {"log9", 1.0 / 9}, {"log11", 1.0 / 11},
-	} {
-		constant(k.name, math.Float32bits(k.value))
+func c(name string) Mem {
+	f, ok := spectrumNumbers[name]
+	if !ok {
+		panic(name)
 	}
-	constant("magnitude", 1<<31-1)
+	return constant(f)
 }
 
 // exp2 makes y, at most 0, 2^y.
@@ -169,9 +150,9 @@ func (v vectors) addLog() {
 		VMULPS(c("half"), hi, hi)
 		VSUBPS(a, b, e)
 		if v.wide() {
-			VPANDD(c("magnitude"), e, e)
+			VPANDD(constantBits(1<<31-1), e, e)
 		} else {
-			VANDPS(c("magnitude"), e, e)
+			VANDPS(constantBits(1<<31-1), e, e)
 		}
 		VMULPS(k[1], e, e)
 		v.exp2(e)
@@ -210,7 +191,7 @@ func (v vectors) sumExp() {
 		k[i] = v.register()
 		VBROADCASTSS(scalar, k[i])
 	}
-	acc := v.load(sums)
+	acc := v.lanes(sums)
 	off := GP64()
 	XORQ(off, off)
 	Label("loop")
@@ -232,7 +213,7 @@ func (v vectors) sumExp() {
 func (v vectors) max() {
 	v.text("max", "func(tops, x *float32, n int)")
 	tops, x, n := Load(Param("tops"), GP64()), Load(Param("x"), GP64()), Load(Param("n"), GP64())
-	acc := v.load(tops)
+	acc := v.lanes(tops)
 	off := GP64()
 	XORQ(off, off)
 	Label("loop")
@@ -245,8 +226,8 @@ func (v vectors) max() {
 	v.store(acc, tops)
 }
 
-// load takes sixteen lanes into registers.
-func (v vectors) load(p reg.Register) []reg.VecVirtual {
+// lanes takes sixteen lanes into registers.
+func (v vectors) lanes(p reg.Register) []reg.VecVirtual {
 	acc := make([]reg.VecVirtual, v.per())
 	for i := range acc {
 		acc[i] = v.register()

@@ -10,7 +10,7 @@ import (
 const (
 	tailY, tailAdd, tailBias = 0, 24, 48
 	tailPixels, tailChannels = 72, 80
-	tailMask, tailReLU       = 88, 152
+	tailMask, tailReLU       = 88, 96
 )
 
 // tail: y = y + bias + add, then ReLU, then the mask; see kernel.tailArgs.
@@ -19,10 +19,11 @@ func (v vectors) tail(name string, add bool) {
 	p := Load(Param("a"), GP64())
 	y, r, pixels := field(p, tailY), field(p, tailAdd), field(p, tailPixels)
 	bound := v.lowerBound(p, tailReLU)
+	bits := field(p, tailMask)
 	mask := make([]reg.VecVirtual, v.per())
 	for i := range mask {
 		mask[i] = v.register()
-		VMOVUPS(v.part(Mem{Base: p, Disp: tailMask}, i), mask[i])
+		VMOVUPS(v.part(Mem{Base: bits}, i), mask[i])
 	}
 	Label("pixel")
 	bias, channels := field(p, tailBias), field(p, tailChannels)

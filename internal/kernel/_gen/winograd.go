@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -88,7 +87,7 @@ var (
 // runs along columns: input and gradient of the output to points, points to
 // output, weights to points, points to gradient of the weights.
 func (v vectors) winograd() {
-	for _, p := range [][2]axis{{four, four}, {four, three}, {two, three}} {
+	for _, p := range [][2]axis{{four, four}, {four, three}, {two, three}, {two, two}} {
 		a, b, name := p[0], p[1], p[0].name+p[1].name
 		v.transform("winoInput"+name, a.bt, b.bt, true)
 		v.transform("winoOutput"+name, a.at, b.at, false)
@@ -194,11 +193,6 @@ func (v vectors) transform(name string, m, n matrix, toPoints bool) {
 			indices = append(indices, i*len(n)+j)
 		}
 		places := to(dst, indices)
-		var ahead reg.GPVirtual // the points of the next row, to be fetched meanwhile
-		if toPoints && i+1 < len(m) {
-			ahead = bytesField(p, winoPlane)
-			IMUL3Q(U8(len(n)), ahead, ahead)
-		}
 		each(fmt.Sprint("row", i), dst, toPoints, i == len(m)-1, func(off, mid reg.GPVirtual) {
 			for part := range v.per() {
 				d := make([]reg.VecVirtual, columns)
@@ -210,12 +204,12 @@ func (v vectors) transform(name string, m, n matrix, toPoints bool) {
 					VMOVUPS(r, v.part(at(places[j], off), part))
 				}
 			}
-			if ahead != nil {
-				ADDQ(ahead, off)
+			if toPoints { // fetch where the next eight will go
 				for _, r := range places {
-					PREFETCHT0(at(r, off))
+					m := at(r, off)
+					m.Disp = together * 64
+					PREFETCHT0(m)
 				}
-				SUBQ(ahead, off)
 			}
 		})
 	}
@@ -244,7 +238,7 @@ func (v vectors) numbersOf(m, n matrix) *calculator {
 	}
 	slices.Sort(order)
 	for _, f := range order {
-		if c.numbers[f] = number(f); v.wide() {
+		if c.numbers[f] = constant(f); v.wide() {
 			r := v.register()
 			VBROADCASTSS(c.numbers[f].(Mem), r)
 			c.numbers[f] = r
@@ -394,20 +388,4 @@ func (c *calculator) number(f float64) Op {
 		c.numbers[float32(f)] = nil
 	}
 	return c.numbers[float32(f)]
-}
-
-var memory = map[float32]Mem{}
-
-// number is eight copies of a constant in memory.
-func number(f float32) Mem {
-	m, ok := memory[f]
-	if !ok {
-		bits := math.Float32bits(f)
-		m = GLOBL(fmt.Sprintf("number%08x", bits), attr.RODATA|attr.NOPTR)
-		for i := range 8 {
-			DATA(4*i, U32(bits))
-		}
-		memory[f] = m
-	}
-	return m
 }

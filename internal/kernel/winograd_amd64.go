@@ -6,10 +6,8 @@ import "unsafe"
 
 //go:generate go -C _gen run . -group winograd -out ../winograd_amd64.s
 
-// What lies past the edge: zeros, and a place for what nobody wants.
-var (
-	zeros [maxWinoChannels * Lanes]float32
-)
+// zeros are the pixels past the edge.
+var zeros [maxWinoChannels * Lanes]float32
 
 // runTransform is transformTwin. Places that are nowhere become those of zeros,
 // or of dump, which has room for n vectors.
@@ -40,11 +38,13 @@ var (
 		{winoInput44AVX2, winoOutput44AVX2, winoOutputGrad44AVX2, winoWeights44AVX2, winoWeightsGrad44AVX2},
 		{winoInput43AVX2, winoOutput43AVX2, winoOutputGrad43AVX2, winoWeights43AVX2, winoWeightsGrad43AVX2},
 		{winoInput23AVX2, winoOutput23AVX2, winoOutputGrad23AVX2, winoWeights23AVX2, winoWeightsGrad23AVX2},
+		{winoInput22AVX2, winoOutput22AVX2, winoOutputGrad22AVX2, winoWeights22AVX2, winoWeightsGrad22AVX2},
 	}
 	transformsAVX512 = [len(filters)][transforms]func(*transformArgs){
 		{winoInput44AVX512, winoOutput44AVX512, winoOutputGrad44AVX512, winoWeights44AVX512, winoWeightsGrad44AVX512},
 		{winoInput43AVX512, winoOutput43AVX512, winoOutputGrad43AVX512, winoWeights43AVX512, winoWeightsGrad43AVX512},
 		{winoInput23AVX512, winoOutput23AVX512, winoOutputGrad23AVX512, winoWeights23AVX512, winoWeightsGrad23AVX512},
+		{winoInput22AVX512, winoOutput22AVX512, winoOutputGrad22AVX512, winoWeights22AVX512, winoWeightsGrad22AVX512},
 	}
 )
 
@@ -137,3 +137,33 @@ func winoWeights23AVX512(a *transformArgs)
 
 //go:noescape
 func winoWeightsGrad23AVX512(a *transformArgs)
+
+//go:noescape
+func winoInput22AVX2(a *transformArgs)
+
+//go:noescape
+func winoOutput22AVX2(a *transformArgs)
+
+//go:noescape
+func winoOutputGrad22AVX2(a *transformArgs)
+
+//go:noescape
+func winoWeights22AVX2(a *transformArgs)
+
+//go:noescape
+func winoWeightsGrad22AVX2(a *transformArgs)
+
+//go:noescape
+func winoInput22AVX512(a *transformArgs)
+
+//go:noescape
+func winoOutput22AVX512(a *transformArgs)
+
+//go:noescape
+func winoOutputGrad22AVX512(a *transformArgs)
+
+//go:noescape
+func winoWeights22AVX512(a *transformArgs)
+
+//go:noescape
+func winoWeightsGrad22AVX512(a *transformArgs)
