@@ -29,18 +29,8 @@ type Machine struct {
 	used  []*optim.Param
 	grads G.Nodes // of used
 	stats []statistics
-	bound map[*G.Node][]binding // what Set was given of late, the newest first
+	bound map[*G.Node][]float32 // what Set was given last
 }
-
-// A binding is memory and the value that Gorgonia knows it by.
-type binding struct {
-	data  []float32
-	value G.Value
-}
-
-// ring is how many bindings of an input are kept, so that a loader's buffers,
-// which take turns, are bound without allocation.
-const ring = 4
 
 // Compile readies the graph to compute outputs.
 func (b *Builder) Compile(outputs ...*G.Node) (*Machine, error) {
@@ -65,7 +55,7 @@ func (b *Builder) CompileGrad(loss *G.Node, also ...*G.Node) (*Machine, error) {
 var errCompiled = errors.New("a builder compiles once; begin another one")
 
 func (b *Builder) compile(grads G.Nodes, outputs []*G.Node) (*Machine, error) {
-	m := &Machine{graph: b.graph, used: b.used, grads: grads, stats: b.stats, bound: map[*G.Node][]binding{}}
+	m := &Machine{graph: b.graph, used: b.used, grads: grads, stats: b.stats, bound: map[*G.Node][]float32{}}
 	b.lay("compile", func() (*G.Node, error) {
 		if b.done {
 			return nil, errCompiled
@@ -109,23 +99,14 @@ func (m *Machine) Run(ctx context.Context) error {
 // Set lets an input read from data, which must hold the input's shape and stay
 // as it is during Run. Nothing is copied.
 func (m *Machine) Set(n *G.Node, data []float32) {
-	list := m.bound[n]
-	for i, b := range list {
-		if len(b.data) == len(data) && len(data) > 0 && &b.data[0] == &data[0] {
-			if i > 0 {
-				copy(list[1:], list[:i])
-				list[0] = b
-				if err := G.UnsafeLet(n, b.value); err != nil {
-					panic("model: Set: " + err.Error())
-				}
-			}
-			return
-		}
+	bind := op.Bind
+	if m.bound[n] != nil {
+		bind = op.Rebind
 	}
-	if err := op.Bind(n, data); err != nil {
+	if err := bind(n, data); err != nil {
 		panic("model: Set: " + err.Error())
 	}
-	m.bound[n] = append([]binding{{data, n.Value()}}, list[:min(len(list), ring-1)]...)
+	m.bound[n] = data
 }
 
 // Value is what the last Run left at an output, good until the next one.

@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"unsafe"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -38,6 +39,17 @@ func Bind(n *gorgonia.Node, data []float32) error {
 		return fmt.Errorf("op: input %q is %v, %d elements; it is given %d", n.Name(), shape, Size(shape), len(data))
 	}
 	return gorgonia.UnsafeLet(n, tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data)))
+}
+
+// Rebind gives other memory to an input that Bind has bound and nobody since. It
+// allocates nothing, so that buffers can take turns from step to step.
+func Rebind(n *gorgonia.Node, data []float32) error {
+	d, ok := n.Value().(*tensor.Dense)
+	if !ok || 4*len(data) != len(d.Raw) || len(data) == 0 {
+		return fmt.Errorf("op: input %q is %v and not bound to %d elements", n.Name(), n.Shape(), len(data))
+	}
+	d.Raw = unsafe.Slice((*byte)(unsafe.Pointer(&data[0])), 4*len(data))
+	return nil
 }
 
 // Grad differentiates a scalar with respect to inputs, once in a graph's life: at a
