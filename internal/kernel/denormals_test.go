@@ -9,7 +9,7 @@ import (
 // values below 1e-38, which some processors handle slowly. Each pass of direct
 // and of filtered layers, with values of 1, with factors whose products are so
 // small, and with one side so small.
-func BenchmarkDenormals(b *testing.B) {
+func BenchmarkConvDenormals(b *testing.B) {
 	for _, s := range []ConvShape{layer(64, 128, 16, 24, 3, 2), layer(64, 64, 16, 24, 3, 1), layer(256, 256, 4, 6, 3, 1), layer(512, 512, 2, 3, 3, 1)} {
 		c, err := NewConv(s)
 		if err != nil {
