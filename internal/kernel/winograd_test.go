@@ -26,6 +26,11 @@ func winoShapes() []ConvShape {
 	return append(list,
 		ConvShape{N: 70, Ci: 16, Co: 32, H: 12, W: 16, Kernel: square(3), Stride: square(1), Pad: square(1)},
 		ConvShape{N: 17, Ci: 256, Co: 256, H: 4, W: 6, Kernel: square(3), Stride: square(1), Pad: square(1)},
+		ConvShape{N: 15, Ci: 16, Co: 16, H: 16, W: 24, Kernel: square(3), Stride: square(1), Pad: square(1)},
+		ConvShape{N: 1, Ci: 16, Co: 32, H: 32, W: 32, Kernel: square(3), Stride: square(1), Pad: square(1)},
+		ConvShape{N: 1, Ci: 32, Co: 16, H: 20, W: 50, Kernel: square(3), Stride: square(1), Pad: square(1)},
+		ConvShape{N: 31, Ci: 16, Co: 16, H: 10, W: 25, Kernel: square(3), Stride: square(1), Pad: square(1)},
+		ConvShape{N: 250, Ci: 16, Co: 16, H: 3, W: 7, Kernel: square(3), Stride: square(1), Pad: square(1)},
 		ConvShape{N: 17, Ci: 272, Co: 256, H: 2, W: 3, Kernel: square(3), Stride: square(1), Pad: square(1)},
 	)
 }
