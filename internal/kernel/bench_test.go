@@ -32,6 +32,17 @@ var convLayers = []ConvShape{
 	layer(32, 64, 64, 48, 3, 2),
 	layer(3, 24, 40, 30, 3, 1),
 	layer(24, 40, 20, 15, 3, 1),
+	direct(64, 16, 24),
+	direct(128, 8, 12),
+	direct(256, 4, 6),
+	direct(512, 2, 3),
+}
+
+// direct is a 3×3 layer as in exact mode.
+func direct(c, h, w int) ConvShape {
+	s := layer(c, c, h, w, 3, 1)
+	s.Exact = true
+	return s
 }
 
 func layer(ci, co, h, w, kernel, stride int) ConvShape {
@@ -69,7 +80,7 @@ func BenchmarkTile(b *testing.B) {
 func benchConv(b *testing.B, pass func(c *Conv, y, x, w, scratch []float32)) {
 	for _, s := range convLayers {
 		for _, path := range paths()[1:] {
-			b.Run(fmt.Sprintf("%dto%d_%dx%d_k%d_s%d/%s", s.Ci, s.Co, s.H, s.W, s.Kernel[0], s.Stride[0], isaNames[path]), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%dto%d_%dx%d_k%d_s%d%s/%s", s.Ci, s.Co, s.H, s.W, s.Kernel[0], s.Stride[0], map[bool]string{true: "_direct"}[s.Exact], isaNames[path]), func(b *testing.B) {
 				use(b, path)
 				c, err := NewConv(s)
 				if err != nil {
@@ -244,7 +255,7 @@ func BenchmarkPixelConv(b *testing.B) {
 	for _, s := range convLayers[:12] {
 		s.N = 1
 		for _, path := range paths()[1:] {
-			b.Run(fmt.Sprintf("%dto%d_%dx%d_k%d_s%d/%s", s.Ci, s.Co, s.H, s.W, s.Kernel[0], s.Stride[0], isaNames[path]), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%dto%d_%dx%d_k%d_s%d%s/%s", s.Ci, s.Co, s.H, s.W, s.Kernel[0], s.Stride[0], map[bool]string{true: "_direct"}[s.Exact], isaNames[path]), func(b *testing.B) {
 				use(b, path)
 				c, err := NewPixelConv(s)
 				if err != nil {
