@@ -51,12 +51,6 @@ func (m buffers) passes(l model.Layer, n int, first bool) ([]pass, error) {
 			{name: "sums", bytes: moved(x, dy), run: func() { s.Sums(sums, x, stats, gamma, gamma, dy, l.ReLU) }},
 			{name: "data", bytes: moved(dx, x, dy), run: func() { s.Data(dx, x, stats, gamma, gamma, sums, dy, l.ReLU) }},
 		}, nil
-	case "max_pool":
-		s := kernel.Pool{N: n, C: in[0], H: in[1], W: in[2], Kernel: square(l.Kernel), Stride: square(l.Stride), Pad: square(l.Pad)}
-		return []pass{
-			{name: "forward", bytes: moved(x, y), run: func() { s.MaxForward(y, x) }},
-			{name: "data", bytes: moved(dx, x, dy), run: func() { s.MaxBackward(dx, x, dy) }},
-		}, nil
 	case "global_mean", "global_max":
 		s := kernel.Global{N: n, C: in[0], H: in[1], W: in[2], KeepRows: out[0] != in[0]}
 		if l.Kind == "global_mean" {

@@ -87,7 +87,7 @@ func newWinograd(f *filter, turned bool, n, h, w, inner, oh, ow, outer int, pad 
 	}
 	p.tiles = len(p.inPlaces)
 	all := p.blocks * p.tiles
-	p.phased = all < winoChunks*winoChunk*2 || inner*outer >= 1<<16
+	p.phased = (all < winoFew || inner*outer >= winoHeavy) && all <= p.fitting(inner+outer)
 	p.chunk = min(all, winoChunk)
 	if p.phased {
 		p.chunk = all
@@ -103,12 +103,18 @@ func newWinograd(f *filter, turned bool, n, h, w, inner, oh, ow, outer int, pad 
 }
 
 const (
-	winoChunk  = 4 // tiles of 16 examples whose points stay in the second-level cache
-	winoChunks = 4
+	winoChunk = 4        // tiles of 16 examples whose points stay in the second-level cache
+	winoFew   = 32       // tiles that are too few to be shared out in chunks
+	winoHeavy = 1 << 16  // weights of a point that are better read once than for each chunk
+	winoBytes = 64 << 20 // of the points of all tiles, at most
 	// winoSum is how many products of a point are summed up before the sum is
 	// added to the others: it bounds the rounding, which points enlarge.
 	winoSum = 256
 )
+
+// fitting is the number of tiles of so many channels whose points take no more
+// than winoBytes.
+func (f *filter) fitting(channels int) int { return max(1, winoBytes/(4*f.points()*channels*Lanes)) }
 
 // skip is 1 where the first input of a tile is not the zero before its pixels.
 func (a *axis) skip() int {

@@ -125,3 +125,27 @@ func TestTransformOffsets(t *testing.T) {
 		t.Errorf("offsets %v, the generator has %v", got, want)
 	}
 }
+
+// Points of more tiles than winoBytes holds: the forward pass goes through them
+// in chunks, the weight gradient in several rounds.
+func TestWinogradBounded(t *testing.T) {
+	use(t, detect())
+	s := ConvShape{N: 17, Ci: 272, Co: 272, H: 16, W: 28, Kernel: square(3), Stride: square(1), Pad: square(1)}
+	c, err := NewConv(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, w := c.forward.(*winograd), c.weights.(*winoWeights)
+	if all := p.blocks * p.tiles; p.phased || w.parts > 0 || w.chunk >= all || 4*c.ScratchWeights() > winoBytes+4*p.points()*w.sums+1<<16 {
+		t.Fatalf("%d tiles: phased %v, rounds of %d, scratch %d", all, p.phased, w.chunk, c.ScratchWeights())
+	}
+	x, wt, dy := random(1, s.N*s.Ci*s.H*s.W), random(2, s.Co*s.Ci*9), random(3, s.N*s.Co*s.H*s.W)
+	got := runConv(t, s, x, wt, dy)
+	s.Exact = true
+	want := runConv(t, s, x, wt, dy)
+	for name, r := range map[string][2][]float32{"y": {got.y, want.y}, "dx": {got.dx, want.dx}, "dw": {got.dw, want.dw}} {
+		if e := relative(r[0], doublesOf(r[1])); e > 4e-6 {
+			t.Errorf("%s: %.2g from direct", name, e)
+		}
+	}
+}

@@ -5,8 +5,8 @@ package kernel
 // gradients of the nine taps. It is the adjoint of the forward pass.
 //
 // While the sums of all points are small, runs of blocks make sums of their
-// own, in the cache; else all tiles pass each stage before the next begins, and
-// an item of the second owns its sums.
+// own, in the cache; else all tiles, or as many as fit, pass each stage before the
+// next begins, and an item of the second owns its sums.
 type winoWeights struct {
 	*winograd             // of the forward pass, for its places
 	gather    *weightPlan // that brings sums into PyTorch's layout
@@ -24,7 +24,7 @@ const (
 
 func newWinoWeights(p *winograd, s ConvShape) *winoWeights {
 	w := &winoWeights{winograd: p, sums: p.inner*p.outer + Lanes}
-	w.chunk = p.blocks * p.tiles
+	w.chunk = min(p.blocks*p.tiles, p.fitting(p.inner+p.outer))
 	if p.inner*p.outer < winoOwned {
 		w.parts, w.chunk = min(p.blocks, winoParts), min(p.tiles, winoGradTile)
 	}
@@ -56,10 +56,15 @@ func (p *winoWeights) run(dw, x, dy, scratch []float32) {
 	t.v, scratch = scratch[:p.points()*p.vs], scratch[p.points()*p.vs:]
 	t.p, scratch = scratch[:p.points()*p.ps], scratch[p.points()*p.ps:]
 	t.u = scratch[:p.points()*p.sums]
-	for i, items := range []int{p.chunk, p.points() * ceil(p.outer/16, 2), ends} {
-		t.stage = winoInputs + i
-		share(&winoGradTasks, items, t)
+	for t.first = 0; t.first < p.blocks*p.tiles; t.first += p.chunk {
+		t.n = min(p.chunk, p.blocks*p.tiles-t.first)
+		t.stage = winoInputs
+		share(&winoGradTasks, t.n, t)
+		t.stage = winoProducts
+		share(&winoGradTasks, p.points()*ceil(p.outer/16, 2), t)
 	}
+	t.stage = winoOutputs
+	share(&winoGradTasks, ends, t)
 }
 
 // winoTaps is the stage that adds the parts' taps.
@@ -71,6 +76,7 @@ type winoGradTask struct {
 	dw, x, dy []float32
 	taps      []float32 // (parts, ⌈Co/16⌉, 9, Ci, 16), unless phased
 	v, p, u   []float32 // points of x, of dy, and sums, if phased
+	first, n  int       // tiles whose points are made, if phased
 }
 
 var winoGradTasks stash[winoGradTask]
@@ -84,10 +90,11 @@ func (t *winoGradTask) Do(item int) {
 	switch t.stage {
 	case winoInputs:
 		w.grow(mostPoints*t.outer*Lanes, 0)
-		t.factors(w, t.v, t.p, w.data, item/t.tiles, item%t.tiles, item)
+		tile := t.first + item
+		t.factors(w, t.v, t.p, w.data, tile/t.tiles, tile%t.tiles, item)
 	case winoProducts:
 		pairs := ceil(t.outer/16, 2)
-		t.product(t.u, t.v, t.p, item/pairs, item%pairs*2, t.chunk, false)
+		t.product(t.u, t.v, t.p, item/pairs, item%pairs*2, t.n, t.first > 0)
 	case winoOutputs:
 		w.grow(9*(to-from)*Lanes, 0)
 		t.toTaps(w, w.data, to-from, t.u, m, from, to-from)

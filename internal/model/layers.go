@@ -224,15 +224,6 @@ func (b *Builder) Linear(p *Params, name string, x *G.Node, out int, bias, relu 
 	})
 }
 
-// MaxPool is the maximum over square windows.
-func (b *Builder) MaxPool(x *G.Node, size, stride, pad int) *G.Node {
-	return b.lay("maxpool", func() (*G.Node, error) {
-		o := op.PoolOptions{Kernel: [2]int{size, size}, Stride: [2]int{stride, stride}, Pad: [2]int{pad, pad}}
-		y, err := op.MaxPool(x, b.n(x), o)
-		return b.keep(y, err, x, Layer{Name: "maxpool", Kind: "max_pool", Kernel: size, Stride: stride, Pad: pad})
-	})
-}
-
 // GlobalMean is the mean over frequency and time, or with keepRows over time
 // only, as rows: (N, C), or (N, C·F) with C outside.
 func (b *Builder) GlobalMean(x *G.Node, keepRows bool) *G.Node {

@@ -10,9 +10,9 @@ import (
 // A Layer is what one layer does to one example: to look at, not to run.
 type Layer struct {
 	Name                string // of its weights, without .weight
-	Kind                string // conv, batch_norm, linear, max_pool, global_mean, global_max
+	Kind                string // conv, batch_norm, linear, global_mean, global_max
 	In, Out             [3]int // (C, H, W)
-	Kernel, Stride, Pad int    // of a conv, linear (a conv of one pixel) or max_pool, or of the pool after a batch_norm; square
+	Kernel, Stride, Pad int    // of a conv, a linear (a conv of one pixel), or the max pool after a batch_norm; square
 	ReLU, Residual      bool   // what a batch_norm or linear does besides
 	Weights             int    // single weights
 }
