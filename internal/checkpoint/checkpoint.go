@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"clr/internal/disk"
 	"clr/internal/fault"
 	"clr/internal/kernel"
 )
@@ -25,11 +26,11 @@ type Checkpoint struct {
 	Arrays map[string]kernel.Array
 }
 
-// Save writes c to path, whole or not at all (see WriteFile), with a checksum
+// Save writes c to path, whole or not at all (see disk.WriteFile), with a checksum
 // of each array and of the header. A full disk is recognised by errors.Is.
 func Save(path string, c *Checkpoint) error {
 	tensors, meta := c.sealed()
-	return WriteFile(path, func(w io.Writer) error { return writeSealed(w, tensors, meta) })
+	return disk.WriteFile(path, func(w io.Writer) error { return writeSealed(w, tensors, meta) })
 }
 
 // sealed lists c's arrays by name and its metadata with a checksum of each.

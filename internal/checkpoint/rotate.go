@@ -7,74 +7,83 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
+	"clr/internal/disk"
 	"clr/internal/fault"
 )
 
-// previous is where the checkpoint before the one at path is kept, for the day
-// when that turns out to be damaged: last-1.safetensors beside
-// last.safetensors.
-func previous(path string) string {
-	ext := filepath.Ext(path)
-	return strings.TrimSuffix(path, ext) + "-1" + ext
+// Older is the name of the checkpoint that is so many saves older than the one
+// of a name: last-1.safetensors, last-2.safetensors, ... beside last.safetensors.
+func Older(name string, saves int) string {
+	ext := filepath.Ext(name)
+	return strings.TrimSuffix(name, ext) + "-" + strconv.Itoa(saves) + ext
 }
 
-// SaveRotating saves c as dir/name, such as last.safetensors, and keeps what
-// stood there as last-1.safetensors, unless that is damaged: a damaged file
-// never takes the place of a good one. Whenever the process is killed, one of
-// the two is whole. The name must have one writer; what killed ones left is
+// Rotate saves c as dir/name, such as last.safetensors, and keeps as many of
+// those before it that there are keep in all (see Older), for the day when the
+// newest turns out to be damaged. A damaged one is not kept: it never takes the
+// place of a good one. Whenever the process is killed, the newest or the one
+// before it is whole. The name must have one writer; what killed ones left is
 // removed.
-func SaveRotating(dir, name string, c *Checkpoint) error {
+func Rotate(dir, name string, keep int, c *Checkpoint) error {
 	last := filepath.Join(dir, name)
-	for i := range asides {
-		if os.Remove(asideName(last, i)) != nil {
-			break
-		}
-	}
+	disk.Tidy(last)
 	tensors, meta := c.sealed()
 	write := func(w io.Writer) error { return writeSealed(w, tensors, meta) }
-	return replace(last, write, func() error {
-		if verify(last) != nil {
+	return disk.Replace(last, write, func() error {
+		drop(last, keep)
+		if keep < 2 || verify(last) != nil {
 			return nil // missing, or not worth keeping
 		}
-		return keep(last, previous(last))
+		free := 1 // the first name that nobody has; those before it make room
+		for free < keep-1 && exists(Older(last, free)) {
+			free++
+		}
+		for i := free; i > 1; i-- {
+			if err := disk.Rename(Older(last, i-1), Older(last, i)); err != nil {
+				return err
+			}
+		}
+		return disk.Keep(last, Older(last, 1))
 	})
 }
 
-// keep gives last a second name, older, so that it never goes missing; where
-// the file system has no hard links it is renamed, and for a moment only older
-// is there.
-func keep(last, older string) error {
-	link := asideName(older, 0)
-	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+// drop removes those that are too old, which a larger keep has left.
+func drop(last string, keep int) {
+	for i := max(1, keep); disk.Remove(Older(last, i)) == nil; i++ {
 	}
-	if os.Link(last, link) != nil {
-		return os.Rename(last, older)
-	}
-	if err := os.Rename(link, older); err != nil {
-		os.Remove(link)
-		return err
-	}
-	return nil
 }
 
-// LoadNewest loads dir/name or, where that is missing or damaged, the one
-// before; the warning then says so and is empty otherwise. A folder that holds
-// neither satisfies errors.Is(err, fs.ErrNotExist).
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// LoadNewest loads dir/name or, where that is missing or damaged, the newest
+// before it that is good; the warning then says so and is empty otherwise. A
+// folder that holds none satisfies errors.Is(err, fs.ErrNotExist).
 func LoadNewest(dir, name string) (c *Checkpoint, warning string, err error) {
-	last := filepath.Join(dir, name)
-	c, err = Load(last)
-	if err == nil || !errors.Is(err, errDamaged) && !errors.Is(err, fs.ErrNotExist) {
-		return c, "", err
+	path := filepath.Join(dir, name)
+	c, err = Load(path)
+	wrong := []error{err}
+	for i := 1; err != nil && (errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist)); i++ {
+		path = Older(filepath.Join(dir, name), i)
+		if !exists(path) && !exists(Older(filepath.Join(dir, name), i+1)) { // a kill may leave one gap
+			break
+		}
+		if c, err = Load(path); !errors.Is(err, fs.ErrNotExist) {
+			wrong = append(wrong, err)
+		}
 	}
-	older, olderErr := Load(previous(last))
 	switch {
-	case olderErr == nil:
-		return older, fmt.Sprintf("%v; going on from %s", err, previous(last)), nil
-	case errors.Is(olderErr, fs.ErrNotExist):
-		return nil, "", err
+	case err == nil && len(wrong) == 1:
+		return c, "", nil
+	case err == nil:
+		return c, fmt.Sprintf("%v; going on from %s", errors.Join(wrong[:len(wrong)-1]...), path), nil
+	case len(wrong) == 1:
+		return nil, "", wrong[0]
 	}
-	return nil, "", fault.New(fault.KindOf(olderErr), "start the run anew in another folder", "neither checkpoint can be used: %w; %w", err, olderErr)
+	return nil, "", fault.New(fault.KindOf(wrong[1]), "start the run anew in another folder", "no checkpoint can be used: %v", errors.Join(wrong...)) // not %w: there is one, so nobody may think there is none
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"clr/internal/checkpoint"
+	"clr/internal/disk"
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
@@ -154,7 +155,7 @@ func (d *data) exportEncoder(path string, e encoderState, step string) error {
 		"clr.frames":  strconv.Itoa(d.c.View.Frames),
 		"clr.corpus":  d.hash,
 	}
-	return checkpoint.WriteFile(path, func(w io.Writer) error { return checkpoint.WriteSafetensors(w, tensors, meta) })
+	return disk.WriteFile(path, func(w io.Writer) error { return checkpoint.WriteSafetensors(w, tensors, meta) })
 }
 
 // exportEmbeddings embeds the run's corpus, or another manifest with the same
@@ -172,7 +173,7 @@ func (d *data) exportEmbeddings(ctx context.Context, o ExportOptions, e encoderS
 	if err != nil {
 		return err
 	}
-	return checkpoint.WriteFile(o.Out, func(w io.Writer) error {
+	return disk.WriteFile(o.Out, func(w io.Writer) error {
 		if o.Format == "npy" {
 			a := kernel.New(d.store.Len(), dim)
 			for i, v := range x {

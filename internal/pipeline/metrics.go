@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"clr/internal/checkpoint"
+	"clr/internal/disk"
 )
 
 // A stepLine is a line of metrics.jsonl: what one step of training did.
@@ -35,7 +35,7 @@ func openMetrics(dir string, step int) (*metricsLog, error) {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	if keep := linesBefore(old, step); len(keep) != len(old) || err != nil {
-		if err := checkpoint.WriteFile(path, func(w io.Writer) error { _, err := w.Write(keep); return err }); err != nil {
+		if err := disk.WriteFile(path, func(w io.Writer) error { _, err := w.Write(keep); return err }); err != nil {
 			return nil, err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"clr/internal/checkpoint"
+	"clr/internal/disk"
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
@@ -47,7 +47,7 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	if o.Fold != "" && len(d.splits) > 1 {
 		dir = foldDir(o.Run, o.Fold)
 	}
-	return r, checkpoint.WriteFile(filepath.Join(dir, "report-"+o.Kind+"-probe.json"), r.WriteJSON)
+	return r, disk.WriteFile(filepath.Join(dir, "report-"+o.Kind+"-probe.json"), r.WriteJSON)
 }
 
 func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Report, error) {

@@ -16,7 +16,7 @@ import (
 	"strings"
 
 	"clr/internal/audio"
-	"clr/internal/checkpoint"
+	"clr/internal/disk"
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
@@ -270,7 +270,7 @@ func Version() string {
 }
 
 func writeBytes(path string, b []byte) error {
-	return checkpoint.WriteFile(path, func(w io.Writer) error {
+	return disk.WriteFile(path, func(w io.Writer) error {
 		_, err := io.Copy(w, bytes.NewReader(b))
 		return err
 	})

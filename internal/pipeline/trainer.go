@@ -101,7 +101,7 @@ func (t *trainer) save(dir string, step int, log *metricsLog) error {
 			}
 		}
 	}
-	return checkpoint.SaveRotating(dir, lastFile, &checkpoint.Checkpoint{
+	return checkpoint.Rotate(dir, lastFile, 2, &checkpoint.Checkpoint{
 		Meta:   map[string]string{"step": strconv.Itoa(step), "fold": t.split.Name, "config": string(t.d.c.identity()), "corpus": t.d.hash},
 		Arrays: state,
 	})

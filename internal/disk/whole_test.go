@@ -1,21 +1,18 @@
-package checkpoint
+package disk
 
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
 	"clr/internal/fault"
-	"clr/internal/kernel"
 )
 
 // names lists a folder, hidden files included.
@@ -30,6 +27,22 @@ func names(t *testing.T, dir string) []string {
 		list = append(list, e.Name())
 	}
 	return list
+}
+
+func read(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func put(t testing.TB, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestWriteFile(t *testing.T) {
@@ -131,11 +144,9 @@ func TestKilledWriter(t *testing.T) {
 	if got := string(read(t, path)); got != "whole" {
 		t.Errorf("file holds %q", got)
 	}
-	if err := SaveRotating(dir, "last.safetensors", example()); err != nil {
-		t.Fatal(err)
-	}
-	if list := names(t, dir); fmt.Sprint(list) != "[last.safetensors]" { // "whole" was no checkpoint
-		t.Errorf("folder holds %v", list)
+	Tidy(path)
+	if list := names(t, dir); len(list) != 1 {
+		t.Errorf("after tidying the folder holds %v", list)
 	}
 }
 
@@ -159,119 +170,4 @@ func TestConcurrentWriters(t *testing.T) {
 	if list := names(t, dir); len(list) != 1 {
 		t.Errorf("folder holds %v", list)
 	}
-}
-
-const last = "last.safetensors"
-
-func numbered(i int) *Checkpoint {
-	return &Checkpoint{Meta: map[string]string{"step": strconv.Itoa(i)}, Arrays: map[string]kernel.Array{"a": kernel.New(1000)}}
-}
-
-// newest requires the step and whether there was a warning.
-func newest(t *testing.T, dir, step string, warned bool) {
-	t.Helper()
-	c, warning, err := LoadNewest(dir, last)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.Meta["step"] != step || (warning != "") != warned {
-		t.Errorf("step %s, warning %q; want step %s", c.Meta["step"], warning, step)
-	}
-	if warned && (!strings.Contains(warning, last) || !strings.Contains(warning, "last-1.safetensors")) {
-		t.Errorf("warning %q does not name both files", warning)
-	}
-}
-
-func damage(t *testing.T, path string) {
-	b := read(t, path)
-	b[len(b)-1] ^= 4
-	if err := os.Remove(path); err != nil { // the old bytes may have another name
-		t.Fatal(err)
-	}
-	put(t, path, b)
-}
-
-func TestRotation(t *testing.T) {
-	dir := t.TempDir()
-	if _, _, err := LoadNewest(dir, last); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("empty folder: %v", err)
-	}
-	for i := range 3 {
-		if err := SaveRotating(dir, last, numbered(i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	newest(t, dir, "2", false)
-	if list := names(t, dir); fmt.Sprint(list) != "[last-1.safetensors last.safetensors]" {
-		t.Errorf("folder holds %v", list)
-	}
-
-	damage(t, filepath.Join(dir, last))
-	newest(t, dir, "1", true)
-	// Going on must not push the damaged file over the good one.
-	if err := SaveRotating(dir, last, numbered(3)); err != nil {
-		t.Fatal(err)
-	}
-	newest(t, dir, "3", false)
-	damage(t, filepath.Join(dir, last))
-	newest(t, dir, "1", true)
-
-	if err := os.Remove(filepath.Join(dir, last)); err != nil { // killed between two renames
-		t.Fatal(err)
-	}
-	newest(t, dir, "1", true)
-
-	damage(t, filepath.Join(dir, "last-1.safetensors"))
-	put(t, filepath.Join(dir, last), []byte("nonsense"))
-	_, _, err := LoadNewest(dir, last)
-	if fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "neither") || !strings.Contains(err.Error(), "array a") {
-		t.Errorf("both damaged: %v", err)
-	}
-}
-
-// A failed save leaves both checkpoints as they were.
-func TestRotationFails(t *testing.T) {
-	dir := t.TempDir()
-	for i := range 2 {
-		if err := SaveRotating(dir, last, numbered(i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	before := [][]byte{read(t, filepath.Join(dir, last)), read(t, filepath.Join(dir, "last-1.safetensors"))}
-	bad := numbered(2)
-	bad.Meta["x"] = "\xff" // cannot be written
-	if err := SaveRotating(dir, last, bad); err == nil {
-		t.Fatal("saved")
-	}
-	if !bytes.Equal(before[0], read(t, filepath.Join(dir, last))) || !bytes.Equal(before[1], read(t, filepath.Join(dir, "last-1.safetensors"))) {
-		t.Error("a failed save changed a checkpoint")
-	}
-	if list := names(t, dir); len(list) != 2 {
-		t.Errorf("folder holds %v", list)
-	}
-}
-
-func BenchmarkCheckpoint(b *testing.B) {
-	c := &Checkpoint{Arrays: map[string]kernel.Array{}}
-	for i := range 66 { // about ResNet-18 with AdamW
-		c.Arrays[strconv.Itoa(i)] = kernel.New(500_000)
-	}
-	dir := b.TempDir()
-	b.Run("save", func(b *testing.B) {
-		b.SetBytes(66 * 2_000_000)
-		b.ReportAllocs()
-		for b.Loop() {
-			if err := SaveRotating(dir, last, c); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("load", func(b *testing.B) {
-		b.SetBytes(66 * 2_000_000)
-		for b.Loop() {
-			if _, _, err := LoadNewest(dir, last); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }

@@ -1,0 +1,115 @@
+package disk
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"clr/internal/fault"
+)
+
+// A Lock is a file that one process at a time holds, and that says which. It
+// ends with the process, however that ends.
+type Lock struct{ f *File }
+
+// A Holder is who holds a lock.
+type Holder struct {
+	PID   int       `json:"pid"`
+	Host  string    `json:"host"`
+	Since time.Time `json:"since"`
+}
+
+// ErrLocked says that another process holds a lock.
+var ErrLocked = errors.New("another process writes it")
+
+// TryLock takes the lock at path. Where somebody has it the error, of kind
+// Resource, says who; it satisfies errors.Is(err, ErrLocked). A lock whose
+// holder has died is free.
+func TryLock(path, what string) (*Lock, error) {
+	for {
+		f, err := OpenFile(path, os.O_RDWR|os.O_CREATE)
+		if err != nil {
+			return nil, Failed(path, err)
+		}
+		switch err := f.Lock(); {
+		case errors.Is(err, ErrLocked):
+			h := holder(f)
+			f.Close()
+			return nil, fault.New(fault.Resource, "wait until it is done, or end it; if it was killed, its lock is free",
+				"%s: %w: %s (%s)", what, err, h, path)
+		case err != nil:
+			f.Close()
+			return nil, Failed(path, err)
+		}
+		if !current(f) { // its last holder has just removed it
+			f.Close()
+			continue
+		}
+		l := &Lock{f}
+		if err := l.sign(); err != nil {
+			l.Release()
+			return nil, Failed(path, err)
+		}
+		return l, nil
+	}
+}
+
+// sign writes who holds the lock.
+func (l *Lock) sign() error {
+	host, _ := os.Hostname()
+	b, err := json.Marshal(Holder{os.Getpid(), host, time.Now().UTC().Truncate(time.Second)})
+	if err != nil {
+		return err
+	}
+	if err := l.f.Truncate(0); err != nil {
+		return err
+	}
+	_, err = l.f.WriteAt(append(b, '\n'), 0)
+	return err
+}
+
+// Release gives the lock up and removes its file; nil holds nothing.
+func (l *Lock) Release() {
+	if l != nil {
+		Remove(l.f.Name())
+		l.f.Close()
+	}
+}
+
+func holder(f *File) Holder {
+	var h Holder
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<12))
+	if err != nil || json.Unmarshal(b, &h) != nil {
+		return Holder{}
+	}
+	return h
+}
+
+func (h Holder) String() string {
+	if h.PID == 0 {
+		return "it did not say who it is"
+	}
+	return fmt.Sprintf("process %d on %s, since %s", h.PID, h.Host, h.Since.Format(time.RFC3339))
+}
+
+// current says whether f is still the file under its name.
+func current(f *File) bool {
+	mine, err1 := f.Stat()
+	named, err2 := os.Stat(f.Name())
+	return err1 == nil && err2 == nil && os.SameFile(mine, named)
+}
+
+// take is the lock of systems that have none for files, or not for these: the
+// file's own word, which does not tell a holder on another machine who died
+// from one who lives.
+func (f *File) take(alive func(pid int) bool) error {
+	h := holder(f)
+	host, _ := os.Hostname()
+	if h.PID != 0 && (h.Host != host || alive(h.PID)) {
+		return fmt.Errorf("%w; remove the file if that process has ended", ErrLocked)
+	}
+	return nil
+}

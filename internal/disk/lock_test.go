@@ -1,0 +1,115 @@
+package disk
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"clr/internal/fault"
+)
+
+func TestLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run.lock")
+	put(t, path, []byte(`{"pid": 1, "host": "elsewhere"}`)) // of one who was killed
+	l, err := TryLock(path, "the run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h Holder
+	if err := json.Unmarshal(read(t, path), &h); err != nil || h.PID != os.Getpid() || time.Since(h.Since) > time.Hour {
+		t.Errorf("%+v, %v", h, err)
+	}
+	_, err = TryLock(path, "the run")
+	host, _ := os.Hostname()
+	if !errors.Is(err, ErrLocked) || fault.KindOf(err) != fault.Resource || fault.Remedy(err) == "" ||
+		!strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) || !strings.Contains(err.Error(), host) || !strings.Contains(err.Error(), "the run") {
+		t.Errorf("a second holder: %v", err)
+	}
+	l.Release()
+	if _, err := os.Stat(path); err == nil {
+		t.Error("a lock that was given up leaves its file")
+	}
+	l, err = TryLock(path, "the run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Release()
+	(*Lock)(nil).Release()
+	if _, err := TryLock(filepath.Join(path, "no", "folder"), "x"); fault.KindOf(err) != fault.Usage {
+		t.Errorf("nowhere: %v", err)
+	}
+}
+
+// Where the system locks no files, the file's word counts.
+func TestLockWithoutFlock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	host, _ := os.Hostname()
+	for _, c := range []struct {
+		text  string
+		alive bool
+		taken bool
+	}{
+		{``, true, false},
+		{`nonsense`, true, false},
+		{`{"pid": 7, "host": "` + host + `"}`, true, true},
+		{`{"pid": 7, "host": "` + host + `"}`, false, false},
+		{`{"pid": 7, "host": "elsewhere"}`, false, true},
+	} {
+		put(t, path, []byte(c.text))
+		f, err := OpenFile(path, os.O_RDWR)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.take(func(int) bool { return c.alive }); errors.Is(err, ErrLocked) != c.taken {
+			t.Errorf("%q, alive %v: %v", c.text, c.alive, err)
+		}
+		f.Close()
+	}
+}
+
+// What Intercept forbids is not done, and a write half.
+func TestIntercept(t *testing.T) {
+	dir := t.TempDir()
+	x, y := filepath.Join(dir, "x"), filepath.Join(dir, "y")
+	put(t, x, []byte("old"))
+	no := errors.New("no")
+	var seen []string
+	restore := Intercept(func(c Change) error {
+		seen = append(seen, c.Kind)
+		if c.Path == y || c.Kind == "sync" {
+			return no
+		}
+		return nil
+	})
+	f, err := OpenFile(x, os.O_WRONLY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"create": func() error { _, err := OpenFile(y, os.O_CREATE|os.O_WRONLY); return err }(),
+		"rename": Rename(x, y), "link": Link(x, y), "remove": Remove(y), "mkdir": MkdirAll(y), "sync": f.Sync(), "folder": SyncDir(dir),
+	} {
+		if !errors.Is(err, no) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	restore()
+	again := Intercept(func(c Change) error { return no })
+	n, err := f.Write([]byte("newest"))
+	if n != 3 || !errors.Is(err, no) || f.Truncate(0) == nil {
+		t.Errorf("wrote %d, %v", n, err)
+	}
+	again()
+	f.Close()
+	if got := string(read(t, x)); got != "new" {
+		t.Errorf("the file holds %q", got)
+	}
+	if list := names(t, dir); len(list) != 1 || len(seen) != 7 {
+		t.Errorf("folder %v, changes %v", list, seen)
+	}
+}

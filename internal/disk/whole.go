@@ -1,0 +1,96 @@
+package disk
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// WriteFile makes path hold exactly what write writes, or leaves it as it was:
+// the bytes go to a file aside in the same folder, which is synced and renamed
+// over path, and the folder is synced. On any error, write's own included, the
+// file aside is removed. A full disk stays recognisable by errors.Is.
+func WriteFile(path string, write func(io.Writer) error) error {
+	return Replace(path, write, func() error { return nil })
+}
+
+// Replace is WriteFile with a moment for ready, between the new file being
+// safe aside and its taking the place of the old.
+func Replace(path string, write func(io.Writer) error, ready func() error) (err error) {
+	f, err := aside(path)
+	if err != nil {
+		return Failed(path, err)
+	}
+	done := false
+	defer func() { // also if write panics
+		if !done {
+			f.Close()
+			Remove(f.Name())
+		}
+	}()
+	b := bufio.NewWriterSize(f, 1<<18)
+	for _, step := range []func() error{
+		func() error { return write(b) },
+		b.Flush, f.Sync, f.Close, ready,
+		func() error { return Rename(f.Name(), path) },
+	} {
+		if err := step(); err != nil {
+			return Failed(path, err)
+		}
+	}
+	done = true
+	if err := SyncDir(filepath.Dir(path)); err != nil {
+		return Failed(path, err)
+	}
+	return nil
+}
+
+// asides bounds the files left behind by killed writers that one path may
+// have. They are numbered, not random, so that equal runs do equal things.
+const asides = 1000
+
+func asideName(path string, i int) string {
+	return filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.aside-%d", filepath.Base(path), i))
+}
+
+// aside creates a file beside path that nobody else is writing.
+func aside(path string) (*File, error) {
+	for i := range asides {
+		f, err := OpenFile(asideName(path, i), os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+		if err == nil || !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+	}
+	return nil, fmt.Errorf("%d unfinished files like %s are in the way", asides, asideName(path, 0))
+}
+
+// Tidy removes what killed writers of path left aside. Nobody may be writing it.
+func Tidy(path string) {
+	for i := range asides {
+		if Remove(asideName(path, i)) != nil {
+			return
+		}
+	}
+}
+
+// Keep gives the file at path a second name, whatever that named before, so
+// that it never goes missing; where the file system has no hard links it is
+// renamed, and for a moment only the new name is there.
+func Keep(path, as string) error {
+	link := asideName(as, 0)
+	if err := Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if Link(path, link) != nil {
+		return Rename(path, as)
+	}
+	if err := Rename(link, as); err != nil {
+		Remove(link)
+		return err
+	}
+	return nil
+}
