@@ -21,8 +21,8 @@ import (
 	"clr/internal/method"
 	"clr/internal/model"
 	"clr/internal/optim"
-	"clr/internal/pipeline"
 	"clr/internal/pipeline/strict"
+	"clr/internal/rundir"
 )
 
 // The commands that tell what there is: parts, settings, version, exit codes.
@@ -132,7 +132,7 @@ func (p *program) version() *cobra.Command {
 		Args:    noArguments,
 		RunE: p.does(func(*cobra.Command) error {
 			if !verbose && !p.json {
-				_, err := fmt.Fprintln(p.out, "clr", pipeline.Version())
+				_, err := fmt.Fprintln(p.out, "clr", rundir.Version())
 				return err
 			}
 			v := struct {
@@ -144,7 +144,7 @@ func (p *program) version() *cobra.Command {
 				Why      string `json:"cpu_why"`
 				Detected string `json:"cpu_detected"` // what the choice depends on, of what the processor has
 				Threads  int    `json:"threads"`
-			}{pipeline.Version(), revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH,
+			}{rundir.Version(), revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH,
 				kernel.CPU(), kernel.WhyCPU(), strings.Join(kernel.CPUFeatures(), " "), runtime.GOMAXPROCS(0)}
 			if p.json {
 				return writeJSON(p.out, v)

@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -38,6 +39,7 @@ type Store struct {
 	clips    []storedClip
 	checked  []atomic.Bool // by record: its CRC was right once
 	byKey    map[key]int
+	digest   [32]byte // of the index
 }
 
 type key [32]byte
@@ -137,6 +139,7 @@ func (s *Store) readIndex() error {
 	if got, want := crc(b), le.Uint32(head[32:]); got != want {
 		return s.damaged("the index's checksum is %08x, should be %08x", got, want)
 	}
+	s.digest = sha256.Sum256(b)
 	return s.parseIndex(b, int64(offset))
 }
 
@@ -221,6 +224,10 @@ func (s *Store) Key(i int) string {
 	k := s.records[s.clips[i].record].key
 	return hex.EncodeToString(k[:])
 }
+
+// Digest is the SHA-256 of the store's index, which holds what each record was
+// made from and its checksum; hexadecimal.
+func (s *Store) Digest() string { return hex.EncodeToString(s.digest[:]) }
 
 // Settings are those the features were computed with, as JSON: the feature,
 // its options and the sample rate.

@@ -15,6 +15,7 @@ import (
 
 	"clr/internal/checkpoint"
 	"clr/internal/kernel"
+	"clr/internal/rundir"
 )
 
 // whole is a config whose layers reach every way to convolve: directly (the
@@ -73,7 +74,7 @@ func TestSameBytes(t *testing.T) {
 		if here == "avx512" {
 			other := run("avx2", "threads", self)
 			for name := range wholeMethods {
-				same(t, lastFile, filepath.Join(best, name), filepath.Join(other, name))
+				same(t, rundir.LastFile, filepath.Join(best, name), filepath.Join(other, name))
 			}
 		} else {
 			t.Log("no AVX-512 here to compare with")
@@ -91,7 +92,7 @@ func TestSameBytes(t *testing.T) {
 	}
 	for cpu, out := range others {
 		for name := range wholeMethods {
-			d := distance(t, filepath.Join(out, name, lastFile), filepath.Join(plain, name, lastFile))
+			d := distance(t, filepath.Join(out, name, rundir.LastFile), filepath.Join(plain, name, rundir.LastFile))
 			x, y := firstLoss(t, out, name), firstLoss(t, plain, name)
 			t.Logf("%s: one step on %s is %.2g from plain Go, its loss %.2g", name, cpu, d, math.Abs(x-y)/y)
 			if !(d < 1e-2 && math.Abs(x-y) < 1e-5*y) {
@@ -126,7 +127,7 @@ func TestOtherProcess(t *testing.T) {
 		wholeSteps(t, dir, to, 3, fmt.Sprint("workers=", c[1]))
 		for name := range wholeMethods {
 			if first != "" {
-				same(t, lastFile, filepath.Join(first, name), filepath.Join(to, name))
+				same(t, rundir.LastFile, filepath.Join(first, name), filepath.Join(to, name))
 			}
 		}
 		first = out
@@ -149,8 +150,8 @@ func wholeSteps(t *testing.T, dir, out string, steps int, set ...string) {
 // firstLoss is the loss of a run's first step.
 func firstLoss(t *testing.T, path ...string) float64 {
 	t.Helper()
-	line, _, _ := bytes.Cut(get(t, filepath.Join(path...), metricsFile), []byte("\n"))
-	var s stepLine
+	line, _, _ := bytes.Cut(get(t, filepath.Join(path...), rundir.MetricsFile), []byte("\n"))
+	var s rundir.Line
 	if err := json.Unmarshal(line, &s); err != nil {
 		t.Fatal(err)
 	}

@@ -12,31 +12,33 @@ import (
 	"clr/internal/model"
 	"clr/internal/optim"
 	"clr/internal/pipeline/strict"
+	"clr/internal/rundir"
 )
 
 // A Config says everything about a run. Each section's struct stands beside
 // the code that obeys it; where a section has a `name`, the name picks an entry
 // of the table given here, and with it the defaults.
 type Config struct {
-	Seed        uint64                 `yaml:"seed" doc:"every random choice of a run follows from it"`
-	Corpus      string                 `yaml:"corpus" doc:"manifest of the recordings, relative to the config file; builtin:fsdd is the one in the binary"`
-	SampleRate  int                    `yaml:"sample_rate" doc:"every recording is resampled to it; Hz"`
-	Split       eval.SplitOptions      `yaml:"split" doc:"which clips are kept from training, to test on"`
-	Feature     audio.FeatureOptions   `yaml:"feature" doc:"what is extracted from a recording"`                                                 // audio.Features
-	View        augment.ViewOptions    `yaml:"view" doc:"what the encoder sees of a clip"`                                                       //
-	Augment     []augment.Augmentation `yaml:"augment" doc:"random changes to a view, in order"`                                                 // augment.Table
-	Encoder     model.Encoder          `yaml:"encoder" doc:"the network that is pretrained"`                                                     // model.Encoders
-	Method      method.Options         `yaml:"method" doc:"how it learns without labels"`                                                        // method.Table
-	Optimizer   optim.Options          `yaml:"optimizer" doc:"how the weights are moved"`                                                        // optim.Table
-	Schedule    optim.Schedule         `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
-	Batch       int                    `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"` //
-	Embed       EmbedOptions           `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
-	LinearProbe eval.LinearProbe       `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
-	MLPProbe    eval.MLPProbe          `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
-	Checkpoint  CheckpointOptions      `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
-	Engine      EngineOptions          `yaml:"engine" doc:"how the arithmetic is done"`                                                          //
-	Workers     int                    `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
-	Store       string                 `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
+	Seed        uint64                   `yaml:"seed" doc:"every random choice of a run follows from it"`
+	Corpus      string                   `yaml:"corpus" doc:"manifest of the recordings, relative to the config file; builtin:fsdd is the one in the binary"`
+	SampleRate  int                      `yaml:"sample_rate" doc:"every recording is resampled to it; Hz"`
+	Split       eval.SplitOptions        `yaml:"split" doc:"which clips are kept from training, to test on"`
+	Feature     audio.FeatureOptions     `yaml:"feature" doc:"what is extracted from a recording"`                                                 // audio.Features
+	View        augment.ViewOptions      `yaml:"view" doc:"what the encoder sees of a clip"`                                                       //
+	Augment     []augment.Augmentation   `yaml:"augment" doc:"random changes to a view, in order"`                                                 // augment.Table
+	Encoder     model.Encoder            `yaml:"encoder" doc:"the network that is pretrained"`                                                     // model.Encoders
+	Method      method.Options           `yaml:"method" doc:"how it learns without labels"`                                                        // method.Table
+	Optimizer   optim.Options            `yaml:"optimizer" doc:"how the weights are moved"`                                                        // optim.Table
+	Schedule    optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
+	Batch       int                      `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"` //
+	Embed       EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
+	LinearProbe eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
+	MLPProbe    eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
+	Checkpoint  rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
+	Log         rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"`                                                 //
+	Engine      EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`                                                          //
+	Workers     int                      `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
+	Store       string                   `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
 
 	dir string           // of the config file
 	doc *strict.Document // where each value was written
@@ -57,7 +59,8 @@ func DefaultConfig() *Config {
 		Embed:       EmbedOptions{Hop: 0.5, Pool: "mean"},
 		LinearProbe: eval.Table["linear"].(eval.LinearProbe),
 		MLPProbe:    eval.Table["mlp"].(eval.MLPProbe),
-		Checkpoint:  CheckpointOptions{Every: 1},
+		Checkpoint:  rundir.CheckpointOptions{Keep: 2},
+		Log:         rundir.LogOptions{Digest: 50},
 		Workers:     2,
 	}
 }
@@ -123,6 +126,7 @@ func (c *Config) checkSections() []checkError {
 	check("linear_probe", c.LinearProbe.Check())
 	check("mlp_probe", c.MLPProbe.Check())
 	check("checkpoint", c.Checkpoint.Check())
+	check("log", c.Log.Check())
 	require("workers", c.Workers >= 1 && c.Workers <= 1024, "the number of cores is a good one", "workers is %d, it must be 1 to 1024", c.Workers)
 	return wrong
 }

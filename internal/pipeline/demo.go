@@ -15,6 +15,7 @@ import (
 	"clr/internal/audio"
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/rundir"
 )
 
 // DemoOptions are what the command line says of the demo.
@@ -39,7 +40,7 @@ func Demo(ctx context.Context, o DemoOptions, con Console) error {
 	quiet.Out, quiet.JSON = con.Err, false
 
 	con.Say("clr features")
-	if err := makeDir(o.Run); err != nil {
+	if err := rundir.MakeDir(o.Run); err != nil {
 		return err
 	}
 	if err := Features(ctx, c, quiet); err != nil {
@@ -48,7 +49,7 @@ func Demo(ctx context.Context, o DemoOptions, con Console) error {
 	con.Say("clr pretrain --run %s", o.Run)
 	if err := Pretrain(ctx, c, PretrainOptions{Run: o.Run}, con); fault.KindOf(err) == fault.Interrupted {
 		return fault.New(fault.Interrupted,
-			fmt.Sprintf("clr pretrain --config %s --run %s --resume goes on from there; clr linear-probe --run %[2]s comes next", filepath.Join(o.Run, configFile), o.Run),
+			fmt.Sprintf("clr pretrain --config %s --run %s --resume goes on from there; clr linear-probe --run %[2]s comes next", filepath.Join(o.Run, rundir.ConfigFile), o.Run),
 			"%w", err)
 	} else if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"clr/internal/audio"
 	"clr/internal/fault"
+	"clr/internal/rundir"
 )
 
 // The demo's whole path, with an encoder too small to learn.
@@ -37,7 +38,7 @@ func TestDemo(t *testing.T) {
 			}
 		}
 	}
-	for _, f := range []string{configFile, provenanceFile, metricsFile, lastFile, "features.clrs", "encoder.safetensors", "report-linear-probe.json", "report-mlp-probe.json"} {
+	for _, f := range []string{rundir.ConfigFile, rundir.ProvenanceFile, rundir.MetricsFile, rundir.LastFile, "features.clrs", "encoder.safetensors", "report-linear-probe.json", "report-mlp-probe.json"} {
 		if _, err := os.Stat(filepath.Join(r.Run, f)); err != nil {
 			t.Error(err)
 		}

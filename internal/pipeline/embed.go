@@ -10,6 +10,7 @@ import (
 	"clr/internal/checkpoint"
 	"clr/internal/fault"
 	"clr/internal/model"
+	"clr/internal/rundir"
 )
 
 // EmbedOptions say how a clip of any length becomes one embedding.
@@ -39,7 +40,7 @@ type encoderState struct {
 // loadCheckpoint loads a folder's newest good checkpoint, and says so where
 // that is not the last one written.
 func loadCheckpoint(dir string, con Console) (*checkpoint.Checkpoint, error) {
-	cp, warning, err := checkpoint.LoadNewest(dir, lastFile)
+	cp, warning, err := checkpoint.LoadNewest(dir, rundir.LastFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Usage, "run clr pretrain --run first", "%s holds no checkpoint: %w", dir, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"clr/internal/checkpoint"
 	"clr/internal/fault"
+	"clr/internal/rundir"
 )
 
 // trainedOn is the data and the encoder of a short run.
@@ -160,7 +161,7 @@ func TestEmbedOptions(t *testing.T) {
 func TestTrainedRefuses(t *testing.T) {
 	dir := tones(t, 20)
 	run, d, _ := trainedOn(t, dir)
-	cp, err := checkpoint.Load(filepath.Join(run, lastFile))
+	cp, err := checkpoint.Load(filepath.Join(run, rundir.LastFile))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/rundir"
 )
 
 // ExportOptions are what the command line says of an export.
@@ -60,7 +61,7 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if err != nil {
 		return err
 	}
-	cp, err := loadCheckpoint(foldDir(o.Run, d.foldName(s)), con)
+	cp, err := loadCheckpoint(rundir.FoldDir(o.Run, d.foldName(s)), con)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (o ExportOptions) refuse(c *Config) error {
 		return fault.New(fault.Usage, "name a file with --out", "%s is not a regular file", o.Out)
 	}
 	own := []string{c.CorpusPath(), c.StorePath(), o.Corpus}
-	for _, pattern := range []string{"*.yaml", "*.json", "*.jsonl", "last*", foldPrefix + "*/*"} {
+	for _, pattern := range []string{"*.yaml", "*.json", "*.jsonl", "last*", rundir.FoldPrefix + "*/*"} {
 		more, err := filepath.Glob(filepath.Join(o.Run, pattern))
 		if err != nil {
 			return err
@@ -143,7 +144,7 @@ func (d *data) exportEncoder(path string, e encoderState, step string) error {
 	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return strings.Compare(a.Name, b.Name) })
 	meta := map[string]string{
 		"format":      "pt",
-		"clr.version": Version(),
+		"clr.version": rundir.Version(),
 		"clr.config":  string(d.c.portable().Resolved()),
 		"clr.feature": d.store.Settings(),
 		"clr.mean":    strconv.FormatFloat(float64(e.norm.mean), 'g', -1, 32),

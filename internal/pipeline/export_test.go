@@ -15,6 +15,7 @@ import (
 	"clr/internal/checkpoint"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/rundir"
 )
 
 func export(t *testing.T, o ExportOptions) {
@@ -86,7 +87,7 @@ func TestExportEncoder(t *testing.T) {
 		t.Errorf("%s is missing", name)
 	}
 	for key, value := range map[string]string{
-		"format": "pt", "clr.version": Version(), "clr.config": string(d.c.portable().Resolved()), "clr.step": "2", "clr.sha256": e.hash(),
+		"format": "pt", "clr.version": rundir.Version(), "clr.config": string(d.c.portable().Resolved()), "clr.step": "2", "clr.sha256": e.hash(),
 		"clr.dim": "32", "clr.bins": "24", "clr.frames": "16", "clr.corpus": d.hash,
 	} {
 		if meta[key] != value {

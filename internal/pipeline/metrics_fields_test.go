@@ -10,6 +10,7 @@ import (
 
 	"clr/internal/audio"
 	"clr/internal/augment"
+	"clr/internal/rundir"
 )
 
 // A line of metrics.jsonl has these fields and no others: sweeps read them.
@@ -18,7 +19,7 @@ func TestMetricsFields(t *testing.T) {
 	run := filepath.Join(dir, "run")
 	c := load(t, dir)
 	pretrain(t, c, PretrainOptions{Run: run, MaxSteps: 5})
-	lines := bytes.Split(bytes.TrimSpace(get(t, run, metricsFile)), []byte("\n"))
+	lines := bytes.Split(bytes.TrimSpace(get(t, run, rundir.MetricsFile)), []byte("\n"))
 	if len(lines) != 5 {
 		t.Fatalf("%d lines for 5 steps", len(lines))
 	}
@@ -52,8 +53,8 @@ func TestWaitIsMeasured(t *testing.T) {
 	c.Augment = []augment.Augmentation{late{}}
 	run := filepath.Join(dir, "run")
 	pretrain(t, c, PretrainOptions{Run: run, MaxSteps: 3})
-	for _, line := range bytes.Split(bytes.TrimSpace(get(t, run, metricsFile)), []byte("\n")) {
-		var l stepLine
+	for _, line := range bytes.Split(bytes.TrimSpace(get(t, run, rundir.MetricsFile)), []byte("\n")) {
+		var l rundir.Line
 		if err := json.Unmarshal(line, &l); err != nil {
 			t.Fatal(err)
 		}

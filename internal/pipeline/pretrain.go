@@ -2,18 +2,20 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
 
+	"clr/internal/checkpoint"
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/host"
 	"clr/internal/kernel"
 	"clr/internal/optim"
+	"clr/internal/rundir"
 )
 
 // PretrainOptions are what the command line says beside the config.
@@ -23,43 +25,35 @@ type PretrainOptions struct {
 	MaxSteps int    // stop after so many steps of each fold, with a good checkpoint; 0: all
 	Fold     string // only this fold; empty: all
 
-	memory *host.Limit // that must not be exceeded; nil: the machine's
-}
-
-// CheckpointOptions say how often a run is saved.
-type CheckpointOptions struct {
-	Every int `yaml:"every" doc:"epochs between checkpoints; the last step always has one"`
-}
-
-// Check refuses what cannot be done.
-func (o CheckpointOptions) Check() error {
-	if o.Every < 1 {
-		return fault.New(fault.Usage, "save every epoch with 1", "every is %d: it must be at least 1", o.Every)
-	}
-	return nil
+	memory *host.Limit  // that must not be exceeded; nil: the machine's
+	clock  rundir.Clock // nil: the machine's
 }
 
 // Pretrain learns an encoder without labels, once per split of the corpus: no
 // fold's training ever sees its test clips.
-func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) error {
-	// Every refusal comes before anything is written: what is refused can be mended
-	// and started again. What needs no features is refused before they are made.
-	var err error
-	if o.Resume && !exists(filepath.Join(o.Run, configFile)) {
-		o.Resume = false // so that one command line starts a job and requeues it
-		con.Say("%s holds no run to resume: starting it", o.Run)
-	}
-	if o.Resume {
-		err = resumable(o.Run, c)
-	} else {
-		err = unused(o.Run)
-	}
-	if err != nil {
-		return err
-	}
+func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) (err error) {
 	if o.memory == nil {
 		limit := host.MemoryLimit()
 		o.memory = &limit
+	}
+	// Every refusal comes before anything is written: what is refused can be mended
+	// and started again. What needs no features is refused before they are made.
+	if o.Resume && !rundir.Holds(o.Run) {
+		o.Resume = false // so that one command line starts a job and requeues it
+		con.Say("%s holds no run to resume: starting it", o.Run)
+	}
+	f, err := rundir.Open(o.Run, o.clock)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if o.Resume {
+		err = resumable(o.Run, c)
+	} else {
+		err = rundir.Unused(o.Run)
+	}
+	if err != nil {
+		return err
 	}
 	if err := fits(c, *o.memory); err != nil {
 		return err
@@ -82,14 +76,10 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) er
 	if err := trainers[0].build(); err != nil { // the other folds' networks are the same
 		return d.inFold(splits[0], err)
 	}
-	if o.Resume {
-		err = resumeRun(o.Run, c, d.hash, con)
-	} else {
-		err = createRun(o.Run, c, d.hash)
-	}
-	if err != nil {
+	if err := described(f, c, d, o.Resume, con); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, f.End(err)) }()
 	for i := range trainers {
 		if err := pretrainFold(ctx, trainers[i], o, con); err != nil {
 			return d.inFold(splits[i], err)
@@ -109,24 +99,23 @@ func (d *data) inFold(s eval.Split, err error) error {
 }
 
 // pretrainFold trains on one split's training and validation clips.
-func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Console) error {
+func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Console) (err error) {
 	d := t.d
 	fold := d.foldName(t.split)
-	dir := foldDir(o.Run, fold)
-	if err := makeDir(dir); err != nil {
+	dir := rundir.FoldDir(o.Run, fold)
+	if err := rundir.MakeDir(dir); err != nil {
 		return err
 	}
 	if err := t.build(); err != nil {
 		return err
 	}
-	start, saved := 0, false
+	start, saved := 0, -1
 	if o.Resume {
-		var err error
 		if start, saved, err = t.restore(dir, con); err != nil {
 			return err
 		}
 	}
-	total := t.schedule.Steps(t.batches.steps)
+	total := t.total()
 	stop := total
 	if o.MaxSteps > 0 {
 		stop = min(total, o.MaxSteps)
@@ -135,11 +124,16 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		con.Say("%s: %d of %d steps are done", dir, start, total)
 		return nil
 	}
-	log, err := openMetrics(dir, start)
+	log, missing, err := rundir.OpenLog(dir, start)
 	if err != nil {
 		return err
 	}
-	defer log.close()
+	defer log.Close()
+	if missing != "" {
+		con.Warn("%s", missing)
+	}
+	save := rundir.NewSaver(dir, d.c.Checkpoint, log, saved, o.clock)
+	defer func() { err = errors.Join(err, save.Wait()) }()
 	load, err := startLoader(ctx, d, t.loaderOptions(start, stop))
 	if err != nil {
 		return err
@@ -149,62 +143,71 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 	show := con.Progress(strings.TrimSpace("pretrain "+fold), start, stop)
 	defer show.End()
 	for step := start; step < stop; step++ {
-		began := time.Now()
+		began := o.clock.Now()
 		batch, err := load.next(ctx)
 		if ctx.Err() != nil {
-			return t.interrupted(dir, step, saved, log)
+			return t.interrupted(dir, step, save)
 		}
 		if err != nil {
 			return err
 		}
-		wait := time.Since(began)
-		saved = false
-		line, err := t.step(ctx, batch, step, total)
+		wait := o.clock.Now().Sub(began)
+		line, err := t.step(ctx, batch, step)
 		if err != nil {
 			return err
 		}
-		line.Wait = wait.Seconds()
-		line.ClipsPS = float64(batch.N) / time.Since(began).Seconds()
-		if err := log.write(line); err != nil {
+		line.Wait, line.ClipsPS = max(0, wait.Seconds()), perSecond(batch.N, o.clock.Now().Sub(began))
+		if err := log.Write(line); err != nil {
 			return err
 		}
-		if done := step + 1; done == stop || done%(t.batches.steps*d.c.Checkpoint.Every) == 0 {
-			if err := t.save(dir, done, log); err != nil {
+		if done := step + 1; done == stop || save.Due(done, t.batches.steps) {
+			if err := t.save(done, save); err != nil {
 				return err
 			}
-			saved = true
+		}
+		if err := save.Check(); err != nil {
+			return err
 		}
 		show.At(step+1, fmt.Sprintf("loss %.4f  z std %.4f  %.0f clips/s", line.Loss, line.ZStd, line.ClipsPS))
 	}
 	return nil
 }
 
+// perSecond is a rate, or 0 where the clock cannot tell.
+func perSecond(n int, took time.Duration) float64 {
+	if took <= 0 {
+		return 0
+	}
+	return float64(n) / took.Seconds()
+}
+
 // step learns from one batch.
-func (t *trainer) step(ctx context.Context, batch *views, step, total int) (stepLine, error) {
+func (t *trainer) step(ctx context.Context, batch *views, step int) (rundir.Line, error) {
 	r, err := t.method.Step(context.WithoutCancel(ctx), batch.Batch) // a step that has begun is finished
 	if err != nil {
-		return stepLine{}, err
+		return rundir.Line{}, err
 	}
-	line := stepLine{Step: step, Epoch: t.batches.epoch(step), Loss: float64(r.Loss), LR: t.lr(step),
+	line := rundir.Line{Step: step, Epoch: t.batches.epoch(step), Loss: float64(r.Loss), LR: t.lr(step),
 		GradNorm: optim.GradNorm(t.method.Params()), ZStd: spread(r.Z)}
 	if err := finite(line, batch.names); err != nil {
 		return line, err
 	}
 	t.opt.Step(t.method.Params(), line.LR)
-	t.method.Advance(float64(step+1) / float64(total))
+	t.method.Advance(t.progress(step))
+	if k := t.d.c.Log.Digest; k > 0 && (step+1)%k == 0 {
+		line.Digest = checkpoint.Digest(t.method.State())
+	}
 	return line, nil
 }
 
-const remedyDiverged = "lower optimizer.lr or lengthen schedule.warmup_epochs; what was saved before is intact"
-
 // finite stops a run whose loss or gradient is no longer a number.
-func finite(l stepLine, clips []string) error {
+func finite(l rundir.Line, clips []string) error {
 	for _, v := range []struct {
 		what  string
 		value float64
 	}{{"loss", l.Loss}, {"gradient norm", l.GradNorm}} {
 		if math.IsNaN(v.value) || math.IsInf(v.value, 0) {
-			return fault.New(fault.Diverged, remedyDiverged,
+			return fault.New(fault.Diverged, rundir.RemedyDiverged,
 				"the %s is %v at step %d (learning rate %g; clips %s)", v.what, v.value, l.Step, l.LR, firstOf(clips))
 		}
 	}

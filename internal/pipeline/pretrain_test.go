@@ -13,6 +13,7 @@ import (
 	"clr/internal/checkpoint"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/rundir"
 )
 
 func TestMaxStepsAndCheckpointEvery(t *testing.T) {
@@ -21,7 +22,7 @@ func TestMaxStepsAndCheckpointEvery(t *testing.T) {
 	c := load(t, dir, "checkpoint.every=2")
 	at := func(last, before int) {
 		t.Helper()
-		if got := stepIn(t, run, lastFile); got != last {
+		if got := stepIn(t, run, rundir.LastFile); got != last {
 			t.Errorf("the last checkpoint is of step %d, want %d", got, last)
 		}
 		if before < 0 {
@@ -47,7 +48,6 @@ func TestDivergedRunStops(t *testing.T) {
 	run := filepath.Join(dir, "run")
 	c := load(t, dir)
 	pretrain(t, c, PretrainOptions{Run: run, MaxSteps: 3})
-	saved := get(t, run, lastFile)
 
 	// The same run at a learning rate that no one means, from its checkpoint.
 	// Pretrain would refuse: lr may not change on resume.
@@ -58,12 +58,21 @@ func TestDivergedRunStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cp, err := checkpoint.Load(filepath.Join(run, rundir.LastFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp.Meta["config"] = tr.learnt()
+	if err := checkpoint.Save(filepath.Join(run, rundir.LastFile), cp); err != nil {
+		t.Fatal(err)
+	}
+	saved := get(t, run, rundir.LastFile)
 	err = pretrainFold(t.Context(), tr, PretrainOptions{Run: run, Resume: true}, con)
 	if fault.KindOf(err) != fault.Diverged || fault.Remedy(err) == "" {
 		t.Fatalf("%v", err)
 	}
 	says(t, err, "at step 4", "e+29", ".wav")
-	if !bytes.Equal(get(t, run, lastFile), saved) {
+	if !bytes.Equal(get(t, run, rundir.LastFile), saved) {
 		t.Error("the checkpoint changed")
 	}
 	if got := steps(t, run); !slices.Equal(got, upTo(4)) {
@@ -74,11 +83,11 @@ func TestDivergedRunStops(t *testing.T) {
 func TestFinite(t *testing.T) {
 	many := strings.Split(strings.Repeat("a.wav ", 300), " ")
 	for _, c := range []struct {
-		l    stepLine
+		l    rundir.Line
 		want string
 	}{
-		{stepLine{Loss: math.NaN()}, "the loss is NaN at step 0"},
-		{stepLine{Step: 7, Loss: 1, GradNorm: math.Inf(1)}, "the gradient norm is +Inf at step 7"},
+		{rundir.Line{Loss: math.NaN()}, "the loss is NaN at step 0"},
+		{rundir.Line{Step: 7, Loss: 1, GradNorm: math.Inf(1)}, "the gradient norm is +Inf at step 7"},
 	} {
 		err := finite(c.l, many)
 		says(t, err, c.want)
@@ -86,7 +95,7 @@ func TestFinite(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	if err := finite(stepLine{Loss: 1e30, GradNorm: 1e30}, nil); err != nil {
+	if err := finite(rundir.Line{Loss: 1e30, GradNorm: 1e30}, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -131,11 +140,11 @@ func TestTestClipsAreNeverHeard(t *testing.T) {
 	}
 	os.Remove(filepath.Join(dir, "store.clrs"))
 	pretrain(t, load(t, dir), PretrainOptions{Run: filepath.Join(dir, "b")})
-	a, err := checkpoint.Load(filepath.Join(dir, "a", lastFile))
+	a, err := checkpoint.Load(filepath.Join(dir, "a", rundir.LastFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := checkpoint.Load(filepath.Join(dir, "b", lastFile))
+	b, err := checkpoint.Load(filepath.Join(dir, "b", rundir.LastFile))
 	if err != nil {
 		t.Fatal(err)
 	}

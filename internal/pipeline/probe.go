@@ -2,20 +2,15 @@ package pipeline
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-	"io"
-	"maps"
-	"math"
 	"path/filepath"
-	"slices"
 	"strings"
 
+	"clr/internal/checkpoint"
 	"clr/internal/disk"
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/rundir"
 )
 
 // ProbeOptions are what the command line says of a probe.
@@ -45,7 +40,7 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	}
 	dir := o.Run
 	if o.Fold != "" && len(d.splits) > 1 {
-		dir = foldDir(o.Run, o.Fold)
+		dir = rundir.FoldDir(o.Run, o.Fold)
 	}
 	return r, disk.WriteFile(filepath.Join(dir, "report-"+o.Kind+"-probe.json"), r.WriteJSON)
 }
@@ -64,7 +59,7 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 	frozen := map[string]string{}
 	warned := false
 	for _, s := range splits {
-		cp, err := loadCheckpoint(foldDir(o.Run, d.foldName(s)), con)
+		cp, err := loadCheckpoint(rundir.FoldDir(o.Run, d.foldName(s)), con)
 		if err != nil {
 			return nil, err
 		}
@@ -172,23 +167,9 @@ func (d *data) featureStats(labelled eval.Set) (eval.Set, error) {
 	return labelled, nil
 }
 
-// hash is the SHA-256 of an encoder's names, shapes and values: equal before
-// and after probing.
+// hash is the digest of an encoder: equal before and after probing.
 func (e encoderState) hash() string {
 	arrays := map[string]kernel.Array{}
 	e.params.State("", arrays)
-	h := sha256.New()
-	for _, name := range slices.Sorted(maps.Keys(arrays)) {
-		a := arrays[name]
-		io.WriteString(h, name)
-		for _, n := range a.Shape {
-			binary.Write(h, binary.LittleEndian, uint64(n))
-		}
-		b := make([]byte, 0, 4*len(a.Data))
-		for _, v := range a.Data {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
-		}
-		h.Write(b)
-	}
-	return hex.EncodeToString(h.Sum(nil))
+	return checkpoint.Digest(arrays)
 }

@@ -11,6 +11,7 @@ import (
 	"clr/internal/checkpoint"
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/rundir"
 )
 
 // A probe reads: the run folder holds the same bytes afterwards, but for the
@@ -19,7 +20,7 @@ func TestProbeLeavesTheRunAlone(t *testing.T) {
 	dir := tones(t, 20)
 	run, d, e := trainedOn(t, dir)
 	reports := map[string]*eval.Report{}
-	files := []string{configFile, provenanceFile, metricsFile, lastFile}
+	files := []string{rundir.ConfigFile, rundir.ProvenanceFile, rundir.MetricsFile, rundir.LastFile}
 	before := map[string]string{}
 	for _, f := range files {
 		before[f] = string(get(t, run, f))

@@ -13,10 +13,11 @@ import (
 
 	"clr/internal/checkpoint"
 	"clr/internal/fault"
+	"clr/internal/rundir"
 )
 
 // steps are the steps in a folder's log; every line is whole.
-func steps(t *testing.T, dir string) []int { return linesOf(t, get(t, dir, metricsFile)) }
+func steps(t *testing.T, dir string) []int { return linesOf(t, get(t, dir, rundir.MetricsFile)) }
 
 func linesOf(t *testing.T, log []byte) (all []int) {
 	t.Helper()
@@ -24,7 +25,7 @@ func linesOf(t *testing.T, log []byte) (all []int) {
 		if len(l) == 0 {
 			continue
 		}
-		var s stepLine
+		var s rundir.Line
 		if err := json.Unmarshal(l, &s); err != nil || l[len(l)-1] != '\n' {
 			t.Fatalf("metrics: %q is no whole line: %v", l, err)
 		}
@@ -83,15 +84,15 @@ func TestInterruptedRunResumesToTheSameBytes(t *testing.T) {
 		if fault.KindOf(err) != fault.Interrupted || !strings.Contains(fault.Remedy(err), "--resume") {
 			t.Fatalf("stopped after %d: %v", at, err)
 		}
-		says(t, err, lastFile, fmt.Sprintf("holds step %d", at))
-		if got := stepIn(t, run, lastFile); got != at {
+		says(t, err, rundir.LastFile, fmt.Sprintf("holds step %d", at))
+		if got := stepIn(t, run, rundir.LastFile); got != at {
 			t.Errorf("stopped after %d: the checkpoint is of step %d", at, got)
 		}
 		if got := steps(t, run); !slices.Equal(got, upTo(at)) {
 			t.Errorf("stopped after %d: metrics of %v", at, got)
 		}
 		pretrain(t, load(t, dir), PretrainOptions{Run: run, Resume: true})
-		same(t, lastFile, straight, run)
+		same(t, rundir.LastFile, straight, run)
 		if got := steps(t, run); !slices.Equal(got, upTo(9)) {
 			t.Errorf("resumed after %d: metrics of %v", at, got)
 		}
@@ -119,14 +120,14 @@ func TestStoppedBeforeTheFirstStep(t *testing.T) {
 	if fault.KindOf(err) != fault.Interrupted {
 		t.Fatal(err)
 	}
-	says(t, err, "fold y: ", filepath.Join("fold-y", lastFile)+" holds step 0")
-	if got := stepIn(t, run, "fold-y", lastFile); got != 0 {
+	says(t, err, "fold y: ", filepath.Join("fold-y", rundir.LastFile)+" holds step 0")
+	if got := stepIn(t, run, "fold-y", rundir.LastFile); got != 0 {
 		t.Errorf("the checkpoint is of step %d", got)
 	}
 	pretrain(t, load(t, dir, set...), PretrainOptions{Run: run, Resume: true})
 	pretrain(t, load(t, dir, set...), PretrainOptions{Run: run + "2"})
 	for _, f := range []string{"fold-x", "fold-y"} {
-		same(t, filepath.Join(f, lastFile), run, run+"2")
+		same(t, filepath.Join(f, rundir.LastFile), run, run+"2")
 	}
 }
 
@@ -141,13 +142,13 @@ func TestResumeAfterAKill(t *testing.T) {
 		con := Console{Err: trap{"pretrain 5/9", func() { panic("killed") }}}
 		Pretrain(t.Context(), load(t, dir), PretrainOptions{Run: run}, con)
 	}()
-	if got := stepIn(t, run, lastFile); got != 3 {
+	if got := stepIn(t, run, rundir.LastFile); got != 3 {
 		t.Fatalf("the last checkpoint is of step %d", got)
 	}
-	log := filepath.Join(run, metricsFile)
+	log := filepath.Join(run, rundir.MetricsFile)
 	put(t, log, append(get(t, log), `{"step":5,"epo`...))
 	pretrain(t, load(t, dir), PretrainOptions{Run: run, Resume: true})
-	same(t, lastFile, straight, run)
+	same(t, rundir.LastFile, straight, run)
 	if got := steps(t, run); !slices.Equal(got, upTo(9)) {
 		t.Errorf("metrics of steps %v", got)
 	}
@@ -159,7 +160,7 @@ func TestResumeFromTheCheckpointBefore(t *testing.T) {
 	straight, run := filepath.Join(dir, "straight"), filepath.Join(dir, "run")
 	pretrain(t, load(t, dir), PretrainOptions{Run: straight})
 	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 7})
-	last := filepath.Join(run, lastFile)
+	last := filepath.Join(run, rundir.LastFile)
 	b := get(t, last)
 	b[len(b)-1] ^= 1
 	put(t, last, b)
@@ -170,7 +171,7 @@ func TestResumeFromTheCheckpointBefore(t *testing.T) {
 	if !strings.Contains(said.String(), "warning: ") {
 		t.Errorf("no warning in %q", said)
 	}
-	same(t, lastFile, straight, run)
+	same(t, rundir.LastFile, straight, run)
 	if got := steps(t, run); !slices.Equal(got, upTo(9)) {
 		t.Errorf("metrics of steps %v", got)
 	}
@@ -181,7 +182,7 @@ func TestStopAfterTheCheckpointBefore(t *testing.T) {
 	dir := tones(t, 20)
 	run := filepath.Join(dir, "run")
 	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 4}) // saved at 3 and 4
-	last := filepath.Join(run, lastFile)
+	last := filepath.Join(run, rundir.LastFile)
 	b := get(t, last)
 	b[len(b)-1] ^= 1
 	put(t, last, b)
@@ -190,8 +191,8 @@ func TestStopAfterTheCheckpointBefore(t *testing.T) {
 	if fault.KindOf(err) != fault.Interrupted {
 		t.Fatal(err)
 	}
-	says(t, err, lastFile+" holds step 3")
-	if got := stepIn(t, run, lastFile); got != 3 {
+	says(t, err, rundir.LastFile+" holds step 3")
+	if got := stepIn(t, run, rundir.LastFile); got != 3 {
 		t.Errorf("the checkpoint is of step %d", got)
 	}
 }
@@ -210,7 +211,7 @@ func TestFoldStartsAnew(t *testing.T) {
 	if err := pretrainFold(t.Context(), tr, PretrainOptions{Run: run, MaxSteps: 1}, con); err != nil {
 		t.Fatal(err)
 	}
-	if got := stepIn(t, run, lastFile); got != 1 {
+	if got := stepIn(t, run, rundir.LastFile); got != 1 {
 		t.Errorf("the checkpoint is of step %d", got)
 	}
 }
@@ -222,7 +223,7 @@ func TestFinishedRunResumed(t *testing.T) {
 	c := load(t, dir, "schedule.epochs=1")
 	pretrain(t, c, PretrainOptions{Run: run})
 	read := func() (all string) {
-		for _, f := range []string{configFile, provenanceFile, metricsFile, lastFile} {
+		for _, f := range []string{rundir.ConfigFile, rundir.MetricsFile, rundir.LastFile} {
 			all += string(get(t, run, f))
 		}
 		return all

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"clr/internal/fault"
+	"clr/internal/rundir"
 )
 
 // Equal runs are equal bytes: in another folder, and with config and corpus
@@ -20,19 +22,32 @@ func TestEqualRunsAreEqualBytes(t *testing.T) {
 	pretrain(t, load(t, dir), PretrainOptions{Run: a})
 	pretrain(t, load(t, dir, "workers=5"), PretrainOptions{Run: b})
 	pretrain(t, load(t, moved, "store="+filepath.Join(moved, "elsewhere.clrs")), PretrainOptions{Run: c})
-	for _, name := range []string{provenanceFile, lastFile, "last-1.safetensors"} {
+	for _, name := range []string{rundir.LastFile, "last-1.safetensors"} {
 		same(t, name, a, b)
 		same(t, name, a, c)
 	}
-	if bytes.Contains(get(t, a, provenanceFile), []byte(dir)) || bytes.Contains(get(t, a, lastFile), []byte(dir)) {
+	if made(t, a) != made(t, b) || made(t, a) != made(t, c) {
+		t.Errorf("made with %+v, %+v, %+v", made(t, a), made(t, b), made(t, c))
+	}
+	if bytes.Contains(get(t, a, rundir.ProvenanceFile), []byte(dir)) || bytes.Contains(get(t, a, rundir.LastFile), []byte(dir)) {
 		t.Error("a path got into what is hashed")
 	}
 
 	// A config that computes something else says so.
 	pretrain(t, load(t, dir, "seed=2"), PretrainOptions{Run: filepath.Join(dir, "d"), MaxSteps: 1})
-	if bytes.Equal(get(t, a, provenanceFile), get(t, dir, "d", provenanceFile)) {
+	if d := made(t, filepath.Join(dir, "d")); d == made(t, a) || d.Hash() == made(t, a).Hash() {
 		t.Error("two seeds, one provenance")
 	}
+}
+
+// made is what decided a run's bytes, as its folder says.
+func made(t *testing.T, dir string) rundir.Provenance {
+	t.Helper()
+	p, _, err := rundir.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func TestProvenance(t *testing.T) {
@@ -40,10 +55,10 @@ func TestProvenance(t *testing.T) {
 	run := filepath.Join(dir, "run")
 	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 1})
 	var p map[string]any
-	if err := json.Unmarshal(get(t, run, provenanceFile), &p); err != nil {
+	if err := json.Unmarshal(get(t, run, rundir.ProvenanceFile), &p); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"clr", "binary_sha256", "go", "cpu_path", "config_sha256", "corpus_sha256"} {
+	for _, key := range []string{"clr", "binary_sha256", "go", "cpu_path", "config_sha256", "corpus_sha256", "store_sha256", "sha256"} {
 		if s, ok := p[key].(string); !ok || s == "" {
 			t.Errorf("%s is %v", key, p[key])
 		}
@@ -51,8 +66,21 @@ func TestProvenance(t *testing.T) {
 			t.Errorf("%s is %q", key, s)
 		}
 	}
-	if len(p) != 7 || p["seed"] != 1.0 {
+	if len(p) != 10 || p["seed"] != 1.0 || p["sha256"] != made(t, run).Hash() {
 		t.Errorf("%v", p)
+	}
+
+	// Who and when stands apart, a session a process.
+	pretrain(t, load(t, dir), PretrainOptions{Run: run, Resume: true})
+	_, sessions, err := rundir.Read(run)
+	if err != nil || len(sessions) != 2 {
+		t.Fatalf("%+v, %v", sessions, err)
+	}
+	host, _ := os.Hostname()
+	for _, s := range sessions {
+		if s.PID != os.Getpid() || s.Host != host || s.Threads < 1 || s.Outcome != "done" || s.End == nil || s.End.Before(s.Start) || time.Since(s.Start) > time.Hour || s.Environment != made(t, run).Environment {
+			t.Errorf("%+v", s)
+		}
 	}
 }
 
@@ -68,7 +96,7 @@ func TestCreateRunRefusesAFolderInUse(t *testing.T) {
 	if fault.KindOf(err) != fault.Usage || !strings.Contains(fault.Remedy(err), "--resume") {
 		t.Errorf("%v, remedy %q", err, fault.Remedy(err))
 	}
-	os.Remove(filepath.Join(run, configFile))
+	os.Remove(filepath.Join(run, rundir.ConfigFile))
 	err = Pretrain(t.Context(), c, PretrainOptions{Run: run}, con)
 	says(t, err, run, "already holds a checkpoint")
 	if fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" {
@@ -76,11 +104,11 @@ func TestCreateRunRefusesAFolderInUse(t *testing.T) {
 	}
 
 	// The checkpoint before the last is one, and so is a fold's.
-	last := get(t, run, lastFile)
+	last := get(t, run, rundir.LastFile)
 	for i, path := range []string{"last-1.safetensors", "fold-x/last.safetensors", "fold-y/last-1.safetensors"} {
 		foreign := filepath.Join(dir, fmt.Sprint("foreign", i))
 		path = filepath.Join(foreign, path)
-		if err := makeDir(filepath.Dir(path)); err != nil {
+		if err := rundir.MakeDir(filepath.Dir(path)); err != nil {
 			t.Fatal(err)
 		}
 		put(t, path, last)
@@ -106,13 +134,13 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 	}
 
 	// Every difference is named, with both values.
-	before := get(t, run, configFile)
+	before := get(t, run, rundir.ConfigFile)
 	err := resume("optimizer.lr=0.5", "batch=4", "augment=[]", "workers=7")
 	says(t, err, "\n  optimizer.lr: the run has 0.01, the config 0.5", "\n  batch: the run has 6, the config 4", "augment")
-	if fault.KindOf(err) != fault.Usage || !strings.Contains(fault.Remedy(err), configFile) || strings.Contains(err.Error(), "workers") {
+	if fault.KindOf(err) != fault.Usage || !strings.Contains(fault.Remedy(err), rundir.ConfigFile) || strings.Contains(err.Error(), "workers") {
 		t.Errorf("%v, remedy %q", err, fault.Remedy(err))
 	}
-	if !bytes.Equal(get(t, run, configFile), before) {
+	if !bytes.Equal(get(t, run, rundir.ConfigFile), before) {
 		t.Error("a refused config was kept")
 	}
 
@@ -120,7 +148,7 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 	if err := resume("workers=7", "checkpoint.every=5", "embed.pool=max", "linear_probe.c_steps=2", "mlp_probe.epochs=1", "store="+filepath.Join(dir, "other.clrs")); err != nil {
 		t.Error(err)
 	}
-	if got := get(t, run, configFile); !bytes.Contains(got, []byte("workers: 7")) || !bytes.Contains(got, []byte("other.clrs")) {
+	if got := get(t, run, rundir.ConfigFile); !bytes.Contains(got, []byte("workers: 7")) || !bytes.Contains(got, []byte("other.clrs")) {
 		t.Errorf("the run's config is now\n%s", got)
 	}
 	if strings.Contains(said.String(), "warning") {
@@ -128,20 +156,20 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 	}
 
 	// Another binary or processor goes on, with a warning.
-	p := string(get(t, run, provenanceFile))
-	put(t, filepath.Join(run, provenanceFile), []byte(strings.Replace(p, `"cpu_path": "`, `"cpu_path": "plan9/`, 1)))
+	p := string(get(t, run, rundir.ProvenanceFile))
+	put(t, filepath.Join(run, rundir.ProvenanceFile), []byte(strings.ReplaceAll(p, `"cpu_path": "`, `"cpu_path": "plan9/`)))
 	if err := resume(); err != nil || !strings.Contains(said.String(), "warning: ") || !strings.Contains(said.String(), "plan9/") {
 		t.Errorf("%v; it says %q", err, said)
 	}
 
 	// Without its provenance nobody knows what the run was.
 	for _, bad := range []string{"", "{"} {
-		put(t, filepath.Join(run, provenanceFile), []byte(bad))
+		put(t, filepath.Join(run, rundir.ProvenanceFile), []byte(bad))
 		if err := resume(); fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
 			t.Errorf("%v", err)
 		}
 	}
-	put(t, filepath.Join(run, provenanceFile), []byte(p))
+	put(t, filepath.Join(run, rundir.ProvenanceFile), []byte(p))
 
 	// Nor does a run go on over another corpus: a label, a clip, a recording.
 	manifest := get(t, dir, "manifest.csv")
@@ -180,7 +208,7 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 	if err := Pretrain(t.Context(), load(t, dir), PretrainOptions{Run: nowhere, Resume: true, MaxSteps: 1}, con); err != nil {
 		t.Error(err)
 	}
-	if got := stepIn(t, nowhere, lastFile); got != 1 {
+	if got := stepIn(t, nowhere, rundir.LastFile); got != 1 {
 		t.Errorf("it is at step %d, want 1", got)
 	}
 }
@@ -223,12 +251,14 @@ func TestResumeDescribesTheRun(t *testing.T) {
 	straight, run := filepath.Join(dir, "straight"), filepath.Join(dir, "run")
 	pretrain(t, load(t, dir), PretrainOptions{Run: straight})
 	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 4})
-	p := string(get(t, run, provenanceFile))
-	put(t, filepath.Join(run, provenanceFile), []byte(strings.Replace(p, `"clr": "`, `"clr": "old-`, 1)))
+	p := string(get(t, run, rundir.ProvenanceFile))
+	put(t, filepath.Join(run, rundir.ProvenanceFile), []byte(strings.ReplaceAll(p, `"clr": "`, `"clr": "old-`)))
 	pretrain(t, load(t, dir, "checkpoint.every=2", "embed.pool=max", "linear_probe.c_steps=2", "mlp_probe.epochs=1"), PretrainOptions{Run: run, Resume: true})
-	same(t, lastFile, straight, run)
-	same(t, provenanceFile, straight, run)
-	if got := get(t, run, configFile); !bytes.Contains(got, []byte("pool: max")) {
+	same(t, rundir.LastFile, straight, run)
+	if made(t, straight) != made(t, run) {
+		t.Errorf("made with %+v and %+v", made(t, straight), made(t, run))
+	}
+	if got := get(t, run, rundir.ConfigFile); !bytes.Contains(got, []byte("pool: max")) {
 		t.Errorf("the run's config is now\n%s", got)
 	}
 }
@@ -239,7 +269,7 @@ func TestFoldDir(t *testing.T) {
 		"": "run", "1": "run/fold-1", "theo+lucas": "run/fold-theo+lucas", "a/b": "run/fold-a%2Fb", "a_b": "run/fold-a_b",
 		"a%2Fb": "run/fold-a%252Fb", "..": "run/fold-..", `c:\x`: "run/fold-c%3A%5Cx", "new\nroom 1": "run/fold-new%0Aroom%201", "Küche": "run/fold-Küche",
 	} {
-		if got := filepath.ToSlash(foldDir("run", fold)); got != want {
+		if got := filepath.ToSlash(rundir.FoldDir("run", fold)); got != want {
 			t.Errorf("fold %q: %s, want %s", fold, got, want)
 		}
 	}

@@ -86,7 +86,7 @@ func (r *Timing) train(ctx context.Context, t *trainer) error {
 			return err
 		}
 		waited := time.Since(began)
-		if _, err := t.step(ctx, batch, step, max(stop, t.schedule.Steps(t.batches.steps))); err != nil {
+		if _, err := t.step(ctx, batch, step); err != nil {
 			return err
 		}
 		if step >= warmSteps {

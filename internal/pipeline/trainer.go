@@ -1,14 +1,15 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"clr/internal/checkpoint"
 	"clr/internal/eval"
@@ -16,19 +17,20 @@ import (
 	"clr/internal/kernel"
 	"clr/internal/method"
 	"clr/internal/optim"
+	"clr/internal/rundir"
 )
 
 // A trainer is all that moves while a fold is trained.
 type trainer struct {
-	d        *data
-	split    eval.Split
-	clips    []int // what it may hear
-	norm     normalization
-	method   method.Method
-	opt      optim.Optimizer
-	schedule optim.Schedule
-	base     float64 // learning rate at the top of the schedule
-	batches  batches
+	d       *data
+	split   eval.Split
+	clips   []int // what it may hear
+	norm    normalization
+	method  method.Method
+	opt     optim.Optimizer
+	base    float64 // learning rate at the top of the schedule
+	stages  []stage // of the schedule
+	batches batches
 }
 
 func newTrainer(d *data, s eval.Split) (*trainer, error) {
@@ -43,7 +45,7 @@ func newTrainer(d *data, s eval.Split) (*trainer, error) {
 // for build.
 func planTrainer(d *data, s eval.Split) (*trainer, error) {
 	c := d.c
-	t := &trainer{d: d, split: s, clips: hears(s), schedule: c.Schedule, base: c.Optimizer.LearningRate()}
+	t := &trainer{d: d, split: s, clips: hears(s), stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.Optimizer.LearningRate()}
 	if c.Batch > len(t.clips) {
 		return nil, fault.New(fault.Usage, fmt.Sprintf("set batch to at most %d", len(t.clips)),
 			"batch %d is larger than the corpus: %d clips to pretrain on", c.Batch, len(t.clips))
@@ -68,7 +70,58 @@ func (t *trainer) build() error {
 	return nil
 }
 
-func (t *trainer) lr(step int) float64 { return t.schedule.At(t.base, step, t.batches.steps) }
+// A stage is a stretch of a run with a number of epochs to come to. A run that
+// is given more, on resuming, has another stage: the learning rates of its
+// steps so far stay what they were.
+type stage struct {
+	Epochs int `json:"epochs"`
+	Until  int `json:"until,omitempty"` // step that it ends before; 0 is the last
+}
+
+// schedule is the one that a step follows.
+func (t *trainer) schedule(step int) optim.Schedule {
+	s := t.d.c.Schedule
+	for _, g := range t.stages {
+		if s.Epochs = g.Epochs; step < g.Until {
+			break
+		}
+	}
+	return s
+}
+
+// total is how many steps the run comes to.
+func (t *trainer) total() int { return t.schedule(math.MaxInt).Steps(t.batches.steps) }
+
+func (t *trainer) lr(step int) float64 {
+	return t.schedule(step).At(t.base, step, t.batches.steps)
+}
+
+// progress is the part of the run that a step completes.
+func (t *trainer) progress(step int) float64 {
+	return min(1, float64(step+1)/float64(t.schedule(step).Steps(t.batches.steps)))
+}
+
+// extend goes on, from a step, to the config's epochs where those are more than
+// the run was to come to.
+func (t *trainer) extend(stages []stage, step int) error {
+	want := t.d.c.Schedule.Epochs
+	if len(stages) == 0 || slices.ContainsFunc(stages, func(s stage) bool { return s.Epochs < 1 || s.Until < 0 }) {
+		return fault.New(fault.Data, "use a checkpoint that clr pretrain wrote", "the checkpoint's epochs are %v", stages)
+	}
+	t.stages = slices.Clone(stages)
+	last := &t.stages[len(t.stages)-1]
+	switch before := last.Epochs; {
+	case want == before:
+	case want < before:
+		return fault.New(fault.Usage, fmt.Sprintf("set schedule.epochs to %d or more", before), "the run was to come to %d epochs; it cannot come to %d", before, want)
+	case step == 0 || len(t.stages) > 1 && t.stages[len(t.stages)-2].Until == step: // nothing was learnt in this stage
+		last.Epochs = want
+	default:
+		last.Until = step
+		t.stages = append(t.stages, stage{Epochs: want})
+	}
+	return nil
+}
 
 func (t *trainer) loaderOptions(start, stop int) loaderOptions {
 	return loaderOptions{clips: t.clips, norm: t.norm, start: start, stop: stop, batches: t.batches}
@@ -87,56 +140,81 @@ func (t *trainer) state() map[string]kernel.Array {
 	return s
 }
 
-// save writes the checkpoint of a step, after the log of what led there: the
-// log never lacks a step that the checkpoint holds.
-func (t *trainer) save(dir string, step int, log *metricsLog) error {
-	if err := log.sync(); err != nil {
+// save begins to write the checkpoint of a step.
+func (t *trainer) save(step int, s *rundir.Saver) error {
+	stages, err := json.Marshal(t.stages)
+	if err != nil {
 		return err
 	}
-	state := t.state()
-	for _, name := range slices.Sorted(maps.Keys(state)) {
-		for _, v := range state[name].Data {
-			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-				return fault.New(fault.Diverged, remedyDiverged, "%s holds %v after %d steps; it is not saved", name, v, step)
-			}
-		}
-	}
-	return checkpoint.Rotate(dir, lastFile, 2, &checkpoint.Checkpoint{
-		Meta:   map[string]string{"step": strconv.Itoa(step), "fold": t.split.Name, "config": string(t.d.c.identity()), "corpus": t.d.hash},
-		Arrays: state,
-	})
+	return s.Save(step, map[string]string{"step": strconv.Itoa(step), "fold": t.split.Name, "epochs": string(stages),
+		"config": t.learnt(), "corpus": t.d.hash}, t.state())
+}
+
+// learnt is the config as far as it decides what is learnt, but for the epochs,
+// which may grow.
+func (t *trainer) learnt() string {
+	c := *t.d.c
+	c.Schedule.Epochs = 0
+	return string(c.identity())
 }
 
 // restore loads the newest good checkpoint, if there is one, and says at which
-// step to go on, and whether last.safetensors is of that step: where it is
-// damaged and the one before is loaded, a stop has to save again.
-func (t *trainer) restore(dir string, con Console) (step int, saved bool, err error) {
-	cp, warning, err := checkpoint.LoadNewest(dir, lastFile)
+// step to go on, and of which step last.safetensors is: -1 where it is missing
+// or damaged and the one before is loaded, so that a stop has to save again.
+func (t *trainer) restore(dir string, con Console) (step, saved int, err error) {
+	cp, warning, err := checkpoint.LoadNewest(dir, rundir.LastFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, false, nil
+		return 0, -1, nil
 	}
 	if err != nil {
-		return 0, false, err
+		return 0, -1, err
 	}
 	if warning != "" {
 		con.Warn("%s", warning)
 	}
 	for _, m := range []struct{ what, have, want string }{
-		{"fold", cp.Meta["fold"], t.split.Name}, {"corpus", cp.Meta["corpus"], t.d.hash},
+		{"on fold ", cp.Meta["fold"], t.split.Name}, {"on corpus ", cp.Meta["corpus"], t.d.hash}, {"with", cp.Meta["config"], t.learnt()},
 	} {
 		if m.have != m.want {
-			return 0, false, fault.New(fault.Data, "bring back the run's own checkpoint, or start another run",
-				"%s: the checkpoint was trained on %s %s, this run is on %s", dir, m.what, m.have, m.want)
+			return 0, -1, fault.New(fault.Data, "bring back the run's own checkpoint, or start another run",
+				"%s: the checkpoint was trained %s%s, this run is %[2]s%[4]s", dir, m.what, linesOnlyIn(m.have, m.want), linesOnlyIn(m.want, m.have))
 		}
 	}
+	if step, err = stepOf(cp, dir); err != nil {
+		return 0, -1, err
+	}
+	var stages []stage
+	if err := json.Unmarshal([]byte(cp.Meta["epochs"]), &stages); err != nil {
+		stages = nil
+	}
+	if err := t.extend(stages, step); err != nil {
+		return 0, -1, fmt.Errorf("%s: %w", dir, err)
+	}
 	if err := cp.Restore(t.state()); err != nil {
-		return 0, false, fmt.Errorf("%s: %w", dir, err)
+		return 0, -1, fmt.Errorf("%s: %w", dir, err)
 	}
 	if t.norm, err = normalizationOf(cp); err != nil {
-		return 0, false, err
+		return 0, -1, err
 	}
-	step, err = stepOf(cp, dir)
-	return step, warning == "", err
+	if saved = step; warning != "" {
+		saved = -1
+	}
+	return step, saved, nil
+}
+
+// linesOnlyIn is what a text has that another has not, if that is some of its lines.
+func linesOnlyIn(text, other string) string {
+	if !strings.Contains(text, "\n") {
+		return text
+	}
+	has := strings.Split(other, "\n")
+	var only []string
+	for l := range strings.SplitSeq(text, "\n") {
+		if !slices.Contains(has, l) {
+			only = append(only, "\n"+l)
+		}
+	}
+	return strings.Join(only, "")
 }
 
 func stepOf(cp *checkpoint.Checkpoint, dir string) (int, error) {
@@ -149,12 +227,18 @@ func stepOf(cp *checkpoint.Checkpoint, dir string) (int, error) {
 
 // interrupted reports a stop by signal, and sees that there is a checkpoint of
 // this very step.
-func (t *trainer) interrupted(dir string, step int, saved bool, log *metricsLog) error {
-	if !saved {
-		if err := t.save(dir, step, log); err != nil {
+func (t *trainer) interrupted(dir string, step int, s *rundir.Saver) error {
+	if err := s.Wait(); err != nil {
+		return err
+	}
+	if !s.Holds(step) {
+		if err := t.save(step, s); err != nil {
+			return err
+		}
+		if err := s.Wait(); err != nil {
 			return err
 		}
 	}
 	return fault.New(fault.Interrupted, "the same command with --resume goes on from there",
-		"interrupted; %s holds step %d", filepath.Join(dir, lastFile), step)
+		"interrupted; %s holds step %d", filepath.Join(dir, rundir.LastFile), step)
 }

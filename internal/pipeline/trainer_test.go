@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"clr/internal/checkpoint"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/rundir"
 )
 
 // Weights that are no longer numbers do not take the place of good ones.
@@ -20,19 +22,21 @@ func TestSaveRefusesWhatIsNotFinite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := openMetrics(dir, 0)
+	log, _, err := rundir.OpenLog(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.close()
-	if err := tr.save(dir, 0, log); err != nil {
+	defer log.Close()
+	saver := rundir.NewSaver(dir, d.c.Checkpoint, log, -1, nil)
+	save := func(step int) error { return errors.Join(tr.save(step, saver), saver.Wait()) }
+	if err := save(0); err != nil {
 		t.Fatal(err)
 	}
-	good := get(t, dir, lastFile)
+	good := get(t, dir, rundir.LastFile)
 	tr.state()["encoder.bn1.running_var"].Data[1] = float32(math.Inf(1))
-	err = tr.save(dir, 1, log)
+	err = save(1)
 	says(t, err, "encoder.bn1.running_var", "+Inf", "1 steps")
-	if fault.KindOf(err) != fault.Diverged || !bytes.Equal(get(t, dir, lastFile), good) {
+	if fault.KindOf(err) != fault.Diverged || !bytes.Equal(get(t, dir, rundir.LastFile), good) {
 		t.Errorf("%v", err)
 	}
 }
@@ -46,10 +50,10 @@ func TestRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if step, saved, err := tr.restore(dir, con); step != 0 || saved || err != nil {
-		t.Errorf("from nothing: step %d, saved %v, %v", step, saved, err)
+	if step, saved, err := tr.restore(dir, con); step != 0 || saved != -1 || err != nil {
+		t.Errorf("from nothing: step %d, saved %d, %v", step, saved, err)
 	}
-	cp := &checkpoint.Checkpoint{Meta: map[string]string{"step": "5", "fold": d.splits[0].Name, "corpus": d.hash}, Arrays: map[string]kernel.Array{}}
+	cp := &checkpoint.Checkpoint{Meta: map[string]string{"step": "5", "fold": d.splits[0].Name, "corpus": d.hash, "config": tr.learnt(), "epochs": `[{"epochs":3}]`}, Arrays: map[string]kernel.Array{}}
 	for name, a := range tr.state() {
 		b := kernel.New(a.Shape...)
 		for i := range b.Data {
@@ -61,21 +65,21 @@ func TestRestore(t *testing.T) {
 		t.Helper()
 		old := cp.Meta[key]
 		cp.Meta[key] = value
-		if err := checkpoint.Save(filepath.Join(dir, lastFile), cp); err != nil {
+		if err := checkpoint.Save(filepath.Join(dir, rundir.LastFile), cp); err != nil {
 			t.Fatal(err)
 		}
 		cp.Meta[key] = old
 	}
 	write("step", "5")
-	if step, saved, err := tr.restore(dir, con); step != 5 || !saved || err != nil {
-		t.Errorf("step %d, saved %v, %v", step, saved, err)
+	if step, saved, err := tr.restore(dir, con); step != 5 || saved != 5 || err != nil {
+		t.Errorf("step %d, saved %d, %v", step, saved, err)
 	}
 	for name, a := range tr.state() {
 		if !slices.Equal(a.Data, cp.Arrays[name].Data) {
 			t.Errorf("%s is not what the checkpoint holds", name)
 		}
 	}
-	for _, m := range [][2]string{{"fold", "other"}, {"corpus", "other"}, {"step", "x"}, {"step", "-1"}} {
+	for _, m := range [][2]string{{"fold", "other"}, {"corpus", "other"}, {"step", "x"}, {"step", "-1"}, {"config", "seed: 7\nother\n"}, {"epochs", "3"}, {"epochs", "[]"}, {"epochs", `[{"epochs":-1}]`}} {
 		write(m[0], m[1])
 		if _, _, err := tr.restore(dir, con); fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
 			t.Errorf("%s %s: %v", m[0], m[1], err)
