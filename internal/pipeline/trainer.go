@@ -101,14 +101,15 @@ func (t *trainer) progress(step int) float64 {
 	return min(1, float64(step+1)/float64(t.schedule(step).Steps(t.batches.steps)))
 }
 
-// extend goes on, from a step, to the config's epochs where those are more than
-// the run was to come to.
-func (t *trainer) extend(stages []stage, step int) error {
+// stagesOf takes the stages of a checkpoint, of a step, and goes on to the
+// config's epochs where those are more than the run was to come to.
+func (t *trainer) stagesOf(cp *checkpoint.Checkpoint, step int) error {
 	want := t.d.c.Schedule.Epochs
-	if len(stages) == 0 || slices.ContainsFunc(stages, func(s stage) bool { return s.Epochs < 1 || s.Until < 0 }) {
-		return fault.New(fault.Data, "use a checkpoint that clr pretrain wrote", "the checkpoint's epochs are %v", stages)
+	var stages []stage
+	if err := json.Unmarshal([]byte(cp.Meta["epochs"]), &stages); err != nil || len(stages) == 0 || slices.ContainsFunc(stages, func(s stage) bool { return s.Epochs < 1 || s.Until < 0 }) {
+		return fault.New(fault.Data, "use a checkpoint that clr pretrain wrote", "the checkpoint's epochs are %q", cp.Meta["epochs"])
 	}
-	t.stages = slices.Clone(stages)
+	t.stages = stages
 	last := &t.stages[len(t.stages)-1]
 	switch before := last.Epochs; {
 	case want == before:
@@ -183,11 +184,7 @@ func (t *trainer) restore(dir string, con Console) (step, saved int, err error) 
 	if step, err = stepOf(cp, dir); err != nil {
 		return 0, -1, err
 	}
-	var stages []stage
-	if err := json.Unmarshal([]byte(cp.Meta["epochs"]), &stages); err != nil {
-		stages = nil
-	}
-	if err := t.extend(stages, step); err != nil {
+	if err := t.stagesOf(cp, step); err != nil {
 		return 0, -1, fmt.Errorf("%s: %w", dir, err)
 	}
 	if err := cp.Restore(t.state()); err != nil {
