@@ -32,6 +32,15 @@ func TestTruncated(t *testing.T) {
 		_, err := Load(path)
 		refused(t, "truncated", path, err)
 	}
+	// One of many blocks, cut after each.
+	large := &Checkpoint{Arrays: map[string]kernel.Array{"a": kernel.New(50_000), "b": kernel.New(7, 1111)}}
+	path = save(t, large)
+	whole = read(t, path)
+	for n := 0; n < len(whole); n += 4096 {
+		put(t, path, whole[:n])
+		_, err := Load(path)
+		refused(t, "truncated", path, err)
+	}
 	put(t, path, append(slices.Clone(whole), 0))
 	_, err := Load(path)
 	refused(t, "longer", path, err)

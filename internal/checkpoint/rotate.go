@@ -25,17 +25,15 @@ func Older(name string, saves int) string {
 // those before it that there are keep in all (see Older), for the day when the
 // newest turns out to be damaged. A damaged one is not kept: it never takes the
 // place of a good one. Whenever the process is killed, the newest or the one
-// before it is whole. The name must have one writer; what killed ones left is
-// removed.
+// before it is whole. The name must have one writer.
 func Rotate(dir, name string, keep int, c *Checkpoint) error {
 	last := filepath.Join(dir, name)
-	disk.Tidy(last)
 	tensors, meta := c.sealed()
 	write := func(w io.Writer) error { return writeSealed(w, tensors, meta) }
 	return disk.Replace(last, write, func() error {
 		drop(last, keep)
-		if keep < 2 || verify(last) != nil {
-			return nil // missing, or not worth keeping
+		if keep < 2 || verify(last) != nil || same(last, Older(last, 1)) {
+			return nil // missing, not worth keeping, or kept by a save that died after that
 		}
 		free := 1 // the first name that nobody has; those before it make room
 		for free < keep-1 && exists(Older(last, free)) {
@@ -54,6 +52,12 @@ func Rotate(dir, name string, keep int, c *Checkpoint) error {
 func drop(last string, keep int) {
 	for i := max(1, keep); disk.Remove(Older(last, i)) == nil; i++ {
 	}
+}
+
+func same(a, b string) bool {
+	x, err1 := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
 func exists(path string) bool {

@@ -25,6 +25,19 @@ type Holder struct {
 // ErrLocked says that another process holds a lock.
 var ErrLocked = errors.New("another process writes it")
 
+// errNoLocks says that files cannot be locked here.
+var errNoLocks = errors.New("files cannot be locked here")
+
+// Lock takes the file, until it is closed or the process ends, unless another
+// process has: then the error is ErrLocked. It does not wait.
+func (f *File) Lock() error {
+	err := f.flock()
+	if errors.Is(err, errNoLocks) {
+		return f.take(alive)
+	}
+	return err
+}
+
 // TryLock takes the lock at path. Where somebody has it the error, of kind
 // Resource, says who; it satisfies errors.Is(err, ErrLocked). A lock whose
 // holder has died is free.

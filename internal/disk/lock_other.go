@@ -2,5 +2,9 @@
 
 package disk
 
-// Lock believes what the file says of its holder, who counts as alive.
-func (f *File) Lock() error { return f.take(func(int) bool { return true }) }
+const locks = false
+
+func (f *File) flock() error { return errNoLocks }
+
+// alive believes that every process is.
+func alive(int) bool { return true }

@@ -10,9 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock keeps the file from other processes that ask, until it is closed or the
-// process ends. Where a process has it the error is ErrLocked. It does not wait.
-func (f *File) Lock() error {
+// locks says that files can be locked, on most file systems.
+const locks = true
+
+// flock keeps the file from other processes that ask, until it is closed or the
+// process ends. It does not wait.
+func (f *File) flock() error {
 	for {
 		err := unix.Flock(int(f.f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
@@ -21,7 +24,7 @@ func (f *File) Lock() error {
 		case errors.Is(err, unix.EWOULDBLOCK):
 			return ErrLocked
 		case errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
-			return f.take(alive) // some network file systems
+			return errNoLocks // some network file systems
 		}
 		return err
 	}

@@ -33,11 +33,12 @@ func Replace(path string, write func(io.Writer) error, ready func() error) (err 
 		}
 	}()
 	b := bufio.NewWriterSize(f, 1<<18)
-	for _, step := range []func() error{
-		func() error { return write(b) },
-		b.Flush, f.Sync, f.Close, ready,
-		func() error { return Rename(f.Name(), path) },
-	} {
+	put := func() error { return Rename(f.Name(), path) }
+	steps := []func() error{func() error { return write(b) }, b.Flush, f.Sync, ready, put, f.Close}
+	if !locks { // nor can such systems rename an open file
+		steps = []func() error{func() error { return write(b) }, b.Flush, f.Sync, f.Close, ready, put}
+	}
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return Failed(path, err)
 		}
@@ -49,32 +50,36 @@ func Replace(path string, write func(io.Writer) error, ready func() error) (err 
 	return nil
 }
 
-// asides bounds the files left behind by killed writers that one path may
-// have. They are numbered, not random, so that equal runs do equal things.
+// asides bounds the unfinished files that one path may have: those of writers
+// at the same time. They are numbered, not random, so that equal runs do equal
+// things.
 const asides = 1000
 
 func asideName(path string, i int) string {
 	return filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.aside-%d", filepath.Base(path), i))
 }
 
-// aside creates a file beside path that nobody else is writing.
+// aside makes a file beside path that nobody else is writing, or takes one that
+// a killed writer has left. A writer locks its own until it has its place.
 func aside(path string) (*File, error) {
 	for i := range asides {
 		f, err := OpenFile(asideName(path, i), os.O_WRONLY|os.O_CREATE|os.O_EXCL)
-		if err == nil || !errors.Is(err, fs.ErrExist) {
-			return f, err
+		if err == nil && !errors.Is(f.flock(), ErrLocked) {
+			return f, nil // where files cannot be locked, nobody takes one that is there
+		}
+		if errors.Is(err, fs.ErrExist) {
+			f, err = OpenFile(asideName(path, i), os.O_WRONLY)
+			if err == nil && f.flock() == nil && current(f) {
+				return f, f.Truncate(0)
+			}
+		} else if err != nil {
+			return nil, err
+		}
+		if err == nil {
+			f.Close()
 		}
 	}
 	return nil, fmt.Errorf("%d unfinished files like %s are in the way", asides, asideName(path, 0))
-}
-
-// Tidy removes what killed writers of path left aside. Nobody may be writing it.
-func Tidy(path string) {
-	for i := range asides {
-		if Remove(asideName(path, i)) != nil {
-			return
-		}
-	}
 }
 
 // Keep gives the file at path a second name, whatever that named before, so

@@ -131,22 +131,28 @@ func TestWriteFileNowhere(t *testing.T) {
 	}
 }
 
-// A writer killed half-way leaves a file aside. It must not stop the next one,
-// nor end up under the name.
+// A writer killed half-way leaves a file aside. The next one takes it, unless
+// somebody is writing it; it never ends up under the name.
 func TestKilledWriter(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "last.safetensors")
-	put(t, asideName(path, 0), []byte("half a check"))
-	put(t, asideName(path, 1), nil)
-	if err := WriteFile(path, func(w io.Writer) error { _, err := io.WriteString(w, "whole"); return err }); err != nil {
-		t.Fatal(err)
+	write := func(text string, more func()) {
+		t.Helper()
+		if err := WriteFile(path, func(w io.Writer) error { more(); _, err := io.WriteString(w, text); return err }); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(read(t, path)); got != text {
+			t.Errorf("file holds %q", got)
+		}
 	}
-	if got := string(read(t, path)); got != "whole" {
-		t.Errorf("file holds %q", got)
-	}
-	Tidy(path)
+	put(t, asideName(path, 0), []byte("half a check, and longer than that"))
+	write("whole", func() {})
 	if list := names(t, dir); len(list) != 1 {
-		t.Errorf("after tidying the folder holds %v", list)
+		t.Errorf("the folder holds %v", list)
+	}
+	write("outer", func() { write("inner", func() {}) }) // two at a time
+	if list := names(t, dir); len(list) != 1 {
+		t.Errorf("the folder holds %v", list)
 	}
 }
 

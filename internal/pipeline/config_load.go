@@ -27,6 +27,7 @@ const envPrefix = "CLR_"
 var notSettings = []string{
 	"CLR_CPU",    // kernel: which instruction set to use
 	"CLR_SHARED", // tests: where reference data lies
+	"CLR_SOAK",   // tests: the long forms
 }
 
 // layers is o as the decoder takes it.

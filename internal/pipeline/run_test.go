@@ -263,18 +263,6 @@ func TestResumeDescribesTheRun(t *testing.T) {
 	}
 }
 
-// Two folds never share a folder, and no fold leaves the run's.
-func TestFoldDir(t *testing.T) {
-	for fold, want := range map[string]string{
-		"": "run", "1": "run/fold-1", "theo+lucas": "run/fold-theo+lucas", "a/b": "run/fold-a%2Fb", "a_b": "run/fold-a_b",
-		"a%2Fb": "run/fold-a%252Fb", "..": "run/fold-..", `c:\x`: "run/fold-c%3A%5Cx", "new\nroom 1": "run/fold-new%0Aroom%201", "Küche": "run/fold-Küche",
-	} {
-		if got := filepath.ToSlash(rundir.FoldDir("run", fold)); got != want {
-			t.Errorf("fold %q: %s, want %s", fold, got, want)
-		}
-	}
-}
-
 // Where there are folds, each has a folder of its own, and one can be chosen.
 func TestFolds(t *testing.T) {
 	dir := tones(t, 16)

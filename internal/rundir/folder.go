@@ -49,16 +49,9 @@ func FoldDir(run, fold string) string {
 // MakeDir makes a folder where there is none.
 func MakeDir(path string) error {
 	if err := disk.MkdirAll(path); err != nil {
-		return fault.New(refusal(err), "name a folder that you may write to with --run", "run folder: %w", err)
+		return fault.New(fault.KindOf(disk.Failed(path, err)), "name a folder that you may write to with --run", "run folder: %w", err)
 	}
 	return nil
-}
-
-func refusal(err error) fault.Kind {
-	if k := fault.KindOf(err); k != fault.Run {
-		return k
-	}
-	return fault.Usage
 }
 
 // Unused refuses a folder that holds a run, or the checkpoint of one, in itself
