@@ -54,7 +54,7 @@ classifier on the frozen encoder then tells how much it has learnt.
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress")
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(&cobra.Group{ID: "path", Title: "From recordings to scores:"}, &cobra.Group{ID: "know", Title: "What there is:"})
-	root.AddCommand(p.features(), p.pretrain(), p.probe("linear"), p.probe("mlp"), p.export(), p.demo())
+	root.AddCommand(p.features(), p.pretrain(), p.probe("linear"), p.probe("mlp"), p.export(), p.replay(), p.demo())
 	root.AddCommand(p.list(), p.configs(), p.model(), p.plan(), p.bench(), p.version(), exitCodes())
 	root.SetHelpCommand(help(root))
 	root.SetCompletionCommandGroupID("know")

@@ -161,7 +161,7 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		saved = false
 		line, err := t.step(ctx, batch, step, total)
 		if err != nil {
-			return err
+			return t.diverged(dir, batch, line, err, con)
 		}
 		line.Wait = wait.Seconds()
 		line.ClipsPS = float64(batch.N) / time.Since(began).Seconds()
@@ -170,8 +170,9 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		}
 		if done := step + 1; done == stop || done%(t.batches.steps*d.c.Checkpoint.Every) == 0 {
 			if err := t.save(dir, done, log); err != nil {
-				return err
+				return t.diverged(dir, batch, line, err, con)
 			}
+			passed(dir, done, con)
 			saved = true
 		}
 		show.At(step+1, fmt.Sprintf("loss %.4f  z std %.4f  %.0f clips/s", line.Loss, line.ZStd, line.ClipsPS))
