@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +23,8 @@ type Seen struct {
 }
 
 // Watch shows f each function as it runs, in order, from the next Run on; nil
-// ends it. What Run computes stays the same, to the last bit.
+// ends it. What Run computes stays the same, to the last bit. Weights that are
+// laid out anew for a kernel are not shown: they have gaps that hold anything.
 func (m *Machine) Watch(f func(Seen)) {
 	if f == nil {
 		m.exec.Watch(nil)
@@ -30,9 +32,10 @@ func (m *Machine) Watch(f func(Seen)) {
 	}
 	who := m.names()
 	m.exec.Watch(func(n *G.Node, value kernel.Array) {
-		s := who[n]
-		s.Value = value
-		f(s)
+		if s, ok := who[n]; ok {
+			s.Value = value
+			f(s)
+		}
 	})
 }
 
@@ -140,10 +143,7 @@ func (m *Machine) names() map[*G.Node]Seen {
 			}
 		}
 	}
-	leaf := func(n *G.Node) string { // also of weights as a kernel reads them
-		if name := weight[n]; name != "" {
-			return name
-		}
+	packed := func(n *G.Node) string { // a weight, as a kernel reads it
 		if in := op.Inputs(n); len(in) == 1 {
 			return weight[in[0]]
 		}
@@ -164,14 +164,14 @@ func (m *Machine) names() map[*G.Node]Seen {
 			at++
 		}
 		in := op.Inputs(n)
-		if len(in) == 0 {
+		if len(in) == 0 || packed(n) != "" {
 			continue
 		}
 		s := Seen{Func: fmt.Sprint(n.Op()), Gradient: m.made[at].layer == gradients}
 		s.Layer = ofWeight[n]
 		for _, c := range in {
 			if s.Layer == "" {
-				s.Layer = leaf(c)
+				s.Layer = cmp.Or(weight[c], packed(c))
 			}
 		}
 		if s.Layer == "" && !s.Gradient && m.weighs(m.made[at].layer) {
