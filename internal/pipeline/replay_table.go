@@ -71,7 +71,7 @@ func (r *Rerun) causes(b *strings.Builder) {
 	if v.NotFinite == 0 {
 		fmt.Fprintln(b, "all finite")
 	} else {
-		fmt.Fprintf(b, "%d are not finite, the first in %s\n", v.NotFinite, v.First)
+		fmt.Fprintf(b, "%d not finite, the first in %s\n", v.NotFinite, v.First)
 		var clips []string
 		for _, l := range v.Rows {
 			if l.NotFinite > 0 && !slices.Contains(clips, l.Clip) {
