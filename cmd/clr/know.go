@@ -194,6 +194,11 @@ const exitCodesText = `Exit codes
 SIGINT, SIGTERM and SIGUSR1 interrupt; a second one stops at once. Slurm:
 --signal=B:USR1@120 and --requeue with --resume. Kubernetes: a podFailurePolicy
 that fails the job on 2, 3 and 4 and ignores 75.
+
+With 4, checkpoints stay as they were, and diverged.safetensors in the run folder,
+or the fold's, holds the step: clr replay runs it again, on any machine, and shows
+where it stopped being finite. clr replay itself ends with 4 where that happens
+again and with 0 where it does not.
 `
 
 func exitCodes() *cobra.Command {

@@ -42,8 +42,9 @@ type Machine struct {
 	size    int // float32s of the memory in use
 	plan    Plan
 	poison  bool
-	fresh   bool // the results of once are there
-	ran     bool // the last run came to its end
+	watch   func(*gorgonia.Node, kernel.Array) // sees each step's result, or nil
+	fresh   bool                               // the results of once are there
+	ran     bool                               // the last run came to its end
 	closed  bool
 }
 
@@ -110,9 +111,17 @@ func (m *Machine) pass(ctx context.Context, steps []step) (err error) {
 		if err := s.f.Run(s.out, s.in, s.scratch); err != nil {
 			return fmt.Errorf("exec: %s: %w", describe(s.node), err)
 		}
+		if m.watch != nil {
+			m.watch(s.node, s.out)
+		}
 	}
 	return nil
 }
+
+// Watch shows f, from the next run on, each node that has just been computed and
+// its value, in the order of computing. The value is good during the call: the
+// next step may write over it. Nil ends it.
+func (m *Machine) Watch(f func(n *gorgonia.Node, value kernel.Array)) { m.watch = f }
 
 // Renew makes the next run compute again what needs frozen inputs alone: they
 // have changed.

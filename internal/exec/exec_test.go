@@ -405,3 +405,52 @@ func TestFrozen(t *testing.T) {
 		t.Errorf("after another machine in its memory: got %v after %v", got, first)
 	}
 }
+
+// Watch shows each function's value as it is before anything writes over it, in
+// the order of the nodes, and ends when it is told to.
+func TestWatch(t *testing.T) {
+	g, outputs := small(18)
+	var all []*node // pinned by being outputs, with memory of their own
+	for _, n := range g.AllNodes() {
+		if len(op.Inputs(n)) > 0 {
+			all = append(all, n)
+		}
+	}
+	plain, err := exec.Compile(g, exec.Options{NoReuse: true}, all...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := plain.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	m, err := exec.Compile(g, exec.Options{Poison: true}, outputs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, last := 0, int64(-1)
+	m.Watch(func(n *node, value kernel.Array) {
+		want, err := plain.Value(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range want.Data {
+			if v != value.Data[i] {
+				t.Fatalf("%v: value %d is %v, not %v", n.Op(), i, value.Data[i], v)
+			}
+		}
+		if n.ID() <= last {
+			t.Errorf("node %d after node %d", n.ID(), last)
+		}
+		seen, last = seen+1, n.ID()
+	})
+	if err := m.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	if seen != m.Plan().Steps {
+		t.Errorf("%d of %d functions were shown", seen, m.Plan().Steps)
+	}
+	m.Watch(nil)
+	if err := m.RunAll(); err != nil || seen != m.Plan().Steps {
+		t.Errorf("shown after the end: %d, %v", seen, err)
+	}
+}

@@ -50,9 +50,26 @@ type Setup struct {
 	Encoder             model.Encoder
 	Batch, Bins, Frames int
 	Seed                uint64
-	ExactConv           bool // no minimal filtering, see model.Builder.Exact
+	ExactConv           bool       // no minimal filtering, see model.Builder.Exact
+	Watch               func(Seen) // not nil: is shown each function of a step as it runs, in order
 
 	draft *Plan // not nil: nothing is made, but what would be is added to it
+}
+
+// A Seen is a function of one of a method's graphs that has just run.
+type Seen struct {
+	Graph string // a method with several names each
+	model.Seen
+	batchRow func(int) int
+}
+
+// Row is the row of Batch.X that value i belongs to, or -1 if it belongs to none.
+func (s Seen) Row(i int) int {
+	r := s.Example(i)
+	if r < 0 || s.batchRow == nil {
+		return r
+	}
+	return s.batchRow(r)
 }
 
 // Options are a method's settings.

@@ -10,10 +10,11 @@ import (
 
 // A Plan is the memory that a method takes, sizes in float32s.
 type Plan struct {
-	Graphs  []Graph        // they take turns in the memory of the largest
-	Weights int            // of all towers, buffers included
-	Arrays  int            // queues and the like
-	Params  []*optim.Param // what the optimiser moves: names and shapes
+	Graphs  []Graph                 // they take turns in the memory of the largest
+	Weights int                     // of all towers, buffers included
+	Arrays  int                     // queues and the like
+	Params  []*optim.Param          // what the optimiser moves: names and shapes
+	State   map[string]kernel.Array // names and shapes of all that a resumed run needs
 	towers  []*model.Params
 }
 
@@ -32,7 +33,7 @@ func Draft(o Options, s Setup) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p.Params = m.Params()
+	p.Params, p.State = m.Params(), m.State()
 	for _, t := range p.towers {
 		p.Weights += t.Values()
 	}
@@ -68,9 +69,13 @@ func (s Setup) array(shape ...int) kernel.Array {
 	return kernel.Array{Shape: shape}
 }
 
-// compiled hears of each graph.
-func (s Setup) compiled(name string, m *model.Machine) {
+// compiled hears of each graph. Its example i is row batchRow(i) of a batch; nil
+// is row i.
+func (s Setup) compiled(name string, m *model.Machine, batchRow func(i int) int) {
 	if s.draft != nil {
 		s.draft.Graphs = append(s.draft.Graphs, Graph{name, m.Plan()})
+	}
+	if s.Watch != nil {
+		m.Watch(func(seen model.Seen) { s.Watch(Seen{name, seen, batchRow}) })
 	}
 }

@@ -1,6 +1,7 @@
 package method
 
 import (
+	"slices"
 	"testing"
 
 	"clr/internal/model"
@@ -27,6 +28,14 @@ func TestDraft(t *testing.T) {
 		// beside the state a method may keep copies of a batch's views and projections
 		if planned, batch := p.Weights+p.Arrays, 2*s.Batch*(s.Bins*s.Frames+128); planned < kept-1 || planned > kept+batch {
 			t.Errorf("%s: %d values planned, %d kept", name, planned, kept)
+		}
+		for name, a := range m.State() {
+			if q, ok := p.State[name]; !ok || !slices.Equal(q.Shape, a.Shape) {
+				t.Errorf("%s is %v, planned %v", name, a.Shape, q.Shape)
+			}
+		}
+		if len(p.State) != len(m.State()) {
+			t.Errorf("%s: %d arrays of state planned, %d there", name, len(p.State), len(m.State()))
 		}
 		params := m.Params()
 		if len(p.Params) != len(params) {

@@ -65,7 +65,7 @@ func (m *simclr) graph(n int) (*simclrGraph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("simclr: batch of %d: %w", n, err)
 	}
-	m.s.compiled("training", machine)
+	m.s.compiled("training", machine, nil)
 	m.graphs[n] = &simclrGraph{machine, x, z, l}
 	return m.graphs[n], nil
 }

@@ -39,6 +39,7 @@ type Builder struct {
 	exact   bool
 	stats   []statistics
 	layers  []Layer
+	made    []made // which layer made which nodes
 	err     error
 	done    bool
 }
@@ -120,6 +121,7 @@ func (b *Builder) lay(layer string, f func() (*G.Node, error)) (n *G.Node) {
 			n = nil
 		}
 	}()
+	b.made = append(b.made, made{layer, next(b.graph)})
 	n, err := f()
 	if err != nil {
 		b.fail(layer, err)

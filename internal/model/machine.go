@@ -30,6 +30,8 @@ type Machine struct {
 	grads G.Nodes // of used
 	stats []statistics
 	bound map[*G.Node][]float32 // what Set was given last
+	rows  map[*G.Node]int       // as the Builder's
+	made  []made                // as the Builder's
 }
 
 // Compile readies the graph to compute outputs.
@@ -55,7 +57,7 @@ func (b *Builder) CompileGrad(loss *G.Node, also ...*G.Node) (*Machine, error) {
 var errCompiled = errors.New("a builder compiles once; begin another one")
 
 func (b *Builder) compile(grads G.Nodes, outputs []*G.Node) (*Machine, error) {
-	m := &Machine{graph: b.graph, used: b.used, grads: grads, stats: b.stats, bound: map[*G.Node][]float32{}}
+	m := &Machine{graph: b.graph, used: b.used, grads: grads, stats: b.stats, bound: map[*G.Node][]float32{}, rows: b.rows}
 	b.lay("compile", func() (*G.Node, error) {
 		if b.done {
 			return nil, errCompiled
@@ -73,6 +75,7 @@ func (b *Builder) compile(grads G.Nodes, outputs []*G.Node) (*Machine, error) {
 		m.exec, err = exec.Compile(b.graph, o, all...)
 		return nil, err
 	})
+	m.made = b.made
 	if b.err != nil {
 		return nil, b.err
 	}

@@ -154,7 +154,7 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		wait := o.clock.Now().Sub(began)
 		line, err := t.step(ctx, batch, step)
 		if err != nil {
-			return err
+			return t.diverged(dir, batch, line, err, con)
 		}
 		line.Wait, line.ClipsPS = max(0, wait.Seconds()), perSecond(batch.N, o.clock.Now().Sub(began))
 		if err := log.Write(line); err != nil {
@@ -162,8 +162,9 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		}
 		if done := step + 1; done == stop || save.Due(done, t.batches.steps) {
 			if err := t.save(done, save); err != nil {
-				return err
+				return t.diverged(dir, batch, line, err, con)
 			}
+			passed(dir, done, con)
 		}
 		if err := save.Check(); err != nil {
 			return err

@@ -43,6 +43,16 @@ func TestMaxStepsAndCheckpointEvery(t *testing.T) {
 	at(9, 8)
 }
 
+// adopt makes a run's checkpoint one of the trainer's config, which resuming
+// would refuse, and gives what it was.
+func adopt(t *testing.T, run string, tr *trainer) (was []byte) {
+	t.Helper()
+	path := filepath.Join(run, rundir.LastFile)
+	was = get(t, path)
+	edit(t, path, func(cp *checkpoint.Checkpoint) { cp.Meta["config"] = tr.learnt() })
+	return was
+}
+
 func TestDivergedRunStops(t *testing.T) {
 	dir := tones(t, 20)
 	run := filepath.Join(dir, "run")
@@ -58,14 +68,7 @@ func TestDivergedRunStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cp, err := checkpoint.Load(filepath.Join(run, rundir.LastFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cp.Meta["config"] = tr.learnt()
-	if err := checkpoint.Save(filepath.Join(run, rundir.LastFile), cp); err != nil {
-		t.Fatal(err)
-	}
+	adopt(t, run, tr)
 	saved := get(t, run, rundir.LastFile)
 	err = pretrainFold(t.Context(), tr, PretrainOptions{Run: run, Resume: true}, con)
 	if fault.KindOf(err) != fault.Diverged || fault.Remedy(err) == "" {

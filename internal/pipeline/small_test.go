@@ -124,6 +124,11 @@ func get(t *testing.T, path ...string) []byte {
 	return b
 }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // same fails unless two folders hold the same file.
 func same(t *testing.T, name, a, b string) {
 	t.Helper()

@@ -168,7 +168,7 @@ func (d *data) verifyFold(ctx context.Context, s eval.Split, o VerifyOptions, co
 		}
 		now, err := t.step(ctx, batch, step)
 		if fault.KindOf(err) == fault.Diverged {
-			f.First = &Difference{step, "loss", number(log[step].Loss), err.Error()}
+			f.First = &Difference{step, "loss", exactly(log[step].Loss), err.Error()}
 			return f, nil
 		}
 		if err != nil {
@@ -223,7 +223,7 @@ func differs(then, now rundir.Line) *Difference {
 		{"grad_norm", then.GradNorm, now.GradNorm}, {"z_std", then.ZStd, now.ZStd},
 	} {
 		if v.then != v.now {
-			return &Difference{then.Step, v.what, number(v.then), number(v.now)}
+			return &Difference{then.Step, v.what, exactly(v.then), exactly(v.now)}
 		}
 	}
 	if then.Digest != now.Digest {
@@ -232,7 +232,7 @@ func differs(then, now rundir.Line) *Difference {
 	return nil
 }
 
-func number(v float64) string { return fmt.Sprintf("%.17g", v) }
+func exactly(v float64) string { return fmt.Sprintf("%.17g", v) }
 
 // unlike is the first value in which a trainer is not what a checkpoint holds.
 func unlike(cp *checkpoint.Checkpoint, t *trainer, step int) *Difference {
@@ -249,7 +249,7 @@ func unlike(cp *checkpoint.Checkpoint, t *trainer, step int) *Difference {
 		}
 		for i := range a.Data {
 			if math.Float32bits(a.Data[i]) != math.Float32bits(b.Data[i]) {
-				return &Difference{step, fmt.Sprintf("%s[%d]", name, i), number(float64(a.Data[i])), number(float64(b.Data[i]))}
+				return &Difference{step, fmt.Sprintf("%s[%d]", name, i), exactly(float64(a.Data[i])), exactly(float64(b.Data[i]))}
 			}
 		}
 	}

@@ -50,13 +50,16 @@ type Environment struct {
 
 // Here is the environment of this process.
 func Here() (Environment, error) {
-	e := Environment{Version: Version(), Go: runtime.Version(), CPU: runtime.GOOS + "/" + runtime.GOARCH + " " + kernel.CPU()}
+	e := Environment{Version: Version(), Go: runtime.Version(), CPU: CPUPath()}
 	path, err := os.Executable()
 	if err == nil {
 		e.Binary, err = disk.Hash(os.DirFS(filepath.Dir(path)), filepath.Base(path))
 	}
 	return e, err
 }
+
+// CPUPath is the part of the environment that the last bits depend on.
+func CPUPath() string { return runtime.GOOS + "/" + runtime.GOARCH + " " + kernel.CPU() }
 
 // Differs names what differs between two environments, with both values.
 func (e Environment) Differs(now Environment) []string {

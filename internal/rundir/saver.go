@@ -82,7 +82,8 @@ func (s *Saver) Due(done, perEpoch int) bool {
 }
 
 // Save begins to write the checkpoint of a step, and returns when the arrays,
-// which are live, may move again.
+// which are live, may move again. Values that are not finite are refused, with
+// an error of kind Diverged.
 func (s *Saver) Save(step int, meta map[string]string, arrays map[string]kernel.Array) error {
 	if err := s.Wait(); err != nil {
 		return err
@@ -91,13 +92,23 @@ func (s *Saver) Save(step int, meta map[string]string, arrays map[string]kernel.
 	if s.copy == nil {
 		s.copy = map[string]kernel.Array{}
 	}
-	for name, a := range arrays {
+	for _, name := range slices.Sorted(maps.Keys(arrays)) {
+		a := arrays[name]
 		to, ok := s.copy[name]
 		if !ok || len(to.Data) != len(a.Data) {
 			to = kernel.New(a.Shape...)
 			s.copy[name] = to
 		}
-		copy(to.Data, a.Data)
+		bad := float32(0)
+		for i, v := range a.Data {
+			to.Data[i] = v
+			if v-v != 0 { // infinite, or not a number
+				bad = v
+			}
+		}
+		if bad != 0 {
+			return fault.New(fault.Diverged, RemedyDiverged, "%s holds %v after %d steps; it is not saved", name, bad, step)
+		}
 	}
 	writing, began := make(chan result, 1), s.began
 	go func() {
@@ -112,13 +123,6 @@ func (s *Saver) Save(step int, meta map[string]string, arrays map[string]kernel.
 func (s *Saver) write(step int, meta map[string]string) error {
 	if err := s.log.Sync(); err != nil {
 		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.copy)) {
-		for _, v := range s.copy[name].Data {
-			if v-v != 0 { // infinite, or not a number
-				return fault.New(fault.Diverged, RemedyDiverged, "%s holds %v after %d steps; it is not saved", name, v, step)
-			}
-		}
 	}
 	return checkpoint.Rotate(s.dir, LastFile, s.o.Keep, &checkpoint.Checkpoint{Meta: meta, Arrays: s.copy})
 }

@@ -1,0 +1,146 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"clr/internal/checkpoint"
+	"clr/internal/disk"
+	"clr/internal/fault"
+	"clr/internal/kernel"
+	"clr/internal/rundir"
+)
+
+// divergedFile is the replay file of the step at which a fold's training stopped
+// being finite. It stands beside the fold's checkpoints and touches none of them.
+//
+// It is a safetensors file with all that the step needs, and no path: the arrays
+// of a checkpoint and the batch's views; as metadata the version, the config and
+// the step. A later divergence takes its place, and once a checkpoint of a later
+// step is saved it is removed (see passed).
+const divergedFile = "diverged.safetensors"
+
+const (
+	replayVersion = "1"           // of the layout
+	versionKey    = "clr.replay"  // metadata: the version, and the mark of a replay file
+	stepKey       = "step"        // metadata: a divergence, as JSON
+	configKey     = "config"      // metadata: the portable config
+	viewsKey      = "batch.views" // array: (2N, 1, F, T)
+)
+
+// A divergence is a step that is not finite, and what it was taken with.
+type divergence struct {
+	Step     int      `json:"step"`
+	Epoch    int      `json:"epoch"`
+	Steps    int      `json:"steps"` // of the whole run
+	LR       float64  `json:"lr"`
+	Fold     string   `json:"fold"`
+	Seed     uint64   `json:"seed"`
+	Clips    []string `json:"clips"` // N; clip i has the views i and N+i
+	What     string   `json:"not_finite"`
+	Value    number   `json:"value"` // of What
+	Moved    bool     `json:"moved"` // What is an array after the step, and so are all arrays here; else they are from before it
+	Loss     number   `json:"loss"`
+	GradNorm number   `json:"grad_norm"`
+	Corpus   string   `json:"corpus_sha256"`
+	Clr      string   `json:"clr"`
+	Go       string   `json:"go"`
+	CPU      string   `json:"cpu_path"`
+}
+
+// A number is a float64 that JSON can hold even where it is not finite: as text.
+type number float64
+
+func (n number) MarshalJSON() ([]byte, error) {
+	if isFinite(float64(n)) {
+		return json.Marshal(float64(n))
+	}
+	return json.Marshal(n.String())
+}
+
+func (n *number) UnmarshalJSON(b []byte) error {
+	v, err := strconv.ParseFloat(strings.Trim(string(b), `"`), 64)
+	*n = number(v)
+	return err
+}
+
+func (n number) String() string { return strconv.FormatFloat(float64(n), 'g', -1, 64) }
+
+func isFinite(v float64) bool { return v-v == 0 }
+
+// diverged makes of an error of training one that names the replay file, if it is
+// of values that are not finite, once that file is written. Any other error, and
+// what cannot be written, stays as it is.
+func (t *trainer) diverged(dir string, batch *views, l rundir.Line, err error, con Console) error {
+	if fault.KindOf(err) != fault.Diverged {
+		return err
+	}
+	v := divergence{
+		Step: l.Step, Epoch: l.Epoch, Steps: t.schedule(l.Step).Steps(t.batches.steps), LR: l.LR,
+		Fold: t.split.Name, Seed: t.d.c.Seed, Clips: batch.names, Loss: number(l.Loss), GradNorm: number(l.GradNorm),
+		Corpus: t.d.hash, Clr: rundir.Version(), Go: runtime.Version(), CPU: rundir.CPUPath(),
+	}
+	arrays := t.state()
+	switch {
+	case !isFinite(l.Loss):
+		v.What, v.Value = "loss", number(l.Loss)
+	case !isFinite(l.GradNorm):
+		v.What, v.Value = "gradient norm", number(l.GradNorm)
+	default: // the step was finite, and moved the weights to where they are not
+		v.What, v.Value = notFinite(arrays)
+		v.Moved = true
+		err = fmt.Errorf("%w (step %d, learning rate %g; clips %s)", err, l.Step, l.LR, firstOf(batch.names))
+	}
+	arrays[viewsKey] = kernel.Array{Shape: []int{2 * batch.N, 1, batch.Bins, batch.Frames}, Data: batch.X}
+	path := filepath.Join(dir, divergedFile)
+	if problem := saveReplay(path, v, t.d.c, arrays); problem != nil {
+		con.Warn("the step could not be kept for clr replay: %v", problem)
+		return err
+	}
+	return fault.New(fault.Diverged, fmt.Sprintf("clr replay %s shows where it went wrong; %s", path, fault.Remedy(err)),
+		"%w; the step is kept in %s", err, path)
+}
+
+func saveReplay(path string, v divergence, c *Config, arrays map[string]kernel.Array) error {
+	step, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return checkpoint.Save(path, &checkpoint.Checkpoint{Arrays: arrays,
+		Meta: map[string]string{versionKey: replayVersion, stepKey: string(step), configKey: string(c.portable().Resolved())}})
+}
+
+// notFinite is the first array by name that is not finite, and its first such value.
+func notFinite(arrays map[string]kernel.Array) (name string, value number) {
+	for _, name := range slices.Sorted(maps.Keys(arrays)) {
+		for _, v := range arrays[name].Data {
+			if v-v != 0 {
+				return name, number(v)
+			}
+		}
+	}
+	return "", number(math.NaN())
+}
+
+// passed removes the replay file of a step that the run has got past, so that
+// nobody takes it for the run's end; done is the steps in the checkpoint that has
+// just been saved. Until then a resumed run leaves the file alone.
+func passed(dir string, done int, con Console) {
+	path := filepath.Join(dir, divergedFile)
+	if _, err := os.Stat(path); err != nil {
+		return
+	}
+	if r, err := readReplay(path); err == nil && r.Step < done {
+		if disk.Remove(path) == nil {
+			con.Say("%s removed: step %d was taken this time", path, r.Step)
+		}
+	}
+}

@@ -1,0 +1,355 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"clr/internal/checkpoint"
+	"clr/internal/fault"
+	"clr/internal/host"
+	"clr/internal/kernel"
+	"clr/internal/method"
+	"clr/internal/model"
+	"clr/internal/optim"
+	"clr/internal/rundir"
+)
+
+// A Rerun is what a step that was not finite does when it is run again.
+type Rerun struct {
+	File     string     `json:"file"`
+	Recorded divergence `json:"recorded"`
+	Here     struct {
+		Clr string `json:"clr"`
+		Go  string `json:"go"`
+		CPU string `json:"cpu_path"`
+	} `json:"here"`
+	Loss      number         `json:"loss"`
+	GradNorm  number         `json:"grad_norm"`
+	Diverged  bool           `json:"diverged"` // here too
+	Same      bool           `json:"same"`     // loss and gradient norm are the recorded ones
+	Views     viewsSummary   `json:"views"`
+	State     []arrayTrouble `json:"state_not_finite"` // before the step runs
+	First     *ranFunction   `json:"first_not_finite"` // of Functions
+	Z         zSummary       `json:"projections"`
+	Layers    []layerRow     `json:"layers"`    // every weight that is moved
+	Functions []ranFunction  `json:"functions"` // in the order of running
+	Config    string         `json:"config"`
+}
+
+// A viewsSummary tells of the batch's views (2N, F, T).
+type viewsSummary struct {
+	Shape     []int      `json:"shape"`
+	NotFinite int        `json:"not_finite"` // values
+	Min       number     `json:"min"`
+	Max       number     `json:"max"`
+	Rows      []viewLine `json:"rows"`
+	First     string     `json:"first_not_finite,omitempty"` // where, in words
+	Largest   int        `json:"largest_row"`                // row of the value furthest from zero
+}
+
+// A viewLine is a row of a batch.
+type viewLine struct {
+	Clip      string `json:"clip"`
+	View      int    `json:"view"` // 1 or 2
+	Min       number `json:"min"`
+	Max       number `json:"max"`
+	NotFinite int    `json:"not_finite"`
+}
+
+// arrayTrouble is an array with values that are not finite.
+type arrayTrouble struct {
+	Name      string `json:"name"`
+	NotFinite int    `json:"not_finite"`
+	Count     int    `json:"count"`
+	Value     number `json:"value"` // the first
+}
+
+// A zSummary tells of the unit projections (2N, P).
+type zSummary struct {
+	Shape     []int  `json:"shape"`
+	Min       number `json:"min"`
+	Max       number `json:"max"`
+	NotFinite int    `json:"not_finite"`
+	Std       number `json:"std"`      // as z_std in metrics.jsonl
+	Positive  number `json:"positive"` // mean cosine of a clip's two views
+}
+
+// A layerRow is a weight and its gradient.
+type layerRow struct {
+	Weight        string `json:"weight"`
+	Largest       number `json:"largest"` // single weight, without its sign
+	Norm          number `json:"norm"`
+	GradNorm      number `json:"grad_norm"`
+	Ratio         number `json:"ratio"` // of gradient to weight
+	NotFinite     int    `json:"not_finite"`
+	GradNotFinite int    `json:"grad_not_finite"`
+}
+
+// A ranFunction is one function of the step's graphs, as it ran.
+type ranFunction struct {
+	Index     int      `json:"index"`
+	Graph     string   `json:"graph"`
+	Func      string   `json:"function"`
+	Layer     string   `json:"layer,omitempty"`
+	Backward  bool     `json:"backward"`
+	Shape     []int    `json:"shape"`
+	Min       number   `json:"min"`
+	Max       number   `json:"max"`
+	NotFinite int      `json:"not_finite"`
+	Count     int      `json:"count"`
+	Value     number   `json:"value,omitempty"` // the first that is not finite
+	At        int      `json:"at,omitempty"`    // where it lies, in memory's order
+	Clips     []string `json:"clips,omitempty"` // whose values are not finite; of the first function that has such
+}
+
+// Replay runs the step of a replay file again, and finds where it stops being
+// finite. The error is of kind Diverged if it does; the Rerun is nil if the file
+// cannot be used.
+func Replay(ctx context.Context, path string) (*Rerun, error) {
+	f, err := readReplay(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &Rerun{File: path, Recorded: f.divergence, Config: f.config}
+	r.Here.Clr, r.Here.Go, r.Here.CPU = rundir.Version(), runtime.Version(), rundir.CPUPath()
+	r.lookAtViews(f.batch)
+	r.lookAtState(f.arrays)
+	m, err := f.method(r.watch)
+	if err != nil {
+		return nil, err
+	}
+	result, err := m.Step(ctx, f.batch)
+	if err != nil {
+		return nil, err
+	}
+	r.Loss, r.GradNorm = number(result.Loss), number(optim.GradNorm(m.Params()))
+	r.lookAtLayers(m.Params())
+	r.lookAtProjections(result.Z)
+	for i := range r.Functions {
+		if r.Functions[i].NotFinite > 0 {
+			r.First = &r.Functions[i]
+			break
+		}
+	}
+	finite := isFinite(float64(r.Loss)) && isFinite(float64(r.GradNorm))
+	r.Same = equal(r.Loss, f.Loss) && equal(r.GradNorm, f.GradNorm)
+	r.Diverged = !finite || f.Moved && len(r.State) > 0
+	switch {
+	case !isFinite(float64(r.Loss)):
+		err = r.fault("the loss is %v at step %d here too", r.Loss, f.Step)
+	case !finite:
+		err = r.fault("the gradient norm is %v at step %d here too", r.GradNorm, f.Step)
+	case r.Diverged:
+		err = r.fault("%s holds %v after step %d", r.State[0].Name, r.State[0].Value, f.Step)
+	}
+	return r, err
+}
+
+// fault is the error of a step that diverges, with what to do about its cause.
+func (r *Rerun) fault(format string, args ...any) error {
+	remedy := "lower optimizer.lr or lengthen schedule.warmup_epochs"
+	switch {
+	case r.Views.NotFinite > 0:
+		remedy = "look at the recording, its features and the augmentations: the views are not finite before the network sees them"
+	case len(r.State) > 0 && !r.Recorded.Moved:
+		remedy = "a step before this one moved the weights there: " + remedy
+	}
+	return fault.New(fault.Diverged, remedy, format, args...)
+}
+
+func equal(a, b number) bool {
+	return a == b || math.IsNaN(float64(a)) && math.IsNaN(float64(b))
+}
+
+// watch is shown each function as it has run.
+func (r *Rerun) watch(s method.Seen) {
+	e := s.Extent()
+	f := ranFunction{Index: len(r.Functions), Graph: s.Graph, Func: s.Func, Layer: s.Layer, Backward: s.Gradient,
+		Shape: s.Shape(), Min: number(e.Min), Max: number(e.Max), NotFinite: e.NotFinite, Count: e.Count}
+	if e.NotFinite > 0 {
+		f.At, f.Value = e.First, number(s.Value.Data[e.First])
+		if !slices.ContainsFunc(r.Functions, func(f ranFunction) bool { return f.NotFinite > 0 }) {
+			f.Clips = r.clipsIn(s)
+		}
+	}
+	r.Functions = append(r.Functions, f)
+}
+
+// clipsIn are the clips, in the batch's order, with values that are not finite.
+func (r *Rerun) clipsIn(s method.Seen) (clips []string) {
+	n := len(r.Recorded.Clips)
+	bad := make([]bool, n)
+	for i, v := range s.Value.Data {
+		if row := s.Row(i); v-v != 0 && row >= 0 {
+			bad[row%n] = true
+		}
+	}
+	for i, b := range bad {
+		if b {
+			clips = append(clips, r.Recorded.Clips[i])
+		}
+	}
+	return clips
+}
+
+func (r *Rerun) lookAtViews(b method.Batch) {
+	size := b.Bins * b.Frames
+	v := viewsSummary{Shape: []int{2 * b.N, b.Bins, b.Frames}}
+	most := float32(-1)
+	for row := range 2 * b.N {
+		x := b.X[row*size : (row+1)*size]
+		e := model.ExtentOf(x)
+		l := viewLine{Clip: r.Recorded.Clips[row%b.N], View: 1 + row/b.N, Min: number(e.Min), Max: number(e.Max), NotFinite: e.NotFinite}
+		if e.NotFinite > 0 && v.NotFinite == 0 {
+			v.First = fmt.Sprintf("%s, view %d: bin %d of frame %d is %v", l.Clip, l.View, e.First/b.Frames, e.First%b.Frames, x[e.First])
+		}
+		if top := max(-e.Min, e.Max); top > most {
+			most, v.Largest = top, row
+		}
+		v.NotFinite += e.NotFinite
+		v.Min, v.Max = min(v.Min, l.Min), max(v.Max, l.Max)
+		if row == 0 {
+			v.Min, v.Max = l.Min, l.Max
+		}
+		v.Rows = append(v.Rows, l)
+	}
+	r.Views = v
+}
+
+func (r *Rerun) lookAtState(arrays map[string]kernel.Array) {
+	for _, name := range slices.Sorted(maps.Keys(arrays)) {
+		if e := model.ExtentOf(arrays[name].Data); e.NotFinite > 0 && name != viewsKey {
+			r.State = append(r.State, arrayTrouble{name, e.NotFinite, len(arrays[name].Data), number(arrays[name].Data[e.First])})
+		}
+	}
+}
+
+func (r *Rerun) lookAtLayers(params []*optim.Param) {
+	for _, p := range params {
+		e := model.ExtentOf(p.Value.Data)
+		l := layerRow{Weight: p.Name, Largest: number(max(-e.Min, e.Max)), Norm: norm(p.Value), GradNorm: norm(p.Grad),
+			NotFinite: e.NotFinite, GradNotFinite: model.ExtentOf(p.Grad.Data).NotFinite}
+		l.Ratio = l.GradNorm / l.Norm
+		r.Layers = append(r.Layers, l)
+	}
+}
+
+func norm(a kernel.Array) number { return number(math.Sqrt(kernel.SumSquares(a.Data))) }
+
+func (r *Rerun) lookAtProjections(z kernel.Array) {
+	e := model.ExtentOf(z.Data)
+	r.Z = zSummary{Shape: z.Shape, Min: number(e.Min), Max: number(e.Max), NotFinite: e.NotFinite, Std: number(spread(z))}
+	half := len(z.Data) / 2
+	r.Z.Positive = number(kernel.Dot(z.Data[:half], z.Data[half:]) / float64(z.Shape[0]/2))
+}
+
+// A replayFile is one that was read and believed.
+type replayFile struct {
+	divergence
+	path   string
+	config string
+	c      *Config
+	batch  method.Batch
+	arrays map[string]kernel.Array // a checkpoint's, and the views
+}
+
+// readReplay reads a replay file. Nothing that it says is believed before it is
+// checked: sizes against the file, the config by the strict reader.
+func readReplay(path string) (*replayFile, error) {
+	cp, err := checkpoint.Load(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Usage, "name the "+divergedFile+" that clr pretrain wrote into the run folder, or the fold's", "there is no replay file %s", path)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Data, "copy the file again from where it came from, or run into the divergence again: clr pretrain --resume", "%w", err)
+	}
+	version, ok := cp.Meta[versionKey]
+	switch {
+	case !ok:
+		return nil, fault.New(fault.Data, "name the "+divergedFile+" of a run that ended with exit code 4", "%s is not a replay file", path)
+	case version != replayVersion:
+		return nil, fault.New(fault.Data, "replay it with the clr that wrote it", "%s is a replay file of version %q, this clr reads version %s", path, version, replayVersion)
+	}
+	f := &replayFile{path: path, config: cp.Meta[configKey], arrays: cp.Arrays}
+	d := json.NewDecoder(strings.NewReader(cp.Meta[stepKey]))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f.divergence); err != nil {
+		return nil, f.wrong("the step's description: %w", err)
+	}
+	x := cp.Arrays[viewsKey]
+	if n := len(f.Clips); n == 0 || f.Step < 0 || len(x.Shape) != 4 || x.Shape[0] != 2*n || x.Shape[1] != 1 {
+		return nil, f.wrong("the views of step %d are %v, for %d clips", f.Step, x.Shape, n)
+	}
+	f.batch = method.Batch{N: len(f.Clips), X: x.Data, Bins: x.Shape[2], Frames: x.Shape[3], Step: f.Step}
+	return f, f.parse()
+}
+
+// parse reads the config. It has neither a corpus nor workers, which a replay
+// does not need.
+func (f *replayFile) parse() (err error) {
+	if f.c, err = ParseConfig(f.path, []byte(f.config), Overrides{Set: []string{"corpus=none", "workers=1"}}); err != nil {
+		return f.unknown(err)
+	}
+	bins, err := f.c.Bins()
+	if err != nil {
+		return f.unknown(err)
+	}
+	if bins != f.batch.Bins || f.c.View.Frames != f.batch.Frames {
+		return f.wrong("the views are of %d × %d, by its config they would be of %d × %d", f.batch.Bins, f.batch.Frames, bins, f.c.View.Frames)
+	}
+	return nil
+}
+
+func (f *replayFile) wrong(format string, args ...any) error {
+	return fault.New(fault.Data, "use the file as clr pretrain wrote it", "%s: %w", f.path, fmt.Errorf(format, args...))
+}
+
+func (f *replayFile) unknown(err error) error {
+	return fault.New(fault.Data, "replay it with the clr that wrote it: "+f.Clr, "%s: this clr does not know the config in it: %w", f.path, err)
+}
+
+// method makes the method as it stood at the step. Its memory is taken when the
+// file is known to fill it.
+func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
+	s := method.Setup{Encoder: f.c.Encoder, Batch: f.batch.N, Bins: f.batch.Bins, Frames: f.batch.Frames, Seed: f.c.Seed, ExactConv: f.c.Engine.ExactConv}
+	plan, err := method.Draft(f.c.Method, s)
+	if err != nil {
+		return nil, f.unknown(err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(plan.State)) {
+		if have, ok := f.arrays[name]; !ok {
+			return nil, f.wrong("it has no %s", name)
+		} else if want := plan.State[name].Shape; !slices.Equal(have.Shape, want) {
+			return nil, f.wrong("its %s is %v, by its config it would be %v", name, have.Shape, want)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.arrays)) {
+		if _, ok := plan.State[name]; !ok && name != viewsKey && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") {
+			return nil, f.wrong("it holds %s, which the method in its config has not", name)
+		}
+	}
+	const float = 4
+	arrays := float * (plan.Weights + plan.Arrays)
+	if err := host.MemoryLimit().Fits(int64(plan.GraphBytes()+arrays), "the replay",
+		fmt.Sprintf("graph %s, arrays %s", size(plan.GraphBytes()), size(arrays)), "replay it on the machine that wrote it, or on one as large"); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(f.path), err)
+	}
+	s.Watch = watch
+	m, err := f.c.Method.New(s)
+	if err != nil {
+		return nil, err
+	}
+	for name, to := range m.State() {
+		copy(to.Data, f.arrays[name].Data)
+	}
+	return m, nil
+}
