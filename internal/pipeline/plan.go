@@ -28,6 +28,7 @@ type MemoryPlan struct {
 	Optimizer int `json:"optimizer_bytes"` //
 	Arrays    int `json:"array_bytes"`     // a method's queue, its copies of a batch
 	Views     int `json:"view_bytes"`      // batches that the loader makes ahead
+	Copy      int `json:"copy_bytes"`      // of what is saved: a checkpoint is written beside training
 	Train     int `json:"train_bytes"`     // the sum
 	Embed     int `json:"embed_bytes"`     // embedding graph, encoder and a batch of windows
 	Store     int `json:"store_bytes"`     // file of features, 0 if not made; mapped, so that the system may drop what is not in use
@@ -73,7 +74,8 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	}
 	g := embedder.Plan()
 	p.EmbeddingGraph = GraphPlan{"embedding", g.Bytes, g.WithoutReuse, g.Steps}
-	p.Train = p.Graph + p.Weights + p.Optimizer + p.Arrays + p.Views
+	p.Copy = p.Weights + p.Optimizer + p.Arrays
+	p.Train = p.Graph + p.Weights + p.Optimizer + p.Arrays + p.Views + p.Copy
 	p.Embed = g.Bytes + float*encoder.Values() + 2*embedBatch*view
 	if info, err := os.Stat(c.StorePath()); err == nil {
 		p.Store = int(info.Size())
@@ -100,8 +102,8 @@ func fits(c *Config, l host.Limit) error {
 		return err
 	}
 	return l.Fits(int64(p.Train), "training",
-		fmt.Sprintf("graph %s, weights %s, optimizer %s, method's arrays %s, views %s",
-			size(p.Graph), size(p.Weights), size(p.Optimizer), size(p.Arrays), size(p.Views)),
+		fmt.Sprintf("graph %s, weights %s, optimizer %s, method's arrays %s, views %s, checkpoint %s",
+			size(p.Graph), size(p.Weights), size(p.Optimizer), size(p.Arrays), size(p.Views), size(p.Copy)),
 		fmt.Sprintf("lower batch (it is %d), view.frames (%d) or encoder.width; clr plan shows what each choice takes", p.Batch, p.Frames))
 }
 
@@ -127,6 +129,7 @@ func (p *MemoryPlan) Write(con Console) error {
 	row("optimizer", p.Optimizer, "")
 	row("method's arrays", p.Arrays, "")
 	row("views", p.Views, fmt.Sprintf("%d batches of %d × 2 views of %d × %d", ahead+1, p.Batch, p.Bins, p.Frames))
+	row("checkpoint", p.Copy, "the copy that is being written")
 	row("to pretrain", p.Train, "")
 	row("embedding graph", p.EmbeddingGraph.Bytes, p.EmbeddingGraph.note())
 	row("to embed", p.Embed, fmt.Sprintf("%d windows at a time", embedBatch))

@@ -37,7 +37,7 @@ func TestPlanIsWhatTrainingTakes(t *testing.T) {
 		if p.Optimizer != opt || p.Weights+p.Arrays < kept-4 {
 			t.Errorf("%s: planned %+v; there are %d bytes of optimiser, %d of state", method, *p, opt, kept)
 		}
-		if p.Train != p.Graph+p.Weights+p.Optimizer+p.Arrays+p.Views || p.Graph == 0 || p.Embed <= p.EmbeddingGraph.Bytes {
+		if p.Train != p.Graph+p.Weights+p.Optimizer+p.Arrays+p.Views+p.Copy || p.Copy < kept+opt-4 || p.Graph == 0 || p.Embed <= p.EmbeddingGraph.Bytes {
 			t.Errorf("%s: %+v", method, *p)
 		}
 	}
