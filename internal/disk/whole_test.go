@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -175,5 +176,33 @@ func TestConcurrentWriters(t *testing.T) {
 	}
 	if list := names(t, dir); len(list) != 1 {
 		t.Errorf("folder holds %v", list)
+	}
+}
+
+// The order is what a power cut asks for: all bytes on disk before the name
+// changes hands, and the folder after it.
+func TestWriteFileOrder(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x")
+	put(t, path, []byte("old"))
+	var order []string
+	restore := Intercept(func(c Change) error {
+		name, err := filepath.Rel(dir, c.Path)
+		if err != nil {
+			t.Error(err)
+		}
+		order = append(order, c.Kind+" "+name)
+		if c.Kind == "rename" && string(read(t, filepath.Join(dir, ".x.aside-0"))) != "new" {
+			t.Error("the name changes hands too early")
+		}
+		return nil
+	})
+	defer restore()
+	if err := WriteFile(path, func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"create .x.aside-0", "write .x.aside-0", "sync .x.aside-0", "rename x", "sync ."}
+	if !slices.Equal(order, want) {
+		t.Errorf("%q, want %q", order, want)
 	}
 }

@@ -263,6 +263,22 @@ func TestResumeDescribesTheRun(t *testing.T) {
 	}
 }
 
+// A run goes on after its corpus, its config and itself have moved.
+func TestResumeElsewhere(t *testing.T) {
+	dir, moved := tones(t, 20), tones(t, 20)
+	straight, run := filepath.Join(dir, "straight"), filepath.Join(dir, "run")
+	pretrain(t, load(t, dir), PretrainOptions{Run: straight})
+	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 4})
+	if err := os.Rename(run, filepath.Join(moved, "there")); err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []string{"manifest.csv", "00.wav", "store.clrs"} {
+		os.Remove(filepath.Join(dir, gone))
+	}
+	pretrain(t, load(t, moved), PretrainOptions{Run: filepath.Join(moved, "there"), Resume: true})
+	same(t, rundir.LastFile, straight, filepath.Join(moved, "there"))
+}
+
 // Where there are folds, each has a folder of its own, and one can be chosen.
 func TestFolds(t *testing.T) {
 	dir := tones(t, 16)
