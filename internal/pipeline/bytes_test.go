@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"clr/configs"
 	"clr/internal/checkpoint"
 	"clr/internal/eval"
 	"clr/internal/kernel"
@@ -65,9 +66,10 @@ mlp_probe: {epochs: 3, batch: 70}
 
 // routes between them reach both methods, every optimiser, both blocks of the
 // ResNet, exact convolutions, recordings read by the loader, folds, and probes
-// with more clips than features and fewer.
-func routes(few, lots string) map[string]route {
-	return map[string]route{
+// with more clips than features and fewer; the long form also takes the demo's,
+// not to its end.
+func routes(few, lots, speech string) map[string]route {
+	all := map[string]route{
 		"simclr": {few, []string{"method={name: simclr, projector: {hidden: [32], out: 16}}", "optimizer={name: adamw, lr: 0.01}"}, 3, ""},
 		"moco":   {few, []string{"method={name: moco, queue: 50, bn_groups: 2, projector: {hidden: [32], out: 16}}", "optimizer={name: sgd, lr: 0.05}"}, 3, ""},
 		"bottleneck": {few, []string{"method={name: simclr, bn_groups: 2, projector: {hidden: [16], out: 8}}", "optimizer={name: lars, lr: 0.3}",
@@ -76,6 +78,10 @@ func routes(few, lots string) map[string]route {
 			"view.normalize=band"}, 2, ""},
 		"folds": {lots, nil, 2, "y"},
 	}
+	if soak {
+		all["digits"] = route{speech, []string{"schedule.epochs=3", "mlp_probe.seeds=[42]"}, 40, ""}
+	}
+	return all
 }
 
 // stores are features that no route trains on, with the rate of their clips.
@@ -110,10 +116,11 @@ func TestSameBytes(t *testing.T) {
 	if os.Getenv(otherProcess) != "" {
 		t.Skip("this process is such a run")
 	}
-	few, lots, dir := tones(t, 24), tones(t, 200), t.TempDir()
+	few, lots, speech, dir := tones(t, 24), tones(t, 200), t.TempDir(), t.TempDir()
 	put(t, filepath.Join(few, "config.yaml"), []byte(whole))
 	put(t, filepath.Join(lots, "config.yaml"), []byte(many))
 	tenLabels(t, lots)
+	put(t, filepath.Join(speech, "config.yaml"), configs.Quickstart)
 	for name, config := range stores {
 		put(t, filepath.Join(few, name+".yaml"), []byte("corpus: manifest.csv\n"+config+"\n"))
 	}
@@ -121,7 +128,7 @@ func TestSameBytes(t *testing.T) {
 		t.Helper()
 		out := filepath.Join(dir, name)
 		cmd := exec.Command(command[0], append(command[1:], "-test.run=^TestOtherProcess$", "-test.v", "-test.timeout=30m")...)
-		cmd.Env = append(os.Environ(), otherProcess+"="+strings.Join([]string{what, few, lots, out}, " "), "CLR_CPU="+cpu)
+		cmd.Env = append(os.Environ(), otherProcess+"="+strings.Join([]string{what, few, lots, speech, out}, " "), "CLR_CPU="+cpu)
 		if cpu == "avx2" {
 			cmd.Env = append(cmd.Env, likeAVX2)
 		}
@@ -134,15 +141,19 @@ func TestSameBytes(t *testing.T) {
 	}
 	self, here := os.Args[0], kernel.CPU()
 	others := map[string]string{} // folders with one step, by what made them
+	more := "twice"               // for what "all" has gone through on another path
+	if soak {
+		more = "all"
+	}
 	if here != "generic" {
 		best := run(here, here, "all", self)
 		n := sameFiles(t, best, run("again", here, "once", self))
 		if here == "avx512" {
-			sameFiles(t, best, run("avx2", "avx2", "all", self))
+			sameFiles(t, best, run("avx2", "avx2", more, self))
 		} else {
 			t.Log("no AVX-512 here to compare with")
 		}
-		t.Logf("%d files of %d routes", n, len(routes("", "")))
+		t.Logf("%d files of %d routes", n, len(routes("", "", "")))
 		embeddingsNear(t, best, filepath.Join(dir, "given"), func() { run("given", "generic", "given", self) })
 		out := filepath.Join(dir, here+"-step")
 		others[here] = out
@@ -167,10 +178,10 @@ func TestSameBytes(t *testing.T) {
 // TestOtherProcess is TestSameBytes's part in a process of another CLR_CPU.
 func TestOtherProcess(t *testing.T) {
 	f := strings.Fields(os.Getenv(otherProcess))
-	if len(f) != 4 {
+	if len(f) != 5 {
 		t.Skip("only for TestSameBytes")
 	}
-	what, few, lots, out := f[0], f[1], f[2], f[3]
+	what, few, lots, speech, out := f[0], f[1], f[2], f[3], f[4]
 	if want := os.Getenv("CLR_CPU"); want != "" && kernel.CPU() != want {
 		t.Fatalf("runs on %s, not on %s", kernel.CPU(), want)
 	}
@@ -187,23 +198,28 @@ func TestOtherProcess(t *testing.T) {
 	switch what {
 	case "step":
 		oneStepEach(t, few, out)
+		return
 	case "given":
-		for _, name := range given {
-			probed(t, routes(few, lots)[name], name, out)
+		for _, name := range given() {
+			probed(t, routes(few, lots, speech)[name], name, out)
 		}
+		return
 	case "once":
-		everything(t, routes(few, lots), out, counts[0][1])
-	case "all":
-		for i, c := range counts {
-			runtime.GOMAXPROCS(c[0])
-			to := out
-			if i > 0 {
-				to = t.TempDir()
-			}
-			everything(t, routes(few, lots), to, c[1])
-			if i > 0 {
-				sameFiles(t, out, to)
-			}
+		counts = counts[:1]
+	case "twice":
+		counts = counts[:2]
+	}
+	for i, c := range counts {
+		runtime.GOMAXPROCS(c[0])
+		to := out
+		if i > 0 {
+			to = filepath.Join(t.TempDir(), "again")
+		}
+		everything(t, routes(few, lots, speech), to, c[1])
+		otherStores(t, few, to, c[1])
+		if i > 0 {
+			sameFiles(t, out, to)
+			os.RemoveAll(to)
 		}
 	}
 }
@@ -221,8 +237,14 @@ func everything(t *testing.T, routes map[string]route, out string, workers int) 
 		pretrain(t, c, PretrainOptions{Run: run, MaxSteps: r.steps})
 		probed(t, r, name, out)
 	}
+}
+
+// otherStores makes the stores.
+func otherStores(t *testing.T, few, out string, workers int) {
+	t.Helper()
+	con, _ := silent()
 	for name := range stores {
-		c, err := LoadConfig(filepath.Join(routes["moco"].corpus, name+".yaml"),
+		c, err := LoadConfig(filepath.Join(few, name+".yaml"),
 			Overrides{Set: []string{"store=" + filepath.Join(out, name+".clrs"), fmt.Sprint("workers=", workers)}})
 		if err != nil {
 			t.Fatal(err)
@@ -367,26 +389,31 @@ func oneStepEach(t *testing.T, few, out string) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"simclr", "moco"} {
-		r := routes(few, "")[name]
+		r := routes(few, "", "")[name]
 		c := load(t, few, slices.Concat([]string{"store=" + out + ".clrs"}, r.set, oneStep)...)
 		pretrain(t, c, PretrainOptions{Run: filepath.Join(out, name), MaxSteps: 1})
 	}
 }
 
 // given are the routes whose trained runs plain Go embeds and probes.
-var given = []string{"moco", "bottleneck"}
+func given() []string {
+	if soak {
+		return []string{"moco", "bottleneck", "digits"}
+	}
+	return []string{"moco", "bottleneck"}
+}
 
 // embeddingsNear has plain Go embed and probe with the weights of trained runs,
 // and compares.
 func embeddingsNear(t *testing.T, best, out string, run func()) {
 	t.Helper()
-	for _, name := range given {
+	for _, name := range given() {
 		if err := os.CopyFS(filepath.Join(out, name), os.DirFS(filepath.Join(best, name))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	run()
-	for _, name := range given {
+	for _, name := range given() {
 		for _, file := range []string{name + ".npy", name + "-few.npy"} {
 			d := apart(array(t, best, file), array(t, out, file))
 			t.Logf("%s: plain Go's are %.2g away", file, d)
