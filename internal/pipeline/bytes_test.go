@@ -270,11 +270,11 @@ func probed(t *testing.T, r route, name, out string) {
 			t.Fatal(err)
 		}
 	}
-	fewRows(t, run, r.fold, run+"-few.npy")
+	fewRows(t, run, r.fold, run)
 }
 
 // fewRows writes the embeddings of three windows that go through the encoder as
-// a batch of their own.
+// a batch of their own, in pixels, and in a larger one, in lanes.
 func fewRows(t *testing.T, run, fold, to string) {
 	t.Helper()
 	c, err := runConfig(run, Overrides{})
@@ -291,10 +291,6 @@ func fewRows(t *testing.T, run, fold, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	net, err := d.embedder(e, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var in []float32
 	for clip := range 3 {
 		s, err := d.store.Spectrogram(clip)
@@ -307,15 +303,21 @@ func fewRows(t *testing.T, run, fold, to string) {
 		}
 		in = append(in, one...)
 	}
-	h := kernel.New(3, net.Dim())
-	if err := net.Embed(t.Context(), h.Data, in); err != nil {
-		t.Fatal(err)
+	for name, n := range map[string]int{"-few.npy": 3, "-many.npy": 16} {
+		net, err := d.embedder(e, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := kernel.New(3, net.Dim())
+		if err := net.Embed(t.Context(), h.Data, in); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := checkpoint.WriteNPY(&b, h); err != nil {
+			t.Fatal(err)
+		}
+		put(t, to+name, b.Bytes())
 	}
-	var b bytes.Buffer
-	if err := checkpoint.WriteNPY(&b, h); err != nil {
-		t.Fatal(err)
-	}
-	put(t, to, b.Bytes())
 }
 
 // sameFiles fails unless two folders hold the same files with the same bytes,
@@ -417,16 +419,24 @@ func embeddingsNear(t *testing.T, best, out string, run func()) {
 		for _, file := range []string{name + ".npy", name + "-few.npy"} {
 			d := apart(array(t, best, file), array(t, out, file))
 			t.Logf("%s: plain Go's are %.2g away", file, d)
-			if !(d < 1e-4) {
+			if !(d < 1e-5) {
 				t.Errorf("%s: plain Go's are %.2g away", file, d)
 			}
+		}
+		d := apart(array(t, best, name+"-few.npy"), array(t, best, name+"-many.npy"))
+		t.Logf("%s: a batch of three is %.2g from a larger one", name, d)
+		if !(d < 1e-5) {
+			t.Errorf("%s: a batch of three is %.2g from a larger one", name, d)
 		}
 		if same := bytes.Equal(get(t, best, name+".safetensors"), get(t, out, name+".safetensors")); !same {
 			t.Errorf("%s: plain Go exports other weights", name)
 		}
 		for _, kind := range []string{"linear", "mlp"} {
 			x, y := scores(t, best, name, kind), scores(t, out, name, kind)
-			t.Logf("%s: %s probe: accuracy %.4f, in plain Go %.4f, log loss %.6f and %.6f", name, kind, x.Accuracy, y.Accuracy, x.LogLoss, y.LogLoss)
+			t.Logf("%s: %s probe: accuracy %.4f, in plain Go %.4f; log loss %.6f and %.6f", name, kind, x.Accuracy, y.Accuracy, x.LogLoss, y.LogLoss)
+			if !(math.Abs(x.LogLoss-y.LogLoss) < 1e-2*x.LogLoss) {
+				t.Errorf("%s: %s probe: log loss %v, in plain Go %v", name, kind, x.LogLoss, y.LogLoss)
+			}
 		}
 	}
 }
