@@ -49,6 +49,22 @@ func TestCPU(t *testing.T) {
 	if want := os.Getenv("CLR_CPU"); want != "" && CPU() != want {
 		t.Errorf("CPU %q, CLR_CPU asks for %q", CPU(), want)
 	}
+	t.Logf("runs on %s", CPU())
+}
+
+// Where Go's library works without AVX or FMA, so does the kernel: else math.Exp
+// would round differently on one CPU path. Without AVX-512 there is AVX2.
+func TestCPUOfLibrary(t *testing.T) {
+	if detect() == generic {
+		t.Skip("plain Go here")
+	}
+	for _, c := range [][2]string{{"cpu.avx=off", "generic"}, {"cpu.fma=off", "generic"}, {"cpu.avx2=off", "generic"}, {"cpu.avx512f=off", "avx2"}} {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestCPU$", "-test.v")
+		cmd.Env = append(os.Environ(), "CLR_CPU=", "GODEBUG="+c[0])
+		if said, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(said), "runs on "+c[1]+"\n") {
+			t.Errorf("%s: want %s: %v\n%s", c[0], c[1], err, said)
+		}
+	}
 }
 
 // The generator writes these offsets into the assembly.

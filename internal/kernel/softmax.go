@@ -7,7 +7,8 @@ import "math"
 // The denominator has one more logit, first, that x has not; -Inf for none.
 // scale is positive. The largest logit is taken out first, so that logits of
 // any finite size are safe; exponentials under 2⁻¹²⁶ of the largest count as 0.
-// The result has the same bytes everywhere but for the last product.
+// The result has the same bytes everywhere but for first's math.Exp and the
+// last product.
 func Softmax(x []float32, first, scale, weight float64) float64 {
 	center := max(rowMax(x), float32(first/scale))
 	if math.IsInf(float64(center), -1) { // nothing but -Inf or NaN

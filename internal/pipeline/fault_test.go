@@ -85,7 +85,7 @@ func TestEveryChangeFails(t *testing.T) {
 		{"full", syscall.ENOSPC, false, fault.Resource, false}, {"dead", dead, true, fault.Run, false},
 		{"read-only", syscall.EROFS, true, fault.Usage, true}, {"broken", syscall.EIO, false, fault.Run, true},
 	} {
-		if f.long && os.Getenv("CLR_SOAK") == "" {
+		if f.long && !soak {
 			continue
 		}
 		for at := 0; at < most; at++ {
