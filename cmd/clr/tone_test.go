@@ -24,7 +24,14 @@ func tone(ts *testscript.TestScript, neg bool, args []string) {
 		v[i], err = strconv.ParseFloat(args[i+1], 64)
 		ts.Check(err)
 	}
-	rate, n := v[0], int(v[0]*v[1])
+	path := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o777))
+	ts.Check(os.WriteFile(path, wav(v[0], v[1], v[2]), 0o666))
+}
+
+// wav is a 16-bit recording of a decaying sine.
+func wav(rate, seconds, hertz float64) []byte {
+	n := int(rate * seconds)
 	le := binary.LittleEndian
 	b := []byte("RIFF")
 	b = le.AppendUint32(b, uint32(36+2*n))
@@ -40,9 +47,7 @@ func tone(ts *testscript.TestScript, neg bool, args []string) {
 	b = le.AppendUint32(b, uint32(2*n))
 	for i := range n {
 		t := float64(i) / rate
-		b = le.AppendUint16(b, uint16(int16(20000*math.Exp(-3*t)*math.Sin(2*math.Pi*v[2]*t))))
+		b = le.AppendUint16(b, uint16(int16(20000*math.Exp(-3*t)*math.Sin(2*math.Pi*hertz*t))))
 	}
-	path := ts.MkAbs(args[0])
-	ts.Check(os.MkdirAll(filepath.Dir(path), 0o777))
-	ts.Check(os.WriteFile(path, b, 0o666))
+	return b
 }
