@@ -7,12 +7,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -136,6 +133,11 @@ func setting(t *testing.T, name string, or uint64) uint64 {
 	return v
 }
 
+func (v victim) start(t *testing.T, dir string) *process {
+	t.Helper()
+	return start(t, dir, append(strings.Fields(v.args), "--quiet")...)
+}
+
 // A hunt has its work folders in base.
 type hunt struct {
 	base       string
@@ -159,8 +161,8 @@ func (h *hunt) reference(t *testing.T, v victim) *reference {
 	once := func() *reference {
 		r := &reference{dir: h.fresh(t, v)}
 		began := time.Now()
-		p := h.start(t, v, r.dir)
-		p.wait(t)
+		p := v.start(t, r.dir)
+		p.ends(t, 0)
 		r.took, r.says = time.Since(began), p.says.String()
 		return r
 	}
@@ -190,45 +192,8 @@ func (h *hunt) fresh(t *testing.T, v victim) string {
 	return dir
 }
 
-// A process is a victim at work.
-type process struct {
-	*exec.Cmd
-	says bytes.Buffer // standard error
-	done chan struct{}
-}
-
-func (h *hunt) start(t *testing.T, v victim, dir string) *process {
-	t.Helper()
-	p := &process{Cmd: exec.Command("clr", append(strings.Fields(v.args), "--quiet")...), done: make(chan struct{})}
-	p.Dir, p.Stderr = dir, &p.says
-	p.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "CLR_KILL") }) // no settings of clr
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.Cmd.Wait(); close(p.done) }()
-	return p
-}
-
-// wait sees the process end by itself, and well.
-func (p *process) wait(t *testing.T) {
-	t.Helper()
-	const long = 2 * time.Minute
-	select {
-	case <-p.done:
-	case <-time.After(long):
-		p.Process.Signal(syscall.SIGQUIT) // prints where every goroutine is
-		time.Sleep(time.Second)
-		p.Process.Kill()
-		<-p.done
-		t.Fatalf("%v is not done after %v:\n%s", p.Args, long, &p.says)
-	}
-	if code := p.ProcessState.ExitCode(); code != 0 {
-		t.Fatalf("%v ends with %d:\n%s", p.Args, code, &p.says)
-	}
-}
-
 // run kills a victim so many times, at moments drawn over the time that it
-// takes. Every fourth kill waits from there on for a file that is being written.
+// takes. One in four waits from there on for a file that is being written.
 func (h *hunt) run(t *testing.T, v victim, kills int, draw *rand.Rand) *toll {
 	t.Helper()
 	o := &toll{victim: v}
@@ -238,9 +203,9 @@ func (h *hunt) run(t *testing.T, v victim, kills int, draw *rand.Rand) *toll {
 		dir := h.fresh(t, v)
 		for starts := 1; ; starts++ {
 			before, began := look(dir), time.Now()
-			p := h.start(t, v, dir)
+			p := v.start(t, dir)
 			if o.kills < kills {
-				p.kill(time.Duration(draw.Int64N(int64(length))), o.kills%4 == 3, dir, before)
+				strike(p, time.Duration(draw.Int64N(int64(length))), draw.IntN(4) == 0, before)
 			}
 			if p.killed() {
 				if s := p.says.String(); !strings.HasPrefix(ref.says, s) {
@@ -252,8 +217,8 @@ func (h *hunt) run(t *testing.T, v victim, kills int, draw *rand.Rand) *toll {
 				}
 				continue
 			}
-			if p.wait(t); p.says.String() != ref.says {
-				t.Fatalf("after %d kills it says:\n%s", starts-1, &p.says)
+			if p.ends(t, 0); p.says.String() != ref.says {
+				t.Fatalf("after %d kills it says:\n%s", starts-1, p.says)
 			}
 			if starts == 1 {
 				length = time.Since(began)
@@ -269,15 +234,15 @@ func (h *hunt) run(t *testing.T, v victim, kills int, draw *rand.Rand) *toll {
 	return o
 }
 
-// kill kills the process after a while, unless it has ended; aimed, it waits
+// strike kills a process after a while, unless it has ended; aimed, it waits
 // from there on for a file that is being written.
-func (p *process) kill(after time.Duration, aimed bool, dir string, before files) {
+func strike(p *process, after time.Duration, aimed bool, before files) {
 	select {
 	case <-p.done:
 		return
 	case <-time.After(after):
 	}
-	for aimed && !look(dir).since(before).any("*.aside-*", "*.partial") {
+	for aimed && !look(p.Dir).since(before).any("*.aside-*", "*.partial") {
 		select {
 		case <-p.done:
 			return
@@ -286,16 +251,6 @@ func (p *process) kill(after time.Duration, aimed bool, dir string, before files
 	}
 	p.Process.Kill()
 	<-p.done
-}
-
-// killed says whether it was, rather than ended.
-func (p *process) killed() bool {
-	select {
-	case <-p.done:
-		return p.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
-	default:
-		return false
-	}
 }
 
 // tear cuts the last line of a log in two, as a power cut may: a kill never
