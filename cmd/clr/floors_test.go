@@ -21,7 +21,7 @@ var floors = map[string]int{
 	"clr/internal/eval":            6,
 	"clr/internal/model":           5,
 	"clr/internal/loss":            5,
-	"clr/internal/run":             3,
+	"clr/internal/rundir":          3,
 	"clr/internal/op":              3,
 	"clr/internal/exec":            4,
 	"clr/internal/augment":         3,

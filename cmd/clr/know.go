@@ -185,8 +185,8 @@ const exitCodesText = `Exit codes
     2  command line or config        a retry fails the same way
     3  recordings, manifest, store   a retry fails the same way
     4  diverged: not finite          a retry fails the same way
-    5  kept for verification
-    6  disk or memory
+    5  clr verify found a difference
+    6  disk or memory; or another process writes the same run or store
    75  interrupted, good checkpoint written; --resume goes on from there
   130  interrupted from the keyboard without a checkpoint, or twice
   143  interrupted by a scheduler without a checkpoint, or twice

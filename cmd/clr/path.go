@@ -48,8 +48,15 @@ func (p *program) pretrain() *cobra.Command {
 checkpoints, a line of metrics per step and the resolved config in the run
 folder. The test clips of a fold are never heard.
 
-Stopped by a signal, it saves and exits with 75; --resume goes on from there, to
-the same bytes as a run that was never stopped.`,
+Stopped by a signal, it saves and exits with 75; killed, it keeps what was saved
+last. --resume goes on from there, to the same bytes as a run that was never
+stopped. It takes the config that the run was started with; only these may change:
+schedule.epochs (to more), checkpoint, log, workers, embed, linear_probe,
+mlp_probe, and where corpus and store are, if what is in them is the same.
+
+One process at a time writes a run folder. Left to itself it saves as often as
+takes a hundredth of the time; --save-every says it in steps, checkpoint.every in
+epochs.`,
 		Example: "  clr pretrain --config configs/quickstart.yaml --run runs/first\n" +
 			"  clr pretrain --config configs/quickstart.yaml --run runs/warm --set method.temperature=0.5",
 		Args: noArguments,

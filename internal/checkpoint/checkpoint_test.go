@@ -223,3 +223,33 @@ func TestMistakesPanic(t *testing.T) {
 		t.Error("a name that is not UTF-8 was written")
 	}
 }
+
+// What lies in memory is what the machine-independent loops make.
+func TestTensorTwins(t *testing.T) {
+	for _, n := range []int{0, 1, chunk/8 + 3, chunk/2 + 1} {
+		f, k := make([]float32, n), make([]int64, n)
+		r := rand.New(rand.NewPCG(3, uint64(n)))
+		for i := range n {
+			f[i], k[i] = math.Float32frombits(r.Uint32()), int64(r.Uint64())
+		}
+		for _, x := range []Tensor{{F32: f}, {I64: k}} {
+			var fast, twin bytes.Buffer
+			buf := make([]byte, chunk)
+			x.each(buf, func(b []byte) error { fast.Write(b); return nil })
+			x.eachTwin(buf, func(b []byte) error { twin.Write(b); return nil })
+			if !bytes.Equal(fast.Bytes(), twin.Bytes()) {
+				t.Fatalf("%d values of %s: other bytes", n, x.dtype())
+			}
+			a, b := Tensor{F32: make([]float32, len(x.F32)), I64: make([]int64, len(x.I64))}, Tensor{F32: make([]float32, len(x.F32)), I64: make([]int64, len(x.I64))}
+			if x.F32 == nil {
+				a.F32, b.F32 = nil, nil
+			}
+			back := a
+			back.take(fast.Bytes())
+			takeTwin(b.F32, b.I64, fast.Bytes())
+			if !bytes.Equal(raw(a.F32), raw(b.F32)) || !slices.Equal(a.I64, b.I64) || !bytes.Equal(append(raw(a.F32), raw(a.I64)...), twin.Bytes()) {
+				t.Errorf("%d values of %s come back otherwise", n, x.dtype())
+			}
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // A Tensor is a named array as files of other tools hold it; exactly one of
@@ -93,28 +94,48 @@ func write(w io.Writer, tensors []Tensor, meta map[string]string, finish func(he
 // chunk is how many bytes of a tensor are converted at a time.
 const chunk = 1 << 16
 
-// each hands out the tensor's bytes, little-endian, a chunk at a time in buf,
-// which holds a chunk.
+// each hands out the tensor's bytes, little-endian, a chunk at a time: where
+// they lie in memory so, as they are, and else in buf, which holds a chunk.
 func (t Tensor) each(buf []byte, f func([]byte) error) error {
-	for x := t.F32; len(x) > 0; {
-		n := min(len(x), chunk/4)
-		for i, v := range x[:n] {
+	if inMemory {
+		b := raw(t.F32)
+		if t.I64 != nil {
+			b = raw(t.I64)
+		}
+		for c := range slices.Chunk(b, chunk) {
+			if err := f(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return t.eachTwin(buf, f)
+}
+
+// inMemory says that numbers lie in memory as in files.
+var inMemory = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+// raw is the memory of values.
+func raw[T float32 | int64](x []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), len(x)*int(unsafe.Sizeof(T(0))))
+}
+
+func (t Tensor) eachTwin(buf []byte, f func([]byte) error) error {
+	for x := range slices.Chunk(t.F32, chunk/4) {
+		for i, v := range x {
 			binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(v))
 		}
-		if err := f(buf[:4*n]); err != nil {
+		if err := f(buf[:4*len(x)]); err != nil {
 			return err
 		}
-		x = x[n:]
 	}
-	for x := t.I64; len(x) > 0; {
-		n := min(len(x), chunk/8)
-		for i, v := range x[:n] {
+	for x := range slices.Chunk(t.I64, chunk/8) {
+		for i, v := range x {
 			binary.LittleEndian.PutUint64(buf[8*i:], uint64(v))
 		}
-		if err := f(buf[:8*n]); err != nil {
+		if err := f(buf[:8*len(x)]); err != nil {
 			return err
 		}
-		x = x[n:]
 	}
 	return nil
 }
@@ -244,16 +265,29 @@ func (t *Tensor) take(b []byte) {
 	switch {
 	case t.F32 != nil:
 		n := len(b) / 4
-		for i := range t.F32[:n] {
-			t.F32[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+		if inMemory {
+			copy(raw(t.F32[:n]), b)
+		} else {
+			takeTwin(t.F32[:n], nil, b)
 		}
 		t.F32 = t.F32[n:]
 	case t.I64 != nil:
 		n := len(b) / 8
-		for i := range t.I64[:n] {
-			t.I64[i] = int64(binary.LittleEndian.Uint64(b[8*i:]))
+		if inMemory {
+			copy(raw(t.I64[:n]), b)
+		} else {
+			takeTwin(nil, t.I64[:n], b)
 		}
 		t.I64 = t.I64[n:]
+	}
+}
+
+func takeTwin(f []float32, n []int64, b []byte) {
+	for i := range f {
+		f[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	for i := range n {
+		n[i] = int64(binary.LittleEndian.Uint64(b[8*i:]))
 	}
 }
 

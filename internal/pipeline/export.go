@@ -98,7 +98,7 @@ func (o ExportOptions) refuse(c *Config) error {
 		return fault.New(fault.Usage, "name a file with --out", "%s is not a regular file", o.Out)
 	}
 	own := []string{c.CorpusPath(), c.StorePath(), o.Corpus}
-	for _, pattern := range []string{"*.yaml", "*.json", "*.jsonl", "last*", divergedFile, rundir.FoldPrefix + "*/*"} {
+	for _, pattern := range []string{"*.yaml", "*.json", "*.jsonl", "last*", "predictions-*", divergedFile, rundir.FoldPrefix + "*/*"} {
 		more, err := filepath.Glob(filepath.Join(o.Run, pattern))
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"io"
 	"path/filepath"
 	"strings"
 
@@ -22,7 +23,7 @@ type ProbeOptions struct {
 
 // Probe asks how much of the labels the run's embeddings give away, beside the
 // same for random weights, feature statistics and the commonest class. The
-// report is kept in the run folder, that of one fold in the fold's; the caller
+// report and its predictions are kept in the run folder, those of one fold in the fold's; the caller
 // shows it.
 func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eval.Report, error) {
 	c, err := runConfig(o.Run, ov)
@@ -42,8 +43,14 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	if o.Fold != "" && len(d.splits) > 1 {
 		dir = rundir.FoldDir(o.Run, o.Fold)
 	}
-	return r, disk.WriteFile(filepath.Join(dir, "report-"+o.Kind+"-probe.json"), r.WriteJSON)
+	// The report is last: where it is, the predictions are its own.
+	if err := disk.WriteFile(filepath.Join(dir, predictionsFile(o.Kind)), func(w io.Writer) error { return d.writePredictions(w, r) }); err != nil {
+		return r, err
+	}
+	return r, disk.WriteFile(filepath.Join(dir, reportFile(o.Kind)), r.WriteJSON)
 }
+
+func reportFile(kind string) string { return "report-" + kind + "-probe.json" }
 
 func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Report, error) {
 	splits, err := d.splitsOf(o.Fold)

@@ -46,6 +46,25 @@ func FoldDir(run, fold string) string {
 	return filepath.Join(run, FoldPrefix+name.String())
 }
 
+// Folds are the names of a run's folders of folds, in order; that of a run with
+// one split is "".
+func Folds(run string) ([]string, error) {
+	entries, err := os.ReadDir(run)
+	if err != nil {
+		return nil, fault.New(fault.Data, "", "run folder: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), FoldPrefix) && e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	return names, nil
+}
+
 // MakeDir makes a folder where there is none.
 func MakeDir(path string) error {
 	if err := disk.MkdirAll(path); err != nil {

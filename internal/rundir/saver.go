@@ -99,16 +99,11 @@ func (s *Saver) Save(step int, meta map[string]string, arrays map[string]kernel.
 			to = kernel.New(a.Shape...)
 			s.copy[name] = to
 		}
-		bad := float32(0)
-		for i, v := range a.Data {
-			to.Data[i] = v
-			if v-v != 0 { // infinite, or not a number
-				bad = v
-			}
+		if sum := kernel.SumSquares(a.Data); sum-sum != 0 { // no finite values add up to that, in float64
+			i := slices.IndexFunc(a.Data, func(v float32) bool { return v-v != 0 })
+			return fault.New(fault.Diverged, RemedyDiverged, "%s holds %v after %d steps; it is not saved", name, a.Data[i], step)
 		}
-		if bad != 0 {
-			return fault.New(fault.Diverged, RemedyDiverged, "%s holds %v after %d steps; it is not saved", name, bad, step)
-		}
+		copy(to.Data, a.Data)
 	}
 	writing, began := make(chan result, 1), s.began
 	go func() {

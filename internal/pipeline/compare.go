@@ -1,0 +1,360 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"clr/internal/disk"
+	"clr/internal/eval"
+	"clr/internal/fault"
+	"clr/internal/rundir"
+)
+
+// A Comparison shows runs side by side. The first is what the others are
+// compared with.
+type Comparison struct {
+	Runs   []string       `json:"runs"`
+	Config []Values       `json:"config"`  // keys that are not the same in all; empty where a run has none. Paths and workers are left out
+	MadeBy []Values       `json:"made_by"` // what decides the bytes beside the config, where it is not the same in all
+	Folds  []FoldCompared `json:"folds"`
+	Probes []ProbeCompare `json:"probes"`
+}
+
+// A Values is a key and its value in each run.
+type Values struct {
+	Key    string   `json:"key"`
+	Values []string `json:"values"`
+}
+
+// A FoldCompared is a fold's training in each run.
+type FoldCompared struct {
+	Fold string          `json:"fold"`
+	Runs []TrainingScore `json:"runs"`
+}
+
+// A TrainingScore sums a fold's metrics.jsonl up. Means are over the last epoch.
+type TrainingScore struct {
+	Steps     int         `json:"steps"` // logged; 0: there are none
+	Epochs    int         `json:"epochs"`
+	FirstLoss float64     `json:"first_loss"` // mean of the first epoch
+	Loss      float64     `json:"loss"`
+	ZStd      float64     `json:"z_std"`
+	GradNorm  float64     `json:"grad_norm"`
+	ClipsPS   float64     `json:"clips_per_s"` // over all steps
+	SHA256    string      `json:"last_sha256"` // of last.safetensors; empty if there is none
+	Same      bool        `json:"same_bytes"`  // as the first run's
+	Parts     *Difference `json:"parts_at"`    // first step that differs from the first run's; null if none does
+	lines     []rundir.Line
+}
+
+// A ProbeCompare is a probe's scores in each run that has them.
+type ProbeCompare struct {
+	Probe string       `json:"probe"`
+	Runs  []ProbeScore `json:"runs"`
+}
+
+// A ProbeScore is a run's, and a test of whether it is another one than the
+// first run's.
+type ProbeScore struct {
+	Run      string       `json:"run"`
+	Accuracy float64      `json:"accuracy"`
+	Std      float64      `json:"std"` // over splits and seeds
+	Splits   int          `json:"splits"`
+	Interval [2]float64   `json:"accuracy_interval"`
+	MacroF1  float64      `json:"macro_f1"`
+	Test     *eval.Paired `json:"test,omitempty"` // against the first run; with more than two runs P is Holm's
+	Why      string       `json:"why,omitempty"`  // there is no test
+	corpus   string       // hash
+	shares   *predictions // nil: none
+}
+
+// Compare puts runs side by side.
+func Compare(runs []string) (*Comparison, error) {
+	c := &Comparison{Runs: runs}
+	var configs []*Config
+	var corpora []string
+	for i, r := range runs {
+		if j := slices.IndexFunc(runs[:i], func(o string) bool { return sameFolder(o, r) }); j >= 0 {
+			return nil, fault.New(fault.Usage, "name each run once", "%s and %s are the same run", runs[j], r)
+		}
+		config, err := runConfig(r, Overrides{})
+		if err != nil {
+			return nil, err
+		}
+		made, _, err := rundir.Read(r)
+		if err != nil {
+			return nil, err
+		}
+		configs, corpora = append(configs, config), append(corpora, made.Corpus)
+		for _, v := range [][2]string{{"clr", made.Version}, {"binary_sha256", made.Binary}, {"go", made.Go}, {"cpu_path", made.CPU}, {"corpus_sha256", made.Corpus}, {"store_sha256", made.Store}} {
+			c.MadeBy = setValue(c.MadeBy, v[0], v[1], i, len(runs))
+		}
+		for _, l := range schema().Leaves(config.portable()) {
+			c.Config = setValue(c.Config, l.Path, l.Text, i, len(runs))
+		}
+	}
+	c.Config, c.MadeBy = differing(c.Config), differing(c.MadeBy)
+	for i, r := range runs {
+		if err := c.addTraining(i, r, configs[i]); err != nil {
+			return nil, err
+		}
+	}
+	for _, kind := range []string{"linear", "mlp"} {
+		if err := c.addProbe(kind, corpora); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func sameFolder(a, b string) bool {
+	x, err1 := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
+}
+
+// setValue sets run i's value of a key.
+func setValue(all []Values, key, value string, i, runs int) []Values {
+	at := slices.IndexFunc(all, func(v Values) bool { return v.Key == key })
+	if at < 0 {
+		at = len(all)
+		all = append(all, Values{key, make([]string, runs)})
+	}
+	all[at].Values[i] = value
+	return all
+}
+
+func differing(all []Values) []Values {
+	return slices.DeleteFunc(all, func(v Values) bool {
+		return !slices.ContainsFunc(v.Values, func(x string) bool { return x != v.Values[0] })
+	})
+}
+
+// addTraining sums up the folds of run i.
+func (c *Comparison) addTraining(i int, run string, config *Config) error {
+	folders, err := rundir.Folds(run)
+	if err != nil {
+		return err
+	}
+	for _, name := range folders {
+		at := slices.IndexFunc(c.Folds, func(f FoldCompared) bool { return f.Fold == name })
+		if at < 0 {
+			at = len(c.Folds)
+			c.Folds = append(c.Folds, FoldCompared{name, make([]TrainingScore, len(c.Runs))})
+		}
+		t, err := trainingScore(filepath.Join(run, name))
+		if err != nil {
+			return err
+		}
+		if first := c.Folds[at].Runs[0]; i > 0 && first.Steps > 0 && t.Steps > 0 {
+			t.Same = t.SHA256 != "" && t.SHA256 == first.SHA256
+			for k := range min(t.Steps, first.Steps) {
+				x, y := first.lines[k], t.lines[k]
+				if x.Digest == "" || y.Digest == "" { // taken at other steps
+					x.Digest, y.Digest = "", ""
+				}
+				if t.Parts = differs(x, y); t.Parts != nil {
+					break
+				}
+			}
+		}
+		c.Folds[at].Runs[i] = t
+	}
+	return nil
+}
+
+func trainingScore(dir string) (t TrainingScore, err error) {
+	if t.lines, err = rundir.ReadLog(dir); err != nil {
+		return t, err
+	}
+	if t.Steps = len(t.lines); t.Steps == 0 {
+		return t, nil
+	}
+	last := t.lines[t.Steps-1].Epoch
+	t.Epochs = last + 1
+	first, count, timed := 0, 0, 0.0
+	for _, l := range t.lines {
+		if l.Epoch == t.lines[0].Epoch {
+			t.FirstLoss += l.Loss
+			first++
+		}
+		if l.Epoch == last {
+			t.Loss, t.ZStd, t.GradNorm = t.Loss+l.Loss, t.ZStd+l.ZStd, t.GradNorm+l.GradNorm
+			count++
+		}
+		if l.ClipsPS > 0 {
+			t.ClipsPS += 1 / l.ClipsPS
+			timed++
+		}
+	}
+	n := float64(count)
+	t.FirstLoss, t.Loss, t.ZStd, t.GradNorm = t.FirstLoss/float64(first), t.Loss/n, t.ZStd/n, t.GradNorm/n
+	if timed > 0 {
+		t.ClipsPS = timed / t.ClipsPS // the harmonic mean: batches are nearly equal
+	}
+	saved := filepath.Join(dir, rundir.LastFile)
+	if _, err := os.Stat(saved); err == nil {
+		if t.SHA256, err = disk.Hash(os.DirFS(dir), rundir.LastFile); err != nil {
+			return t, fault.New(fault.Data, "", "%s: %w", saved, err)
+		}
+	}
+	return t, nil
+}
+
+// addProbe adds a probe's scores, if any run has them.
+func (c *Comparison) addProbe(kind string, corpora []string) error {
+	p := ProbeCompare{Probe: kind}
+	for i, run := range c.Runs {
+		b, err := os.ReadFile(filepath.Join(run, reportFile(kind)))
+		if os.IsNotExist(err) {
+			continue
+		}
+		var r eval.Report
+		if err == nil {
+			err = json.Unmarshal(b, &r)
+		}
+		if err == nil && len(r.Rows) == 0 {
+			err = fmt.Errorf("it has no scores")
+		}
+		if err != nil {
+			return fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes it anew", "%s: %w", filepath.Join(run, reportFile(kind)), err)
+		}
+		row := r.Rows[0]
+		s := ProbeScore{Run: run, Accuracy: row.Mean.Accuracy, Std: row.Std.Accuracy, Splits: len(row.Folds), Interval: row.Interval, MacroF1: row.Mean.MacroF1, corpus: corpora[i]}
+		if s.shares, err = readPredictions(run, kind); err != nil {
+			s.Why = err.Error()
+		}
+		p.Runs = append(p.Runs, s)
+	}
+	if len(p.Runs) == 0 {
+		return nil
+	}
+	p.test()
+	c.Probes = append(c.Probes, p)
+	return nil
+}
+
+// test compares each run's predictions with the first's.
+func (p *ProbeCompare) test() {
+	first := p.Runs[0]
+	var ps []float64
+	for i := 1; i < len(p.Runs); i++ {
+		s := &p.Runs[i]
+		switch {
+		case first.shares == nil:
+			s.Why = first.Why
+		case s.shares == nil:
+		case s.corpus != first.corpus:
+			s.Why = "the corpora are not the same"
+		default:
+			var a, b [][]float64
+			if a, b, s.Why = first.shares.pair(s.shares); s.Why == "" {
+				t := eval.Pair(a, b)
+				s.Test = &t
+				ps = append(ps, t.P)
+			}
+		}
+	}
+	eval.Holm(ps)
+	for i := range p.Runs {
+		if t := p.Runs[i].Test; t != nil {
+			t.P, ps = ps[0], ps[1:]
+		}
+	}
+}
+
+// Write shows a comparison, as text or as JSON.
+func (c *Comparison) Write(con Console) error {
+	if con.JSON {
+		e := json.NewEncoder(con.Out)
+		e.SetIndent("", " ")
+		return e.Encode(c)
+	}
+	var b strings.Builder
+	for i, r := range c.Runs {
+		fmt.Fprintf(&b, "%c  %s\n", 'A'+rune(i%26), r)
+	}
+	c.writeValues(&b, "config", c.Config)
+	c.writeValues(&b, "made by", c.MadeBy)
+	for _, f := range c.Folds {
+		c.writeTraining(&b, f)
+	}
+	for _, p := range c.Probes {
+		c.writeProbe(&b, p)
+	}
+	_, err := io.WriteString(con.Out, b.String())
+	return err
+}
+
+func (c *Comparison) writeValues(b *strings.Builder, what string, all []Values) {
+	if len(all) == 0 {
+		fmt.Fprintf(b, "\n%s: the same\n", what)
+		return
+	}
+	fmt.Fprintf(b, "\n%s\n", what)
+	for _, v := range all {
+		fmt.Fprintf(b, "  %s\n", v.Key)
+		for i, x := range v.Values {
+			if x == "" {
+				x = "(none)"
+			}
+			fmt.Fprintf(b, "    %c  %s\n", 'A'+rune(i%26), x)
+		}
+	}
+}
+
+func (c *Comparison) writeTraining(b *strings.Builder, f FoldCompared) {
+	fmt.Fprintf(b, "\n%-12s %7s %11s %11s %9s %10s %9s  %s\n", strings.TrimSpace("training "+f.Fold), "steps", "first loss", "last loss", "z std", "grad norm", "clips/s", "beside A")
+	for i, t := range f.Runs {
+		if t.Steps == 0 {
+			fmt.Fprintf(b, "%-12c %7s\n", 'A'+rune(i%26), "-")
+			continue
+		}
+		how := ""
+		switch {
+		case i == 0 || f.Runs[0].Steps == 0:
+		case t.Same:
+			how = "the same bytes"
+		case t.Parts != nil:
+			how = fmt.Sprintf("parts at step %d (%s)", t.Parts.Step, t.Parts.What)
+		default:
+			how = fmt.Sprintf("the same for %d steps", min(t.Steps, f.Runs[0].Steps))
+		}
+		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("%-12c %7d %11.4f %11.4f %9.4f %10.3f %9.0f  %s", 'A'+rune(i%26), t.Steps, t.FirstLoss, t.Loss, t.ZStd, t.GradNorm, t.ClipsPS, how), " "))
+	}
+}
+
+func (c *Comparison) writeProbe(b *strings.Builder, p ProbeCompare) {
+	fmt.Fprintf(b, "\n%-12s %12s %14s %10s  %s\n", p.Probe+" probe", "accuracy %", "95 % interval", "macro-F1 %", "beside "+c.letter(p.Runs[0].Run))
+	for _, s := range p.Runs {
+		accuracy := fmt.Sprintf("%.1f", 100*s.Accuracy)
+		if s.Splits > 1 {
+			accuracy += fmt.Sprintf(" ± %.1f", 100*s.Std)
+		}
+		how := s.Why
+		if t := s.Test; t != nil {
+			how = fmt.Sprintf("%+.1f (%+.1f to %+.1f), p = %s; better on %d clips, worse on %d", 100*t.Difference, 100*t.Interval[0], 100*t.Interval[1], pValue(t.P), t.Better, t.Worse)
+		} else if how != "" {
+			how = "no test: " + how
+		}
+		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("%-12s %12s %14s %10.1f  %s", c.letter(s.Run), accuracy,
+			fmt.Sprintf("%.1f..%.1f", 100*s.Interval[0], 100*s.Interval[1]), 100*s.MacroF1, how), " "))
+	}
+}
+
+func (c *Comparison) letter(run string) string {
+	return string('A' + rune(slices.Index(c.Runs, run)%26))
+}
+
+func pValue(p float64) string {
+	if p < 0.0001 {
+		return "1e" + fmt.Sprint(int(math.Ceil(math.Log10(p)))) + " or less"
+	}
+	return fmt.Sprintf("%.4f", p)
+}

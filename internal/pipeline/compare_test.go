@@ -1,0 +1,103 @@
+package pipeline
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"clr/internal/fault"
+	"clr/internal/rundir"
+)
+
+// Folds are compared each, and clips lined up within them.
+func TestCompareFolds(t *testing.T) {
+	dir := tones(t, 20)
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	con, _ := silent()
+	for run, set := range map[string]string{a: "seed=1", b: "seed=2"} {
+		pretrain(t, load(t, dir, "split.by=room", "schedule.epochs=1", set), PretrainOptions{Run: run})
+		for _, kind := range []string{"linear", "mlp"} {
+			if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: kind}, Overrides{}, con); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c, err := Compare([]string{a, b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Config) != 1 || c.Config[0].Key != "seed" || !slices.Equal(c.Config[0].Values, []string{"1", "2"}) || len(c.MadeBy) != 0 {
+		t.Errorf("%+v, %+v", c.Config, c.MadeBy)
+	}
+	if len(c.Folds) != 2 || c.Folds[0].Fold != "fold-x" || c.Folds[1].Runs[1].Steps == 0 || c.Folds[1].Runs[1].Same || c.Folds[0].Runs[1].Parts == nil || c.Folds[0].Runs[1].Parts.Step != 0 {
+		t.Errorf("%+v", c.Folds)
+	}
+	if len(c.Probes) != 2 {
+		t.Fatalf("%+v", c.Probes)
+	}
+	for _, p := range c.Probes {
+		s := p.Runs[1]
+		if s.Test == nil || s.Test.Clips != 20 || s.Why != "" {
+			t.Fatalf("%+v", s)
+		}
+		if d := s.Accuracy - p.Runs[0].Accuracy; s.Test.Difference-d > 1e-9 || d-s.Test.Difference > 1e-9 {
+			t.Errorf("%s: the accuracies differ by %g, the clips by %g", p.Probe, d, s.Test.Difference)
+		}
+	}
+
+	// Over another corpus, nothing is tested.
+	edit := strings.Replace(string(get(t, b, rundir.ProvenanceFile)), `"corpus_sha256": "`, `"corpus_sha256": "0`, 1)
+	put(t, filepath.Join(b, rundir.ProvenanceFile), []byte(edit))
+	if c, err = Compare([]string{a, b}); err != nil || c.Probes[0].Runs[1].Test != nil || c.Probes[0].Runs[1].Why == "" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	// A report that cannot be read is named.
+	put(t, filepath.Join(b, reportFile("mlp")), []byte("{"))
+	if _, err = Compare([]string{a, b}); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), reportFile("mlp")) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Training that parts late is found there, and a checkpoint that is not there
+// is no mistake.
+func TestCompareTraining(t *testing.T) {
+	dir := tones(t, 20)
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	pretrain(t, load(t, dir, "log.digest=2"), PretrainOptions{Run: a})
+	pretrain(t, load(t, dir, "log.digest=3"), PretrainOptions{Run: b, MaxSteps: 7})
+	c, err := Compare([]string{a, b})
+	if err != nil || c.Folds[0].Runs[1].Parts != nil || c.Folds[0].Runs[1].Same {
+		t.Errorf("%+v, %v", c.Folds, err)
+	}
+	log := strings.Split(string(get(t, b, rundir.MetricsFile)), "\n")
+	log[5] = strings.Replace(log[5], `"grad_norm":`, `"grad_norm":1`, 1)
+	put(t, filepath.Join(b, rundir.MetricsFile), []byte(strings.Join(log, "\n")))
+	os.Remove(filepath.Join(b, rundir.LastFile))
+	c, err = Compare([]string{a, b})
+	if err != nil || c.Folds[0].Runs[1].Parts == nil || c.Folds[0].Runs[1].Parts.Step != 5 || c.Folds[0].Runs[1].Parts.What != "grad_norm" || c.Folds[0].Runs[1].SHA256 != "" {
+		t.Errorf("%+v, %v", c.Folds, err)
+	}
+}
+
+func TestPredictionsPair(t *testing.T) {
+	k := func(fold, clip string) tested { return tested{fold, clip, "low"} }
+	p := &predictions{folds: []string{"x", "y"}, clips: []tested{k("x", "3"), k("y", "3"), k("x", "5")}, heads: 2,
+		shares: map[tested]float64{k("x", "3"): 2, k("y", "3"): 0, k("x", "5"): 1}}
+	q := &predictions{folds: []string{"y", "x"}, clips: []tested{k("y", "3"), k("x", "5"), k("x", "3")}, heads: 1,
+		shares: map[tested]float64{k("y", "3"): 1, k("x", "5"): 0, k("x", "3"): 1}}
+	a, b, why := p.pair(q)
+	if why != "" || !slices.Equal(a[0], []float64{1, 0.5}) || !slices.Equal(a[1], []float64{0}) || !slices.Equal(b[0], []float64{1, 0}) || !slices.Equal(b[1], []float64{1}) {
+		t.Errorf("%v, %v, %s", a, b, why)
+	}
+	q.shares[k("x", "7")] = q.shares[k("x", "5")]
+	delete(q.shares, k("x", "5"))
+	if _, _, why := p.pair(q); !strings.Contains(why, "clip 5") {
+		t.Errorf("%q", why)
+	}
+	q.clips = q.clips[:2]
+	if _, _, why := p.pair(q); !strings.Contains(why, "3 and 2 clips") {
+		t.Errorf("%q", why)
+	}
+}

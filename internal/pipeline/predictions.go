@@ -1,0 +1,99 @@
+package pipeline
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"clr/internal/eval"
+	"clr/internal/fault"
+)
+
+func predictionsFile(kind string) string { return "predictions-" + kind + "-probe.csv" }
+
+// predictionColumns are those of a file of predictions: a line for each test
+// clip of each head on the pretrained encoder. clip is its place in the
+// manifest, from 0: a path may stand there more than once.
+var predictionColumns = []string{"clip", "path", "start", "end", "fold", "seed", "label", "predicted"}
+
+func (d *data) writePredictions(w io.Writer, r *eval.Report) error {
+	out := csv.NewWriter(w)
+	out.Write(predictionColumns)
+	row := r.Rows[0]
+	for _, t := range row.Tested {
+		it, f := d.corpus.Items[t.Clip], row.Folds[t.Fold]
+		out.Write([]string{strconv.Itoa(t.Clip), it.Path, it.Value("start"), it.Value("end"), f.Fold, strconv.FormatUint(f.Seed, 10),
+			r.Classes[t.Label], r.Classes[t.Predicted]})
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// A tested is a test clip in a fold.
+type tested struct{ fold, clip, label string }
+
+// predictions are the shares of a probe's heads that were right, by fold and
+// clip.
+type predictions struct {
+	folds  []string // in the order of the file
+	clips  []tested // likewise, each once
+	shares map[tested]float64
+	heads  int // of a fold
+}
+
+// readPredictions reads those of a run's probe.
+func readPredictions(run, kind string) (*predictions, error) {
+	path := filepath.Join(run, predictionsFile(kind))
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes them", "predictions: %w", err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err == nil && (len(rows) < 2 || !slices.Equal(rows[0], predictionColumns)) {
+		err = fmt.Errorf("its first line is not %v, or there are no others", predictionColumns)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes it anew", "%s: %w", path, err)
+	}
+	p := &predictions{shares: map[tested]float64{}}
+	heads := map[string]bool{}
+	for _, r := range rows[1:] {
+		k := tested{fold: r[4], clip: r[0], label: r[6]}
+		if _, ok := p.shares[k]; !ok {
+			p.clips = append(p.clips, k)
+			if !slices.Contains(p.folds, k.fold) {
+				p.folds = append(p.folds, k.fold)
+			}
+		}
+		heads[r[5]] = true
+		right := 0.0
+		if r[6] == r[7] {
+			right = 1
+		}
+		p.shares[k] += right
+	}
+	p.heads = len(heads)
+	return p, nil
+}
+
+// pair lines two runs' predictions up, clip by clip; why says why that cannot be.
+func (p *predictions) pair(q *predictions) (a, b [][]float64, why string) {
+	if len(p.clips) != len(q.clips) {
+		return nil, nil, fmt.Sprintf("they were tested on %d and %d clips", len(p.clips), len(q.clips))
+	}
+	a, b = make([][]float64, len(p.folds)), make([][]float64, len(p.folds))
+	for _, k := range p.clips {
+		y, ok := q.shares[k]
+		if !ok {
+			return nil, nil, fmt.Sprintf("clip %s, %s, is tested in fold %s of one alone", k.clip, k.label, k.fold)
+		}
+		s := slices.Index(p.folds, k.fold)
+		a[s], b[s] = append(a[s], p.shares[k]/float64(p.heads)), append(b[s], y/float64(q.heads))
+	}
+	return a, b, ""
+}
