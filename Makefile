@@ -39,7 +39,7 @@ arm64:          ## the engine's tests and a whole step under emulation; needs De
 	dir=$$(mktemp -d) && trap "rm -r $$dir" EXIT && GOARCH=arm64 go test -c -o $$dir/pipeline.test ./internal/pipeline && \
 		CLR_OTHER="qemu-aarch64 $$dir/pipeline.test" go test -count=1 -run '^TestSameBytes$$' -v ./internal/pipeline
 
-soak:           ## the long forms: 200 kills of each command, same bytes on the demo's corpus, more ways to fail; 15 to 20 minutes
+soak:           ## the long forms: 200 kills of each command, same bytes on the demo's corpus, more ways to fail; 10 to 20 minutes
 	CLR_KILLS=200 go test -count=1 -timeout 40m -run '^TestKilled$$' -v ./cmd/clr
 	CLR_SOAK=1 go test -count=1 -timeout 40m -run '^(TestSameBytes|TestEveryChangeFails)$$' -v ./internal/pipeline
 

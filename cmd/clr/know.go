@@ -187,11 +187,12 @@ const exitCodesText = `Exit codes
     4  diverged: not finite          a retry fails the same way
     5  clr verify found a difference
     6  disk or memory; or another process writes the same run or store
-   75  interrupted, good checkpoint written; --resume goes on from there
+   75  interrupted, good checkpoint written; --resume goes on from there (while features
+       are made: what is made is kept, and the same command goes on)
   130  interrupted from the keyboard without a checkpoint, or twice
   143  interrupted by a scheduler without a checkpoint, or twice
 
-SIGINT, SIGTERM and SIGUSR1 interrupt; a second one stops at once. Slurm:
+SIGINT, SIGTERM, SIGHUP and SIGUSR1 interrupt; a second one stops at once. Slurm:
 --signal=B:USR1@120 and --requeue with --resume. Kubernetes: a podFailurePolicy
 that fails the job on 2, 3 and 4 and ignores 75.
 
