@@ -101,7 +101,7 @@ func (w *storeWriter) recover(b *builder) error {
 // whole says whether b is exactly what is written for a record: be its head or
 // its padding damaged, equal builds would no longer be equal bytes.
 func whole(b []byte, r record) bool {
-	return bytes.Equal(b, encodeRecord(r.key, r.bins, r.frames, b[align:align+r.size()])) && crc(b[align:align+r.size()]) == r.crc
+	return bytes.Equal(b, encodeRecord(r.key, r.bins, r.frames, b[align:align+r.size()]))
 }
 
 // decodeHead reads the head of a record with its data at an offset of a file.
