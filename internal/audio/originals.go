@@ -90,7 +90,7 @@ func (o *original) compare(r io.ReadSeeker, f fs.File) (fs.FileInfo, error) {
 	}
 	if sum != o.sum {
 		return nil, fault.New(fault.Data, "bring it back as it was, or run clr features again and start another run",
-			"the recording has changed: its SHA-256 was %x, now it is %x", o.sum, sum)
+			"the recording has changed: its SHA-256 was %.6x…, now it is %.6x…", o.sum, sum)
 	}
 	o.seen = info
 	return info, nil
