@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"clr/internal/disk"
 	"clr/internal/fault"
 )
 
@@ -18,12 +19,12 @@ func TestBuildSameBytes(t *testing.T) {
 	fsys := toneFS(23)
 	fsys["03.wav"] = fsys["17.wav"] // the same recording twice
 	last := 0
-	_, _, err := Build(context.Background(), filepath.Join(t.TempDir(), "features"), readCorpus(t, fsys), tinyMel, 16000, 2, func(done, total int) {
+	_, _, err := Build(context.Background(), filepath.Join(t.TempDir(), "features"), readCorpus(t, fsys), tinyMel, 16000, BuildOptions{Workers: 2, Progress: func(done, total int) {
 		if total != 23 || done <= last {
 			t.Errorf("progress %d of %d after %d", done, total, last)
 		}
 		last = done
-	})
+	}})
 	if err != nil || last != 23 {
 		t.Errorf("progress ends at %d, %v", last, err)
 	}
@@ -80,7 +81,7 @@ func TestRebuildMakesWhatIsMissing(t *testing.T) {
 	}
 	o := tinyMel
 	o.NMels = 6
-	s6, stats, err := Build(context.Background(), path, readCorpus(t, fsys), o, 16000, 1, nil)
+	s6, stats, err := Build(context.Background(), path, readCorpus(t, fsys), o, 16000, BuildOptions{Workers: 1})
 	if err != nil || stats.Made != 6 {
 		t.Fatalf("other settings: %+v, %v", stats, err)
 	}
@@ -119,11 +120,11 @@ func TestInterruptedBuild(t *testing.T) {
 	for _, workers := range []int{1, 3} {
 		path := filepath.Join(t.TempDir(), "features")
 		ctx, cancel := context.WithCancel(context.Background())
-		_, _, err := Build(ctx, path, readCorpus(t, fsys), tinyMel, 16000, workers, func(done, total int) {
+		_, _, err := Build(ctx, path, readCorpus(t, fsys), tinyMel, 16000, BuildOptions{Workers: workers, Progress: func(done, total int) {
 			if done == 7 && total == 20 {
 				cancel()
 			}
-		})
+		}})
 		if fault.KindOf(err) != fault.Interrupted || !errors.Is(err, context.Canceled) {
 			t.Fatalf("cancelled: %v", err)
 		}
@@ -157,21 +158,6 @@ func TestInterruptedBuild(t *testing.T) {
 	}
 }
 
-func TestOneBuildAtATime(t *testing.T) {
-	fsys, path := toneFS(3), filepath.Join(t.TempDir(), "features")
-	f, err := os.Create(partialPath(path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := lock(f); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, 1, nil); fault.KindOf(err) != fault.Resource {
-		t.Errorf("two builds at a time: %v", err)
-	}
-}
-
 func TestBadRecordingsAreAllNamed(t *testing.T) {
 	fsys, path := toneFS(30), filepath.Join(t.TempDir(), "features")
 	build(t, path, fsys, 2)
@@ -179,7 +165,7 @@ func TestBadRecordingsAreAllNamed(t *testing.T) {
 	fsys["04.wav"].Data = []byte("RIFF")
 	fsys["11.wav"].Data = pcm16(make([]int16, 63)...).bytes()
 	fsys["20.wav"].Data = fsys["20.wav"].Data[:100]
-	_, _, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, 3, nil)
+	_, _, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, BuildOptions{Workers: 3})
 	if fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" || strings.Count(err.Error(), "\n") != 2 {
 		t.Fatalf("error %v", err)
 	}
@@ -194,12 +180,12 @@ func TestBadRecordingsAreAllNamed(t *testing.T) {
 	for i := range 30 {
 		fsys[fmt.Sprintf("%02d.wav", i)].Data = fmt.Appendf(nil, "text %d", i)
 	}
-	if _, _, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, 3, nil); strings.Count(err.Error(), "\n") != maxFaults-1 {
+	if _, _, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, BuildOptions{Workers: 3}); strings.Count(err.Error(), "\n") != maxFaults-1 {
 		t.Errorf("30 bad recordings: %v", err)
 	}
 	fsys = toneFS(2)
 	fsys["manifest.csv"].Data = fmt.Appendf(nil, "path,sha256\n00.wav,%s\n01.wav,\n", strings.Repeat("ab", 32))
-	if _, _, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, 1, nil); fault.KindOf(err) != fault.Data ||
+	if _, _, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, BuildOptions{Workers: 1}); fault.KindOf(err) != fault.Data ||
 		!strings.Contains(err.Error(), "manifest.csv:2: 00.wav") || !strings.Contains(err.Error(), "abab") {
 		t.Errorf("a wrong sha256: %v", err)
 	}
@@ -217,14 +203,14 @@ func TestFullDisk(t *testing.T) {
 	if err := os.Symlink("/dev/full", partialPath(path)); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, 1, nil)
+	_, _, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, BuildOptions{Workers: 1})
 	if err == nil {
 		t.Fatal("no error on a full disk")
 	}
 	if !bytes.Equal(fileBytes(t, path), before) {
 		t.Error("the old store was touched")
 	}
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	full, err := disk.OpenFile("/dev/full", os.O_WRONLY)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +226,7 @@ func TestFullDisk(t *testing.T) {
 func TestBuildCatchesPanics(t *testing.T) {
 	for _, workers := range []int{1, 4} {
 		path := filepath.Join(t.TempDir(), "features")
-		_, _, err := Build(context.Background(), path, readCorpus(t, toneFS(9)), mistaken{}, 16000, workers, nil)
+		_, _, err := Build(context.Background(), path, readCorpus(t, toneFS(9)), mistaken{}, 16000, BuildOptions{Workers: workers})
 		var p *fault.Panic
 		if fault.KindOf(err) != fault.Run || !errors.As(err, &p) || !strings.Contains(string(p.Stack), "mistaken") {
 			t.Fatalf("%v", err)

@@ -20,10 +20,10 @@ func (host) Open(name string) (fs.File, error)     { return os.Open(name) }
 func (host) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 
 // seekable opens a file for decoding. What cannot seek is read into memory.
-func seekable(fsys fs.FS, path string) (io.ReadSeeker, io.Closer, error) {
+func seekable(fsys fs.FS, path string) (io.ReadSeeker, fs.File, error) {
 	f, err := fsys.Open(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fault.New(fault.Data, "see that the path is right and the file may be read", "%w", err)
 	}
 	if r, ok := f.(io.ReadSeeker); ok {
 		return r, f, nil
@@ -49,12 +49,16 @@ const endSlack = 0.01
 // the recording's end) of a recording as one clip: the mean of its channels,
 // resampled to rate where the file has another (rate 0 keeps the file's own).
 // Errors are data errors that name the file.
-func ReadClipFS(fsys fs.FS, path string, rate int, start, end float64) (c Clip, err error) {
-	r, closer, err := seekable(fsys, path)
+func ReadClipFS(fsys fs.FS, path string, rate int, start, end float64) (Clip, error) {
+	r, f, err := seekable(fsys, path)
 	if err != nil {
-		return Clip{}, fault.New(fault.Data, "see that the path is right and the file may be read", "%w", err)
+		return Clip{}, err
 	}
-	defer closer.Close()
+	defer f.Close()
+	return readClip(r, path, rate, start, end)
+}
+
+func readClip(r io.ReadSeeker, path string, rate int, start, end float64) (c Clip, err error) {
 	defer named(path, &err)
 	s, err := open(r)
 	if err != nil {

@@ -3,10 +3,8 @@ package audio
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"sync"
 
 	"clr/internal/fault"
@@ -15,10 +13,10 @@ import (
 // identify finds every item's key from its file's content.
 func (b *builder) identify(ctx context.Context) error {
 	items := b.corpus.Items
-	sums := map[string]*fileSum{}
+	b.originals = &Originals{corpus: b.corpus, files: map[string]*original{}}
 	for _, it := range items {
-		if sums[it.File] == nil {
-			sums[it.File] = new(fileSum)
+		if b.originals.files[it.File] == nil {
+			b.originals.files[it.File] = new(original)
 		}
 	}
 	b.keys = make([]key, len(items))
@@ -28,7 +26,7 @@ func (b *builder) identify(ctx context.Context) error {
 	for range b.workers {
 		wg.Go(func() {
 			for i := range next {
-				b.keys[i], errs[i] = b.key(items[i], sums[items[i].File])
+				errs[i] = fault.Guard(func() (err error) { b.keys[i], err = b.key(items[i]); return err })
 			}
 		})
 	}
@@ -45,6 +43,9 @@ func (b *builder) identify(ctx context.Context) error {
 	}
 	var faults []error
 	for _, err := range errs {
+		if mistake := (*fault.Panic)(nil); errors.As(err, &mistake) {
+			return err
+		}
 		if err != nil {
 			faults = append(faults, err)
 		}
@@ -63,35 +64,10 @@ func (b *builder) identify(ctx context.Context) error {
 	return nil
 }
 
-// A fileSum is a file's SHA-256, computed once for all clips cut from it.
-type fileSum struct {
-	once sync.Once
-	hex  string
-	err  error
-}
-
-func (b *builder) key(it Item, sum *fileSum) (key, error) {
-	sum.once.Do(func() { sum.hex, sum.err = HashFile(b.corpus.fsys, it.File) })
-	if sum.err != nil {
-		return key{}, fault.New(fault.Data, "see that the files named may be read", "%s:%d: %w", b.corpus.Path, it.Line, sum.err)
+func (b *builder) key(it Item) (key, error) {
+	o := b.originals.files[it.File]
+	if err := o.identify(b.corpus, it); err != nil {
+		return key{}, err
 	}
-	if it.SHA256 != "" && it.SHA256 != sum.hex {
-		return key{}, fault.New(fault.Data, "fetch the recordings named again, or mend the sha256 column",
-			"%s:%d: %s has the SHA-256 %s, the manifest says %s", b.corpus.Path, it.Line, it.Path, sum.hex, it.SHA256)
-	}
-	return sha256.Sum256(fmt.Appendf(nil, "%s %v %v %s", sum.hex, it.Start, it.End, b.settings)), nil
-}
-
-// HashFile is the SHA-256 of a file, in hexadecimal.
-func HashFile(fsys fs.FS, name string) (string, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return sha256.Sum256(fmt.Appendf(nil, "%x %v %v %s", o.sum, it.Start, it.End, b.settings)), nil
 }

@@ -46,7 +46,17 @@ func tallyOf(x []float32) tally {
 
 // MeanStd computes the moments over some clips, usually those trained on, in
 // float64 and in the order given, so that equal calls give equal bytes.
-func (s *Store) MeanStd(clips []int) (Moments, error) {
+func (s *Store) MeanStd(clips []int) (m Moments, err error) {
+	err = fault.Guard(func() error {
+		if m, err = s.moments(clips); err != nil {
+			return err
+		}
+		return s.Unchanged()
+	})
+	return m, err
+}
+
+func (s *Store) moments(clips []int) (Moments, error) {
 	if len(clips) == 0 {
 		return Moments{}, fault.New(fault.Data, "see that the manifest's split leaves some clips to train on", "there are no clips to take mean and deviation of")
 	}

@@ -1,7 +1,6 @@
 package audio
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -10,7 +9,9 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"clr/internal/fault"
@@ -25,7 +26,7 @@ import (
 //	records  each a head of 64 bytes ("clip", bins, frames, CRC of the data, key, CRC of the head)
 //	         and bins × frames float32, row-major, padded with zeros to 64 bytes
 //	index    settings as JSON; per record key, offset of the data, bins, frames, CRC;
-//	         per clip its record, start, end, path
+//	         per clip its record, start, end, its recording's SHA-256, path
 //
 // A key is the SHA-256 of the recording's SHA-256, the stretch and the
 // settings, so equal recordings share a record, and a record serves whichever
@@ -40,6 +41,9 @@ type Store struct {
 	checked  []atomic.Bool // by record: its CRC was right once
 	byKey    map[key]int
 	digest   [32]byte // of the index
+
+	mu      sync.Mutex
+	changed time.Time // of the file, when last seen
 }
 
 type key [32]byte
@@ -55,16 +59,20 @@ type record struct {
 // size is the length of the data in bytes.
 func (r record) size() int64 { return 4 * int64(r.bins) * int64(r.frames) }
 
+// end is where the next record begins.
+func (r record) end() int64 { return r.offset + padded(r.size()) }
+
 // A storedClip is one line of the corpus that the store was made from.
 type storedClip struct {
 	record     int
 	start, end float64
+	sum        [32]byte // SHA-256 of the recording's file
 	path       string
 }
 
 const (
 	storeMagic   = "clrfeats"
-	storeVersion = 1
+	storeVersion = 2
 	recordMagic  = "clip"
 	align        = 64 // of all parts; a cache line
 )
@@ -76,33 +84,47 @@ func crc(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 // padded is n rounded up to the alignment.
 func padded(n int64) int64 { return (n + align - 1) / align * align }
 
-const makeAgain = "delete it and run clr features again; features are computed from the recordings"
+const (
+	makeAgain  = "delete it and run clr features again; features are computed from the recordings"
+	mendRecord = "run clr features again: it makes what is damaged anew and keeps the rest"
+)
 
 // OpenStore maps a store and checks its index. A file that is missing, damaged
 // or something else is a data error.
 func OpenStore(path string) (*Store, error) {
 	f, err := os.Open(path)
 	if err != nil {
+		remedy := "see that the file may be read"
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fault.New(fault.Data, "run clr features first", "feature store: %w", err)
+			remedy = "run clr features first"
 		}
-		return nil, fmt.Errorf("feature store: %w", err)
+		return nil, fault.New(fault.Data, remedy, "feature store: %w", err)
 	}
-	defer f.Close()
+	s, err := openStore(path, f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	if err := fault.Guard(s.readIndex); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func openStore(path string, f *os.File) (*Store, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("feature store: %w", err)
 	}
-	s := &Store{path: path, size: info.Size()}
+	if !info.Mode().IsRegular() {
+		return nil, fault.New(fault.Data, "name another file for the features", "feature store %s: this is not a regular file", path)
+	}
+	s := &Store{path: path, size: info.Size(), changed: info.ModTime()}
 	if info.Size() < align || info.Size() != int64(int(info.Size())) {
 		return nil, s.damaged("it has %d bytes, its header alone has %d", info.Size(), align)
 	}
-	if s.view, err = openView(f, info.Size()); err != nil {
+	if s.view, err = openView(f, info.Size(), s.unreadable); err != nil {
 		return nil, fault.New(fault.Resource, "free some address space or memory", "feature store %s: map: %w", path, err)
-	}
-	if err := s.readIndex(); err != nil {
-		s.view.close()
-		return nil, err
 	}
 	return s, nil
 }
@@ -111,96 +133,25 @@ func (s *Store) damaged(format string, args ...any) error {
 	return fault.New(fault.Data, makeAgain, "feature store %s is damaged: %w", s.path, fmt.Errorf(format, args...))
 }
 
-// readIndex believes no number that the file does not bear out.
-func (s *Store) readIndex() error {
-	head, err := s.view.bytes(0, align)
-	if err != nil {
-		return err
-	}
-	le := binary.LittleEndian
-	if string(head[:8]) != storeMagic {
-		return fault.New(fault.Data, "name another file for the features, or delete this one if nobody needs it",
-			"%s is not a feature store: it begins with %q", s.path, head[:8])
-	}
-	if v := le.Uint32(head[8:]); v != storeVersion {
-		return fault.New(fault.Data, makeAgain, "feature store %s is of version %d, this clr reads version %d", s.path, v, storeVersion)
-	}
-	if got, want := crc(head[16:]), le.Uint32(head[12:]); got != want {
-		return s.damaged("the header's checksum is %08x, should be %08x", got, want)
-	}
-	offset, length := le.Uint64(head[16:]), le.Uint64(head[24:])
-	if offset < align || offset > uint64(s.size) || length != uint64(s.size)-offset {
-		return s.damaged("the index is at %d, %d bytes long, the file has %d", offset, length, s.size)
-	}
-	b, err := s.view.bytes(int64(offset), int64(length))
-	if err != nil {
-		return err
-	}
-	if got, want := crc(b), le.Uint32(head[32:]); got != want {
-		return s.damaged("the index's checksum is %08x, should be %08x", got, want)
-	}
-	s.digest = sha256.Sum256(b)
-	return s.parseIndex(b, int64(offset))
-}
-
-func (s *Store) parseIndex(b []byte, end int64) error {
-	c := cursor{b: b}
-	s.settings = string(c.take(int(c.uint32())))
-	s.records = make([]record, c.count(52))
-	s.byKey = make(map[key]int, len(s.records))
-	s.checked = make([]atomic.Bool, len(s.records))
-	for i := range s.records {
-		r := record{key: key(c.take(32)), offset: int64(c.uint64()), bins: int(c.uint32()), frames: int(c.uint32()), crc: c.uint32()}
-		room := uint64(end-r.offset) / 4
-		if r.offset < 2*align || r.offset > end || r.offset%align != 0 || r.bins < 1 || r.frames < 1 || uint64(r.bins)*uint64(r.frames) > room {
-			return s.damaged("record %d is (%d, %d) at %d, the records end at %d", i, r.bins, r.frames, r.offset, end)
+// unreadable says what stands at an offset that could be read once.
+func (s *Store) unreadable(offset int) error {
+	what := "the index"
+	for n, r := range s.records {
+		if r.offset-align <= int64(offset) && int64(offset) < r.end() {
+			what = "the features of clip " + s.clipOf(n)
 		}
-		s.records[i] = r
-		s.byKey[r.key] = i
 	}
-	s.clips = make([]storedClip, c.count(24))
-	for i := range s.clips {
-		clip := storedClip{record: int(c.uint32()), start: math.Float64frombits(c.uint64()), end: math.Float64frombits(c.uint64())}
-		clip.path = string(c.take(int(c.uint32())))
-		if clip.record >= len(s.records) {
-			return s.damaged("clip %d (%s) is record %d of %d", i, clip.path, clip.record, len(s.records))
+	return fault.New(fault.Data, makeAgain, "feature store %s: %s cannot be read any more: the file was cut off, or its disk fails", s.path, what)
+}
+
+// clipOf is the path of the first clip with a record.
+func (s *Store) clipOf(n int) string {
+	for _, c := range s.clips {
+		if c.record == n {
+			return c.path
 		}
-		s.clips[i] = clip
 	}
-	if c.short || len(c.b) > 0 {
-		return s.damaged("the index holds %d bytes too many or too few", len(c.b))
-	}
-	return nil
-}
-
-// A cursor reads an index; past its end it gives zeros and says so.
-type cursor struct {
-	b     []byte
-	short bool
-}
-
-func (c *cursor) take(n int) []byte {
-	if n < 0 || n > len(c.b) {
-		c.short = true
-		c.b = nil
-		return make([]byte, min(max(n, 0), 32)) // 32 is the longest part of a fixed length
-	}
-	out := c.b[:n]
-	c.b = c.b[n:]
-	return out
-}
-
-func (c *cursor) uint32() uint32 { return binary.LittleEndian.Uint32(c.take(4)) }
-func (c *cursor) uint64() uint64 { return binary.LittleEndian.Uint64(c.take(8)) }
-
-// count reads the number of parts of at least size bytes that follow.
-func (c *cursor) count(size int) int {
-	n := int(c.uint32())
-	if n < 0 || n > len(c.b)/size {
-		c.short = true
-		return 0
-	}
-	return n
+	return "of no line"
 }
 
 // Close gives the mapping back; no method may be called after it.
@@ -235,12 +186,14 @@ func (s *Store) Settings() string { return s.settings }
 
 // Spectrogram is that of clip i, (bins, frames), in the store's own memory: it
 // must not be written to, nor used after Close. The first call for a record
-// checks its CRC; an error names the clip.
+// checks its CRC; an error names the clip. The file may be cut off or changed
+// later: read the values under a fault.Guard, and ask Unchanged before what was
+// made of them counts.
 func (s *Store) Spectrogram(i int) (Spectrogram, error) {
 	n := s.clips[i].record
 	data, err := s.data(n)
 	if err != nil {
-		return Spectrogram{}, fault.New(fault.Data, makeAgain, "clip %s: %w", s.clips[i].path, err)
+		return Spectrogram{}, err
 	}
 	return Spectrogram{s.records[n].bins, s.records[n].frames, floats(data)}, nil
 }
@@ -263,20 +216,57 @@ func (s *Store) data(n int) ([]byte, error) {
 	r := s.records[n]
 	data, err := s.view.bytes(r.offset, r.size())
 	if err != nil {
-		return nil, fmt.Errorf("feature store %s: %w", s.path, err)
+		return nil, fault.New(fault.Data, makeAgain, "feature store %s: the features of clip %s: %w", s.path, s.clipOf(n), err)
 	}
 	if !s.checked[n].Load() {
-		if got := crc(data); got != r.crc {
-			return nil, s.damaged("the checksum of record %d is %08x, should be %08x", n, got, r.crc)
+		if err := s.check(n, data); err != nil {
+			return nil, err
 		}
 		s.checked[n].Store(true)
 	}
 	return data, nil
 }
 
+// check compares a record's checksum.
+func (s *Store) check(n int, data []byte) error {
+	return fault.Guard(func() error {
+		if got, want := crc(data), s.records[n].crc; got != want {
+			return fault.New(fault.Data, mendRecord, "feature store %s is damaged: the features of clip %s have the checksum %08x, should have %08x",
+				s.path, s.clipOf(n), got, want)
+		}
+		return nil
+	})
+}
+
+// Unchanged sees that the file still is what was opened. Reading does not: where
+// a file was cut off, the rest of its last page reads as zeros. A file that
+// was touched has all its checksums computed again.
+func (s *Store) Unchanged() error {
+	info, err := s.view.file.Stat()
+	if err != nil {
+		return fault.New(fault.Data, "see that the file may be read", "feature store: %w", err)
+	}
+	if info.Size() != s.size {
+		return s.damaged("it has %d bytes now, it had %d when it was opened", info.Size(), s.size)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if info.ModTime().Equal(s.changed) {
+		return nil
+	}
+	for n := range s.records {
+		s.checked[n].Store(false)
+		if _, err := s.data(n); err != nil {
+			return err
+		}
+	}
+	s.changed = info.ModTime()
+	return nil
+}
+
 // Check sees that the store holds exactly a corpus's clips, in order, with a
 // feature at a rate; the error says what differs. Whether the recordings
-// themselves have changed since, only Build finds out.
+// themselves have changed since, only Build and Originals find out.
 func (s *Store) Check(c *Corpus, feature FeatureOptions, rate int) error {
 	const remedy = "run clr features again; it computes only what is missing"
 	settings, err := settingsOf(feature, rate)
@@ -294,9 +284,13 @@ func (s *Store) Check(c *Corpus, feature FeatureOptions, rate int) error {
 		return fault.New(fault.Data, remedy, "feature store %s holds %d clips, %s lists %d", s.path, len(s.clips), c.Path, len(c.Items))
 	}
 	for i, it := range c.Items {
-		if have := s.clips[i]; have.path != it.Path || have.start != it.Start || have.end != it.End {
+		have := s.clips[i]
+		if have.path != it.Path || have.start != it.Start || have.end != it.End {
 			return fault.New(fault.Data, remedy, "feature store %s: clip %d is %s from %v to %v s, line %d of %s is %s from %v to %v s",
 				s.path, i, have.path, have.start, have.end, it.Line, c.Path, it.Path, it.Start, it.End)
+		}
+		if sum := hex.EncodeToString(have.sum[:]); it.SHA256 != "" && it.SHA256 != sum {
+			return fault.New(fault.Data, remedy, "feature store %s: %s had the SHA-256 %s, line %d of %s says %s", s.path, it.Path, sum, it.Line, c.Path, it.SHA256)
 		}
 	}
 	return nil

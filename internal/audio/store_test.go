@@ -50,7 +50,7 @@ func readCorpus(t *testing.T, fsys fstest.MapFS) *Corpus {
 
 func build(t *testing.T, path string, fsys fstest.MapFS, workers int) (*Store, Stats) {
 	t.Helper()
-	s, stats, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, workers, nil)
+	s, stats, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, BuildOptions{Workers: workers})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestDamagedStore(t *testing.T) {
 		if fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error %v", name, err)
 		}
-		if _, _, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, 1, nil); fault.KindOf(err) != fault.Data {
+		if _, _, err := Build(context.Background(), path, readCorpus(t, fsys), tinyMel, 16000, BuildOptions{Workers: 1}); fault.KindOf(err) != fault.Data {
 			t.Errorf("%s: build: %v", name, err)
 		}
 		if !bytes.Equal(fileBytes(t, path), b) {
@@ -242,7 +242,7 @@ func FuzzStore(f *testing.F) {
 		f.Fatal(err)
 	}
 	path := filepath.Join(f.TempDir(), "features")
-	s, _, err := Build(context.Background(), path, c, tinyMel, 16000, 1, nil)
+	s, _, err := Build(context.Background(), path, c, tinyMel, 16000, BuildOptions{Workers: 1})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"clr/internal/fault"
 )
 
 // bounds divides n rows into at most 32 chunks of at least 64 rows.
@@ -17,7 +19,8 @@ func bounds(n int) [][2]int {
 }
 
 // share runs do(0), ..., do(n-1), which must not touch one another, on all
-// processors, or here if the work (multiplications, say) is small.
+// processors, or here if the work (multiplications, say) is small. A panic
+// becomes the caller's.
 func share(n, work int, do func(i int)) {
 	workers := min(n, runtime.GOMAXPROCS(0))
 	if workers < 2 || work < 1<<15 {
@@ -28,12 +31,21 @@ func share(n, work int, do func(i int)) {
 	}
 	var next atomic.Int64
 	var all sync.WaitGroup
-	for range workers {
+	errs := make([]error, workers)
+	for w := range errs {
 		all.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				do(i)
-			}
+			errs[w] = fault.Guard(func() error {
+				for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+					do(i)
+				}
+				return nil
+			})
 		})
 	}
 	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			panic(err)
+		}
+	}
 }

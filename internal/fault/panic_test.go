@@ -21,3 +21,23 @@ func TestGuard(t *testing.T) {
 		t.Errorf("kind %d: %v", KindOf(err), err)
 	}
 }
+
+// What one goroutine's Guard gave, thrown again on another, stays what it is.
+func TestGuardPassesOn(t *testing.T) {
+	for _, want := range []error{
+		Guard(func() error { panic("odd shape") }),
+		fmt.Errorf("a.wav: %w", New(Data, "mend it", "cut off")),
+	} {
+		if got := Guard(func() error { panic(want) }); got != want {
+			t.Errorf("%v became %v", want, got)
+		}
+	}
+	var none *Error
+	var p *Panic
+	if err := Guard(func() error { return New(Data, "", "%s", none.Remedy) }); !errors.As(err, &p) {
+		t.Errorf("a nil pointer: %v", err)
+	}
+	if err := Guard(func() error { panic(io.EOF) }); KindOf(err) != Run || !errors.As(err, &p) {
+		t.Errorf("an error that nobody classified: %v", err)
+	}
+}

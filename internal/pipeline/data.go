@@ -2,8 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -20,9 +18,10 @@ type data struct {
 	c      *Config
 	corpus *audio.Corpus
 	store  *audio.Store
+	from   *audio.Originals // what the store was made from
 	splits []eval.Split
 	by     string // column that divides the clips
-	hash   string // of the store's keys: recordings, features, order
+	hash   string // of the corpus: recordings, stretches, labels, division, order
 	bins   int
 }
 
@@ -67,14 +66,11 @@ func openData(ctx context.Context, c *Config, con Console, verify bool) (*data, 
 // ready divides the clips and checks what the rest of the path relies on.
 func (d *data) ready() error {
 	d.bins, _ = d.store.Entry(0)
+	d.from = d.store.Originals(d.corpus)
 	if err := d.divide(); err != nil {
 		return err
 	}
-	h := sha256.New()
-	for i, it := range d.corpus.Items {
-		fmt.Fprintf(h, "%s %q %q %q\n", d.store.Key(i), it.Path, it.Label, it.Value(d.by))
-	}
-	d.hash = hex.EncodeToString(h.Sum(nil))
+	d.hash = d.store.CorpusHash(d.corpus, d.by)
 	return nil
 }
 
@@ -157,8 +153,9 @@ func (d *data) foldName(s eval.Split) string {
 // hears is the clips that a split's training may hear: all but the test clips.
 func hears(s eval.Split) []int { return append(append([]int(nil), s.Train...), s.Valid...) }
 
-// readClip reads a clip's samples, for what changes the waveform.
-func (d *data) readClip(i int) (audio.Clip, error) { return d.corpus.Read(i, d.c.SampleRate) }
+// readClip reads a clip's samples, for what changes the waveform. A recording
+// that is no longer the store's is refused.
+func (d *data) readClip(i int) (audio.Clip, error) { return d.from.Clip(i, d.c.SampleRate) }
 
 // A normalization is the corpus's mean and deviation, from training clips only.
 type normalization struct{ mean, std float32 }

@@ -94,6 +94,25 @@ const embedBatch = 64
 // windows over the clip, each through the encoder, pooled.
 func (d *data) embed(ctx context.Context, e encoderState, show *Progress) (x []float64, dim int, err error) { // (N, D)
 	defer show.End()
+	err = d.reading(func() error {
+		x, dim, err = d.windows(ctx, e, show)
+		return err
+	})
+	return x, dim, err
+}
+
+// reading calls f, which reads the store's memory, and believes it only if the
+// store is what it was.
+func (d *data) reading(f func() error) error {
+	return fault.Guard(func() error {
+		if err := f(); err != nil {
+			return err
+		}
+		return d.store.Unchanged()
+	})
+}
+
+func (d *data) windows(ctx context.Context, e encoderState, show *Progress) (x []float64, dim int, err error) {
 	net, err := d.embedder(e, embedBatch)
 	if err != nil {
 		return nil, 0, err

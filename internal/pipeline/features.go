@@ -42,6 +42,6 @@ func buildStore(ctx context.Context, c *Config, corpus *audio.Corpus, con Consol
 func build(ctx context.Context, c *Config, corpus *audio.Corpus, con Console) (*audio.Store, audio.Stats, error) {
 	show := con.Progress("features", 0, len(corpus.Items))
 	defer show.End()
-	return audio.Build(ctx, c.StorePath(), corpus, c.Feature, c.SampleRate, c.Workers,
-		func(done, total int) { show.At(done, "") })
+	return audio.Build(ctx, c.StorePath(), corpus, c.Feature, c.SampleRate,
+		audio.BuildOptions{Workers: c.Workers, Progress: func(done, total int) { show.At(done, "") }, Say: con.Say})
 }

@@ -58,7 +58,11 @@ func startLoader(ctx context.Context, d *data, o loaderOptions) (*loader, error)
 		l.draw = append(l.draw, w)
 	}
 	ctx, l.cancel = context.WithCancel(ctx)
-	go l.run(ctx)
+	go func() {
+		defer close(l.done)
+		defer close(l.ready)
+		l.err = fault.Guard(func() error { return l.run(ctx) })
+	}()
 	return l, nil
 }
 
@@ -93,9 +97,7 @@ func (l *loader) stop() {
 	<-l.done
 }
 
-func (l *loader) run(ctx context.Context) {
-	defer close(l.done)
-	defer close(l.ready)
+func (l *loader) run(ctx context.Context) error {
 	epoch, order := -1, []int(nil)
 	for step := l.o.start; step < l.o.stop; step++ {
 		if e := l.o.batches.epoch(step); e != epoch {
@@ -105,20 +107,19 @@ func (l *loader) run(ctx context.Context) {
 		select {
 		case v = <-l.free:
 		case <-ctx.Done():
-			l.err = ctx.Err()
-			return
+			return ctx.Err()
 		}
 		from, to := l.o.batches.of(step)
-		if l.err = l.fill(ctx, v, order[from:to], step, epoch); l.err != nil {
-			return
+		if err := l.fill(ctx, v, order[from:to], step, epoch); err != nil {
+			return err
 		}
 		select {
 		case l.ready <- v:
 		case <-ctx.Done():
-			l.err = ctx.Err()
-			return
+			return ctx.Err()
 		}
 	}
+	return nil
 }
 
 // fill draws two views of each clip; rows are shared among the workers.
@@ -149,6 +150,9 @@ func (l *loader) fill(ctx context.Context, v *views, clips []int, step, epoch in
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.d.corpus.Items[clips[r%n]].Path, err)
 		}
+	}
+	if err := l.d.store.Unchanged(); err != nil {
+		return err
 	}
 	return ctx.Err()
 }

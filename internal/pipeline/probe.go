@@ -164,14 +164,17 @@ func (d *data) embedded(ctx context.Context, e encoderState, labelled eval.Set, 
 func (d *data) featureStats(labelled eval.Set) (eval.Set, error) {
 	labelled.D = 2 * d.bins
 	labelled.X = make([]float64, labelled.N*labelled.D)
-	for i := range labelled.N {
-		s, err := d.store.Spectrogram(i)
-		if err != nil {
-			return labelled, err
+	err := d.reading(func() error {
+		for i := range labelled.N {
+			s, err := d.store.Spectrogram(i)
+			if err != nil {
+				return err
+			}
+			eval.FeatureStats(labelled.Row(i), s.Data, s.Bins, s.Frames)
 		}
-		eval.FeatureStats(labelled.Row(i), s.Data, s.Bins, s.Frames)
-	}
-	return labelled, nil
+		return nil
+	})
+	return labelled, err
 }
 
 // hash is the digest of an encoder: equal before and after probing.

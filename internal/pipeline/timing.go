@@ -117,8 +117,8 @@ func (r *Timing) draw(ctx context.Context, t *trainer) error {
 		if err != nil {
 			return err
 		}
-		took, err := r.drawBatch(ctx, w)
-		if err != nil {
+		took := 0.0
+		if err := d.reading(func() (err error) { took, err = r.drawBatch(ctx, w); return err }); err != nil {
 			return err
 		}
 		if n > 0 {
