@@ -105,7 +105,7 @@ func (o *toll) count(t *testing.T, ref, dir string, before files) {
 	changed := now.since(before)
 	for name := range changed {
 		switch base := path.Base(name); {
-		case strings.HasPrefix(base, "."), strings.HasSuffix(base, ".partial"), base == rundir.MetricsFile, base == rundir.LockFile:
+		case strings.HasPrefix(base, "."), strings.HasSuffix(base, ".partial"), strings.HasSuffix(base, ".lock"), base == rundir.MetricsFile:
 			// read, or thrown away, by the next process
 		case base == rundir.ProvenanceFile:
 			if _, _, err := rundir.Read(filepath.Join(dir, path.Dir(name))); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -91,6 +92,7 @@ func (b *builder) build(ctx context.Context) (*Store, error) {
 		return nil, err
 	}
 	if b.unchanged() {
+		b.tidy()
 		return b.keep(), nil
 	}
 	lock, err := b.lock(ctx)
@@ -157,6 +159,18 @@ func (b *builder) keep() *Store {
 	return b.old
 }
 
+// lockPath is the file that says who builds the store.
+func (b *builder) lockPath() string { return b.path + ".lock" }
+
+// tidy removes the lock of a builder that was killed when all was done.
+func (b *builder) tidy() {
+	if _, err := os.Stat(b.lockPath()); err == nil {
+		if l, err := disk.TryLock(b.lockPath(), b.path); err == nil {
+			l.Release()
+		}
+	}
+}
+
 // patience is how often a waiting build looks whether it may go on.
 const patience = 100 * time.Millisecond
 
@@ -166,7 +180,7 @@ func (b *builder) lock(ctx context.Context) (*disk.Lock, error) {
 		return nil, disk.Failed(b.path, err)
 	}
 	for told := false; ; told = true {
-		l, err := disk.TryLock(b.path+".lock", "feature store "+b.path)
+		l, err := disk.TryLock(b.lockPath(), "feature store "+b.path)
 		if !errors.Is(err, disk.ErrLocked) {
 			return l, err
 		}

@@ -57,6 +57,9 @@ func described(f *rundir.Folder, c *Config, d *data, resume bool, con Console) e
 				"bring back the recordings and the manifest as they were, or start another run",
 				"%s was started on another corpus: its hash was %.12s, now it is %.12s", f.Path, was.Corpus, d.hash)
 		}
+		if was.Store != d.store.Digest() {
+			con.Warn("the features are not those that %s was started on (%.12s then, %.12s now): it may not end in the bytes of a run without a stop", f.Path, was.Store, d.store.Digest())
+		}
 		for _, s := range sessions {
 			if differs := s.Environment.Differs(here); len(differs) > 0 {
 				con.Warn("%s was worked on in another environment (%s): it may not end in the bytes of a run without a stop", f.Path, strings.Join(differs, "; "))
