@@ -161,7 +161,8 @@ func Failed(path string, err error) error {
 		return fmt.Errorf("writing %s: %w", path, err) // it knows its kind and remedy
 	case fault.KindOf(err) == fault.Resource:
 		return fault.New(fault.Resource, fault.Remedy(err), "writing %s: %w", path, err)
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EROFS):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR),
+		errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.EROFS):
 		return fault.New(fault.Usage, "name a folder that exists and that you may write to", "writing %s: %w", path, err)
 	}
 	return fault.New(fault.Run, "", "writing %s: %w", path, err)

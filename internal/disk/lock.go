@@ -43,7 +43,7 @@ func (f *File) Lock() error {
 // holder has died is free.
 func TryLock(path, what string) (*Lock, error) {
 	for {
-		f, err := OpenFile(path, os.O_RDWR|os.O_CREATE)
+		f, err := OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow)
 		if err != nil {
 			return nil, Failed(path, err)
 		}

@@ -2,7 +2,10 @@
 
 package disk
 
-const locks = false
+const (
+	locks    = false
+	noFollow = 0
+)
 
 func (f *File) flock() error { return errNoLocks }
 

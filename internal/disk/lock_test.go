@@ -3,6 +3,7 @@ package disk
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -42,6 +43,30 @@ func TestLock(t *testing.T) {
 	(*Lock)(nil).Release()
 	if _, err := TryLock(filepath.Join(path, "no", "folder"), "x"); fault.KindOf(err) != fault.Usage {
 		t.Errorf("nowhere: %v", err)
+	}
+}
+
+// A lock, or a file aside, that is a link to another file is not written through.
+func TestLinksAreNotFollowed(t *testing.T) {
+	if !locks {
+		t.Skip("links are not told apart here")
+	}
+	dir := t.TempDir()
+	precious := filepath.Join(dir, "precious")
+	put(t, precious, []byte("keep"))
+	for _, name := range []string{"run.lock", ".x.aside-0"} {
+		if err := os.Symlink(precious, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := TryLock(filepath.Join(dir, "run.lock"), "the run"); fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" {
+		t.Errorf("%v", err)
+	}
+	if err := WriteFile(filepath.Join(dir, "x"), func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err }); err != nil {
+		t.Error(err)
+	}
+	if got := string(read(t, precious)); got != "keep" {
+		t.Errorf("the file behind the links holds %q", got)
 	}
 }
 

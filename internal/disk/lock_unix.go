@@ -13,6 +13,9 @@ import (
 // locks says that files can be locked, on most file systems.
 const locks = true
 
+// noFollow keeps a file that is to be written over from being a link to another.
+const noFollow = unix.O_NOFOLLOW
+
 // flock keeps the file from other processes that ask, until it is closed or the
 // process ends. It does not wait.
 func (f *File) flock() error {

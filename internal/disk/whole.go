@@ -68,7 +68,7 @@ func aside(path string) (*File, error) {
 			return f, nil // where files cannot be locked, nobody takes one that is there
 		}
 		if errors.Is(err, fs.ErrExist) {
-			f, err = OpenFile(asideName(path, i), os.O_WRONLY)
+			f, err = OpenFile(asideName(path, i), os.O_WRONLY|noFollow)
 			if err == nil && f.flock() == nil && current(f) {
 				return f, f.Truncate(0)
 			}

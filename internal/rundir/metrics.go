@@ -95,7 +95,7 @@ func ReadLog(dir string) ([]Line, error) {
 	}
 	part, lines := linesBefore(b, int(^uint(0)>>1))
 	if rest := b[len(part):]; bytes.IndexByte(rest, '\n') >= 0 {
-		return nil, fault.New(fault.Data, "clr pretrain --resume mends it as far as there are checkpoints", "%s: line %d is no step after the one before it: %.80q", path, len(lines)+1, rest)
+		return nil, fault.New(fault.Data, "bring back the file as clr pretrain wrote it", "%s: line %d is no step after the one before it: %.80q", path, len(lines)+1, rest)
 	}
 	return lines, nil
 }
