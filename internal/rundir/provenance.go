@@ -18,8 +18,8 @@ import (
 	"clr/internal/kernel"
 )
 
-// A Clock tells the time of day. Nothing that is computed depends on it;
-// nil is the machine's.
+// A Clock tells the time of day, to any goroutine. Nothing that is computed
+// depends on it; nil is the machine's.
 type Clock func() time.Time
 
 // Now is what the clock says.
