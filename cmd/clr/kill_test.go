@@ -97,7 +97,7 @@ var victims = []victim{
 // CLR_KILLS is how often each command is killed; CLR_KILL_SEED draws the
 // moments of an earlier test again.
 func TestKilled(t *testing.T) {
-	kills := setting(t, "CLR_KILLS", 14)
+	kills := setting(t, "CLR_KILLS", 20)
 	if testing.Short() {
 		kills = min(kills, 4)
 	}
@@ -193,19 +193,23 @@ func (h *hunt) fresh(t *testing.T, v victim) string {
 }
 
 // run kills a victim so many times, at moments drawn over the time that it
-// takes. One in four waits from there on for a file that is being written.
+// takes. One in four, of those that write only at their end one in two, waits
+// from there on for a file that is being written.
 func (h *hunt) run(t *testing.T, v victim, kills int, draw *rand.Rand) *toll {
 	t.Helper()
 	o := &toll{victim: v}
 	ref := h.reference(t, v)
-	length := ref.took
+	length, aimed := ref.took, 4
+	if v.after != "" {
+		aimed = 2
+	}
 	for o.kills < kills {
 		dir := h.fresh(t, v)
 		for starts := 1; ; starts++ {
 			before, began := look(dir), time.Now()
 			p := v.start(t, dir)
 			if o.kills < kills {
-				strike(p, time.Duration(draw.Int64N(int64(length))), draw.IntN(4) == 0, before)
+				strike(p, time.Duration(draw.Int64N(int64(length))), draw.IntN(aimed) == 0, before)
 			}
 			if p.killed() {
 				if s := p.says.String(); !strings.HasPrefix(ref.says, s) {

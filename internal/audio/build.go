@@ -176,7 +176,7 @@ const patience = 100 * time.Millisecond
 
 // lock waits until no other process builds the store.
 func (b *builder) lock(ctx context.Context) (*disk.Lock, error) {
-	if err := disk.MkdirAll(filepath.Dir(b.path)); err != nil {
+	if _, err := disk.MkdirAll(filepath.Dir(b.path)); err != nil {
 		return nil, disk.Failed(b.path, err)
 	}
 	for told := false; ; told = true {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -96,6 +97,25 @@ func TestEveryChangeOfABuildFails(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A store's header is written when all else is on disk, and its name given when
+// the header is.
+func TestBuildOrder(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "features")
+	var order []string
+	restore := disk.Intercept(func(c disk.Change) error {
+		order = append(order, c.Kind+" "+filepath.Base(c.Path))
+		return nil
+	})
+	defer restore()
+	build(t, path, toneFS(3), 1)
+	want := []string{"write features.partial", "sync features.partial", "write features.partial", "sync features.partial",
+		"rename features", "sync " + filepath.Base(dir), "remove features.lock"}
+	if n := len(order) - len(want); n < 0 || !slices.Equal(order[n:], want) {
+		t.Errorf("%q, want at its end %q", order, want)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 
@@ -124,15 +125,30 @@ func Remove(path string) error {
 	return os.Remove(path)
 }
 
-// MkdirAll makes a folder, and those above it, where there are none.
-func MkdirAll(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil
+// MkdirAll makes a folder, and those above it, where there are none, so that
+// they outlive a power cut. It gives those that were missing, the innermost
+// first.
+func MkdirAll(path string) (made []string, err error) {
+	for p := filepath.Clean(path); ; p = filepath.Dir(p) {
+		if _, err := os.Stat(p); !errors.Is(err, fs.ErrNotExist) || p == filepath.Dir(p) {
+			break
+		}
+		made = append(made, p)
 	}
-	if err := allowed("mkdir", path); err != nil {
-		return err
+	if len(made) > 0 {
+		if err := allowed("mkdir", path); err != nil {
+			return made, err
+		}
 	}
-	return os.MkdirAll(path, 0o777)
+	if err := os.MkdirAll(path, 0o777); err != nil {
+		return made, err
+	}
+	for _, p := range made {
+		if err := SyncDir(filepath.Dir(p)); err != nil {
+			return made, err
+		}
+	}
+	return made, nil
 }
 
 // SyncDir makes renames in a folder outlive a power cut. Some network file

@@ -117,7 +117,7 @@ func TestIntercept(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"create": func() error { _, err := OpenFile(y, os.O_CREATE|os.O_WRONLY); return err }(),
-		"rename": Rename(x, y), "link": Link(x, y), "remove": Remove(y), "mkdir": MkdirAll(y), "sync": f.Sync(), "folder": SyncDir(dir),
+		"rename": Rename(x, y), "link": Link(x, y), "remove": Remove(y), "mkdir": func() error { _, err := MkdirAll(y); return err }(), "sync": f.Sync(), "folder": SyncDir(dir),
 	} {
 		if !errors.Is(err, no) {
 			t.Errorf("%s: %v", what, err)

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"testing"
 )
@@ -182,6 +183,31 @@ func TestNormSameBytes(t *testing.T) {
 			g := runNorm(t, c, x, res, dy, gamma, beta)
 			return slices.Concat(g.stats, g.y, g.sums, g.dx, g.eval)
 		})
+	}
+}
+
+// The sums of a norm are cut alike for any number of threads: in float64, before
+// rounding hides in which order they were added.
+func TestNormSumsSameBytes(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	old := machine
+	defer func() { machine = old }()
+	s := Norm{N: 40, C: 70, H: 31, W: 23, Groups: 3}
+	x := random(7, Blocks(s.N)*Lanes*s.C*s.pixels())
+	want := map[bool][]float64{} // plain Go's, and the others'
+	for _, i := range paths() {
+		machine.isa = i
+		for _, procs := range []int{1, 2, 3, 8} {
+			runtime.GOMAXPROCS(procs)
+			got := s.laneSums(x, nil, nil, false)
+			if want[i == generic] == nil {
+				want[i == generic] = slices.Clone(got.data)
+			}
+			if !slices.Equal(got.data, want[i == generic]) {
+				t.Errorf("%s with %d workers sums in another order", isaNames[i], procs)
+			}
+			doubles.put(got)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -157,23 +158,33 @@ func TestResumeAfterAKill(t *testing.T) {
 // A damaged last checkpoint costs the steps since the one before.
 func TestResumeFromTheCheckpointBefore(t *testing.T) {
 	dir := tones(t, 20)
-	straight, run := filepath.Join(dir, "straight"), filepath.Join(dir, "run")
+	straight, made := filepath.Join(dir, "straight"), filepath.Join(dir, "made")
 	pretrain(t, load(t, dir), PretrainOptions{Run: straight})
-	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 7})
-	last := filepath.Join(run, rundir.LastFile)
-	b := get(t, last)
-	b[len(b)-1] ^= 1
-	put(t, last, b)
-	con, said := silent()
-	if err := Pretrain(t.Context(), load(t, dir), PretrainOptions{Run: run, Resume: true}, con); err != nil {
-		t.Fatal(err)
+	pretrain(t, load(t, dir), PretrainOptions{Run: made, MaxSteps: 7})
+	good := get(t, filepath.Join(made, rundir.LastFile))
+	flipped := slices.Clone(good)
+	flipped[len(good)-1] ^= 1
+	damaged := [][]byte{flipped}
+	for _, part := range []int{0, len(good) / 8192, len(good) / 4096} { // none of it, half, all but the end
+		damaged = append(damaged, good[:part*4096])
 	}
-	if !strings.Contains(said.String(), "warning: ") {
-		t.Errorf("no warning in %q", said)
-	}
-	same(t, rundir.LastFile, straight, run)
-	if got := steps(t, run); !slices.Equal(got, upTo(9)) {
-		t.Errorf("metrics of steps %v", got)
+	for i, b := range damaged {
+		run := filepath.Join(dir, fmt.Sprint("run", i))
+		if err := os.CopyFS(run, os.DirFS(made)); err != nil {
+			t.Fatal(err)
+		}
+		put(t, filepath.Join(run, rundir.LastFile), b)
+		con, said := silent()
+		if err := Pretrain(t.Context(), load(t, dir), PretrainOptions{Run: run, Resume: true}, con); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(said.String(), "warning: ") || !strings.Contains(said.String(), filepath.Join(run, rundir.LastFile)) {
+			t.Errorf("%d of %d bytes: no warning in %q", len(b), len(good), said)
+		}
+		same(t, rundir.LastFile, straight, run)
+		if got := steps(t, run); !slices.Equal(got, upTo(9)) {
+			t.Errorf("%d of %d bytes: metrics of steps %v", len(b), len(good), got)
+		}
 	}
 }
 

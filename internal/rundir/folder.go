@@ -67,10 +67,15 @@ func Folds(run string) ([]string, error) {
 
 // MakeDir makes a folder where there is none.
 func MakeDir(path string) error {
-	if err := disk.MkdirAll(path); err != nil {
-		return fault.New(fault.KindOf(disk.Failed(path, err)), "name a folder that you may write to with --run", "run folder: %w", err)
+	_, err := makeDir(path)
+	return err
+}
+
+func makeDir(path string) (made []string, err error) {
+	if made, err = disk.MkdirAll(path); err != nil {
+		err = fault.New(fault.KindOf(disk.Failed(path, err)), "name a folder that you may write to with --run", "run folder: %w", err)
 	}
-	return nil
+	return made, err
 }
 
 // Unused refuses a folder that holds a run, or the checkpoint of one, in itself
@@ -123,7 +128,7 @@ func Holds(dir string) bool {
 type Folder struct {
 	Path   string
 	lock   *disk.Lock
-	made   []string // folders that were not there, the outermost first
+	made   []string // folders that were not there, the innermost first
 	record *record
 	clock  Clock
 }
@@ -132,13 +137,8 @@ type Folder struct {
 // has it is named in the error, of kind Resource.
 func Open(path string, clock Clock) (*Folder, error) {
 	f := &Folder{Path: path, clock: clock}
-	for p := filepath.Clean(path); ; p = filepath.Dir(p) {
-		if _, err := os.Stat(p); err == nil || !errors.Is(err, fs.ErrNotExist) || p == filepath.Dir(p) {
-			break
-		}
-		f.made = append([]string{p}, f.made...)
-	}
-	err := MakeDir(path)
+	var err error
+	f.made, err = makeDir(path)
 	if err == nil {
 		f.lock, err = disk.TryLock(filepath.Join(path, LockFile), path)
 	}
@@ -154,7 +154,8 @@ func Open(path string, clock Clock) (*Folder, error) {
 func (f *Folder) Close() {
 	f.lock.Release()
 	if f.record == nil {
-		for i := len(f.made) - 1; i >= 0 && disk.Remove(f.made[i]) == nil; i-- {
+		for _, p := range f.made {
+			disk.Remove(p) // one that holds something now stays
 		}
 	}
 }

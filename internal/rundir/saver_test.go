@@ -42,8 +42,15 @@ func TestSaveCopies(t *testing.T) {
 	for i := range live.Data {
 		live.Data[i] = 1
 	}
-	if err := s.Save(1, meta(1), state); err != nil { // returns while the disk stands still
-		t.Fatal(err)
+	returned := make(chan error, 1)
+	go func() { returned <- s.Save(1, meta(1), state) }()
+	select { // it returns while the disk stands still
+	case err := <-returned:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("saving waits for the disk")
 	}
 	<-held
 	for i := range live.Data {
