@@ -92,7 +92,6 @@ func (b *builder) build(ctx context.Context) (*Store, error) {
 		return nil, err
 	}
 	if b.unchanged() {
-		b.tidy()
 		return b.keep(), nil
 	}
 	lock, err := b.lock(ctx)
@@ -124,7 +123,7 @@ func (b *builder) build(ctx context.Context) (*Store, error) {
 	if b.stats.Bytes, err = w.finish(b); err != nil {
 		return nil, err
 	}
-	return OpenStore(b.path)
+	return mapStore(b.path)
 }
 
 // open opens the store that is there. One of an older version is as good as
@@ -159,13 +158,13 @@ func (b *builder) keep() *Store {
 	return b.old
 }
 
-// lockPath is the file that says who builds the store.
-func (b *builder) lockPath() string { return b.path + ".lock" }
+// lockPath is the file that says who builds a store.
+func lockPath(store string) string { return store + ".lock" }
 
 // tidy removes the lock of a builder that was killed when all was done.
-func (b *builder) tidy() {
-	if _, err := os.Stat(b.lockPath()); err == nil {
-		if l, err := disk.TryLock(b.lockPath(), b.path); err == nil {
+func tidy(store string) {
+	if _, err := os.Stat(lockPath(store)); err == nil {
+		if l, err := disk.TryLock(lockPath(store), store); err == nil {
 			l.Release()
 		}
 	}
@@ -180,7 +179,7 @@ func (b *builder) lock(ctx context.Context) (*disk.Lock, error) {
 		return nil, disk.Failed(b.path, err)
 	}
 	for told := false; ; told = true {
-		l, err := disk.TryLock(b.lockPath(), "feature store "+b.path)
+		l, err := disk.TryLock(lockPath(b.path), "feature store "+b.path)
 		if !errors.Is(err, disk.ErrLocked) {
 			return l, err
 		}

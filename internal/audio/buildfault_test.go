@@ -119,6 +119,35 @@ func TestBuildOrder(t *testing.T) {
 	}
 }
 
+// The lock of a builder that was killed when its store had its place goes with
+// whoever opens that; one that is held stays.
+func TestLockOfADeadBuilder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "features")
+	build(t, path, toneFS(2), 1)
+	open := func() {
+		s, err := OpenStore(path)
+		if err == nil {
+			err = s.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := disk.TryLock(path+".lock", "the store")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if open(); !bytes.Contains(fileBytes(t, path+".lock"), []byte(`"pid"`)) {
+		t.Error("a lock that is held is gone")
+	}
+	l.Release()
+	writeFile(t, path+".lock", []byte(`{"pid": 1}`))
+	open()
+	if _, err := os.Stat(path + ".lock"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a dead builder's lock is left: %v", err)
+	}
+}
+
 // A build waits for another process's and uses what came of it.
 func TestBuildWaits(t *testing.T) {
 	fsys, path := toneFS(3), filepath.Join(t.TempDir(), "features")

@@ -92,6 +92,14 @@ const (
 // OpenStore maps a store and checks its index. A file that is missing, damaged
 // or something else is a data error.
 func OpenStore(path string) (*Store, error) {
+	s, err := mapStore(path)
+	if err == nil {
+		tidy(path)
+	}
+	return s, err
+}
+
+func mapStore(path string) (*Store, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		remedy := "see that the file may be read"

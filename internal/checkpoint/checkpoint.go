@@ -118,7 +118,7 @@ func damaged(path, format string, args ...any) error {
 }
 
 func unreadable(path string, err error) error {
-	remedy := ""
+	remedy := "see that the file may be read"
 	if errors.Is(err, fs.ErrNotExist) {
 		remedy = "check the path; a run writes its first checkpoint after its first steps"
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,8 +31,7 @@ func Rotate(dir, name string, keep int, c *Checkpoint) error {
 	last := filepath.Join(dir, name)
 	tensors, meta := c.sealed()
 	write := func(w io.Writer) error { return writeSealed(w, tensors, meta) }
-	return disk.Replace(last, write, func() error {
-		drop(last, keep)
+	err := disk.Replace(last, write, func() error {
 		if keep < 2 || verify(last) != nil || same(last, Older(last, 1)) {
 			return nil // missing, not worth keeping, or kept by a save that died after that
 		}
@@ -46,12 +46,33 @@ func Rotate(dir, name string, keep int, c *Checkpoint) error {
 		}
 		return disk.Keep(last, Older(last, 1))
 	})
+	if err != nil {
+		return err
+	}
+	for _, i := range elders(last) { // a larger keep has left them; until now one might have been the only good one
+		if i >= keep {
+			disk.Remove(Older(last, i))
+		}
+	}
+	return nil
 }
 
-// drop removes those that are too old, which a larger keep has left.
-func drop(last string, keep int) {
-	for i := max(1, keep); disk.Remove(Older(last, i)) == nil; i++ {
+// elders are how many saves older than last those are that are there, the newest
+// first. A kill, or a person, may have left gaps between them.
+func elders(last string) (all []int) {
+	entries, err := os.ReadDir(filepath.Dir(last))
+	if err != nil {
+		return nil
 	}
+	for _, e := range entries {
+		ext := filepath.Ext(last)
+		name, ok := strings.CutPrefix(strings.TrimSuffix(e.Name(), ext), strings.TrimSuffix(filepath.Base(last), ext)+"-")
+		if i, err := strconv.Atoi(name); ok && err == nil && i > 0 && e.Name() == filepath.Base(Older(last, i)) {
+			all = append(all, i)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 func same(a, b string) bool {
@@ -69,16 +90,17 @@ func exists(path string) bool {
 // before it that is good; the warning then says so and is empty otherwise. A
 // folder that holds none satisfies errors.Is(err, fs.ErrNotExist).
 func LoadNewest(dir, name string) (c *Checkpoint, warning string, err error) {
-	path := filepath.Join(dir, name)
+	last := filepath.Join(dir, name)
+	path := last
 	c, err = Load(path)
 	wrong := []error{err}
-	for i := 1; err != nil && (errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist)); i++ {
-		path = Older(filepath.Join(dir, name), i)
-		if !exists(path) && !exists(Older(filepath.Join(dir, name), i+1)) { // a kill may leave one gap
-			break
-		}
-		if c, err = Load(path); !errors.Is(err, fs.ErrNotExist) {
-			wrong = append(wrong, err)
+	if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
+		for _, i := range elders(last) {
+			path = Older(last, i)
+			c, err = Load(path)
+			if wrong = append(wrong, err); err == nil || !errors.Is(err, errDamaged) {
+				break
+			}
 		}
 	}
 	switch {

@@ -157,8 +157,18 @@ func TestRotationKeeps(t *testing.T) {
 		}
 		holds(c.want)
 	}
-	for i := range 3 {
-		os.Remove(filepath.Join(dir, []string{last, Older(last, 1), Older(last, 2)}[i]))
+	for i := range 4 {
+		if err := Rotate(dir, last, 5, numbered(12+i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{last, Older(last, 1), Older(last, 2)} {
+		os.Remove(filepath.Join(dir, name))
+	}
+	newest(t, dir, "12", true) // over a wider gap
+	holds("[12 11]")
+	for _, i := range []int{3, 4} {
+		os.Remove(filepath.Join(dir, Older(last, i)))
 	}
 	if _, _, err := LoadNewest(dir, last); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an empty folder: %v", err)
@@ -206,6 +216,37 @@ func TestRotationDies(t *testing.T) {
 				t.Errorf("keep %d, died at change %d: the folder holds %v", keep, at, list)
 			}
 		}
+	}
+}
+
+// While the only good checkpoint is an older one, it stays until the next is in
+// its place, however few are to be kept.
+func TestRotationKeepsTheOnlyGoodOne(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 2 {
+		if err := Rotate(dir, last, 2, numbered(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damage(t, filepath.Join(dir, last))
+	restore := disk.Intercept(func(c disk.Change) error {
+		newest(t, dir, "0", true)
+		if c.Kind == "rename" {
+			return errors.New("dead")
+		}
+		return nil
+	})
+	err := Rotate(dir, last, 1, numbered(2))
+	restore()
+	if err == nil {
+		t.Fatal("saved")
+	}
+	newest(t, dir, "0", true)
+	if err := Rotate(dir, last, 1, numbered(2)); err != nil {
+		t.Fatal(err)
+	}
+	if newest(t, dir, "2", false); len(names(t, dir)) != 1 {
+		t.Errorf("folder holds %v", names(t, dir))
 	}
 }
 

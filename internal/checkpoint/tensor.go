@@ -187,17 +187,20 @@ func collect(tensors *[]Tensor) func(entry) Tensor {
 }
 
 func open(path string, read func(f io.Reader, size uint64) (map[string]string, error)) (map[string]string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, unreadable(path, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := os.Stat(path) // before it is opened: a pipe without a writer would never be
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, damaged(path, "it is not a regular file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil { // another may have taken its name meanwhile
+		return nil, unreadable(path, err)
 	}
 	return read(f, uint64(info.Size()))
 }

@@ -278,7 +278,11 @@ func fewRows(t *testing.T, run, fold, to string) {
 	}
 	d := open(t, c)
 	con, _ := silent()
-	cp, err := loadCheckpoint(rundir.FoldDir(run, fold), con)
+	splits, err := d.splitsOf(fold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp, err := d.saved(run, splits[0], con)
 	if err != nil {
 		t.Fatal(err)
 	}

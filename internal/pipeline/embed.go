@@ -2,15 +2,12 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 
 	"clr/internal/checkpoint"
 	"clr/internal/fault"
 	"clr/internal/model"
-	"clr/internal/rundir"
 )
 
 // EmbedOptions say how a clip of any length becomes one embedding.
@@ -35,22 +32,6 @@ func (o EmbedOptions) Check() error {
 type encoderState struct {
 	params *model.Params
 	norm   normalization
-}
-
-// loadCheckpoint loads a folder's newest good checkpoint, and says so where
-// that is not the last one written.
-func loadCheckpoint(dir string, con Console) (*checkpoint.Checkpoint, error) {
-	cp, warning, err := checkpoint.LoadNewest(dir, rundir.LastFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Usage, "run clr pretrain --run first", "%s holds no checkpoint: %w", dir, err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if warning != "" {
-		con.Warn("%s", warning)
-	}
-	return cp, nil
 }
 
 // trained is the encoder of a checkpoint.

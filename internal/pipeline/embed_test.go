@@ -20,7 +20,7 @@ func trainedOn(t *testing.T, dir string, set ...string) (run string, d *data, e 
 	pretrain(t, c, PretrainOptions{Run: run, MaxSteps: 2})
 	d = open(t, c)
 	con, _ := silent()
-	cp, err := loadCheckpoint(run, con)
+	cp, err := d.saved(run, d.splits[0], con)
 	if err != nil {
 		t.Fatal(err)
 	}

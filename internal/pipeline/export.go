@@ -61,7 +61,7 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if err != nil {
 		return err
 	}
-	cp, err := loadCheckpoint(rundir.FoldDir(o.Run, d.foldName(s)), con)
+	cp, err := d.saved(o.Run, s, con)
 	if err != nil {
 		return err
 	}

@@ -226,7 +226,7 @@ func TestConfigEditedDuringTheRun(t *testing.T) {
 	says(t, err, "optimizer.lr: the run has 0.5, the config 0.01", "batch: the run has 5, the config 6")
 	// with both edited alike: the checkpoint knows
 	err = Pretrain(t.Context(), load(t, dir, set...), PretrainOptions{Run: run, Resume: true}, quiet)
-	says(t, err, "the checkpoint was trained with", "lr: 0.5", "batch: 6")
+	says(t, err, "the checkpoint was trained with another config", "optimizer.lr: the checkpoint has 0.01, the run 0.5", "batch: the checkpoint has 6, the run 5")
 	if fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
 		t.Error(err)
 	}
@@ -244,10 +244,49 @@ func TestForeignCheckpoint(t *testing.T) {
 	pretrain(t, load(t, dir, append(set, "seed=2")...), PretrainOptions{Run: b, MaxSteps: 2})
 	put(t, filepath.Join(a, rundir.LastFile), get(t, b, rundir.LastFile))
 	con, _ := silent()
-	err := Pretrain(t.Context(), load(t, dir, set...), PretrainOptions{Run: a, Resume: true}, con)
-	says(t, err, "seed: 2", "seed: 1")
-	if fault.KindOf(err) != fault.Data {
-		t.Error(err)
+	for name, use := range users(t, load(t, dir, set...), a, "") {
+		err := use(con)
+		says(t, err, "seed: the checkpoint has 2, the run 1")
+		if fault.KindOf(err) != fault.Data {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// users are all commands that believe a checkpoint.
+func users(t *testing.T, c *Config, run, fold string) map[string]func(Console) error {
+	all := map[string]func(Console) error{
+		"pretrain": func(con Console) error { return Pretrain(t.Context(), c, PretrainOptions{Run: run, Resume: true}, con) },
+		"verify": func(con Console) error {
+			_, err := Verify(t.Context(), VerifyOptions{Run: run}, Overrides{}, con)
+			return err
+		},
+	}
+	for name, r := range results(t, run, fold, t.TempDir()) {
+		all[name] = r.make
+	}
+	return all
+}
+
+// The encoder of one fold has heard the clips that another is tested on: it is
+// never taken for that one's.
+func TestFoldsChangePlaces(t *testing.T) {
+	dir := tones(t, 20)
+	c := load(t, dir, "split={by: room}", "schedule.epochs=1", "schedule.warmup_epochs=0", "batch=5")
+	run := filepath.Join(dir, "run")
+	pretrain(t, c, PretrainOptions{Run: run})
+	x, y := rundir.FoldDir(run, "x"), rundir.FoldDir(run, "y")
+	for _, move := range [][2]string{{x, run + "-x"}, {y, x}, {run + "-x", y}} {
+		if err := os.Rename(move[0], move[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	con, _ := silent()
+	for name, use := range users(t, c, run, "y") {
+		err := use(con)
+		if says(t, err, "trained on fold", "this is fold"); fault.KindOf(err) != fault.Data {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -49,7 +49,7 @@ func adopt(t *testing.T, run string, tr *trainer) (was []byte) {
 	t.Helper()
 	path := filepath.Join(run, rundir.LastFile)
 	was = get(t, path)
-	edit(t, path, func(cp *checkpoint.Checkpoint) { cp.Meta["config"] = tr.learnt() })
+	edit(t, path, func(cp *checkpoint.Checkpoint) { cp.Meta["config"] = string(tr.d.c.learnt()) })
 	return was
 }
 

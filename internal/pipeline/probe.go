@@ -66,7 +66,7 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 	frozen := map[string]string{}
 	warned := false
 	for _, s := range splits {
-		cp, err := loadCheckpoint(rundir.FoldDir(o.Run, d.foldName(s)), con)
+		cp, err := d.saved(o.Run, s, con)
 		if err != nil {
 			return nil, err
 		}

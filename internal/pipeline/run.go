@@ -93,6 +93,13 @@ func (c *Config) pretraining() *Config {
 // hash: equal runs are equal bytes, however they are saved and probed.
 func (c *Config) identity() []byte { return c.pretraining().Resolved() }
 
+// learnt is identity without the epochs, which may grow: what a checkpoint holds.
+func (c *Config) learnt() []byte {
+	same := c.pretraining()
+	same.Schedule.Epochs = 0
+	return same.Resolved()
+}
+
 // over is the config over another corpus: a manifest, or a built-in one.
 func (c *Config) over(corpus string) *Config {
 	other := *c

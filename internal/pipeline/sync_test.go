@@ -30,7 +30,7 @@ func TestSyncedBeforeNamed(t *testing.T) {
 		{"features", func() error { return Features(t.Context(), c, con) }, 1},
 		{"pretrain", func() error { return Pretrain(t.Context(), c, PretrainOptions{Run: run}, con) }, 8},
 	}
-	for name, r := range results(t, run, dir) {
+	for name, r := range results(t, run, "", dir) {
 		commands = append(commands, struct {
 			name    string
 			do      func() error
@@ -116,7 +116,7 @@ func TestEveryChangeOfAResultFails(t *testing.T) {
 	dir, run, base := tones(t, 20), filepath.Join(memory(t), "run"), memory(t)
 	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 1})
 	con, _ := silent()
-	for name, r := range results(t, run, base) {
+	for name, r := range results(t, run, "", base) {
 		if err := r.make(con); err != nil {
 			t.Fatal(err)
 		}
@@ -178,8 +178,9 @@ type result struct {
 	files []string
 }
 
-// results are what each probe and each export makes of a run; exports go to out.
-func results(t *testing.T, run, out string) map[string]result {
+// results are what each probe and each export makes of a run; exports, of a
+// fold, go to out.
+func results(t *testing.T, run, fold, out string) map[string]result {
 	all := map[string]result{}
 	for _, kind := range []string{"linear", "mlp"} {
 		all[kind+"-probe"] = result{func(con Console) error {
@@ -190,7 +191,7 @@ func results(t *testing.T, run, out string) map[string]result {
 	for format := range ExportFormats {
 		path := filepath.Join(out, "export."+format)
 		all[format] = result{func(con Console) error {
-			return Export(t.Context(), ExportOptions{Run: run, Format: format, Out: path}, con)
+			return Export(t.Context(), ExportOptions{Run: run, Fold: fold, Format: format, Out: path}, con)
 		}, []string{path}}
 	}
 	return all

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"clr/internal/checkpoint"
 	"clr/internal/eval"
@@ -148,38 +147,25 @@ func (t *trainer) save(step int, s *rundir.Saver) error {
 		return err
 	}
 	return s.Save(step, map[string]string{"step": strconv.Itoa(step), "fold": t.split.Name, "epochs": string(stages),
-		"config": t.learnt(), "corpus": t.d.hash}, t.state())
-}
-
-// learnt is the config as far as it decides what is learnt, but for the epochs,
-// which may grow.
-func (t *trainer) learnt() string {
-	c := *t.d.c
-	c.Schedule.Epochs = 0
-	return string(c.identity())
+		"config": string(t.d.c.learnt()), "corpus": t.d.hash}, t.state())
 }
 
 // restore loads the newest good checkpoint, if there is one, and says at which
 // step to go on, and of which step last.safetensors is: -1 where it is missing
 // or damaged and the one before is loaded, so that a stop has to save again.
 func (t *trainer) restore(dir string, con Console) (step, saved int, err error) {
-	cp, warning, err := checkpoint.LoadNewest(dir, rundir.LastFile)
+	cp, older, err := newestIn(dir, con)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, -1, nil
+	}
+	if err == nil {
+		err = t.d.owns(cp, t.split, dir)
 	}
 	if err != nil {
 		return 0, -1, err
 	}
-	if warning != "" {
-		con.Warn("%s", warning)
-	}
-	for _, m := range []struct{ what, have, want string }{
-		{"on fold ", cp.Meta["fold"], t.split.Name}, {"on corpus ", cp.Meta["corpus"], t.d.hash}, {"with", cp.Meta["config"], t.learnt()},
-	} {
-		if m.have != m.want {
-			return 0, -1, fault.New(fault.Data, "bring back the run's own checkpoint, or start another run",
-				"%s: the checkpoint was trained %s%s, this run is %[2]s%[4]s", dir, m.what, linesOnlyIn(m.have, m.want), linesOnlyIn(m.want, m.have))
-		}
+	if cp.Meta["corpus"] != t.d.hash {
+		return 0, -1, fault.New(fault.Data, bringBack, "%s: the checkpoint was trained on corpus %.12s, this run is on corpus %.12s", dir, cp.Meta["corpus"], t.d.hash)
 	}
 	if step, err = stepOf(cp, dir); err != nil {
 		return 0, -1, err
@@ -193,25 +179,10 @@ func (t *trainer) restore(dir string, con Console) (step, saved int, err error) 
 	if t.norm, err = normalizationOf(cp); err != nil {
 		return 0, -1, err
 	}
-	if saved = step; warning != "" {
+	if saved = step; older {
 		saved = -1
 	}
 	return step, saved, nil
-}
-
-// linesOnlyIn is what a text has that another has not, if that is some of its lines.
-func linesOnlyIn(text, other string) string {
-	if !strings.Contains(text, "\n") {
-		return text
-	}
-	has := strings.Split(other, "\n")
-	var only []string
-	for l := range strings.SplitSeq(text, "\n") {
-		if !slices.Contains(has, l) {
-			only = append(only, "\n"+l)
-		}
-	}
-	return strings.Join(only, "")
 }
 
 func stepOf(cp *checkpoint.Checkpoint, dir string) (int, error) {

@@ -53,7 +53,7 @@ func TestRestore(t *testing.T) {
 	if step, saved, err := tr.restore(dir, con); step != 0 || saved != -1 || err != nil {
 		t.Errorf("from nothing: step %d, saved %d, %v", step, saved, err)
 	}
-	cp := &checkpoint.Checkpoint{Meta: map[string]string{"step": "5", "fold": d.splits[0].Name, "corpus": d.hash, "config": tr.learnt(), "epochs": `[{"epochs":3}]`}, Arrays: map[string]kernel.Array{}}
+	cp := &checkpoint.Checkpoint{Meta: map[string]string{"step": "5", "fold": d.splits[0].Name, "corpus": d.hash, "config": string(tr.d.c.learnt()), "epochs": `[{"epochs":3}]`}, Arrays: map[string]kernel.Array{}}
 	for name, a := range tr.state() {
 		b := kernel.New(a.Shape...)
 		for i := range b.Data {

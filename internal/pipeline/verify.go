@@ -34,12 +34,14 @@ type Verification struct {
 
 // A FoldVerified is what came of executing a fold again.
 type FoldVerified struct {
-	Fold       string      `json:"fold"`
-	Steps      int         `json:"steps"`   // executed again
-	Logged     int         `json:"logged"`  // in metrics.jsonl
-	Digests    int         `json:"digests"` // of the weights, compared on the way
-	Checkpoint string      `json:"checkpoint,omitempty"`
-	First      *Difference `json:"first_difference,omitempty"`
+	Fold    string      `json:"fold"`
+	Steps   int         `json:"steps"`           // executed again
+	Logged  int         `json:"logged"`          // in metrics.jsonl
+	Total   int         `json:"total"`           // that the run comes to
+	Digests int         `json:"digests"`         // of the weights, compared on the way
+	Saved   int         `json:"checkpoint_step"` // of the newest checkpoint; -1 if there is none
+	Reached bool        `json:"checkpoint_compared"`
+	First   *Difference `json:"first_difference,omitempty"`
 }
 
 // A Difference is a value that did not come out again.
@@ -148,12 +150,16 @@ func (d *data) verifyFold(ctx context.Context, s eval.Split, o VerifyOptions, co
 	if err != nil {
 		return f, err
 	}
-	if f.Steps > t.total() {
-		return f, fault.New(fault.Data, "verify a run whose config.yaml is the one it was made with", "%s: %d steps are logged, the config makes %d", dir, f.Steps, t.total())
+	f.Total = t.total()
+	switch lines := filepath.Join(dir, rundir.MetricsFile); {
+	case len(log) == 0:
+		return f, fault.New(fault.Data, "verify a run that has made its first steps", "%s holds no steps: there is nothing to compare with", lines)
+	case len(log) < saved:
+		return f, fault.New(fault.Data, "verify a run whose log is whole", "%s ends before step %d, the checkpoint is of step %d: lines are missing", lines, len(log), saved)
+	case f.Steps > f.Total:
+		return f, fault.New(fault.Data, "verify a run whose config.yaml is the one it was made with", "%s: %d steps are logged, the config makes %d", dir, f.Steps, f.Total)
 	}
-	if f.Steps == 0 {
-		return f, nil
-	}
+	f.Saved = saved
 	load, err := startLoader(ctx, d, t.loaderOptions(0, f.Steps))
 	if err != nil {
 		return f, err
@@ -185,7 +191,7 @@ func (d *data) verifyFold(ctx context.Context, s eval.Split, o VerifyOptions, co
 			if f.First = unlike(cp, t, step); f.First != nil {
 				return f, nil
 			}
-			f.Checkpoint = fmt.Sprintf("%s, of step %d", rundir.LastFile, saved)
+			f.Reached = true
 		}
 		show.At(step+1, "")
 	}
@@ -195,15 +201,15 @@ func (d *data) verifyFold(ctx context.Context, s eval.Split, o VerifyOptions, co
 // savedIn is a fold's newest checkpoint and its step; -1 if there is none. The
 // trainer's schedule is then the one that led there.
 func (t *trainer) savedIn(dir string, con Console) (int, *checkpoint.Checkpoint, error) {
-	cp, warning, err := checkpoint.LoadNewest(dir, rundir.LastFile)
+	cp, _, err := newestIn(dir, con)
 	if errors.Is(err, fs.ErrNotExist) {
 		return -1, nil, nil
 	}
+	if err == nil {
+		err = t.d.owns(cp, t.split, dir)
+	}
 	if err != nil {
 		return -1, nil, err
-	}
-	if warning != "" {
-		con.Warn("%s", warning)
 	}
 	step, err := stepOf(cp, dir)
 	if err == nil {
@@ -264,9 +270,18 @@ func (v *Verification) Write(con Console) error {
 		return e.Encode(v)
 	}
 	for _, f := range v.Folds {
-		what := []string{fmt.Sprintf("%d of %d steps executed again", f.Steps, f.Logged), fmt.Sprintf("%d digests of the weights", f.Digests)}
-		if f.Checkpoint != "" {
-			what = append(what, f.Checkpoint)
+		steps := fmt.Sprintf("%d of %d steps", f.Steps, f.Total)
+		if f.Logged < f.Total {
+			steps = fmt.Sprintf("%d of %d steps logged so far, of %d", f.Steps, f.Logged, f.Total)
+		}
+		compared := []string{"scores", fmt.Sprintf("digests of the weights (%d)", f.Digests)}
+		switch {
+		case f.Reached:
+			compared = append(compared, fmt.Sprintf("checkpoint of step %d", f.Saved))
+		case f.Saved < 0:
+			compared = append(compared, "no checkpoint, for there is none")
+		case f.First == nil:
+			compared = append(compared, fmt.Sprintf("not as far as the checkpoint of step %d", f.Saved))
 		}
 		found := "identical"
 		if f.First != nil {
@@ -276,7 +291,7 @@ func (v *Verification) Write(con Console) error {
 		if f.Fold != "" {
 			name += " fold " + f.Fold
 		}
-		if _, err := fmt.Fprintf(con.Out, "%s: %s: %s\n", name, strings.Join(what, ", "), found); err != nil {
+		if _, err := fmt.Fprintf(con.Out, "%s: %s executed again: %s: %s\n", name, steps, strings.Join(compared, ", "), found); err != nil {
 			return err
 		}
 	}

@@ -30,7 +30,7 @@ func TestVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, said)
 	}
-	want := FoldVerified{Steps: 9, Logged: 9, Digests: 4, Checkpoint: "last.safetensors, of step 9"}
+	want := FoldVerified{Steps: 9, Logged: 9, Digests: 4, Total: 9, Saved: 9, Reached: true}
 	if !v.Identical || len(v.Folds) != 1 || v.Folds[0] != want || len(v.Environment) != 0 {
 		t.Errorf("%+v", v)
 	}
@@ -38,7 +38,7 @@ func TestVerify(t *testing.T) {
 	if err := v.Write(con); err != nil || !strings.Contains(said.String(), "identical") || strings.Contains(said.String(), "different") {
 		t.Errorf("%v, %q", err, said)
 	}
-	if v, err = Verify(t.Context(), VerifyOptions{Run: r, Steps: 3}, Overrides{}, con); err != nil || v.Folds[0].Steps != 3 || v.Folds[0].Checkpoint != "" {
+	if v, err = Verify(t.Context(), VerifyOptions{Run: r, Steps: 3}, Overrides{}, con); err != nil || v.Folds[0].Steps != 3 || v.Folds[0].Reached {
 		t.Errorf("three steps: %+v, %v", v, err)
 	}
 	if files() != before {
@@ -135,7 +135,7 @@ func TestVerifyWhatWasResumed(t *testing.T) {
 			t.Fatalf("to %s epochs, %d steps: %v, %+v", s.epochs, s.steps, err, v)
 		}
 		for _, f := range v.Folds {
-			if f.Checkpoint == "" || f.Steps != f.Logged || f.Steps == 0 {
+			if !f.Reached || f.Steps != f.Logged || f.Steps == 0 {
 				t.Errorf("to %s epochs, %d steps: %+v", s.epochs, s.steps, f)
 			}
 		}
@@ -158,7 +158,8 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 	config := get(t, r, rundir.ConfigFile)
 	put(t, filepath.Join(r, rundir.ConfigFile), bytes.Replace(config, []byte("seed: 1"), []byte("seed: 2"), 1))
-	if _, err := Verify(t.Context(), VerifyOptions{Run: r}, Overrides{}, con); fault.KindOf(err) != fault.Mismatch {
+	_, err := Verify(t.Context(), VerifyOptions{Run: r}, Overrides{}, con)
+	if says(t, err, "seed: the checkpoint has 1, the run 2"); fault.KindOf(err) != fault.Data {
 		t.Errorf("an edited config: %v", err)
 	}
 	put(t, filepath.Join(r, rundir.ConfigFile), config)

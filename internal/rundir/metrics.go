@@ -3,6 +3,7 @@ package rundir
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,8 +52,18 @@ func OpenLog(dir string, step int) (log *Log, warning string, err error) {
 		return nil, "", disk.Failed(path, err)
 	}
 	keep, lines := linesBefore(old, step)
+	if n := len(lines); n < step {
+		warning = fmt.Sprintf("%s holds %d of the %d steps before the checkpoint: it was changed since; the run goes on without them", path, n, step)
+		if len(keep) < len(old) { // whoever changed it may want the rest
+			aside := filepath.Join(dir, changedFile)
+			if err := writeBytes(aside, old); err != nil {
+				return nil, "", err
+			}
+			warning += fmt.Sprintf("; line %d is no step after the one before it, and the file as it was is kept as %s", n+1, aside)
+		}
+	}
 	if len(keep) != len(old) || err != nil {
-		if err := disk.WriteFile(path, func(w io.Writer) error { _, err := w.Write(keep); return err }); err != nil {
+		if err := writeBytes(path, keep); err != nil {
 			return nil, "", err
 		}
 	}
@@ -60,11 +71,11 @@ func OpenLog(dir string, step int) (log *Log, warning string, err error) {
 	if err != nil {
 		return nil, "", disk.Failed(path, err)
 	}
-	if n := len(lines); n < step {
-		warning = fmt.Sprintf("%s holds %d of the %d steps before the checkpoint: it was changed since; the run goes on without them", path, n, step)
-	}
 	return &Log{f}, warning, nil
 }
+
+// changedFile is a log that has lost steps of a checkpoint, as it was found.
+const changedFile = "metrics-changed.jsonl"
 
 // linesBefore is the part of a log, from its start, that holds whole lines of
 // rising steps before step.
@@ -75,8 +86,8 @@ func linesBefore(log []byte, step int) (part []byte, lines []Line) {
 		if n < 0 {
 			break
 		}
-		l := Line{Step: -1}
-		if json.Unmarshal(log[end:end+n], &l) != nil || l.Step <= last || l.Step >= step {
+		l, ok := parseLine(log[end : end+n])
+		if !ok || l.Step <= last || l.Step >= step {
 			break
 		}
 		end, last = end+n+1, l.Step
@@ -85,13 +96,24 @@ func linesBefore(log []byte, step int) (part []byte, lines []Line) {
 	return log[:end], lines
 }
 
+func parseLine(b []byte) (Line, bool) {
+	l := Line{Step: -1}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if d.Decode(&l) != nil {
+		return l, false
+	}
+	_, err := d.Token()
+	return l, errors.Is(err, io.EOF)
+}
+
 // ReadLog reads the log of a fold's folder, but for a last line that a killed
 // run has left unfinished.
 func ReadLog(dir string) ([]Line, error) {
 	path := filepath.Join(dir, MetricsFile)
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fault.New(fault.Data, "name a run of clr pretrain that has made its first steps", "metrics: %w", err)
+		return nil, fault.New(fault.Data, "name a run of clr pretrain that has made its first steps, or bring the file back", "metrics: %w", err)
 	}
 	part, lines := linesBefore(b, int(^uint(0)>>1))
 	if rest := b[len(part):]; bytes.IndexByte(rest, '\n') >= 0 {

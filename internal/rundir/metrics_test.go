@@ -36,6 +36,8 @@ func TestLinesBefore(t *testing.T) {
 		{what: "backwards", log: l("0") + l("3") + l("1") + l("2"), step: 5, want: l("0") + l("3")},
 		{what: "without a step", log: l("0") + "{}\n" + l("1"), step: 5, want: l("0")},
 		{what: "null", log: "null\n" + l("1"), step: 5},
+		{what: "another field", log: l("0") + strings.Replace(l("1"), "loss", "lozs", 1), step: 5, want: l("0")},
+		{what: "two in a line", log: l("0") + strings.ReplaceAll(l("1"), "\n", l("2")), step: 5, want: l("0")},
 	} {
 		if c.unchanged {
 			c.want = c.log
@@ -61,6 +63,7 @@ func TestOpenLog(t *testing.T) {
 		{"begins anew", line("0") + line("1"), 0, []int{0}, ""},
 		{"lacks steps", line("0") + line("1"), 5, []int{0, 1, 5}, "holds 2 of the 5 steps"},
 		{"lacks all", "", 5, []int{5}, "holds 0 of the 5 steps"},
+		{"changed in the middle", line("0") + line("01") + line("2"), 3, []int{0, 3}, "line 2 is no step after the one before it, and the file as it was is kept as " + filepath.Join(dir, changedFile)},
 	} {
 		os.Remove(path)
 		if c.before != "" {
