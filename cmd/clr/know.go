@@ -186,7 +186,7 @@ const exitCodesText = `Exit codes
     3  recordings, manifest, store   a retry fails the same way
     4  diverged: not finite          a retry fails the same way
     5  clr verify found a difference
-    6  disk or memory; or another process writes the same run or store
+    6  disk or memory; or another process writes the same run
    75  interrupted, good checkpoint written; --resume goes on from there (while features
        are made: what is made is kept, and the same command goes on)
   130  interrupted from the keyboard without a checkpoint, or twice

@@ -121,7 +121,7 @@ func current(f *File) bool {
 func (f *File) take(alive func(pid int) bool) error {
 	h := holder(f)
 	host, _ := os.Hostname()
-	if h.PID != 0 && (h.Host != host || alive(h.PID)) {
+	if mine := h.Host == host && h.PID == os.Getpid(); h.PID != 0 && !mine && (h.Host != host || alive(h.PID)) { // mine is of a process that had my number, as in a container
 		return fmt.Errorf("%w; remove the file if that process has ended", ErrLocked)
 	}
 	return nil

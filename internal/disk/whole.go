@@ -28,8 +28,8 @@ func Replace(path string, write func(io.Writer) error, ready func() error) (err 
 	done := false
 	defer func() { // also if write panics
 		if !done {
+			Remove(f.Name()) // while it is locked: then it is nobody else's
 			f.Close()
-			Remove(f.Name())
 		}
 	}()
 	b := bufio.NewWriterSize(f, 1<<18)
@@ -64,22 +64,43 @@ func asideName(path string, i int) string {
 func aside(path string) (*File, error) {
 	for i := range asides {
 		f, err := OpenFile(asideName(path, i), os.O_WRONLY|os.O_CREATE|os.O_EXCL)
-		if err == nil && !errors.Is(f.flock(), ErrLocked) {
-			return f, nil // where files cannot be locked, nobody takes one that is there
-		}
+		made := err == nil
 		if errors.Is(err, fs.ErrExist) {
 			f, err = OpenFile(asideName(path, i), os.O_WRONLY|noFollow)
-			if err == nil && f.flock() == nil && current(f) {
-				return f, f.Truncate(0)
+			if err != nil { // a link, or taken away since
+				continue
 			}
-		} else if err != nil {
+		}
+		if err != nil {
 			return nil, err
 		}
-		if err == nil {
+		switch mine, err := f.own(made); {
+		case err != nil:
 			f.Close()
+			return nil, err
+		case mine:
+			return f, nil
 		}
+		f.Close()
 	}
 	return nil, fmt.Errorf("%d unfinished files like %s are in the way", asides, asideName(path, 0))
+}
+
+// own locks a file aside and empties it, unless it is another's. Also one that
+// was just made may be: between its making and its locking another writer may
+// have taken it, written it and given it its place.
+func (f *File) own(made bool) (bool, error) {
+	err := f.flock()
+	if err != nil && !(made && errors.Is(err, errNoLocks)) { // where files cannot be locked, nobody takes one that is there
+		return false, nil
+	}
+	if !current(f) {
+		return false, nil
+	}
+	if info, err := f.Stat(); err != nil || info.Size() == 0 {
+		return err == nil, err
+	}
+	return true, f.Truncate(0)
 }
 
 // Keep gives the file at path a second name, whatever that named before, so

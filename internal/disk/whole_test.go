@@ -161,10 +161,17 @@ func TestConcurrentWriters(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x")
 	var wg sync.WaitGroup
-	for i := range 8 {
+	no := errors.New("no")
+	for i := range 16 {
 		wg.Go(func() {
 			text := bytes.Repeat([]byte{byte('a' + i)}, 100_000)
-			if err := WriteFile(path, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
+			err := WriteFile(path, func(w io.Writer) error {
+				if _, err := w.Write(text); err != nil || i%2 == 0 {
+					return err
+				}
+				return no
+			})
+			if i%2 == 0 && err != nil || i%2 == 1 && !errors.Is(err, no) {
 				t.Error(err)
 			}
 		})

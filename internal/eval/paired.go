@@ -2,7 +2,6 @@ package eval
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
 )
 
@@ -24,10 +23,12 @@ type Paired struct {
 // Edwards 1948 has it, by the binomial).
 func Pair(a, b [][]float64) Paired {
 	var p Paired
+	differences := make([][]float64, len(a))
 	for s := range a {
 		for i, x := range a[s] {
 			y := b[s][i]
 			p.Clips++
+			differences[s] = append(differences[s], y-x)
 			p.Difference += (y - x) / float64(len(a[s])*len(a))
 			switch {
 			case y > x+1e-9:
@@ -38,21 +39,7 @@ func Pair(a, b [][]float64) Paired {
 		}
 	}
 	p.P = signTest(p.Better, p.Worse)
-	r := rand.New(rand.NewPCG(1, 0))
-	means := make([]float64, bootstrapDraws)
-	for d := range means {
-		for s := range a {
-			sum := 0.0
-			for range a[s] {
-				i := r.IntN(len(a[s]))
-				sum += b[s][i] - a[s][i]
-			}
-			means[d] += sum / float64(len(a[s])*len(a))
-		}
-	}
-	slices.Sort(means)
-	at := func(q float64) float64 { return means[int(math.Round(q*float64(len(means)-1)))] }
-	p.Interval = [2]float64{at(0.025), at(0.975)}
+	p.Interval = bootstrap(differences, bootstrapDraws, 1)
 	return p
 }
 

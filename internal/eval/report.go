@@ -28,6 +28,9 @@ type Report struct {
 	// Encoders is the SHA-256 of the encoder behind each split's embeddings of
 	// the first row, the same before and after probing.
 	Encoders map[string]string `json:"encoders,omitempty"`
+
+	// Predictions is the SHA-256 of the file that lists every test clip.
+	Predictions string `json:"predictions_sha256,omitempty"`
 }
 
 // A Row is one embedding's scores.

@@ -2,14 +2,14 @@ package pipeline
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"math"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
+	"clr/internal/checkpoint"
 	"clr/internal/disk"
 	"clr/internal/eval"
 	"clr/internal/fault"
@@ -68,6 +68,7 @@ type ProbeScore struct {
 	Splits   int          `json:"splits"`
 	Interval [2]float64   `json:"accuracy_interval"`
 	MacroF1  float64      `json:"macro_f1"`
+	Stale    bool         `json:"stale"`          // a fold's encoder is not the checkpoint's
 	Test     *eval.Paired `json:"test,omitempty"` // against the first run; with more than two runs P is Holm's
 	Why      string       `json:"why,omitempty"`  // there is no test
 	corpus   string       // hash
@@ -101,7 +102,7 @@ func Compare(runs []string) (*Comparison, error) {
 	}
 	c.Config, c.MadeBy = differing(c.Config), differing(c.MadeBy)
 	for i, r := range runs {
-		if err := c.addTraining(i, r, configs[i]); err != nil {
+		if err := c.addTraining(i, r); err != nil {
 			return nil, err
 		}
 	}
@@ -137,19 +138,19 @@ func differing(all []Values) []Values {
 }
 
 // addTraining sums up the folds of run i.
-func (c *Comparison) addTraining(i int, run string, config *Config) error {
-	folders, err := rundir.Folds(run)
+func (c *Comparison) addTraining(i int, run string) error {
+	folds, err := rundir.Folds(run)
 	if err != nil {
 		return err
 	}
-	for _, name := range folders {
+	for _, name := range folds {
 		at := slices.IndexFunc(c.Folds, func(f FoldCompared) bool { return f.Fold == name })
 		if at < 0 {
 			at = len(c.Folds)
 			c.Folds = append(c.Folds, FoldCompared{name, make([]TrainingScore, len(c.Runs))})
 		}
-		t, err := trainingScore(filepath.Join(run, name))
-		if err != nil {
+		t, err := trainingScore(rundir.FoldDir(run, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a fold that has not begun has no log
 			return err
 		}
 		if first := c.Folds[at].Runs[0]; i > 0 && first.Steps > 0 && t.Steps > 0 {
@@ -227,8 +228,14 @@ func (c *Comparison) addProbe(kind string, corpora []string) error {
 		}
 		row := r.Rows[0]
 		s := ProbeScore{Run: run, Accuracy: row.Mean.Accuracy, Std: row.Std.Accuracy, Splits: len(row.Folds), Interval: row.Interval, MacroF1: row.Mean.MacroF1, corpus: corpora[i]}
-		if s.shares, err = readPredictions(run, kind); err != nil {
+		if s.shares, err = readPredictions(run, kind, r.Predictions); err != nil {
 			s.Why = err.Error()
+		}
+		if s.Stale, err = stale(run, r.Encoders); err != nil {
+			return err
+		}
+		if s.Stale {
+			s.shares, s.Why = nil, "the encoder has learnt since it was asked; clr "+kind+"-probe --run "+run+" asks again"
 		}
 		p.Runs = append(p.Runs, s)
 	}
@@ -238,6 +245,28 @@ func (c *Comparison) addProbe(kind string, corpora []string) error {
 	p.test()
 	c.Probes = append(c.Probes, p)
 	return nil
+}
+
+// stale says whether a report's encoders are others than the checkpoints': the
+// run has gone on since. Where a fold has no checkpoint nobody can tell.
+func stale(run string, encoders map[string]string) (bool, error) {
+	folds, err := rundir.Folds(run)
+	if err != nil {
+		return false, err
+	}
+	for _, fold := range folds {
+		cp, _, err := checkpoint.LoadNewest(rundir.FoldDir(run, fold), rundir.LastFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		if asked, ok := encoders[cp.Meta["fold"]]; ok && asked != encoderHash(cp.Arrays) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // test compares each run's predictions with the first's.
@@ -267,94 +296,4 @@ func (p *ProbeCompare) test() {
 			t.P, ps = ps[0], ps[1:]
 		}
 	}
-}
-
-// Write shows a comparison, as text or as JSON.
-func (c *Comparison) Write(con Console) error {
-	if con.JSON {
-		e := json.NewEncoder(con.Out)
-		e.SetIndent("", " ")
-		return e.Encode(c)
-	}
-	var b strings.Builder
-	for i, r := range c.Runs {
-		fmt.Fprintf(&b, "%c  %s\n", 'A'+rune(i%26), r)
-	}
-	c.writeValues(&b, "config", c.Config)
-	c.writeValues(&b, "made by", c.MadeBy)
-	for _, f := range c.Folds {
-		c.writeTraining(&b, f)
-	}
-	for _, p := range c.Probes {
-		c.writeProbe(&b, p)
-	}
-	_, err := io.WriteString(con.Out, b.String())
-	return err
-}
-
-func (c *Comparison) writeValues(b *strings.Builder, what string, all []Values) {
-	if len(all) == 0 {
-		fmt.Fprintf(b, "\n%s: the same\n", what)
-		return
-	}
-	fmt.Fprintf(b, "\n%s\n", what)
-	for _, v := range all {
-		fmt.Fprintf(b, "  %s\n", v.Key)
-		for i, x := range v.Values {
-			if x == "" {
-				x = "(none)"
-			}
-			fmt.Fprintf(b, "    %c  %s\n", 'A'+rune(i%26), x)
-		}
-	}
-}
-
-func (c *Comparison) writeTraining(b *strings.Builder, f FoldCompared) {
-	fmt.Fprintf(b, "\n%-12s %7s %11s %11s %9s %10s %9s  %s\n", strings.TrimSpace("training "+f.Fold), "steps", "first loss", "last loss", "z std", "grad norm", "clips/s", "beside A")
-	for i, t := range f.Runs {
-		if t.Steps == 0 {
-			fmt.Fprintf(b, "%-12c %7s\n", 'A'+rune(i%26), "-")
-			continue
-		}
-		how := ""
-		switch {
-		case i == 0 || f.Runs[0].Steps == 0:
-		case t.Same:
-			how = "the same bytes"
-		case t.Parts != nil:
-			how = fmt.Sprintf("parts at step %d (%s)", t.Parts.Step, t.Parts.What)
-		default:
-			how = fmt.Sprintf("the same for %d steps", min(t.Steps, f.Runs[0].Steps))
-		}
-		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("%-12c %7d %11.4f %11.4f %9.4f %10.3f %9.0f  %s", 'A'+rune(i%26), t.Steps, t.FirstLoss, t.Loss, t.ZStd, t.GradNorm, t.ClipsPS, how), " "))
-	}
-}
-
-func (c *Comparison) writeProbe(b *strings.Builder, p ProbeCompare) {
-	fmt.Fprintf(b, "\n%-12s %12s %14s %10s  %s\n", p.Probe+" probe", "accuracy %", "95 % interval", "macro-F1 %", "beside "+c.letter(p.Runs[0].Run))
-	for _, s := range p.Runs {
-		accuracy := fmt.Sprintf("%.1f", 100*s.Accuracy)
-		if s.Splits > 1 {
-			accuracy += fmt.Sprintf(" ± %.1f", 100*s.Std)
-		}
-		how := s.Why
-		if t := s.Test; t != nil {
-			how = fmt.Sprintf("%+.1f (%+.1f to %+.1f), p = %s; better on %d clips, worse on %d", 100*t.Difference, 100*t.Interval[0], 100*t.Interval[1], pValue(t.P), t.Better, t.Worse)
-		} else if how != "" {
-			how = "no test: " + how
-		}
-		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("%-12s %12s %14s %10.1f  %s", c.letter(s.Run), accuracy,
-			fmt.Sprintf("%.1f..%.1f", 100*s.Interval[0], 100*s.Interval[1]), 100*s.MacroF1, how), " "))
-	}
-}
-
-func (c *Comparison) letter(run string) string {
-	return string('A' + rune(slices.Index(c.Runs, run)%26))
-}
-
-func pValue(p float64) string {
-	if p < 0.0001 {
-		return "1e" + fmt.Sprint(int(math.Ceil(math.Log10(p)))) + " or less"
-	}
-	return fmt.Sprintf("%.4f", p)
 }

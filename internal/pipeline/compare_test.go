@@ -31,7 +31,7 @@ func TestCompareFolds(t *testing.T) {
 	if len(c.Config) != 1 || c.Config[0].Key != "seed" || !slices.Equal(c.Config[0].Values, []string{"1", "2"}) || len(c.MadeBy) != 0 {
 		t.Errorf("%+v, %+v", c.Config, c.MadeBy)
 	}
-	if len(c.Folds) != 2 || c.Folds[0].Fold != "fold-x" || c.Folds[1].Runs[1].Steps == 0 || c.Folds[1].Runs[1].Same || c.Folds[0].Runs[1].Parts == nil || c.Folds[0].Runs[1].Parts.Step != 0 {
+	if len(c.Folds) != 2 || c.Folds[0].Fold != "x" || c.Folds[1].Runs[1].Steps == 0 || c.Folds[1].Runs[1].Same || c.Folds[0].Runs[1].Parts == nil || c.Folds[0].Runs[1].Parts.Step != 0 {
 		t.Errorf("%+v", c.Folds)
 	}
 	if len(c.Probes) != 2 {
@@ -45,6 +45,24 @@ func TestCompareFolds(t *testing.T) {
 		if d := s.Accuracy - p.Runs[0].Accuracy; s.Test.Difference-d > 1e-9 || d-s.Test.Difference > 1e-9 {
 			t.Errorf("%s: the accuracies differ by %g, the clips by %g", p.Probe, d, s.Test.Difference)
 		}
+	}
+
+	// Predictions that are not the report's are not used, nor are scores of an
+	// encoder that has learnt since; a fold without a log has no steps.
+	kept := get(t, b, predictionsFile("mlp"))
+	put(t, filepath.Join(b, predictionsFile("mlp")), get(t, b, predictionsFile("linear")))
+	if c, err = Compare([]string{a, b}); err != nil || c.Probes[1].Runs[1].Test != nil || !strings.Contains(c.Probes[1].Runs[1].Why, "the report beside it is of another probe") {
+		t.Errorf("%+v, %v", c, err)
+	}
+	put(t, filepath.Join(b, predictionsFile("mlp")), kept)
+	pretrain(t, load(t, dir, "split.by=room", "schedule.epochs=2", "seed=1"), PretrainOptions{Run: a, Resume: true, Fold: "y"})
+	os.Remove(filepath.Join(a, "fold-x", rundir.MetricsFile))
+	c, err = Compare([]string{a, b})
+	if err != nil || c.Folds[0].Runs[0].Steps != 0 || !c.Probes[0].Runs[0].Stale || c.Probes[0].Runs[1].Stale {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if s := c.Probes[0].Runs[1]; s.Test != nil || !strings.Contains(s.Why, "has learnt since") || !strings.Contains(s.Why, a) {
+		t.Errorf("%+v", s)
 	}
 
 	// Over another corpus, nothing is tested.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -25,7 +24,7 @@ import (
 // It is a safetensors file with all that the step needs, and no path: the arrays
 // of a checkpoint and the batch's views; as metadata the version, the config and
 // the step. A later divergence takes its place, and once a checkpoint of a later
-// step is saved it is removed (see passed).
+// step is saved it is removed (see replayFound).
 const divergedFile = "diverged.safetensors"
 
 const (
@@ -130,17 +129,29 @@ func notFinite(arrays map[string]kernel.Array) (name string, value number) {
 	return "", number(math.NaN())
 }
 
-// passed removes the replay file of a step that the run has got past, so that
-// nobody takes it for the run's end; done is the steps in the checkpoint that has
-// just been saved. Until then a resumed run leaves the file alone.
-func passed(dir string, done int, con Console) {
+// A replayFound is the replay file that a fold's folder held when its training
+// began.
+type replayFound struct {
+	path string
+	step int // -1: there is none, or nothing that can be read
+}
+
+func lookForReplay(dir string) replayFound {
 	path := filepath.Join(dir, divergedFile)
-	if _, err := os.Stat(path); err != nil {
+	if f, err := readReplay(path); err == nil {
+		return replayFound{path, f.Step}
+	}
+	return replayFound{path, -1}
+}
+
+// passed removes the file once a checkpoint of so many steps is on disk that is
+// past its step, so that nobody takes it for the run's end.
+func (r *replayFound) passed(saved int, con Console) {
+	if r.step < 0 || saved <= r.step {
 		return
 	}
-	if r, err := readReplay(path); err == nil && r.Step < done {
-		if disk.Remove(path) == nil {
-			con.Say("%s removed: step %d was taken this time", path, r.Step)
-		}
+	if disk.Remove(r.path) == nil {
+		con.Say("%s removed: step %d was taken this time", r.path, r.step)
 	}
+	r.step = -1
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -9,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +49,7 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if err != nil {
 		return err
 	}
-	if err := o.refuse(c); err != nil {
+	if err := o.refuse(); err != nil {
 		return err
 	}
 	d, err := openData(ctx, c, con, false)
@@ -84,9 +84,9 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	return nil
 }
 
-// refuse keeps an export from taking the place of what it is made from, or of
-// anything that is no file.
-func (o ExportOptions) refuse(c *Config) error {
+// refuse keeps an export from taking the place of anything but an earlier one: of
+// a recording, a manifest, a checkpoint, be it this run's or not.
+func (o ExportOptions) refuse() error {
 	info, err := os.Stat(o.Out)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -97,21 +97,30 @@ func (o ExportOptions) refuse(c *Config) error {
 	if !info.Mode().IsRegular() {
 		return fault.New(fault.Usage, "name a file with --out", "%s is not a regular file", o.Out)
 	}
-	own := []string{c.CorpusPath(), c.StorePath(), o.Corpus}
-	for _, pattern := range []string{"*.yaml", "*.json", "*.jsonl", "last*", "predictions-*", divergedFile, rundir.FoldPrefix + "*/*"} {
-		more, err := filepath.Glob(filepath.Join(o.Run, pattern))
-		if err != nil {
-			return err
-		}
-		own = append(own, more...)
+	f, err := os.Open(o.Out)
+	if err != nil {
+		return fault.New(fault.Usage, "name another file with --out", "export: %w", err)
 	}
-	for _, path := range own {
-		if other, err := os.Stat(path); err == nil && os.SameFile(info, other) {
-			return fault.New(fault.Usage, "name another file with --out", "%s belongs to the run or its corpus", o.Out)
-		}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, 1<<20)) // of a network's safetensors the header is less
+	if err != nil {
+		return fault.New(fault.Usage, "name another file with --out", "export: %w", err)
+	}
+	if len(head) > 0 && !exported[o.Format](head) {
+		return fault.New(fault.Usage, "name another file with --out, or remove this one if nobody needs it", "%s is there, and is no earlier export of format %s", o.Out, o.Format)
 	}
 	return nil
 }
+
+// exported tells an earlier export of a format by its first bytes.
+var exported = map[string]func(head []byte) bool{
+	"safetensors": func(head []byte) bool { return bytes.Contains(head, []byte(`"`+encoderKey+`":`)) },
+	"npy":         func(head []byte) bool { return bytes.HasPrefix(head, []byte("\x93NUMPY")) },
+	"csv":         func(head []byte) bool { return bytes.HasPrefix(head, []byte("path,label,e0")) },
+}
+
+// encoderKey is metadata that an exported encoder has, and no checkpoint.
+const encoderKey = "clr.sha256"
 
 // oneSplit is the fold that is named, or the only one.
 func (d *data) oneSplit(name string) (eval.Split, error) {
@@ -150,7 +159,7 @@ func (d *data) exportEncoder(path string, e encoderState, step string) error {
 		"clr.mean":    strconv.FormatFloat(float64(e.norm.mean), 'g', -1, 32),
 		"clr.std":     strconv.FormatFloat(float64(e.norm.std), 'g', -1, 32),
 		"clr.step":    step,
-		"clr.sha256":  e.hash(),
+		encoderKey:    e.hash(),
 		"clr.dim":     strconv.Itoa(d.c.Encoder.Dim(d.bins, d.c.View.Frames)),
 		"clr.bins":    strconv.Itoa(d.bins),
 		"clr.frames":  strconv.Itoa(d.c.View.Frames),

@@ -1,7 +1,10 @@
 package pipeline
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -45,15 +48,17 @@ type predictions struct {
 	heads  int // of a fold
 }
 
-// readPredictions reads those of a run's probe.
-func readPredictions(run, kind string) (*predictions, error) {
+// readPredictions reads those of a run's probe; hash is their SHA-256 in its report.
+func readPredictions(run, kind, hash string) (*predictions, error) {
 	path := filepath.Join(run, predictionsFile(kind))
-	f, err := os.Open(path)
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes them", "predictions: %w", err)
 	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
+	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != hash {
+		return nil, fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes both anew", "%s: the report beside it is of another probe", path)
+	}
+	rows, err := csv.NewReader(bytes.NewReader(b)).ReadAll()
 	if err == nil && (len(rows) < 2 || !slices.Equal(rows[0], predictionColumns)) {
 		err = fmt.Errorf("its first line is not %v, or there are no others", predictionColumns)
 	}

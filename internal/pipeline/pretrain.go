@@ -38,15 +38,15 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) (e
 	}
 	// Every refusal comes before anything is written: what is refused can be mended
 	// and started again. What needs no features is refused before they are made.
-	if o.Resume && !rundir.Holds(o.Run) {
-		o.Resume = false // so that one command line starts a job and requeues it
-		con.Say("%s holds no run to resume: starting it", o.Run)
-	}
 	f, err := rundir.Open(o.Run, o.clock)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if o.Resume && !rundir.Holds(o.Run) { // asked under the lock: another process may just have made it
+		o.Resume = false // so that one command line starts a job and requeues it
+		con.Say("%s holds no run to resume: starting it", o.Run)
+	}
 	if o.Resume {
 		err = resumable(o.Run, c)
 	} else {
@@ -79,15 +79,17 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) (e
 	if err := described(f, c, d, o.Resume, con); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.End(err)) }()
-	for i := range trainers {
-		if err := pretrainFold(ctx, trainers[i], o, con); err != nil {
-			return d.inFold(splits[i], err)
+	err = fault.Guard(func() error { // so that a panic is no session that is done
+		for i := range trainers {
+			if err := pretrainFold(ctx, trainers[i], o, con); err != nil {
+				return d.inFold(splits[i], err)
+			}
+			trainers[i] = nil
+			debug.FreeOSMemory() // before the next fold takes as much
 		}
-		trainers[i] = nil
-		debug.FreeOSMemory() // before the next fold takes as much
-	}
-	return nil
+		return nil
+	})
+	return errors.Join(err, f.End(err))
 }
 
 // inFold names the fold in an error, where there is more than one.
@@ -114,6 +116,7 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		if start, saved, err = t.restore(dir, con); err != nil {
 			return err
 		}
+		con.Say("%s: going on from step %d", dir, start)
 	}
 	total := t.total()
 	stop := total
@@ -133,7 +136,12 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		con.Warn("%s", missing)
 	}
 	save := rundir.NewSaver(dir, d.c.Checkpoint, log, saved, o.clock)
-	defer func() { err = errors.Join(err, save.Wait()) }()
+	replay := lookForReplay(dir)
+	defer func() {
+		if err = errors.Join(err, save.Wait()); err == nil {
+			replay.passed(save.Newest(), con)
+		}
+	}()
 	load, err := startLoader(ctx, d, t.loaderOptions(start, stop))
 	if err != nil {
 		return err
@@ -164,11 +172,11 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 			if err := t.save(done, save); err != nil {
 				return t.diverged(dir, batch, line, err, con)
 			}
-			passed(dir, done, con)
 		}
 		if err := save.Check(); err != nil {
 			return err
 		}
+		replay.passed(save.Newest(), con)
 		show.At(step+1, fmt.Sprintf("loss %.4f  z std %.4f  %.0f clips/s", line.Loss, line.ZStd, line.ClipsPS))
 	}
 	return nil

@@ -2,7 +2,10 @@ package pipeline
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
+	"maps"
 	"path/filepath"
 	"strings"
 
@@ -43,10 +46,11 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	if o.Fold != "" && len(d.splits) > 1 {
 		dir = rundir.FoldDir(o.Run, o.Fold)
 	}
-	// The report is last: where it is, the predictions are its own.
-	if err := disk.WriteFile(filepath.Join(dir, predictionsFile(o.Kind)), func(w io.Writer) error { return d.writePredictions(w, r) }); err != nil {
+	h := sha256.New() // so that a report is never taken for another probe's, which was killed between the two
+	if err := disk.WriteFile(filepath.Join(dir, predictionsFile(o.Kind)), func(w io.Writer) error { return d.writePredictions(io.MultiWriter(w, h), r) }); err != nil {
 		return r, err
 	}
+	r.Predictions = hex.EncodeToString(h.Sum(nil))
 	return r, disk.WriteFile(filepath.Join(dir, reportFile(o.Kind)), r.WriteJSON)
 }
 
@@ -181,5 +185,12 @@ func (d *data) featureStats(labelled eval.Set) (eval.Set, error) {
 func (e encoderState) hash() string {
 	arrays := map[string]kernel.Array{}
 	e.params.State("", arrays)
+	return encoderHash(arrays)
+}
+
+// encoderHash is the digest of the encoder among a checkpoint's arrays.
+func encoderHash(arrays map[string]kernel.Array) string {
+	arrays = maps.Clone(arrays)
+	maps.DeleteFunc(arrays, func(name string, _ kernel.Array) bool { return !strings.HasPrefix(name, "encoder.") })
 	return checkpoint.Digest(arrays)
 }

@@ -129,8 +129,9 @@ func TestEveryChangeOfAResultFails(t *testing.T) {
 			kind fault.Kind
 		}{{syscall.ENOSPC, fault.Resource}, {syscall.EROFS, fault.Usage}, {syscall.EIO, fault.Run}} {
 			for at, most := 0, 1; at < most; at++ {
-				for _, path := range r.files {
-					put(t, path, []byte("old"))
+				old := func(i int) []byte { return whole[i][:len(whole[i])-1] }
+				for i, path := range r.files {
+					put(t, path, old(i))
 				}
 				var failed disk.Change
 				changes := 0
@@ -150,7 +151,7 @@ func TestEveryChangeOfAResultFails(t *testing.T) {
 					t.Errorf("%s, %+v: %v: kind %d, %v", name, failed, f.err, fault.KindOf(err), err)
 				}
 				for i, path := range r.files {
-					if b := get(t, path); string(b) != "old" && !bytes.Equal(b, whole[i]) {
+					if b := get(t, path); !bytes.Equal(b, old(i)) && !bytes.Equal(b, whole[i]) {
 						t.Errorf("%s, %+v: %v: %s holds neither the old nor the new", name, failed, f.err, path)
 					}
 				}

@@ -199,7 +199,7 @@ func (t *trainer) interrupted(dir string, step int, s *rundir.Saver) error {
 	if err := s.Wait(); err != nil {
 		return err
 	}
-	if !s.Holds(step) {
+	if s.Newest() != step {
 		if err := t.save(step, s); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -35,11 +36,12 @@ type Verification struct {
 // A FoldVerified is what came of executing a fold again.
 type FoldVerified struct {
 	Fold    string      `json:"fold"`
-	Steps   int         `json:"steps"`           // executed again
-	Logged  int         `json:"logged"`          // in metrics.jsonl
-	Total   int         `json:"total"`           // that the run comes to
-	Digests int         `json:"digests"`         // of the weights, compared on the way
-	Saved   int         `json:"checkpoint_step"` // of the newest checkpoint; -1 if there is none
+	Steps   int         `json:"steps"`            // executed again
+	Logged  int         `json:"logged"`           // in metrics.jsonl
+	Total   int         `json:"total"`            // that the run comes to
+	Digests int         `json:"digests"`          // of the weights, compared on the way
+	Saved   int         `json:"checkpoint_step"`  // of the newest checkpoint; -1 if there is none
+	Older   bool        `json:"checkpoint_older"` // the newest cannot be used: this is one before it
 	Reached bool        `json:"checkpoint_compared"`
 	First   *Difference `json:"first_difference,omitempty"`
 }
@@ -74,7 +76,7 @@ func Verify(ctx context.Context, o VerifyOptions, ov Overrides, con Console) (*V
 	if err != nil {
 		return nil, err
 	}
-	v := &Verification{Run: o.Run, Identical: true}
+	v := &Verification{Run: o.Run}
 	for _, s := range sessions {
 		for _, differs := range s.Environment.Differs(here) {
 			if !slices.Contains(v.Environment, differs) {
@@ -102,8 +104,8 @@ func Verify(ctx context.Context, o VerifyOptions, ov Overrides, con Console) (*V
 			return v, d.inFold(s, err)
 		}
 		v.Folds = append(v.Folds, f)
-		v.Identical = v.Identical && f.First == nil
 	}
+	v.Identical = !slices.ContainsFunc(v.Folds, func(f FoldVerified) bool { return f.First != nil })
 	return v, v.mismatch()
 }
 
@@ -146,7 +148,7 @@ func (d *data) verifyFold(ctx context.Context, s eval.Split, o VerifyOptions, co
 	if err != nil {
 		return f, err
 	}
-	saved, cp, err := t.savedIn(dir, con)
+	saved, cp, older, err := t.savedIn(dir, con)
 	if err != nil {
 		return f, err
 	}
@@ -159,7 +161,7 @@ func (d *data) verifyFold(ctx context.Context, s eval.Split, o VerifyOptions, co
 	case f.Steps > f.Total:
 		return f, fault.New(fault.Data, "verify a run whose config.yaml is the one it was made with", "%s: %d steps are logged, the config makes %d", dir, f.Steps, f.Total)
 	}
-	f.Saved = saved
+	f.Saved, f.Older = saved, older
 	load, err := startLoader(ctx, d, t.loaderOptions(0, f.Steps))
 	if err != nil {
 		return f, err
@@ -174,7 +176,7 @@ func (d *data) verifyFold(ctx context.Context, s eval.Split, o VerifyOptions, co
 		}
 		now, err := t.step(ctx, batch, step)
 		if fault.KindOf(err) == fault.Diverged {
-			f.First = &Difference{step, "loss", exactly(log[step].Loss), err.Error()}
+			f.First = differs(log[step], now)
 			return f, nil
 		}
 		if err != nil {
@@ -200,22 +202,22 @@ func (d *data) verifyFold(ctx context.Context, s eval.Split, o VerifyOptions, co
 
 // savedIn is a fold's newest checkpoint and its step; -1 if there is none. The
 // trainer's schedule is then the one that led there.
-func (t *trainer) savedIn(dir string, con Console) (int, *checkpoint.Checkpoint, error) {
-	cp, _, err := newestIn(dir, con)
+func (t *trainer) savedIn(dir string, con Console) (step int, cp *checkpoint.Checkpoint, older bool, err error) {
+	cp, older, err = newestIn(dir, con)
 	if errors.Is(err, fs.ErrNotExist) {
-		return -1, nil, nil
+		return -1, nil, false, nil
 	}
 	if err == nil {
 		err = t.d.owns(cp, t.split, dir)
 	}
 	if err != nil {
-		return -1, nil, err
+		return -1, nil, false, err
 	}
-	step, err := stepOf(cp, dir)
+	step, err = stepOf(cp, dir)
 	if err == nil {
 		err = t.stagesOf(cp, step)
 	}
-	return step, cp, err
+	return step, cp, older, err
 }
 
 // differs is the first field in which a step is not what was logged. How long
@@ -243,12 +245,7 @@ func exactly(v float64) string { return fmt.Sprintf("%.17g", v) }
 // unlike is the first value in which a trainer is not what a checkpoint holds.
 func unlike(cp *checkpoint.Checkpoint, t *trainer, step int) *Difference {
 	now := t.state()
-	names := make([]string, 0, len(now))
-	for name := range now {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(now)) {
 		a, b := cp.Arrays[name], now[name]
 		if !slices.Equal(a.Shape, b.Shape) {
 			return &Difference{step, name, fmt.Sprint("of shape ", a.Shape), fmt.Sprint("of shape ", b.Shape)}
@@ -275,13 +272,17 @@ func (v *Verification) Write(con Console) error {
 			steps = fmt.Sprintf("%d of %d steps logged so far, of %d", f.Steps, f.Logged, f.Total)
 		}
 		compared := []string{"scores", fmt.Sprintf("digests of the weights (%d)", f.Digests)}
+		which := "checkpoint"
+		if f.Older {
+			which = "older checkpoint, for the newest cannot be used,"
+		}
 		switch {
 		case f.Reached:
-			compared = append(compared, fmt.Sprintf("checkpoint of step %d", f.Saved))
+			compared = append(compared, fmt.Sprintf("%s of step %d", which, f.Saved))
 		case f.Saved < 0:
 			compared = append(compared, "no checkpoint, for there is none")
 		case f.First == nil:
-			compared = append(compared, fmt.Sprintf("not as far as the checkpoint of step %d", f.Saved))
+			compared = append(compared, fmt.Sprintf("not as far as the %s of step %d", which, f.Saved))
 		}
 		found := "identical"
 		if f.First != nil {

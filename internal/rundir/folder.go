@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,8 +47,8 @@ func FoldDir(run, fold string) string {
 	return filepath.Join(run, FoldPrefix+name.String())
 }
 
-// Folds are the names of a run's folders of folds, in order; that of a run with
-// one split is "".
+// Folds are the folds that have a folder in a run, in the folders' order; that of
+// a run with one split is "".
 func Folds(run string) ([]string, error) {
 	entries, err := os.ReadDir(run)
 	if err != nil {
@@ -55,8 +56,10 @@ func Folds(run string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), FoldPrefix) && e.IsDir() {
-			names = append(names, e.Name())
+		if name, ok := strings.CutPrefix(e.Name(), FoldPrefix); ok && e.IsDir() {
+			if fold, err := url.PathUnescape(name); err == nil { // undoes FoldDir
+				names = append(names, fold)
+			}
 		}
 	}
 	if len(names) == 0 {

@@ -49,7 +49,7 @@ func OpenLog(dir string, step int) (log *Log, warning string, err error) {
 	path := filepath.Join(dir, MetricsFile)
 	old, err := os.ReadFile(path)
 	if err != nil && !os.IsNotExist(err) {
-		return nil, "", disk.Failed(path, err)
+		return nil, "", fault.New(fault.Data, "see that the file may be read, or move it away: the run goes on without it", "metrics: %w", err)
 	}
 	keep, lines := linesBefore(old, step)
 	if n := len(lines); n < step {

@@ -123,7 +123,7 @@ func (s *Saver) write(step int, meta map[string]string) error {
 }
 
 // RemedyDiverged is what to do about a run whose numbers are none any more.
-const RemedyDiverged = "lower optimizer.lr or lengthen schedule.warmup_epochs; what was saved before is intact"
+const RemedyDiverged = "lower optimizer.lr or lengthen schedule.warmup_epochs; checkpoints of the steps before are as they were"
 
 // Check tells, without waiting, whether the last save went wrong.
 func (s *Saver) Check() error {
@@ -151,5 +151,5 @@ func (s *Saver) done(r result) error {
 	return r.err
 }
 
-// Holds says whether the newest checkpoint is of so many steps.
-func (s *Saver) Holds(step int) bool { return s.step == step }
+// Newest is the step of the newest checkpoint that is on disk, -1 if there is none.
+func (s *Saver) Newest() int { return s.step }

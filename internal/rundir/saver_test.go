@@ -56,11 +56,11 @@ func TestSaveCopies(t *testing.T) {
 	for i := range live.Data {
 		live.Data[i] = 2
 	}
-	if err := s.Check(); err != nil || s.Holds(1) {
-		t.Errorf("before it is written: %v, holds %v", err, s.Holds(1))
+	if err := s.Check(); err != nil || s.Newest() != -1 {
+		t.Errorf("before it is written: %v, holds %d", err, s.Newest())
 	}
 	close(hold)
-	if err := s.Wait(); err != nil || !s.Holds(1) || s.Holds(2) {
+	if err := s.Wait(); err != nil || s.Newest() != 1 {
 		t.Errorf("%v", err)
 	}
 	for step := 2; step < 5; step++ {
@@ -71,7 +71,7 @@ func TestSaveCopies(t *testing.T) {
 			live.Data[i]++
 		}
 	}
-	if err := s.Wait(); err != nil || !s.Holds(4) {
+	if err := s.Wait(); err != nil || s.Newest() != 4 {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]float32{LastFile: 4, "last-1.safetensors": 3} {
@@ -100,8 +100,8 @@ func TestSaveFails(t *testing.T) {
 		err = s.Check()
 	}
 	restore()
-	if fault.KindOf(err) != fault.Resource || !s.Holds(1) || s.Check() != nil {
-		t.Errorf("%v, holds 1: %v", err, s.Holds(1))
+	if fault.KindOf(err) != fault.Resource || s.Newest() != 1 || s.Check() != nil {
+		t.Errorf("%v, holds %d", err, s.Newest())
 	}
 	for _, v := range []float64{math.NaN(), math.Inf(-1)} {
 		a.Data[3] = float32(v)
