@@ -13,12 +13,12 @@ func (p *program) compare() *cobra.Command {
 		GroupID: "check",
 		Short:   "Show runs side by side: configs, training, scores",
 		Long: `Shows what differs between the configs of runs, and in what they were made by;
-their training, and whether they hold the same bytes or at which step they part;
-and their probes' scores, each tested against the first run's on the same clips:
+their training (losses and the rest are means over the first or the last epoch),
+and whether they hold the same bytes or at which step they part; and their probes' scores, each tested against the first run's on the same clips:
 McNemar's exact test, two-sided, and a 95 % interval of the difference with clips
 drawn again. With more than two runs the p-values are Holm's. A test tells whether
 these encoders differ on such clips, not whether another seed would.`,
-		Example: "  clr compare runs/first runs/warm\n  clr compare runs/seed-*  --json",
+		Example: "  clr compare runs/first runs/warm\n  clr compare runs/seed-* --json",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return fault.New(fault.Usage, "such as clr compare runs/first runs/warm", "clr compare takes two run folders or more, %d given", len(args))

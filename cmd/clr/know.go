@@ -190,6 +190,7 @@ const exitCodesText = `Exit codes
    75  interrupted, good checkpoint written; --resume goes on from there (while features
        are made: what is made is kept, and the same command goes on)
   130  interrupted from the keyboard without a checkpoint, or twice
+  141  nobody reads the results any more (clr list features | head -1)
   143  interrupted by a scheduler without a checkpoint, or twice
 
 SIGINT, SIGTERM, SIGHUP and SIGUSR1 interrupt; a second one stops at once. Slurm:

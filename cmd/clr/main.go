@@ -28,8 +28,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		stderr = pipeline.NewTerminal(stderr)
 	}
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup wants it ignored
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGPIPE) // who no longer reads progress must not end a training
 
 	done := make(chan error, 1)
 	go func() {
@@ -80,8 +84,11 @@ func report(stderr io.Writer, err error, got os.Signal) int {
 	}
 	kind := fault.KindOf(err)
 	if got != nil && kind == fault.Run && errors.Is(err, context.Canceled) {
-		fmt.Fprintln(stderr, "clr: stopped; the same command starts over, keeping what was finished")
+		fmt.Fprintln(stderr, "clr: stopped; the same command starts over")
 		return codeOf(got)
+	}
+	if errors.Is(err, syscall.EPIPE) { // nobody reads the results any more, as behind head
+		return codeOfPipe
 	}
 	var mistake *fault.Panic
 	if errors.As(err, &mistake) {
@@ -93,6 +100,9 @@ func report(stderr io.Writer, err error, got os.Signal) int {
 	}
 	return int(kind)
 }
+
+// codeOfPipe is what a shell gives a program that SIGPIPE has ended.
+const codeOfPipe = 141
 
 // codeOf is the exit code of a program ended by a signal: 130 for the
 // keyboard's, 143 for a scheduler's.

@@ -55,8 +55,8 @@ schedule.epochs (to more), checkpoint, log, workers, embed, linear_probe,
 mlp_probe, and where corpus and store are, if what is in them is the same.
 
 One process at a time writes a run folder. Left to itself it saves as often as
-takes a hundredth of the time; --save-every says it in steps, checkpoint.every in
-epochs.`,
+takes a hundredth of the time, at most every 10 s; --save-every says it in steps,
+checkpoint.every in epochs.`,
 		Example: "  clr pretrain --config configs/quickstart.yaml --run runs/first\n" +
 			"  clr pretrain --config configs/quickstart.yaml --run runs/warm --set method.temperature=0.5",
 		Args: noArguments,
@@ -84,7 +84,7 @@ epochs.`,
 	p.runFlag(c, "folder to keep the run in")
 	p.foldFlag(c)
 	c.Flags().BoolVar(&o.Resume, "resume", false, "go on from the run's last checkpoint, or start where there is none")
-	c.Flags().IntVar(&o.MaxSteps, "max-steps", 0, "stop after so many steps, with a checkpoint; 0 is all")
+	c.Flags().IntVar(&o.MaxSteps, "max-steps", 0, "stop at so many steps from the run's start, with a checkpoint; 0 is all")
 	c.Flags().Int("save-every", 0, "steps between checkpoints, as --set checkpoint.steps=N")
 	c.Flags().Int("keep", 2, "checkpoints to keep, as --set checkpoint.keep=N")
 	return c

@@ -21,7 +21,7 @@ compares every step with metrics.jsonl: loss, learning rate, gradient norm,
 spread of the projections, the digests of the weights, and the newest checkpoint
 where its step is reached. It ends with 0 if all is identical, and with 5 if not,
 naming the first step that differs and what has changed around it: binary, Go,
-CPU path, recordings, features. --full also looks into every recording.`,
+CPU path, recordings, features.`,
 		Example: "  clr verify runs/demo\n  clr verify runs/demo --full",
 		Args:    oneRun,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -41,7 +41,7 @@ CPU path, recordings, features. --full also looks into every recording.`,
 		},
 	}
 	c.Flags().IntVar(&o.Steps, "steps", 100, "steps of each fold to execute again")
-	c.Flags().BoolVar(&full, "full", false, "all of them")
+	c.Flags().BoolVar(&full, "full", false, "execute all steps, and look into every recording")
 	c.MarkFlagsMutuallyExclusive("steps", "full")
 	p.foldFlag(c)
 	p.jsonFlag(c)

@@ -61,7 +61,7 @@ func Build(ctx context.Context, path string, c *Corpus, feature FeatureOptions, 
 		err = errors.Join(err, b.close())
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		err = fault.New(fault.Interrupted, "run the same command again; it goes on from there", "features of %s: %w", c.Path, err)
+		err = fault.New(fault.Interrupted, "run the same command again; it goes on from there", "interrupted; features of %d of %d clips are made", b.stats.Made+b.stats.Reused+b.stats.Shared, b.stats.Clips)
 	}
 	return s, b.stats, err
 }

@@ -50,10 +50,12 @@ func (c *Comparison) writeValues(b *strings.Builder, what string, all []Values) 
 }
 
 func (c *Comparison) writeTraining(b *strings.Builder, f FoldCompared) {
-	fmt.Fprintf(b, "\n%-12s %7s %11s %11s %9s %10s %9s  %s\n", strings.TrimSpace("training "+f.Fold), "steps", "first loss", "last loss", "z std", "grad norm", "clips/s", "beside A")
+	title := strings.TrimSpace("training " + f.Fold)
+	wide := max(12, len(title))
+	fmt.Fprintf(b, "\n%-*s %7s %11s %11s %9s %10s %9s  %s\n", wide, title, "steps", "first loss", "last loss", "z std", "grad norm", "clips/s", "beside A")
 	for i, t := range f.Runs {
 		if t.Steps == 0 {
-			fmt.Fprintf(b, "%-12c %7s\n", 'A'+rune(i%26), "-")
+			fmt.Fprintf(b, "%-*c %7s\n", wide, 'A'+rune(i%26), "-")
 			continue
 		}
 		how := ""
@@ -66,7 +68,7 @@ func (c *Comparison) writeTraining(b *strings.Builder, f FoldCompared) {
 		default:
 			how = fmt.Sprintf("the same for %d steps", min(t.Steps, f.Runs[0].Steps))
 		}
-		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("%-12c %7d %11.4f %11.4f %9.4f %10.3f %9.0f  %s", 'A'+rune(i%26), t.Steps, t.FirstLoss, t.Loss, t.ZStd, t.GradNorm, t.ClipsPS, how), " "))
+		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("%-*c %7d %11.4f %11.4f %9.4f %10.3f %9.0f  %s", wide, 'A'+rune(i%26), t.Steps, t.FirstLoss, t.Loss, t.ZStd, t.GradNorm, t.ClipsPS, how), " "))
 	}
 }
 

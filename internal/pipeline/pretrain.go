@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -125,6 +128,9 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 	}
 	if start >= stop {
 		con.Say("%s: %d of %d steps are done", dir, start, total)
+		if _, err := os.Stat(filepath.Join(dir, rundir.MetricsFile)); errors.Is(err, fs.ErrNotExist) {
+			con.Warn("%s has no %s any more", dir, rundir.MetricsFile)
+		}
 		return nil
 	}
 	log, missing, err := rundir.OpenLog(dir, start)
@@ -179,6 +185,7 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		replay.passed(save.Newest(), con)
 		show.At(step+1, fmt.Sprintf("loss %.4f  z std %.4f  %.0f clips/s", line.Loss, line.ZStd, line.ClipsPS))
 	}
+	con.Say("%s: %d of %d steps are done", dir, stop, total)
 	return nil
 }
 

@@ -87,7 +87,7 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 			return nil, err
 		}
 		if total := d.c.Schedule.Steps(d.c.batches(len(hears(s))).steps); step < total {
-			con.Warn("%s: the encoder is of step %d of %d; clr pretrain --resume finishes it", o.Run, step, total)
+			con.Warn("%s: the encoder is of step %d of %d; clr pretrain --resume finishes it", rundir.FoldDir(o.Run, d.foldName(s)), step, total)
 		}
 		frozen[s.Name] = e.hash()
 		what := strings.TrimSpace("embed " + d.foldName(s))

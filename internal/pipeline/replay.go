@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"math"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -265,6 +266,9 @@ type replayFile struct {
 // readReplay reads a replay file. Nothing that it says is believed before it is
 // checked: sizes against the file, the config by the strict reader.
 func readReplay(path string) (*replayFile, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, fault.New(fault.Usage, "name the "+divergedFile+" in it, or in a fold's folder, if the run ended with exit code 4", "%s is a folder, not a replay file", path)
+	}
 	cp, err := checkpoint.Load(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Usage, "name the "+divergedFile+" that clr pretrain wrote into the run folder, or the fold's", "there is no replay file %s", path)

@@ -27,12 +27,16 @@ func resumable(dir string, c *Config) error {
 		if d.Key == epochsKey && c.Schedule.Epochs > old.Schedule.Epochs {
 			continue
 		}
-		differ = append(differ, fmt.Sprintf("  %s: the run has %s, the config %s", d.Key, d.Old, d.New))
+		only := ""
+		if d.Key == epochsKey {
+			only = "; it may only grow"
+		}
+		differ = append(differ, fmt.Sprintf("  %s: the run has %s, the config %s%s", d.Key, d.Old, d.New, only))
 	}
 	if len(differ) > 0 {
 		return fault.New(fault.Usage,
-			"resume with the config that the run was started with ("+filepath.Join(dir, rundir.ConfigFile)+"), or start another run",
-			"%s was started with another config:\n%s", dir, strings.Join(differ, "\n"))
+			"resume with the run's own config ("+filepath.Join(dir, rundir.ConfigFile)+"), or start another run",
+			"%s is a run of another config:\n%s", dir, strings.Join(differ, "\n"))
 	}
 	return nil
 }
@@ -61,7 +65,7 @@ func described(f *rundir.Folder, c *Config, d *data, resume bool, con Console) e
 			con.Warn("the features are not those that %s was started on (%.12s then, %.12s now): it may not end in the bytes of a run without a stop", f.Path, was.Store, d.store.Digest())
 		}
 		for _, s := range sessions {
-			if differs := s.Environment.Differs(here); len(differs) > 0 {
+			if differs := s.Environment.Decides().Differs(here.Decides()); len(differs) > 0 {
 				con.Warn("%s was worked on in another environment (%s): it may not end in the bytes of a run without a stop", f.Path, strings.Join(differs, "; "))
 				break
 			}
@@ -113,10 +117,12 @@ func (c *Config) over(corpus string) *Config {
 // set anew.
 func runConfig(dir string, o Overrides) (*Config, error) {
 	path := filepath.Join(dir, rundir.ConfigFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Usage,
 			"give the folder that `clr pretrain --run` wrote",
 			"%s is not a run folder: it has no %s", dir, rundir.ConfigFile)
+	} else if err == nil && !info.Mode().IsRegular() { // a pipe may never end
+		return nil, fault.New(fault.Usage, "bring back the file as clr pretrain wrote it", "%s is not a regular file", path)
 	}
 	o, err := o.Within("embed", "linear_probe", "mlp_probe", "workers", "store")
 	if err != nil {
