@@ -1,11 +1,6 @@
 package pipeline
 
 import (
-	"clr/internal/checkpoint"
-	"clr/internal/fault"
-	"clr/internal/host"
-	"clr/internal/kernel"
-	"clr/internal/method"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"clr/internal/checkpoint"
+	"clr/internal/fault"
+	"clr/internal/host"
+	"clr/internal/kernel"
+	"clr/internal/method"
 )
 
 // A replayFile is one that was read and believed.
