@@ -5,10 +5,12 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"clr/internal/rundir"
 )
@@ -143,6 +145,42 @@ func TestInterruptedElsewhere(t *testing.T) {
 		if strings.Contains(name, ".aside-") || strings.HasSuffix(name, ".partial") {
 			t.Errorf("%s is left over", name)
 		}
+	}
+}
+
+// A hang-up that nohup has the program ignore does not stop it; nor does it end
+// because nobody reads any more what it says. Who no longer reads results is told
+// nothing else.
+func TestNobodyListens(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "c.yaml"), []byte(slowConfig))
+	run := filepath.Join(dir, "run")
+	reader, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	reader.Close()
+	p := exec.Command("sh", "-c", `trap "" HUP; exec clr pretrain --config c.yaml --run run`)
+	p.Dir, p.Stdout, p.Stderr = dir, write, write
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); !look(run).any(rundir.LastFile) && time.Since(began) < patience; {
+		time.Sleep(time.Millisecond)
+	}
+	p.Process.Signal(syscall.SIGHUP)
+	if err := p.Wait(); err != nil {
+		t.Fatalf("%v: %v", p.Args, err)
+	}
+	if n := len(logOf(t, read(t, run, "metrics.jsonl"))); n != 16 {
+		t.Errorf("%d steps are logged, not 16", n)
+	}
+	p = exec.Command("clr", "list", "features")
+	said := new(speech)
+	p.Stdout, p.Stderr = write, said
+	if p.Run(); p.ProcessState.ExitCode() != codeOfPipe || said.String() != "" {
+		t.Errorf("%v ends with %v and says %q", p.Args, p.ProcessState, said)
 	}
 }
 

@@ -163,6 +163,21 @@ func TestVerifyRefuses(t *testing.T) {
 		t.Errorf("an edited config: %v", err)
 	}
 	put(t, filepath.Join(r, rundir.ConfigFile), config)
+	log := get(t, r, rundir.MetricsFile)
+	for what, part := range map[string][]byte{"holds no steps": nil, "lines are missing": log[:bytes.IndexByte(log, '\n')+1]} {
+		put(t, filepath.Join(r, rundir.MetricsFile), part)
+		_, err := Verify(t.Context(), VerifyOptions{Run: r}, Overrides{}, con)
+		if says(t, err, rundir.MetricsFile, what); fault.KindOf(err) != fault.Data {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	put(t, filepath.Join(r, rundir.MetricsFile), log)
+	last := get(t, r, rundir.LastFile)
+	last[len(last)-1] ^= 1
+	put(t, filepath.Join(r, rundir.LastFile), last)
+	if v, err := Verify(t.Context(), VerifyOptions{Run: r}, Overrides{}, con); err != nil || !v.Folds[0].Older || v.Folds[0].Saved != 3 {
+		t.Errorf("a damaged checkpoint: %+v, %v", v, err)
+	}
 	os.Remove(filepath.Join(r, rundir.MetricsFile))
 	if _, err := Verify(t.Context(), VerifyOptions{Run: r}, Overrides{}, con); fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
 		t.Errorf("no log: %v", err)
