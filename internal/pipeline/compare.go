@@ -78,7 +78,6 @@ type ProbeScore struct {
 // Compare puts runs side by side.
 func Compare(runs []string) (*Comparison, error) {
 	c := &Comparison{Runs: runs}
-	var configs []*Config
 	var corpora []string
 	for i, r := range runs {
 		if j := slices.IndexFunc(runs[:i], func(o string) bool { return sameFolder(o, r) }); j >= 0 {
@@ -92,7 +91,7 @@ func Compare(runs []string) (*Comparison, error) {
 		if err != nil {
 			return nil, err
 		}
-		configs, corpora = append(configs, config), append(corpora, made.Corpus)
+		corpora = append(corpora, made.Corpus)
 		for _, v := range [][2]string{{"clr", made.Version}, {"binary_sha256", made.Binary}, {"go", made.Go}, {"cpu_path", made.CPU}, {"corpus_sha256", made.Corpus}, {"store_sha256", made.Store}} {
 			c.MadeBy = setValue(c.MadeBy, v[0], v[1], i, len(runs))
 		}
