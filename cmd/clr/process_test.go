@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
@@ -39,8 +40,13 @@ func (s *speech) String() string {
 	return s.b.String()
 }
 
+// heard lets processes hear a hang-up even where these tests run under nohup: what
+// a process ignores its children ignore, what it handles they do not.
+var heard = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) })
+
 func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
+	heard()
 	p := &process{Cmd: exec.Command("clr", args...), says: new(speech), done: make(chan struct{})}
 	p.Dir, p.Stderr = dir, p.says
 	p.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "CLR_KILL") }) // no settings of clr
