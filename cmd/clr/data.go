@@ -23,7 +23,7 @@ func (p *program) data() *cobra.Command {
 		Args:    unknownCommand,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.dataImport())
+	c.AddCommand(p.dataImport(), p.dataCheck(), p.dataStats())
 	return c
 }
 
@@ -92,6 +92,78 @@ func checkLayout(args, layouts []string) error {
 	if len(args) != 2 {
 		return fault.New(fault.Usage, "such as clr data import esc50 ESC-50-master --out esc50.csv; "+hint,
 			"clr data import takes a layout and a folder, %d given", len(args))
+	}
+	return nil
+}
+
+func (p *program) dataCheck() *cobra.Command {
+	var o pipeline.SurveyOptions
+	c := &cobra.Command{
+		Use:   "check [MANIFEST]",
+		Short: "Hear every recording of a corpus, and report what is wrong with it",
+		Long: `Decodes every recording of a manifest, or of a config's corpus, and looks for what
+would spoil learning or scores: files that cannot be read or are not those of the
+sha256 column; sounds, recordings and groups on both sides of a split, where a
+sound is the same in whatever format; labels that are tested and never learnt;
+clips that are silent, clipped, off centre or far from the usual length. What
+divides the clips is the config's split, or else the columns split and fold.
+
+Each finding has a code and a severity, which docs/data.md lists. The exit code is
+3 where there are errors.`,
+		Example: "  clr data check esc50.csv\n" +
+			"  clr data check --config configs/quickstart.yaml --json",
+		Args: atMostManifest,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.survey(&o, args); err != nil {
+				return err
+			}
+			return pipeline.CheckData(c.Context(), o, p.console())
+		},
+	}
+	p.configFlags(c)
+	c.Flags().BoolVar(&o.Strict, "strict", false, "exit with 3 where there are warnings too")
+	p.jsonFlag(c)
+	return c
+}
+
+func (p *program) dataStats() *cobra.Command {
+	var o pipeline.SurveyOptions
+	c := &cobra.Command{
+		Use:   "stats [MANIFEST]",
+		Short: "Hear every recording of a corpus, and tell what is in it",
+		Long: `Decodes every recording of a manifest, or of a config's corpus, and counts clips
+and hours: in all, by split, fold, label and group, by sample rate, channels and
+encoding; with durations and levels.`,
+		Example: "  clr data stats esc50.csv",
+		Args:    atMostManifest,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.survey(&o, args); err != nil {
+				return err
+			}
+			return pipeline.DataStats(c.Context(), o, p.console())
+		},
+	}
+	p.configFlags(c)
+	p.jsonFlag(c)
+	return c
+}
+
+// survey takes the manifest and the config that a command line names.
+func (p *program) survey(o *pipeline.SurveyOptions, args []string) (err error) {
+	p.started = true
+	if len(args) == 1 {
+		o.Manifest = args[0]
+	}
+	if p.config != "" || len(p.sets) > 0 {
+		o.Config, err = p.load()
+	}
+	return err
+}
+
+// atMostManifest refuses more than one argument.
+func atMostManifest(c *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return noArguments(c, args[1:])
 	}
 	return nil
 }
