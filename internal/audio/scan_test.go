@@ -23,16 +23,16 @@ func TestScan(t *testing.T) {
 
 	var got []float32
 	blocks := 0
-	info, err := Scan(fsys, "a.wav", func(at Info, block []float32) error {
-		if at.Frames != int64(len(got)/2) || len(block)%2 != 0 || at.Rate != 16000 {
-			t.Fatalf("block of %d samples at %+v, %d samples came before", len(block), at, len(got))
+	form, frames, err := Scan(fsys, "a.wav", func(form Form, at int64, block []float32) error {
+		if at != int64(len(got)/2) || len(block)%2 != 0 || form.Rate != 16000 {
+			t.Fatalf("block of %d samples at %d, %d samples came before", len(block), at, len(got))
 		}
 		got = append(got, block...)
 		blocks++
 		return nil
 	})
-	if want := (Info{"wav", "pcm_s16", 16000, 2, 10001}); err != nil || info != want {
-		t.Errorf("info %+v, want %+v; %v", info, want, err)
+	if want := (Form{"wav", "pcm_s16", 16000, 2}); err != nil || form != want || frames != 10001 {
+		t.Errorf("form %+v, want %+v; %d frames, %v", form, want, frames, err)
 	}
 	rec, err := Decode(bytesOf(fsys, "a.wav"), "a.wav")
 	if err != nil || !slices.Equal(got, rec.Samples) || blocks < 3 {
@@ -40,11 +40,11 @@ func TestScan(t *testing.T) {
 	}
 
 	stop := errors.New("enough")
-	if _, err := Scan(fsys, "a.wav", func(Info, []float32) error { return stop }); !errors.Is(err, stop) {
+	if _, _, err := Scan(fsys, "a.wav", func(Form, int64, []float32) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("visit's error comes back as %v", err)
 	}
 	for _, name := range []string{"none.wav", "text.wav", "gone.wav"} {
-		if _, err := Scan(fsys, name, func(Info, []float32) error { return nil }); fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
+		if _, _, err := Scan(fsys, name, func(Form, int64, []float32) error { return nil }); fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -55,7 +55,7 @@ func TestScanNotFinite(t *testing.T) {
 	for _, v := range []float32{0, 0.5, float32(math.NaN())} {
 		w.data = appendFloat(w.data, v)
 	}
-	_, err := Scan(fstest.MapFS{"n.wav": {Data: w.bytes()}}, "n.wav", func(Info, []float32) error { return nil })
+	_, _, err := Scan(fstest.MapFS{"n.wav": {Data: w.bytes()}}, "n.wav", func(Form, int64, []float32) error { return nil })
 	if fault.KindOf(err) != fault.Data || err == nil || err.Error() != "n.wav: sample 2 is NaN" {
 		t.Errorf("%v", err)
 	}

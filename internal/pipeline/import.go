@@ -50,7 +50,7 @@ func Import(ctx context.Context, o ImportOptions, con Console) error {
 			return err
 		}
 	}
-	if err := disk.MkdirAll(filepath.Dir(o.Out)); err != nil {
+	if _, err := disk.MkdirAll(filepath.Dir(o.Out)); err != nil {
 		return disk.Failed(o.Out, err)
 	}
 	if err := disk.WriteFile(o.Out, func(w io.Writer) error { return m.Write(w, filepath.Dir(o.Out)) }); err != nil {

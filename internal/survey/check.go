@@ -193,9 +193,9 @@ func (k *checker) rates(rate int) {
 		if h.Err != nil {
 			continue
 		}
-		rates[h.Info.Rate]++
-		channels[h.Info.Channels]++
-		if h.Info.Rate < rate {
+		rates[h.Form.Rate]++
+		channels[h.Form.Channels]++
+		if h.Form.Rate < rate {
 			if low++; first < 0 {
 				first = i
 			}
@@ -205,7 +205,7 @@ func (k *checker) rates(rate int) {
 		k.find("rate.mixed", -1, "", "%s", shares(rates, "Hz"))
 	}
 	if low > 0 {
-		k.find("rate.low", first, fmt.Sprint(k.heard[first].Info.Rate), "%d of %d clips have less than the %d Hz of the config; this one has %d", low, len(k.heard), rate, k.heard[first].Info.Rate)
+		k.find("rate.low", first, fmt.Sprint(k.heard[first].Form.Rate), "%d of %d clips have less than the %d Hz of the config; this one has %d", low, len(k.heard), rate, k.heard[first].Form.Rate)
 	}
 	if len(channels) > 1 {
 		k.find("channels.mixed", -1, "", "%s", shares(channels, "channels"))

@@ -20,7 +20,7 @@ import (
 
 // A Hearing is what was heard of one clip.
 type Hearing struct {
-	Info    audio.Info // of its recording
+	Form    audio.Form // of its recording
 	Err     error      // why the clip cannot be read; then there is nothing else
 	File    string     // SHA-256 of the recording's file, if asked for
 	Sound   [32]byte   // SHA-256 of rate, channels and decoded samples: a WAV and a FLAC of one sound are equal
@@ -101,17 +101,17 @@ func listen(ctx context.Context, c *audio.Corpus, file string, clips []int, hash
 	slices.SortStableFunc(starts, func(a, b int) int { return cmp.Compare(c.Items[a].Start, c.Items[b].Start) })
 	waiting, meters := starts, []*meter(nil)
 	finish := func(m *meter) { heard[m.clip] = m.hearing() }
-	info, err := audio.Scan(c.FS(), file, func(at audio.Info, block []float32) error {
+	form, frames, err := audio.Scan(c.FS(), file, func(form audio.Form, at int64, block []float32) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		end := at.Frames + int64(len(block)/at.Channels)
-		for len(waiting) > 0 && frame(c.Items[waiting[0]].Start, at.Rate) < end {
-			meters = append(meters, newMeter(waiting[0], c.Items[waiting[0]], at))
+		end := at + int64(len(block)/form.Channels)
+		for len(waiting) > 0 && frame(c.Items[waiting[0]].Start, form.Rate) < end {
+			meters = append(meters, newMeter(waiting[0], c.Items[waiting[0]], form))
 			waiting = waiting[1:]
 		}
 		meters = slices.DeleteFunc(meters, func(m *meter) bool {
-			m.add(at.Frames, block)
+			m.add(at, block)
 			over := m.last >= 0 && end >= m.last
 			if over {
 				finish(m)
@@ -132,9 +132,9 @@ func listen(ctx context.Context, c *audio.Corpus, file string, clips []int, hash
 	}
 	for _, i := range clips {
 		h := &heard[i]
-		h.Info, h.File, h.Err = info, sum, err
+		h.Form, h.File, h.Err = form, sum, err
 		if err == nil {
-			h.Err = outside(c.Items[i], info)
+			h.Err = outside(c.Items[i], float64(frames)/float64(form.Rate))
 		}
 	}
 	return nil
@@ -147,9 +147,8 @@ var errRange = errors.New("the clip is not in its recording")
 // clips are read: manifests round their times.
 const slack = 0.01
 
-// outside says that a clip is not in its recording.
-func outside(it audio.Item, info audio.Info) error {
-	length := float64(info.Frames) / float64(info.Rate)
+// outside says that a clip is not in its recording, of a length in seconds.
+func outside(it audio.Item, length float64) error {
 	switch {
 	case it.Start >= length:
 		return fmt.Errorf("it starts at %v s, the recording ends at %v s: %w", it.Start, length, errRange)

@@ -19,7 +19,7 @@ const (
 // near full scale.
 type meter struct {
 	clip        int
-	info        audio.Info
+	form        audio.Form
 	first, last int64 // frames; last is -1 where the clip goes on to the end
 
 	sum     hash.Hash
@@ -33,13 +33,13 @@ type meter struct {
 	clipped int64     // samples in flat tops
 }
 
-func newMeter(clip int, it audio.Item, at audio.Info) *meter {
-	m := &meter{clip: clip, info: at, last: -1, first: frame(it.Start, at.Rate), sum: sha256.New(),
-		means: make([]float64, at.Channels), before: make([]float32, at.Channels), run: make([]int64, at.Channels)}
+func newMeter(clip int, it audio.Item, form audio.Form) *meter {
+	m := &meter{clip: clip, form: form, last: -1, first: frame(it.Start, form.Rate), sum: sha256.New(),
+		means: make([]float64, form.Channels), before: make([]float32, form.Channels), run: make([]int64, form.Channels)}
 	if it.End != 0 {
-		m.last = frame(it.End, at.Rate)
+		m.last = frame(it.End, form.Rate)
 	}
-	m.sum.Write(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(at.Rate)), uint64(at.Channels)))
+	m.sum.Write(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(form.Rate)), uint64(form.Channels)))
 	return m
 }
 
@@ -50,7 +50,7 @@ func frame(seconds float64, rate int) int64 {
 
 // add measures what is in the clip of a block of frames that begins at one.
 func (m *meter) add(at int64, block []float32) {
-	c := int64(m.info.Channels)
+	c := int64(m.form.Channels)
 	from, to := max(0, m.first-at), int64(len(block))/c
 	if m.last >= 0 {
 		to = min(to, m.last-at)
@@ -85,8 +85,8 @@ func (m *meter) add(at int64, block []float32) {
 
 // hearing is what was measured.
 func (m *meter) hearing() Hearing {
-	samples := max(1, float64(m.frames)*float64(m.info.Channels))
-	h := Hearing{Seconds: float64(m.frames) / float64(m.info.Rate), Peak: m.peak, RMS: math.Sqrt(m.squares / samples), Clipped: float64(m.clipped) / samples}
+	samples := max(1, float64(m.frames)*float64(m.form.Channels))
+	h := Hearing{Seconds: float64(m.frames) / float64(m.form.Rate), Peak: m.peak, RMS: math.Sqrt(m.squares / samples), Clipped: float64(m.clipped) / samples}
 	m.sum.Sum(h.Sound[:0])
 	for _, sum := range m.means {
 		h.DC = max(h.DC, math.Abs(sum)/max(1, float64(m.frames)))

@@ -73,9 +73,9 @@ func Measure(c *audio.Corpus, heard []Hearing) *Stats {
 	s.RMS = spread(of(func(h Hearing) float64 { return h.RMS }))
 
 	parts := func(clips []int, values func(i int) []string) []Part { return partsOf(heard, clips, values) }
-	s.Rates = parts(readable, func(i int) []string { return []string{strconv.Itoa(heard[i].Info.Rate)} })
-	s.Channels = parts(readable, func(i int) []string { return []string{strconv.Itoa(heard[i].Info.Channels)} })
-	s.Encodings = parts(readable, func(i int) []string { return []string{heard[i].Info.Container + " " + heard[i].Info.Encoding} })
+	s.Rates = parts(readable, func(i int) []string { return []string{strconv.Itoa(heard[i].Form.Rate)} })
+	s.Channels = parts(readable, func(i int) []string { return []string{strconv.Itoa(heard[i].Form.Channels)} })
+	s.Encodings = parts(readable, func(i int) []string { return []string{heard[i].Form.Container + " " + heard[i].Form.Encoding} })
 	s.Labels = parts(all, func(i int) []string { return c.Items[i].Labels() })
 	for column, into := range map[string]*[]Part{"split": &s.Splits, "fold": &s.Folds, "group": &s.Groups} {
 		*into = parts(all, func(i int) []string {
