@@ -105,8 +105,8 @@ func (k *checker) coverage(d Division, s Split) {
 	if len(train) == 0 && len(test) == 0 {
 		return // no labels at all
 	}
-	miss("label.untrained", labels(s.Valid, s.Test), train, "%d of %d labels are not in the training part (by %s, split %s): %s")
-	miss("label.untested", train, test, "%d of %d labels are not in the test part (by %s, split %s): %s")
+	miss("label.untrained", labels(s.Valid, s.Test), train, "%d of %d labels are not in the training part (by %s, testing on %s): %s")
+	miss("label.untested", train, test, "%d of %d labels are not in the test part (by %s, testing on %s): %s")
 }
 
 // recordings finds those whose clips are on several sides.

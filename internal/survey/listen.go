@@ -106,7 +106,7 @@ func listen(ctx context.Context, c *audio.Corpus, file string, clips []int, hash
 			return err
 		}
 		end := at + int64(len(block)/form.Channels)
-		for len(waiting) > 0 && frame(c.Items[waiting[0]].Start, form.Rate) < end {
+		for len(waiting) > 0 && frameAt(c.Items[waiting[0]].Start, form.Rate) < end {
 			meters = append(meters, newMeter(waiting[0], c.Items[waiting[0]], form))
 			waiting = waiting[1:]
 		}

@@ -34,17 +34,17 @@ type meter struct {
 }
 
 func newMeter(clip int, it audio.Item, form audio.Form) *meter {
-	m := &meter{clip: clip, form: form, last: -1, first: frame(it.Start, form.Rate), sum: sha256.New(),
+	m := &meter{clip: clip, form: form, last: -1, first: frameAt(it.Start, form.Rate), sum: sha256.New(),
 		means: make([]float64, form.Channels), before: make([]float32, form.Channels), run: make([]int64, form.Channels)}
 	if it.End != 0 {
-		m.last = frame(it.End, form.Rate)
+		m.last = frameAt(it.End, form.Rate)
 	}
 	m.sum.Write(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(form.Rate)), uint64(form.Channels)))
 	return m
 }
 
-// frame is the one at a time, as where clips are read.
-func frame(seconds float64, rate int) int64 {
+// frameAt is the one at a time, as where clips are read.
+func frameAt(seconds float64, rate int) int64 {
 	return int64(math.Round(min(seconds*float64(rate), 1<<53)))
 }
 
