@@ -276,3 +276,21 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 }
+
+// docs/data.md has a row for each layout.
+func TestLayoutsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/data.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, l := range Table {
+		if !strings.Contains(string(doc), "\n| `"+name+"` | ") {
+			t.Errorf("docs/data.md lacks %s", name)
+		}
+		for _, option := range l.Takes {
+			if option != "seed" && !strings.Contains(string(doc), "`--"+option) {
+				t.Errorf("docs/data.md lacks --%s", option)
+			}
+		}
+	}
+}

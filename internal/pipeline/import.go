@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -58,9 +57,7 @@ func Import(ctx context.Context, o ImportOptions, con Console) error {
 	}
 	s := m.Summary()
 	if con.JSON {
-		e := json.NewEncoder(con.Out)
-		e.SetIndent("", " ")
-		return e.Encode(struct {
+		return showJSON(con, struct {
 			Manifest string `json:"manifest"`
 			layout.Summary
 		}{o.Out, s})
