@@ -13,13 +13,11 @@ import (
 )
 
 func TestScan(t *testing.T) {
-	samples := make([]int16, 2*10001)
-	for i := range samples {
-		samples[i] = int16(31 * i)
+	var data []byte
+	for i := range 2 * 10001 {
+		data = binary.LittleEndian.AppendUint16(data, uint16(31*i))
 	}
-	stereo := pcm16(samples...)
-	stereo.channels, stereo.align = 2, 4
-	fsys := fstest.MapFS{"a.wav": {Data: stereo.bytes()}, "none.wav": {Data: pcm16().bytes()}, "text.wav": {Data: []byte("no sound here, only words")}}
+	fsys := fstest.MapFS{"a.wav": riff(1, 2, 16, data), "none.wav": riff(1, 1, 16, nil), "text.wav": {Data: []byte("no sound here, only words")}}
 
 	var got []float32
 	blocks := 0
@@ -34,7 +32,7 @@ func TestScan(t *testing.T) {
 	if want := (Form{"wav", "pcm_s16", 16000, 2}); err != nil || form != want || frames != 10001 {
 		t.Errorf("form %+v, want %+v; %d frames, %v", form, want, frames, err)
 	}
-	rec, err := Decode(bytesOf(fsys, "a.wav"), "a.wav")
+	rec, err := Decode(bytes.NewReader(fsys["a.wav"].Data), "a.wav")
 	if err != nil || !slices.Equal(got, rec.Samples) || blocks < 3 {
 		t.Errorf("%d samples in %d blocks differ from the %d that Decode gives, %v", len(got), blocks, len(rec.Samples), err)
 	}
@@ -51,18 +49,24 @@ func TestScan(t *testing.T) {
 }
 
 func TestScanNotFinite(t *testing.T) {
-	w := wavFile{tag: 3, channels: 1, rate: 16000, align: 4, bits: 32, dataSize: -1, riffSize: -1}
+	var data []byte
 	for _, v := range []float32{0, 0.5, float32(math.NaN())} {
-		w.data = appendFloat(w.data, v)
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
 	}
-	_, _, err := Scan(fstest.MapFS{"n.wav": {Data: w.bytes()}}, "n.wav", func(Form, int64, []float32) error { return nil })
+	_, _, err := Scan(fstest.MapFS{"n.wav": riff(3, 1, 32, data)}, "n.wav", func(Form, int64, []float32) error { return nil })
 	if fault.KindOf(err) != fault.Data || err == nil || err.Error() != "n.wav: sample 2 is NaN" {
 		t.Errorf("%v", err)
 	}
 }
 
-func bytesOf(fsys fstest.MapFS, name string) *bytes.Reader { return bytes.NewReader(fsys[name].Data) }
-
-func appendFloat(b []byte, v float32) []byte {
-	return binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+// riff is a WAV file at 16 kHz.
+func riff(tag, channels, bits uint16, data []byte) *fstest.MapFile {
+	le := binary.LittleEndian
+	b := le.AppendUint32([]byte("RIFF"), uint32(36+len(data)))
+	b = le.AppendUint32(append(b, "WAVEfmt "...), 16)
+	b = le.AppendUint16(le.AppendUint16(b, tag), channels)
+	b = le.AppendUint32(le.AppendUint32(b, 16000), 16000*uint32(channels*bits/8))
+	b = le.AppendUint16(le.AppendUint16(b, channels*bits/8), bits)
+	b = le.AppendUint32(append(b, "data"...), uint32(len(data)))
+	return &fstest.MapFile{Data: append(b, data...)}
 }
