@@ -25,6 +25,8 @@ var floors = map[string]int{
 	"clr/internal/op":              3,
 	"clr/internal/exec":            4,
 	"clr/internal/augment":         3,
+	"clr/internal/layout":          3,
+	"clr/internal/survey":          3,
 	"clr/internal/optim":           2,
 	"clr/internal/checkpoint":      2,
 	"clr/internal/audio":           2,

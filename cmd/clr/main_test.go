@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"clr/internal/fault"
+	"clr/internal/layout"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -97,6 +98,19 @@ func TestCommandsAreDescribed(t *testing.T) {
 		}
 		if strings.HasSuffix(c.Short, ".") || strings.ToUpper(c.Short[:1]) != c.Short[:1] {
 			t.Errorf("%s: %q should begin with a capital and have no full stop", c.Name(), c.Short)
+		}
+	}
+}
+
+// What a layout obeys is a flag of clr data import, described as that layout's.
+func TestLayoutFlags(t *testing.T) {
+	p := program{}
+	flags := p.dataImport().Flags()
+	for name, l := range layout.Table {
+		for _, option := range l.Takes {
+			if f := flags.Lookup(option); f == nil || !strings.HasPrefix(f.Usage, name+": ") {
+				t.Errorf("%s takes --%s, which clr data import does not have or not for it", name, option)
+			}
 		}
 	}
 }

@@ -62,6 +62,9 @@ func (it Item) Labels() []string {
 // Has says whether the manifest has a column.
 func (c *Corpus) Has(column string) bool { return slices.Contains(c.Columns, column) }
 
+// FS is the file system that the items' files are in.
+func (c *Corpus) FS() fs.FS { return c.fsys }
+
 // Read reads item i as a clip of a rate, and checks nothing else.
 func (c *Corpus) Read(i, rate int) (Clip, error) {
 	it := c.Items[i]
@@ -69,7 +72,7 @@ func (c *Corpus) Read(i, rate int) (Clip, error) {
 }
 
 // maxFaults is how many mistakes one error lists.
-const maxFaults = 20
+const maxFaults = fault.Most
 
 // ReadCorpus reads a manifest and sees that the files it names are there;
 // their paths are relative to the manifest's folder. All mistakes, up to 20,
@@ -94,13 +97,9 @@ func ReadCorpus(fsys fs.FS, name string) (*Corpus, error) {
 	return p.corpus, nil
 }
 
-// listed joins up to maxFaults mistakes into one data error.
+// listed joins mistakes into one data error.
 func listed(faults []error, remedy string) error {
-	more := len(faults) - maxFaults
-	if more > 0 {
-		faults = append(slices.Clone(faults[:maxFaults]), fmt.Errorf("and %d more", more))
-	}
-	return fault.New(fault.Data, remedy, "%w", errors.Join(faults...))
+	return fault.List(fault.Data, remedy, faults)
 }
 
 // A manifest is a corpus while it is read.

@@ -28,6 +28,8 @@ const (
 
 // A source is an opened recording, read frame by frame.
 type source struct {
+	container      string // wav, flac, ...
+	encoding       string // of the samples: pcm_s16, float32, mulaw, ...; big-endian ones end in be
 	rate, channels int
 	frames         int64                            // that the file holds; -1 where a header's claim is all there is
 	seek           func(frame int64) error          // nil where only reading on leads anywhere

@@ -3,6 +3,7 @@ package audio
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math"
 
@@ -29,11 +30,22 @@ type wavReader struct {
 // pad byte leave one.
 func wavSource(r io.ReadSeeker, f wavFormat, base, n int64) *source {
 	w := &wavReader{wavFormat: f, r: r, base: base, n: n - n%f.frame()}
-	s := &source{rate: f.rate, channels: f.channels, frames: w.n / f.frame(), seek: w.seek, read: w.readPCM}
+	s := &source{container: "wav", encoding: f.name(), rate: f.rate, channels: f.channels, frames: w.n / f.frame(), seek: w.seek, read: w.readPCM}
 	if f.tag == tagFloat {
 		s.read = w.readFloat
 	}
 	return s
+}
+
+// name is the encoding's: pcm_u8, pcm_s16, float32, ...
+func (f wavFormat) name() string {
+	switch {
+	case f.tag == tagFloat:
+		return fmt.Sprintf("float%d", f.bits)
+	case f.bits == 8:
+		return "pcm_u8"
+	}
+	return fmt.Sprintf("pcm_s%d", f.bits)
 }
 
 func (w *wavReader) seek(frame int64) error {

@@ -7,6 +7,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 )
 
@@ -40,6 +41,18 @@ func (e *Error) Unwrap() error { return e.Err }
 // message; %w works as in fmt.Errorf.
 func New(k Kind, remedy, format string, args ...any) error {
 	return &Error{Kind: k, Err: fmt.Errorf(format, args...), Remedy: remedy}
+}
+
+// Most is how many mistakes one error lists.
+const Most = 20
+
+// List joins mistakes that were found together, one a line, into one error of a
+// kind; behind the first 20 it says how many more there are.
+func List(k Kind, remedy string, mistakes []error) error {
+	if more := len(mistakes) - Most; more > 0 {
+		mistakes = append(slices.Clone(mistakes[:Most]), fmt.Errorf("and %d more", more))
+	}
+	return New(k, remedy, "%w", errors.Join(mistakes...))
 }
 
 // KindOf finds the kind of an error: Resource for a full disk or a used-up

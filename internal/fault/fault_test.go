@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -77,5 +78,20 @@ func TestKindsKeepTheirNumbers(t *testing.T) {
 		if int(k) != want {
 			t.Errorf("kind %d, want %d", k, want)
 		}
+	}
+}
+
+func TestList(t *testing.T) {
+	var all []error
+	for i := range Most + 3 {
+		all = append(all, fmt.Errorf("mistake %d", i))
+	}
+	err := List(Data, "mend them", all)
+	lines := strings.Split(err.Error(), "\n")
+	if KindOf(err) != Data || Remedy(err) != "mend them" || len(lines) != Most+1 || lines[0] != "mistake 0" || lines[Most] != "and 3 more" {
+		t.Errorf("kind %d, remedy %q:\n%v", KindOf(err), Remedy(err), err)
+	}
+	if err := List(Data, "", all[:Most]); strings.Count(err.Error(), "\n") != Most-1 || len(all) != Most+3 {
+		t.Errorf("of %d: %v", Most, err)
 	}
 }
