@@ -66,7 +66,7 @@ func (a Color) Spec(s *audio.Spectrogram, d Draw) error {
 // the curve from a table of its values at squares, since near 0 a root is too
 // steep for even steps; that is right to 1e-4 of the range.
 func (m *scratch) gamma(x []float32, power float64) {
-	lo, hi := extent(x)
+	lo, hi := least(x), kernel.Max(x)
 	width := hi - lo
 	if !(width > 0) || width > math.MaxFloat32 { // flat, or not finite
 		return
@@ -76,12 +76,17 @@ func (m *scratch) gamma(x []float32, power float64) {
 	for i := range table {
 		table[i] = lo + width*float32(math.Pow(float64(i)/n, 2*power))
 	}
+	scale := n * n / width
 	for i, v := range x {
-		at := n * float32(math.Sqrt(float64((v-lo)/width)))
-		if !(at >= 0) { // NaN stays
+		at := float32(math.Sqrt(float64((v - lo) * scale)))
+		j := uint(int32(at))
+		if j >= n { // the top, which rounding may pass; NaN stays
+			if at >= n {
+				x[i] = hi
+			}
 			continue
 		}
-		j := min(int(at), n-1)
-		x[i] = table[j] + (at-float32(j))*(table[j+1]-table[j])
+		y := table[j]
+		x[i] = y + (at-float32(int32(j)))*(table[j+1]-y)
 	}
 }

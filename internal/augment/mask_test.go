@@ -98,9 +98,9 @@ func TestMaskCount(t *testing.T) {
 
 func TestFills(t *testing.T) {
 	s := noisy(40, 50, 3)
-	mean, least := meanOf(s.Data), float32(0)
+	mean, lowest := meanOf(s.Data), float32(0)
 	for _, v := range s.Data {
-		least = min(least, v)
+		lowest = min(lowest, v)
 	}
 	deviation := 0.0
 	for _, v := range s.Data {
@@ -119,11 +119,11 @@ func TestFills(t *testing.T) {
 	} {
 		var noise, squares, n float64
 		for i := range 100 {
-			lowest := spec(t, of("min"), s, draws(18, i))
+			lower := spec(t, of("min"), s, draws(18, i))
 			random := spec(t, of("noise"), s, draws(19, i))
 			for j := range s.Data {
-				if v := lowest.Data[j]; v != s.Data[j] && v != least {
-					t.Fatalf("%s: filled with %g, the least is %g", name, v, least)
+				if v := lower.Data[j]; v != s.Data[j] && v != lowest {
+					t.Fatalf("%s: filled with %g, the least is %g", name, v, lowest)
 				}
 				if v := random.Data[j]; v != s.Data[j] {
 					noise, squares, n = noise+float64(v), squares+float64(v)*float64(v), n+1
@@ -140,7 +140,7 @@ func TestFills(t *testing.T) {
 func TestErase(t *testing.T) {
 	s := noisy(100, 200, 1)
 	a := Erase{P: 1, Area: [2]float64{0.1, 0.3}, Aspect: [2]float64{0.5, 2}, Count: 1, Fill: "min"}
-	least, _ := extent(s.Data)
+	lowest := least(s.Data)
 	var areas, aspects, tops, lefts []float64
 	for i := range 1500 {
 		out := spec(t, a, s, draws(41, i))
@@ -149,8 +149,8 @@ func TestErase(t *testing.T) {
 			for j, v := range out.Row(b) {
 				if v != s.Row(b)[j] {
 					top, bottom, left, right, n = min(top, b), max(bottom, b+1), min(left, j), max(right, j+1), n+1
-					if v != least {
-						t.Fatalf("filled with %g, want %g", v, least)
+					if v != lowest {
+						t.Fatalf("filled with %g, want %g", v, lowest)
 					}
 				}
 			}

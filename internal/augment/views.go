@@ -172,11 +172,7 @@ func (v *Views) place(dst []float32, from, before int) {
 	band := v.Options.Normalize == "band"
 	pad := float32(0)
 	if n < want && !band {
-		pad = w.Data[0]
-		for _, x := range w.Data {
-			pad = min(pad, x)
-		}
-		pad = (pad - mean) * scale
+		pad = (least(w.Data) - mean) * scale
 	}
 	for b := range w.Bins {
 		src, row := w.Row(b)[from:from+n], dst[b*want:(b+1)*want]

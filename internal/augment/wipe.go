@@ -1,10 +1,6 @@
 package augment
 
-import (
-	"math"
-
-	"clr/internal/audio"
-)
+import "clr/internal/audio"
 
 // fills are what can be put where something is wiped out.
 var fills = []string{"mean", "min", "noise"}
@@ -58,35 +54,11 @@ func (w *wipe) measure(bins bool) {
 	}
 	w.known = true
 	if w.fill == "min" {
-		w.value, _ = extent(w.s.Data)
+		w.value = least(w.s.Data)
 		return
 	}
 	w.value = meanOf(w.s.Data)
 	if w.fill == "noise" {
 		w.noise = deviationOf(w.s.Data, w.value)
 	}
-}
-
-// extent is the least and the greatest of x.
-func extent(x []float32) (lo, hi float32) {
-	lo, hi = x[0], x[0]
-	for _, v := range x {
-		if v < lo {
-			lo = v
-		}
-		if v > hi {
-			hi = v
-		}
-	}
-	return lo, hi
-}
-
-// deviationOf is the standard deviation around the mean.
-func deviationOf(x []float32, mean float32) float32 {
-	sum := 0.0
-	for _, v := range x {
-		e := float64(v - mean)
-		sum += e * e
-	}
-	return float32(math.Sqrt(sum / float64(len(x))))
 }
