@@ -36,7 +36,8 @@ func (u unit) nepers() float32 {
 // maxDB bounds all options in dB: more than that is a slip of the hand.
 const maxDB = 120
 
-// Gain makes everything louder or softer: one constant on all logarithms.
+// Gain makes everything louder or softer: one constant on all logarithms (CLMR,
+// Spijkervet & Burgoyne 2021, there on waveforms).
 type Gain struct {
 	P  float64 `yaml:"p" doc:"probability"`
 	DB float64 `yaml:"db" doc:"the level moves by up to ± this; dB"`

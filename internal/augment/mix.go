@@ -9,7 +9,8 @@ import (
 )
 
 // Mix adds another clip under this one, whose own level stays: powers add, so
-// logarithms do not. The other clip is drawn from the training part by the
+// logarithms do not. (So do noise, music and babble in x-vectors, Snyder et al.
+// 2018, there on waveforms.) The other clip is drawn from the training part by the
 // view's generator; nothing is carried from one view to the next.
 type Mix struct {
 	P   float64    `yaml:"p" doc:"probability"`
