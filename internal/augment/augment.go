@@ -43,22 +43,37 @@ type Spec interface {
 	Spec(s *audio.Spectrogram, d Draw) error
 }
 
+// NeedsLog tells whether an augmentation takes the values for logarithms of
+// power, as those with options in dB do and those that add powers. Others only
+// move, smooth or wipe values, whatever they are.
+func NeedsLog(a Augmentation) bool {
+	l, ok := a.(interface{ needsLog() bool })
+	return ok && l.needsLog()
+}
+
 // Table names every augmentation with its defaults. A chain lists them in the
 // order in which they are applied.
 var Table = map[string]Augmentation{
 	"gain":         Gain{P: 1, DB: 8},
+	"color":        Color{P: 0.8, Brightness: 6, Contrast: 0.4, Gamma: 0.4, Tilt: 6},
 	"eq":           EQ{P: 1, DB: 4, Points: 5},
 	"fader":        Fader{P: 1, DB: 4},
 	"mix":          Mix{P: 0.5, SNR: [2]float64{10, 30}},
+	"mixup":        Mixup{P: 1, Ratio: 0.4, Beta: 1},
+	"mix_back":     MixBack{P: 1, Ratio: 0.05},
 	"noise_floor":  NoiseFloor{P: 0.5, DB: [2]float64{30, 60}},
 	"stretch":      Stretch{P: 1, By: 0.25},
+	"time_warp":    TimeWarp{P: 1, Frames: 20},
 	"mel_warp":     MelWarp{P: 1, Scale: 0.05, Shift: 0.03},
 	"shift":        Shift{P: 1, Bins: 2},
 	"time_shift":   TimeShift{P: 1, By: 0.5},
+	"flip":         Flip{P: 0.5},
+	"crop":         Crop{P: 1, Freq: [2]float64{0.8, 1}, Time: [2]float64{0.6, 1}, Fill: "mean"},
 	"resized_crop": ResizedCrop{P: 1, Freq: [2]float64{0.6, 1.5}, Time: [2]float64{0.6, 1.5}, Canvas: [2]float64{1, 1.5}, Interpolation: "bicubic"},
-	"time_mask":    TimeMask{P: 1, Frames: 10, Count: 1},
-	"freq_mask":    FreqMask{P: 1, Bins: 8, Count: 1},
-	"blur":         Blur{P: 0.5, Sigma: [2]float64{0, 1.5}},
+	"time_mask":    TimeMask{P: 1, Frames: 10, Most: 0.5, Count: 1, Fill: "mean"},
+	"freq_mask":    FreqMask{P: 1, Bins: 8, Most: 0.5, Count: 1, Fill: "mean"},
+	"erase":        Erase{P: 0.5, Area: [2]float64{0.02, 0.4}, Aspect: [2]float64{0.3, 3.3}, Count: 1, Fill: "noise"},
+	"blur":         Blur{P: 0.5, Sigma: [2]float64{0, 1.5}, Axis: "both", Kernel: "gaussian"},
 
 	"wave_gain":  WaveGain{P: 1, DB: 8},
 	"polarity":   Polarity{P: 0.5},

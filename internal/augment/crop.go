@@ -4,9 +4,42 @@ import (
 	"math"
 
 	"clr/internal/audio"
-	"clr/internal/fault"
 	"clr/internal/kernel"
 )
+
+// Crop keeps a random rectangle where it is and wipes out the rest, so that the
+// window keeps its size. (That a view is itself a random crop in time, of a
+// longer clip, is view.crop.)
+type Crop struct {
+	P    float64    `yaml:"p" doc:"probability"`
+	Freq [2]float64 `yaml:"freq" doc:"height of the rectangle, in heights of the window"`
+	Time [2]float64 `yaml:"time" doc:"length of the rectangle, in lengths of the window"`
+	Fill string     `yaml:"fill" doc:"what is there instead of the rest: mean (before and after, each bin's over the window; above and below, the window's), min (the window's least) or noise (Gaussian, of the window's mean and deviation)"`
+}
+
+// Doc implements Augmentation.
+func (Crop) Doc() string { return "random rectangle kept, the rest wiped out" }
+
+// Check implements Augmentation.
+func (a Crop) Check() error {
+	return first(probability("crop", a.P), span("crop", "freq", a.Freq, 0.01, 1), span("crop", "time", a.Time, 0.01, 1),
+		oneOf("crop", "fill", a.Fill, fills...))
+}
+
+// Spec implements Spec.
+func (a Crop) Spec(s *audio.Spectrogram, d Draw) error {
+	if !d.hit(a.P) {
+		return nil
+	}
+	bins, top := rectangle(s.Bins, a.Freq, 1, d)
+	frames, left := rectangle(s.Frames, a.Time, 1, d)
+	w := wipe{s: s, fill: a.Fill, d: d}
+	w.box(0, top, 0, s.Frames)
+	w.box(top+bins, s.Bins, 0, s.Frames)
+	w.box(top, top+bins, 0, left)
+	w.box(top, top+bins, left+frames, s.Frames)
+	return nil
+}
 
 // ResizedCrop cuts a random rectangle out of a canvas around the window and
 // resizes it to the window's shape (BYOL-A, Niizumi et al. 2021, section
@@ -24,11 +57,7 @@ func (ResizedCrop) Doc() string { return "random rectangle resized to the whole:
 
 // Check implements Augmentation.
 func (a ResizedCrop) Check() error {
-	if a.Interpolation != "bilinear" && a.Interpolation != "bicubic" {
-		return fault.New(fault.Usage, "set interpolation to bilinear or bicubic",
-			"resized_crop: interpolation is %q, it must be bilinear or bicubic", a.Interpolation)
-	}
-	return first(probability("resized_crop", a.P),
+	return first(probability("resized_crop", a.P), oneOf("resized_crop", "interpolation", a.Interpolation, "bilinear", "bicubic"),
 		span("resized_crop", "freq", a.Freq, 0.01, 10), span("resized_crop", "time", a.Time, 0.01, 10),
 		in("resized_crop", "canvas[0]", a.Canvas[0], 1, 10), in("resized_crop", "canvas[1]", a.Canvas[1], 1, 10))
 }
@@ -38,8 +67,8 @@ func (a ResizedCrop) Spec(s *audio.Spectrogram, d Draw) error {
 	if !d.hit(a.P) {
 		return nil
 	}
-	bins, top := a.rectangle(s.Bins, a.Freq, a.Canvas[0], d)
-	frames, left := a.rectangle(s.Frames, a.Time, a.Canvas[1], d)
+	bins, top := rectangle(s.Bins, a.Freq, a.Canvas[0], d)
+	frames, left := rectangle(s.Frames, a.Time, a.Canvas[1], d)
 	m := d.memory()
 	mean := meanOf(s.Data)
 	m.next.Resize(s.Bins, s.Frames)
@@ -79,7 +108,7 @@ func (a ResizedCrop) Spec(s *audio.Spectrogram, d Draw) error {
 
 // rectangle draws one side of the rectangle over an axis of n cells: how many
 // cells it takes, and where it starts, which is negative outside the window.
-func (ResizedCrop) rectangle(n int, size [2]float64, canvas float64, d Draw) (length, start int) {
+func rectangle(n int, size [2]float64, canvas float64, d Draw) (length, start int) {
 	whole := int(float64(n) * canvas)
 	length = min(max(int(float64(n)*d.between(size)), 1), whole)
 	return length, d.Rand.IntN(whole-length+1) - (whole-n)/2

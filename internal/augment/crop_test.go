@@ -4,6 +4,44 @@ import (
 	"testing"
 )
 
+// The rectangle keeps its values and its place; outside, bins that go whole take
+// the window's mean, others their own.
+func TestCrop(t *testing.T) {
+	s := noisy(50, 80, 1)
+	overall := meanOf(s.Data)
+	var heights, lengths, tops, lefts []float64
+	for i := range 1000 {
+		out := spec(t, Crop{P: 1, Freq: [2]float64{0.4, 0.8}, Time: [2]float64{0.25, 0.75}, Fill: "mean"}, s, draws(40, i))
+		top, bottom, left, right := 50, 0, 80, 0
+		for b := range 50 {
+			for j, v := range out.Row(b) {
+				if v == s.Row(b)[j] {
+					top, bottom, left, right = min(top, b), max(bottom, b+1), min(left, j), max(right, j+1)
+				}
+			}
+		}
+		for b := range 50 {
+			for j, v := range out.Row(b) {
+				want := s.Row(b)[j]
+				if b < top || b >= bottom {
+					want = overall
+				} else if j < left || j >= right {
+					want = meanOf(s.Row(b))
+				}
+				if !near(float64(v), float64(want), 1e-5) {
+					t.Fatalf("(%d, %d) outside of bins %d to %d, frames %d to %d is %g, want %g", b, j, top, bottom, left, right, v, want)
+				}
+			}
+		}
+		heights, lengths = append(heights, float64(bottom-top)+0.5), append(lengths, float64(right-left)+0.5)
+		tops, lefts = append(tops, (float64(top)+0.5)/float64(50-bottom+top+1)), append(lefts, (float64(left)+0.5)/float64(80-right+left+1))
+	}
+	within(t, "height", heights, 20, 40, 0.6) // whole cells are rounded down
+	within(t, "length", lengths, 20, 60, 0.6)
+	spread(t, "top", tops, 0, 1)
+	spread(t, "left", lefts, 0, 1)
+}
+
 func TestResizedCrop(t *testing.T) {
 	// Inside the window, interpolation reproduces a plane; bicubic with
 	// PyTorch's constant only to a twentieth of a cell.
@@ -39,10 +77,9 @@ func TestResizedCrop(t *testing.T) {
 }
 
 func TestRectangle(t *testing.T) {
-	a := ResizedCrop{}
 	var sizes, starts []float64
 	for i := range 4000 {
-		length, start := a.rectangle(1000, [2]float64{0.6, 1.5}, 1.5, draws(12, i))
+		length, start := rectangle(1000, [2]float64{0.6, 1.5}, 1.5, draws(12, i))
 		if start < -250 || start+length > 1250 {
 			t.Fatalf("%d cells from %d leave the canvas", length, start)
 		}

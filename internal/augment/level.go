@@ -36,7 +36,8 @@ func (u unit) nepers() float32 {
 // maxDB bounds all options in dB: more than that is a slip of the hand.
 const maxDB = 120
 
-// Gain makes everything louder or softer.
+// Gain makes everything louder or softer: one constant on all logarithms (CLMR,
+// Spijkervet & Burgoyne 2021, there on waveforms).
 type Gain struct {
 	P  float64 `yaml:"p" doc:"probability"`
 	DB float64 `yaml:"db" doc:"the level moves by up to ± this; dB"`
@@ -47,6 +48,8 @@ func (Gain) Doc() string { return "louder or softer" }
 
 // Check implements Augmentation.
 func (a Gain) Check() error { return first(probability("gain", a.P), in("gain", "db", a.DB, 0, maxDB)) }
+
+func (Gain) needsLog() bool { return true }
 
 // Spec implements Spec.
 func (a Gain) Spec(s *audio.Spectrogram, d Draw) error {
@@ -59,7 +62,8 @@ func (a Gain) Spec(s *audio.Spectrogram, d Draw) error {
 }
 
 // EQ adds a smooth random curve over frequency, as another microphone, place
-// or room would.
+// or room would (FilterAugment, Nam et al. 2022, whose bands have random edges
+// and are joined by straight lines).
 type EQ struct {
 	P      float64 `yaml:"p" doc:"probability"`
 	DB     float64 `yaml:"db" doc:"standard deviation of the curve where it is drawn; dB"`
@@ -73,6 +77,8 @@ func (EQ) Doc() string { return "smooth random curve over frequency: another mic
 func (a EQ) Check() error {
 	return first(probability("eq", a.P), in("eq", "db", a.DB, 0, maxDB), in("eq", "points", float64(a.Points), 2, 64))
 }
+
+func (EQ) needsLog() bool { return true }
 
 // Spec implements Spec.
 func (a EQ) Spec(s *audio.Spectrogram, d Draw) error {
@@ -95,8 +101,8 @@ func (a EQ) Spec(s *audio.Spectrogram, d Draw) error {
 	return nil
 }
 
-// Fader changes the level in a line over the window (BYOL-A v2's random linear
-// fader, Niizumi et al. 2023).
+// Fader changes the level in a line over the window (the random linear fader of
+// BYOL-A v2, Niizumi et al. 2023). Its gain of 1 in natural logarithms is 4.34 dB.
 type Fader struct {
 	P  float64 `yaml:"p" doc:"probability"`
 	DB float64 `yaml:"db" doc:"the gains at both ends are up to ± this; dB"`
@@ -109,6 +115,8 @@ func (Fader) Doc() string { return "fade in or out, in a line over the window" }
 func (a Fader) Check() error {
 	return first(probability("fader", a.P), in("fader", "db", a.DB, 0, maxDB))
 }
+
+func (Fader) needsLog() bool { return true }
 
 // Spec implements Spec.
 func (a Fader) Spec(s *audio.Spectrogram, d Draw) error {

@@ -1,6 +1,9 @@
 package augment
 
-import "math/rand/v2"
+import (
+	"math"
+	"math/rand/v2"
+)
 
 // Rand is the generator of one view. Equal addresses give equal streams,
 // different ones unrelated streams; negative numbers are addresses too.
@@ -27,4 +30,37 @@ func mix64(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return z ^ z>>31
+}
+
+// beta draws from Beta(b, b), of which b = 1 is uniform: x/(x+y) of two draws
+// from Gamma(b), in logarithms, since those of a small b underflow.
+func (d Draw) beta(b float64) float64 {
+	if b == 1 {
+		return d.Rand.Float64()
+	}
+	x := d.logGamma(b)
+	return 1 / (1 + math.Exp(d.logGamma(b)-x))
+}
+
+// logGamma is the logarithm of a draw from Gamma(shape, 1) (Marsaglia & Tsang
+// 2000, section 6 for shapes below 1).
+func (d Draw) logGamma(shape float64) float64 {
+	boost := 0.0
+	if shape < 1 {
+		boost = math.Log(1-d.Rand.Float64()) / shape
+		shape++
+	}
+	a := shape - 1.0/3
+	c := 1 / math.Sqrt(9*a)
+	for {
+		x := d.Rand.NormFloat64()
+		v := 1 + c*x
+		if v <= 0 {
+			continue
+		}
+		v = v * v * v
+		if math.Log(1-d.Rand.Float64()) < x*x/2+a-a*v+a*math.Log(v) {
+			return math.Log(a*v) + boost
+		}
+	}
 }

@@ -1,6 +1,10 @@
 package augment
 
-import "clr/internal/kernel"
+import (
+	"math"
+
+	"clr/internal/kernel"
+)
 
 // raise adds g to x.
 func raise(x []float32, g float32) { kernel.Rescale(x, x, -g, 1) }
@@ -25,4 +29,25 @@ func meanOf(x []float32) float32 {
 		a += float64(v)
 	}
 	return float32(((a + b) + (c + d)) / float64(len(x)))
+}
+
+// deviationOf is the standard deviation around the mean.
+func deviationOf(x []float32, mean float32) float32 {
+	sum := 0.0
+	for _, v := range x {
+		e := float64(v - mean)
+		sum += e * e
+	}
+	return float32(math.Sqrt(sum / float64(len(x))))
+}
+
+// least is the smallest value.
+func least(x []float32) float32 {
+	lo := x[0]
+	for _, v := range x {
+		if v < lo {
+			lo = v
+		}
+	}
+	return lo
 }

@@ -45,6 +45,20 @@ func spread(t *testing.T, what string, v []float64, lo, hi float64) {
 	}
 }
 
+// within requires the same of values that are known to about a tolerance.
+func within(t *testing.T, what string, v []float64, lo, hi, tolerance float64) {
+	t.Helper()
+	sum := 0.0
+	for _, x := range v {
+		sum += x
+	}
+	mean, low, high := sum/float64(len(v)), slices.Min(v), slices.Max(v)
+	if math.Abs(low-lo) > tolerance || math.Abs(high-hi) > tolerance ||
+		math.Abs(mean-(lo+hi)/2) > 4*(hi-lo)/math.Sqrt(12*float64(len(v)))+tolerance/2 {
+		t.Errorf("%s: %g to %g, mean %g; want %g to %g", what, low, high, mean, lo, hi)
+	}
+}
+
 func near(a, b, tolerance float64) bool { return math.Abs(a-b) <= tolerance }
 
 const perDB = math.Ln10 / 10

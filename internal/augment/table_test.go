@@ -26,6 +26,12 @@ func withP(a Augmentation, p float64) Augmentation {
 // that have no such setting.
 var still = map[string]Augmentation{
 	"gain":         Gain{P: 1},
+	"color":        Color{P: 1},
+	"mixup":        Mixup{P: 1, Beta: 1},
+	"mix_back":     MixBack{P: 1},
+	"time_warp":    TimeWarp{P: 1},
+	"crop":         Crop{P: 1, Freq: [2]float64{1, 1}, Time: [2]float64{1, 1}, Fill: "noise"},
+	"erase":        Erase{P: 1, Aspect: [2]float64{1, 1}, Count: 3, Fill: "min"},
 	"eq":           EQ{P: 1, Points: 2},
 	"fader":        Fader{P: 1},
 	"stretch":      Stretch{P: 1},
@@ -33,13 +39,13 @@ var still = map[string]Augmentation{
 	"shift":        Shift{P: 1},
 	"time_shift":   TimeShift{P: 1},
 	"resized_crop": ResizedCrop{P: 1, Freq: [2]float64{1, 1}, Time: [2]float64{1, 1}, Canvas: [2]float64{1, 1}, Interpolation: "bicubic"},
-	"time_mask":    TimeMask{P: 1, Count: 3},
-	"freq_mask":    FreqMask{P: 1, Count: 3},
-	"blur":         Blur{P: 1},
+	"time_mask":    TimeMask{P: 1, Frames: 5, Count: 3, Fill: "min"},
+	"freq_mask":    FreqMask{P: 1, Most: 1, Count: 3, Fill: "noise"},
+	"blur":         Blur{P: 1, Axis: "both", Kernel: "box"},
 	"wave_gain":    WaveGain{P: 1},
 	"fade":         Fade{P: 1},
 	"wave_shift":   WaveShift{P: 1},
-	"mix":          nil, "noise_floor": nil, "noise": nil, "wave_mix": nil, "polarity": nil,
+	"mix":          nil, "noise_floor": nil, "flip": nil, "noise": nil, "wave_mix": nil, "polarity": nil,
 }
 
 // apply runs a on copies of the inputs and returns what came out, with the
@@ -177,7 +183,7 @@ func TestDeterminedByAddress(t *testing.T) {
 			other, _, _ := apply(t, a, s, wave, draws(3, 6+i))
 			differ = differ || !slices.Equal(first, other)
 		}
-		if !differ && name != "polarity" {
+		if !differ && name != "polarity" && name != "flip" {
 			t.Errorf("%s: ten addresses, one result", name)
 		}
 	}
@@ -217,6 +223,31 @@ func TestAwkwardInputs(t *testing.T) {
 	}
 }
 
+// An augmentation that needs logarithms of power is one whose options are in
+// dB, or that adds powers.
+func TestNeedsLog(t *testing.T) {
+	adds := map[string]bool{"mix": true, "mixup": true, "mix_back": true, "noise_floor": true}
+	for _, name := range names() {
+		a, ok := Table[name].(Spec)
+		if !ok {
+			if NeedsLog(Table[name]) {
+				t.Errorf("%s works on waveforms", name)
+			}
+			continue
+		}
+		want := adds[name]
+		for i := range reflect.TypeOf(a).NumField() {
+			want = want || strings.HasSuffix(reflect.TypeOf(a).Field(i).Tag.Get("doc"), "dB")
+		}
+		if NeedsLog(a) != want {
+			t.Errorf("%s: needs logarithms is %v, want %v", name, !want, want)
+		}
+	}
+	if NeedsLog(Color{P: 1, Contrast: 0.5, Gamma: 0.5}) {
+		t.Error("contrast and gamma are for any values")
+	}
+}
+
 func TestCheck(t *testing.T) {
 	half := [2]float64{0.5, 1.5}
 	for _, c := range []struct {
@@ -238,6 +269,25 @@ func TestCheck(t *testing.T) {
 		{ResizedCrop{Freq: half, Time: half, Canvas: [2]float64{1, 0.5}, Interpolation: "bilinear"}, "canvas[1] is 0.5"},
 		{ResizedCrop{Freq: [2]float64{0, 1}, Time: half, Canvas: [2]float64{1, 1}, Interpolation: "bilinear"}, "freq[0] is 0"},
 		{TimeMask{Frames: -1}, "time_mask: frames is -1"},
+		{TimeMask{Most: 1.5}, "time_mask: most is 1.5, it must be 0 to 1"},
+		{TimeMask{Fill: "zero"}, `time_mask: fill is "zero", it must be mean, min or noise`},
+		{FreqMask{Most: -1}, "freq_mask: most is -1"},
+		{FreqMask{Fill: ""}, `freq_mask: fill is ""`},
+		{Erase{Area: [2]float64{0, 2}}, "erase: area[1] is 2"},
+		{Erase{Aspect: [2]float64{0, 1}}, "erase: aspect[0] is 0, it must be 0.01 to 100"},
+		{Erase{Aspect: [2]float64{1, 1}, Fill: "max"}, `erase: fill is "max"`},
+		{Crop{Freq: [2]float64{0.5, 1.5}, Time: [2]float64{1, 1}}, "crop: freq[1] is 1.5, it must be 0.01 to 1"},
+		{Crop{Freq: [2]float64{1, 1}, Time: [2]float64{0.9, 0.5}}, "crop: time is [0.9, 0.5], its ends are the wrong way round"},
+		{Color{Brightness: 121}, "color: brightness is 121"},
+		{Color{Contrast: 1.1}, "color: contrast is 1.1, it must be 0 to 1"},
+		{Color{Gamma: 2}, "color: gamma is 2"},
+		{Color{Tilt: -1}, "color: tilt is -1"},
+		{Mixup{Ratio: 1.1}, "mixup: ratio is 1.1"},
+		{Mixup{Beta: 0}, "mixup: beta is 0, it must be 0.01 to 100"},
+		{MixBack{Ratio: -1}, "mix_back: ratio is -1"},
+		{TimeWarp{Frames: -1}, "time_warp: frames is -1"},
+		{Blur{Axis: "mel"}, `blur: axis is "mel", it must be time, freq or both`},
+		{Blur{Axis: "time", Kernel: "bell"}, `blur: kernel is "bell", it must be gaussian or box`},
 		{FreqMask{Count: 101}, "freq_mask: count is 101"},
 		{Blur{Sigma: [2]float64{0, 21}}, "blur: sigma[1] is 21"},
 		{WaveGain{DB: -1}, "wave_gain: db is -1"},

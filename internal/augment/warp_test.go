@@ -1,6 +1,7 @@
 package augment
 
 import (
+	"math"
 	"testing"
 )
 
@@ -21,6 +22,49 @@ func TestStretch(t *testing.T) {
 		}
 	}
 	spread(t, "frames", drawn, 60, 140)
+}
+
+// The value is the frame, so the result says where each frame came from: two
+// lines that meet at a random moment, which moved by up to 10 frames.
+func TestTimeWarp(t *testing.T) {
+	s := filled(3, 101, func(b, t int) float64 { return float64(t + 1000*b) })
+	var sources, moves []float64
+	for i := range 1000 {
+		out := spec(t, TimeWarp{P: 1, Frames: 10}, s, draws(24, i))
+		row := out.Row(0)
+		if out.Frames != 101 || row[0] != 0 || row[100] != 100 {
+			t.Fatalf("%d frames, from %g to %g", out.Frames, row[0], row[100])
+		}
+		before, after := float64(row[1]), float64(100-row[99]) // slopes
+		target := 100 * (1 - after) / (before - after)         // where the lines meet
+		source := before * target
+		if math.Abs(before-after) > 1e-3 { // else nothing moved, and they meet anywhere
+			sources, moves = append(sources, source), append(moves, target-source)
+		}
+		for j, v := range row {
+			want := before * float64(j)
+			if float64(j) > target {
+				want = 100 - after*float64(100-j)
+			}
+			if !near(float64(v), want, 1e-2) || !near(float64(out.Row(2)[j]), 2000+want, 1e-2) {
+				t.Fatalf("draw %d: frame %d came from %g, want %g", i, j, v, want)
+			}
+		}
+	}
+	within(t, "moment", sources, 10, 90, 1)
+	within(t, "move", moves, -10, 10, 0.3)
+}
+
+func TestFlip(t *testing.T) {
+	s := noisy(5, 30, 1)
+	out := spec(t, Flip{P: 1}, s, draws(25, 1))
+	for b := range 5 {
+		for j, v := range out.Row(b) {
+			if v != s.Row(b)[29-j] {
+				t.Fatalf("(%d, %d) is %g, want %g", b, j, v, s.Row(b)[29-j])
+			}
+		}
+	}
 }
 
 func TestMelWarp(t *testing.T) {

@@ -1,0 +1,51 @@
+package augment
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// docs/augmentations.md has one row for each augmentation of the spectrogram,
+// with all its options, and marks those that need logarithms of power.
+func TestDocs(t *testing.T) {
+	text, err := os.ReadFile("../../docs/augmentations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if cells := strings.Split(line, "`"); strings.HasPrefix(line, "| `") && len(cells) > 2 {
+			if rows[cells[1]] != "" {
+				t.Errorf("%s has two rows", cells[1])
+			}
+			rows[cells[1]] = line
+		}
+	}
+	for _, name := range names() {
+		a, ok := Table[name].(Spec)
+		if !ok {
+			continue
+		}
+		row := rows[name]
+		if row == "" {
+			t.Errorf("%s has no row", name)
+			continue
+		}
+		if strings.HasPrefix(row, "| `"+name+"` †") != NeedsLog(a) {
+			t.Errorf("%s: † should be there is %v: %s", name, NeedsLog(a), row)
+		}
+		options := strings.Split(row, "|")[3]
+		for i := range reflect.TypeOf(a).NumField() {
+			if option := reflect.TypeOf(a).Field(i).Tag.Get("yaml"); option != "p" && !strings.Contains(options, "`"+option+"`") {
+				t.Errorf("%s: option %s is not in its row", name, option)
+			}
+		}
+	}
+	for name := range rows {
+		if Table[name] == nil {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
