@@ -13,8 +13,9 @@ type stft struct {
 	spectra
 	hop       int
 	center    bool
-	mirror    bool // the clip's ends are mirrored, not padded with zeros
-	magnitude bool // rather than power
+	mirror    bool        // the clip's ends are mirrored, not padded with zeros
+	magnitude bool        // rather than power
+	turns     []complex64 // (n_fft/2+1), once somebody asks for numbers
 }
 
 func newSTFT(o LogMel) *stft {
@@ -50,6 +51,26 @@ func (s *stft) block(t int, x []float32) []float32 {
 		kernel.Sqrt(power)
 	}
 	return power
+}
+
+// numbers computes the spectra themselves of the same frames, real and imaginary
+// parts, good until the next call: (n_fft/2+1)[2][16].
+func (s *stft) numbers(t int, x []float32) []float32 {
+	pairs := s.spectra.numbers(s.cut(t, x))
+	if s.turns == nil {
+		for k := range s.bins() {
+			s.turns = append(s.turns, complex64(root(k*((s.size-len(s.window))/2)%s.size, s.size)))
+		}
+	}
+	for k, w := range s.turns[1:] { // the window comes to the middle of the transform
+		row := pairs[2*(k+1)*kernel.Lanes:][:2*kernel.Lanes]
+		for l, re := range row[:kernel.Lanes] {
+			im := row[kernel.Lanes+l]
+			row[l] = float32(re*real(w)) - float32(im*imag(w))
+			row[kernel.Lanes+l] = float32(re*imag(w)) + float32(im*real(w))
+		}
+	}
+	return pairs
 }
 
 // cut gives the samples of frames t to t+15 for spectra, stride apart: the
