@@ -60,21 +60,21 @@ func (e Extraction) Run(ctx context.Context, watch func() Machine) (*ExtractionS
 		e.Threads = runtime.GOMAXPROCS(0)
 	}
 	r := &ExtractionSpeed{Bench: "features", Feature: e.Feature, SampleRate: featureRate, From: "memory"}
-	var clips []func() (audio.Clip, error)
+	w := extractor{options: o, threads: e.Threads}
 	if e.Folder == "" {
 		clip := audio.Clip{Rate: featureRate, Samples: sound()[:int(extractionClip*featureRate)]}
-		clips = append(clips, func() (audio.Clip, error) { return clip, nil })
+		w.clips = append(w.clips, func() (audio.Clip, error) { return clip, nil })
 	} else {
 		files, err := recordings(e.Folder)
 		if err != nil {
 			return nil, err
 		}
 		for _, path := range files {
-			clips = append(clips, func() (audio.Clip, error) { return audio.ReadClip(path, featureRate, 0, 0) })
+			w.clips = append(w.clips, func() (audio.Clip, error) { return audio.ReadClip(path, featureRate, 0, 0) })
 		}
+		w.names = files
 		r.From, r.Files = e.Folder, len(files)
 	}
-	w := extractor{options: o, threads: e.Threads, clips: clips}
 	var err error
 	if r.AudioS, err = w.pass(ctx, 1); err != nil {
 		return nil, err
@@ -129,6 +129,7 @@ type extractor struct {
 	options audio.FeatureOptions
 	threads int
 	clips   []func() (audio.Clip, error)
+	names   []string // of files
 }
 
 // pass goes so often over all clips, each thread taking the next, and gives the
@@ -158,6 +159,9 @@ func (w *extractor) pass(ctx context.Context, times int) (float64, error) {
 						return err
 					}
 					if err := f.Extract(&s, c); err != nil {
+						if w.names != nil {
+							err = fmt.Errorf("%s: %w", w.names[n%len(w.clips)], err)
+						}
 						return err
 					}
 					seconds[i] += float64(len(c.Samples)) / float64(c.Rate)
