@@ -1,9 +1,16 @@
 package audio
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
 	"testing"
 
 	gofft "github.com/mjibson/go-dsp/fft"
@@ -146,4 +153,50 @@ func BenchmarkSpectra(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "audio-s/s")
 		})
 	}
+}
+
+// TestFeatureSums prints a digest of every feature of a clip, for the next test.
+func TestFeatureSums(t *testing.T) {
+	if err := kernel.CheckCPU(); err != nil {
+		t.Skip(err)
+	}
+	r := rand.New(rand.NewPCG(5, 6))
+	c := Clip{Rate: 16000, Samples: make([]float32, 20011)}
+	for i := range c.Samples {
+		c.Samples[i] = float32(r.NormFloat64() / 5)
+	}
+	sum := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(Features)) {
+		s := extract(t, Features[name], c)
+		if err := binary.Write(sum, binary.LittleEndian, s.Data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("sum %x on %s", sum.Sum(nil), kernel.CPU())
+}
+
+// Features are the same bytes by plain Go, AVX2 and AVX-512.
+func TestFeaturesOnAllPaths(t *testing.T) {
+	found := regexp.MustCompile(`sum ([0-9a-f]{64}) on (\w+)`)
+	sums := map[string]string{}
+	for _, path := range []string{"generic", "avx2", "avx512"} {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestFeatureSums$", "-test.v")
+		cmd.Env = append(os.Environ(), "CLR_CPU="+path)
+		said, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", path, err, said)
+		}
+		if m := found.FindSubmatch(said); m != nil && string(m[2]) == path {
+			sums[path] = string(m[1])
+		}
+	}
+	if sums["generic"] == "" {
+		t.Fatal("plain Go said nothing")
+	}
+	for path, sum := range sums {
+		if sum != sums["generic"] {
+			t.Errorf("%s gives %s, plain Go %s", path, sum, sums["generic"])
+		}
+	}
+	t.Logf("compared: %v", slices.Sorted(maps.Keys(sums)))
 }
