@@ -194,6 +194,10 @@ func (s *source) mono(first, last int64) (samples []float32, total int64, err er
 	}
 	for last < 0 || at < last {
 		n, err := s.read(buf)
+		if s.channels == 1 && at >= first && (last < 0 || at+int64(n) <= last) {
+			samples = append(samples, buf[:n]...)
+			at, n = at+int64(n), 0
+		}
 		for i := 0; i+s.channels <= n && (last < 0 || at < last); i += s.channels {
 			if at >= first {
 				samples = append(samples, mean(buf[i:i+s.channels]))

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -282,5 +283,40 @@ func BenchmarkDecode(b *testing.B) {
 			}
 			b.ReportMetric(0.1*float64(b.N)/b.Elapsed().Seconds(), "audio-s/s") // two channels of 50 ms
 		})
+	}
+}
+
+// Integers of 16 bits are read here; go-audio/wav is the twin.
+func TestPCM16BesideGoAudio(t *testing.T) {
+	samples := make([]int16, 1<<16)
+	for i := range samples {
+		samples[i] = int16(i)
+	}
+	for _, channels := range []int{1, 2} {
+		file := pcm16(samples...)
+		file.channels, file.align = channels, 2*channels
+		raw := file.bytes()
+		var got [2][]float32
+		for i := range got {
+			s, err := openWAV(bytes.NewReader(raw), int64(len(raw)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 1 {
+				f := wavFormat{tag: tagPCM, channels: channels, rate: 16000, bits: 16}
+				w := &wavReader{wavFormat: f, r: bytes.NewReader(raw), base: int64(len(raw) - 2*len(samples)), n: int64(2 * len(samples))}
+				s.read = w.readPCM
+			}
+			for buf := make([]float32, 1002); ; {
+				n, err := s.read(buf)
+				got[i] = append(got[i], buf[:n]...)
+				if err != nil {
+					break
+				}
+			}
+		}
+		if len(got[0]) != len(samples) || !slices.Equal(got[0], got[1]) || got[0][1<<15] != -1 || got[0][1] != 1.0/(1<<15) {
+			t.Errorf("%d channels: %d samples, go-audio/wav gives %d", channels, len(got[0]), len(got[1]))
+		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/bits"
 
+	"clr/internal/kernel"
+
 	"github.com/mjibson/go-dsp/window"
 )
 
@@ -100,20 +102,18 @@ func newKaldi(o KaldiFbank, rate int) (*kaldi, error) {
 	if o.RoundToPowerOfTwo {
 		fft = 1 << bits.Len(uint(size-1))
 	}
-	return &kaldi{options: o, rate: rate, hop: o.samples(rate, o.FrameShift), window: kaldiWindows[o.WindowType](size), fft: newRealFFT(fft),
-		bank:  newKaldiBank(fft, o.NumMelBins, float64(rate), o.LowFreq, o.high(rate)),
-		frame: make([]float64, size), spectrum: make([]float64, fft/2+1), mel: make([]float64, o.NumMelBins)}, nil
+	return &kaldi{options: o, rate: rate, hop: o.samples(rate, o.FrameShift), spectra: newSpectra(kaldiWindows[o.WindowType](size), fft),
+		bank:    newKaldiBank(fft, o.NumMelBins, float64(rate), o.LowFreq, o.high(rate)).lanes(),
+		samples: make([]float64, size)}, nil
 }
 
 type kaldi struct {
+	spectra
 	options   KaldiFbank
 	rate, hop int
-	window    []float64 // (window)
-	fft       *realFFT
-	bank      melBank
-	frame     []float64 // (window)
-	spectrum  []float64 // (fft/2+1)
-	mel       []float64 // (mels)
+	bank      bank
+	samples   []float64             // (window)
+	energy    [kernel.Lanes]float64 // of the frames of the last block
 }
 
 // needs is how many samples the shortest clip has: one window.
@@ -146,65 +146,96 @@ func (f *kaldi) Extract(dst *Spectrogram, c Clip) error {
 	if f.options.UseEnergy && !f.options.HTKCompat {
 		at = 1
 	} else {
-		energyAt = len(f.mel)
+		energyAt = f.bank.rows
 	}
-	for t := range dst.Frames {
-		energy := f.compute(t, c.Samples)
-		for b, v := range f.mel {
-			dst.Data[(at+b)*dst.Frames+t] = float32(v)
-		}
+	for t := 0; t < dst.Frames; t += kernel.Lanes {
+		f.bank.project(dst, at, t, f.block(t, c.Samples), kernel.Lanes)
 		if f.options.UseEnergy {
-			dst.Data[energyAt*dst.Frames+t] = float32(energy)
+			f.putEnergy(dst, energyAt, t)
 		}
 	}
+	kernel.Log(dst.Data[at*dst.Frames:][:f.bank.rows*dst.Frames], kaldiEpsilon, 0, 1)
+	f.finish(dst)
+	return nil
+}
+
+// putEnergy writes the energies of the last block as a row from frame t on.
+func (f *kaldi) putEnergy(dst *Spectrogram, row, t int) {
+	to := dst.Row(row)[t:]
+	for i, e := range f.energy[:min(len(to), kernel.Lanes)] {
+		to[i] = float32(e)
+	}
+}
+
+func (f *kaldi) finish(dst *Spectrogram) {
 	if f.options.SubtractMean {
 		for b := range dst.Bins {
 			subtractMean(dst.Row(b))
 		}
 	}
-	return nil
 }
 
 // kaldiEpsilon is under every logarithm: FLT_EPSILON.
 const kaldiEpsilon = 1.0 / (1 << 23)
 
-// compute fills f.mel with the log energies of frame t, in the order of
-// Kaldi's feature-window.cc, and gives the window's log energy.
-func (f *kaldi) compute(t int, x []float32) (energy float64) {
-	o, w := f.options, f.frame
-	f.cut(t, x)
-	if o.RemoveDCOffset {
-		mean := 0.0
-		for _, v := range w {
-			mean += v
+// block computes the spectra of frames t to t+15, as stft's, and their energies.
+func (f *kaldi) block(t int, x []float32) []float32 {
+	last := f.frames(len(x))
+	for i := range kernel.Lanes {
+		if t+i < last {
+			f.energy[i] = f.prepare(f.frame(i), t+i, x)
+		} else {
+			clear(f.frame(i))
 		}
-		mean /= float64(len(w))
+	}
+	power := f.power(f.cuts())
+	if !f.options.UsePower {
+		kernel.Sqrt(power)
+	}
+	return power
+}
+
+// prepare fills dst with frame t as it comes under the window, in the order of
+// Kaldi's feature-window.cc, and gives the window's log energy.
+func (f *kaldi) prepare(dst []float32, t int, x []float32) (energy float64) {
+	o, w := f.options, f.samples
+	f.cut(t, x)
+	mean := 0.0
+	if o.RemoveDCOffset {
+		mean = sum4(w) / float64(len(w))
+	}
+	if o.UseEnergy && o.RawEnergy {
 		for i := range w {
 			w[i] -= mean
 		}
+		mean, energy = 0, f.logEnergy()
 	}
-	if o.RawEnergy {
+	before := w[0] - mean
+	for i, v := range w {
+		v -= mean
+		w[i] = v - float64(o.Preemphasis*before)
+		dst[i] = float32(w[i])
+		before = v
+	}
+	if o.UseEnergy && !o.RawEnergy {
+		for i, v := range f.window {
+			w[i] *= v
+		}
 		energy = f.logEnergy()
-	}
-	for i := len(w) - 1; i > 0; i-- {
-		w[i] -= o.Preemphasis * w[i-1]
-	}
-	w[0] -= o.Preemphasis * w[0]
-	for i, v := range f.window {
-		w[i] *= v
-	}
-	if !o.RawEnergy {
-		energy = f.logEnergy()
-	}
-	squares(f.spectrum, f.fft.forward(w))
-	if !o.UsePower {
-		roots(f.spectrum)
-	}
-	f.bank.apply(f.mel, f.spectrum)
-	for b, v := range f.mel {
-		f.mel[b] = math.Log(max(v, kaldiEpsilon))
 	}
 	return energy
+}
+
+// sum4 adds in four sums, which a processor does side by side.
+func sum4(x []float64) float64 {
+	var a, b, c, d float64
+	for ; len(x) >= 4; x = x[4:] {
+		a, b, c, d = a+x[0], b+x[1], c+x[2], d+x[3]
+	}
+	for _, v := range x {
+		a += v
+	}
+	return (a + b) + (c + d)
 }
 
 // cut copies the samples of frame t, scaled. Beyond the clip it is mirrored,
@@ -214,12 +245,19 @@ func (f *kaldi) cut(t int, x []float32) {
 	if !f.options.SnipEdges {
 		from -= len(f.window)/2 - f.hop/2
 	}
-	for i := range f.frame {
+	if from >= 0 && from+len(f.samples) <= len(x) {
+		scale, to := f.options.Scale, f.samples
+		for i, v := range x[from:][:len(to)] {
+			to[i] = float64(v) * scale
+		}
+		return
+	}
+	for i := range f.samples {
 		at := from + i
 		if at < 0 || at >= len(x) {
 			at = mirroredTwice(at, len(x))
 		}
-		f.frame[i] = float64(x[at]) * f.options.Scale
+		f.samples[i] = float64(x[at]) * f.options.Scale
 	}
 }
 
@@ -233,7 +271,7 @@ func mirroredTwice(i, n int) int {
 }
 
 func (f *kaldi) logEnergy() float64 {
-	e := math.Log(max(dot(f.frame, f.frame), kaldiEpsilon))
+	e := math.Log(max(dot(f.samples, f.samples), kaldiEpsilon))
 	if f.options.EnergyFloor > 0 {
 		e = max(e, math.Log(f.options.EnergyFloor))
 	}

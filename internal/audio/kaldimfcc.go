@@ -3,6 +3,8 @@ package audio
 import (
 	"fmt"
 	"math"
+
+	"clr/internal/kernel"
 )
 
 // KaldiMFCC are Kaldi's mel-frequency cepstral coefficients.
@@ -47,16 +49,23 @@ func (o KaldiMFCC) New(rate int) (Feature, error) {
 			row[i] *= lift
 		}
 	}
-	return &kaldiMFCC{bank: bank, dct: dct}, nil
+	if o.Fbank.HTKCompat {
+		for i := range dct[0] {
+			dct[0][i] *= math.Sqrt2 // HTK leaves out this part of the transform's scale
+		}
+		dct = append(dct[1:], dct[0]) // and has C0 last
+	}
+	return &kaldiMFCC{bank: bank, dct: denseBank(dct), mel: make([]float32, o.Fbank.NumMelBins*kernel.Lanes)}, nil
 }
 
 type kaldiMFCC struct {
 	bank *kaldi
-	dct  [][]float64 // (coefficients, mels), lifted
+	dct  bank      // (coefficients, mels), lifted
+	mel  []float32 // (mels)[16]
 }
 
 func (f *kaldiMFCC) Shape(samples int) (bins, frames int) {
-	return len(f.dct), f.bank.frames(samples)
+	return f.dct.rows, f.bank.frames(samples)
 }
 
 func (f *kaldiMFCC) Extract(dst *Spectrogram, c Clip) error {
@@ -64,27 +73,18 @@ func (f *kaldiMFCC) Extract(dst *Spectrogram, c Clip) error {
 		return err
 	}
 	dst.Resize(f.Shape(len(c.Samples)))
-	o := f.bank.options
-	for t := range dst.Frames {
-		energy := f.bank.compute(t, c.Samples)
-		for k, row := range f.dct {
-			v := dot(row, f.bank.mel)
-			at := k
-			if k == 0 && o.UseEnergy {
-				v = energy
-			} else if k == 0 && o.HTKCompat {
-				v *= math.Sqrt2 // HTK leaves out this part of the transform's scale
-			}
-			if o.HTKCompat { // C0 comes last
-				at = (k + len(f.dct) - 1) % len(f.dct)
-			}
-			dst.Data[at*dst.Frames+t] = float32(v)
+	energyAt := 0
+	if f.bank.options.HTKCompat {
+		energyAt = dst.Bins - 1
+	}
+	for t := 0; t < dst.Frames; t += kernel.Lanes {
+		f.bank.bank.Apply(f.mel, kernel.Lanes, f.bank.block(t, c.Samples), kernel.Lanes)
+		kernel.Log(f.mel, kaldiEpsilon, 0, 1)
+		f.dct.project(dst, 0, t, f.mel, kernel.Lanes)
+		if f.bank.options.UseEnergy { // in C0's place
+			f.bank.putEnergy(dst, energyAt, t)
 		}
 	}
-	if o.SubtractMean {
-		for b := range dst.Bins {
-			subtractMean(dst.Row(b))
-		}
-	}
+	f.bank.finish(dst)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"clr/internal/fault"
+	"clr/internal/kernel"
 )
 
 // LogMel is the log-mel spectrogram of librosa and torchaudio; the names are theirs.
@@ -100,16 +101,15 @@ type logMel struct {
 	options LogMel
 	rate    int
 	stft    *stft
-	bank    melBank
-	mel     []float64 // (bins)
+	bank    bank
 }
 
 func newLogMel(o LogMel, rate int) (*logMel, error) {
 	if err := o.Check(rate); err != nil {
 		return nil, err
 	}
-	bank := newMelBank(o.NFFT/2+1, o.NMels, float64(rate), o.FMin, o.high(rate), o.MelScale, o.MelNorm)
-	return &logMel{options: o, rate: rate, stft: newSTFT(o), bank: bank, mel: make([]float64, o.NMels)}, nil
+	mel := newMelBank(o.NFFT/2+1, o.NMels, float64(rate), o.FMin, o.high(rate), o.MelScale, o.MelNorm)
+	return &logMel{options: o, rate: rate, stft: newSTFT(o), bank: mel.lanes()}, nil
 }
 
 func (f *logMel) Shape(samples int) (bins, frames int) {
@@ -124,50 +124,22 @@ func (f *logMel) Extract(dst *Spectrogram, c Clip) error {
 		return err
 	}
 	dst.Resize(f.Shape(len(c.Samples)))
-	o := f.options
-	decibels := 10 / math.Ln10
-	if o.Power == 1 {
-		decibels = 20 / math.Ln10
+	for t := 0; t < dst.Frames; t += kernel.Lanes {
+		f.bank.project(dst, 0, t, f.stft.block(t, c.Samples), kernel.Lanes)
 	}
-	for t := range dst.Frames {
-		f.bank.apply(f.mel, f.stft.at(t, c.Samples))
-		for b, v := range f.mel {
-			switch o.Log {
-			case "ln":
-				v = math.Log(v + o.Floor)
-			case "db":
-				v = decibels * math.Log(max(v, amplitudeMin))
-			}
-			dst.Data[b*dst.Frames+t] = float32(v)
+	o := f.options
+	switch o.Log {
+	case "ln":
+		kernel.Log(dst.Data, 0, float32(o.Floor), 1)
+	case "db":
+		decibels := float32(10 / math.Ln10)
+		if o.Power == 1 {
+			decibels *= 2
+		}
+		kernel.Log(dst.Data, amplitudeMin, 0, decibels)
+		if o.TopDB > 0 {
+			kernel.Clamp(dst.Data, kernel.Max(dst.Data)-float32(o.TopDB))
 		}
 	}
-	if o.Log == "db" && o.TopDB > 0 {
-		clampBelow(dst.Data, float32(o.TopDB))
-	}
 	return nil
-}
-
-// clampBelow lifts what lies more than span below the maximum.
-func clampBelow(x []float32, span float32) {
-	top := x[0]
-	for _, v := range x {
-		top = max(top, v)
-	}
-	for i, v := range x {
-		x[i] = max(v, top-span)
-	}
-}
-
-// squares is |x|².
-func squares(dst []float64, x []complex128) {
-	x = x[:len(dst)]
-	for i, v := range x {
-		dst[i] = real(v)*real(v) + imag(v)*imag(v)
-	}
-}
-
-func roots(x []float64) {
-	for i, v := range x {
-		x[i] = math.Sqrt(v)
-	}
 }

@@ -11,16 +11,13 @@ type melFilter struct {
 	weights []float64
 }
 
-// apply sums the spectrum under each filter into dst.
-func (m melBank) apply(dst, spectrum []float64) {
+// lanes is the bank for sixteen spectra at once.
+func (m melBank) lanes() bank {
+	first, weights := make([]int, len(m)), make([][]float64, len(m))
 	for i, f := range m {
-		sum := 0.0
-		x := spectrum[f.first : f.first+len(f.weights)]
-		for k, w := range f.weights {
-			sum += w * x[k]
-		}
-		dst[i] = sum
+		first[i], weights[i] = f.first, f.weights
 	}
+	return newBank(len(m), first, weights)
 }
 
 // sparse makes a bank from weights(filter, bin).
@@ -128,10 +125,15 @@ func newDCT(coefficients, inputs int) [][]float64 {
 	return dct
 }
 
+// denseBank is a bank of filters that weigh all rows.
+func denseBank(weights [][]float64) bank {
+	return newBank(len(weights), make([]int, len(weights)), weights)
+}
+
 func dot(a, b []float64) float64 {
 	sum := 0.0
 	for i, v := range a {
-		sum += v * b[i]
+		sum += float64(v * b[i])
 	}
 	return sum
 }

@@ -1,6 +1,10 @@
 package audio
 
-import "fmt"
+import (
+	"fmt"
+
+	"clr/internal/kernel"
+)
 
 // MFCC are mel-frequency cepstral coefficients in torchaudio's convention: an
 // orthonormal DCT-II over the log-mel bins.
@@ -30,33 +34,35 @@ func (o MFCC) New(rate int) (Feature, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &mfcc{mel: mel, dct: newDCT(o.NMFCC, o.Mel.NMels), column: make([]float64, o.Mel.NMels)}, nil
+	return &mfcc{mel: mel, dct: denseBank(newDCT(o.NMFCC, o.Mel.NMels)), columns: make([]float32, o.Mel.NMels*kernel.Lanes)}, nil
 }
 
 type mfcc struct {
-	mel    *logMel
-	dct    [][]float64 // (coefficients, mels)
-	buffer Spectrogram
-	column []float64 // (mels)
+	mel     *logMel
+	dct     bank
+	buffer  Spectrogram
+	columns []float32 // (mels)[16], for the last frames
 }
 
 func (f *mfcc) Shape(samples int) (bins, frames int) {
 	_, frames = f.mel.Shape(samples)
-	return len(f.dct), frames
+	return f.dct.rows, frames
 }
 
 func (f *mfcc) Extract(dst *Spectrogram, c Clip) error {
 	if err := f.mel.Extract(&f.buffer, c); err != nil {
 		return err
 	}
-	dst.Resize(len(f.dct), f.buffer.Frames)
-	for t := range dst.Frames {
-		for b := range f.column {
-			f.column[b] = float64(f.buffer.Data[b*dst.Frames+t])
+	dst.Resize(f.dct.rows, f.buffer.Frames)
+	for t := 0; t < dst.Frames; t += kernel.Lanes {
+		src, stride := f.buffer.Data[t:], f.buffer.Frames
+		if dst.Frames-t < kernel.Lanes {
+			for b := range f.buffer.Bins {
+				copy(f.columns[b*kernel.Lanes:], f.buffer.Row(b)[t:])
+			}
+			src, stride = f.columns, kernel.Lanes
 		}
-		for k, row := range f.dct {
-			dst.Data[k*dst.Frames+t] = float32(dot(row, f.column))
-		}
+		f.dct.project(dst, 0, t, src, stride)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 
 // extraction counts the changes of what features come out of equal settings;
 // a change here makes all stores anew.
-const extraction = 1
+const extraction = 2
 
 // settingsOf writes a feature's settings as JSON, each under the name it has in
 // a config, in the order of the struct: equal settings are equal bytes.

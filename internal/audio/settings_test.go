@@ -63,7 +63,7 @@ func TestSettingsJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"extraction":1,"feature":"MFCC","options":{"n_mfcc":3,"mel":{"n_fft":64,"win_length":64,"hop_length":32,"n_mels":5,` +
+	want := `{"extraction":2,"feature":"MFCC","options":{"n_mfcc":3,"mel":{"n_fft":64,"win_length":64,"hop_length":32,"n_mels":5,` +
 		`"f_min":0,"f_max":0,"mel_scale":"htk","mel_norm":"none","power":2,"center":true,"pad_mode":"reflect","log":"ln","floor":0.000001,"top_db":0}},"sample_rate":8000}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

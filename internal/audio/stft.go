@@ -1,30 +1,27 @@
 package audio
 
 import (
-	"github.com/mjibson/go-dsp/window"
-
 	"clr/internal/fault"
+	"clr/internal/kernel"
+
+	"github.com/mjibson/go-dsp/window"
 )
 
-// A stft computes the spectra of a clip's frames, as torch.stft lays them.
-// The window stands at the start of the transform instead of its middle:
-// that turns phases, which are not kept.
+// A stft computes the spectra of a clip's frames, as torch.stft lays them,
+// sixteen frames at a time.
 type stft struct {
-	fft       *realFFT
-	window    []float64 // (win_length)
-	size, hop int
+	spectra
+	hop       int
 	center    bool
-	mirror    bool // the clip's ends are mirrored, not padded with zeros
-	magnitude bool // rather than power
-	frame     []float64
-	spectrum  []float64 // (n_fft/2+1)
+	mirror    bool        // the clip's ends are mirrored, not padded with zeros
+	magnitude bool        // rather than power
+	turns     []complex64 // (n_fft/2+1), once somebody asks for numbers
 }
 
 func newSTFT(o LogMel) *stft {
-	return &stft{fft: newRealFFT(o.NFFT), size: o.NFFT, hop: o.HopLength, center: o.Center, mirror: o.PadMode == "reflect",
-		window:    window.Hann(o.WinLength + 1)[:o.WinLength], // periodic
-		magnitude: o.Power == 1,
-		frame:     make([]float64, o.WinLength), spectrum: make([]float64, o.NFFT/2+1)}
+	// periodic
+	return &stft{spectra: newSpectra(window.Hann(o.WinLength + 1)[:o.WinLength], o.NFFT), hop: o.HopLength, center: o.Center,
+		mirror: o.PadMode == "reflect", magnitude: o.Power == 1}
 }
 
 // needs is how many samples the shortest clip has.
@@ -46,37 +43,72 @@ func (s *stft) frames(samples int) int {
 	return 1 + (samples-s.size)/s.hop
 }
 
-// at computes the spectrum of frame t, good until the next call: (n_fft/2+1).
-func (s *stft) at(t int, x []float32) []float64 {
+// block computes the spectra of frames t to t+15, power or magnitude, good until
+// the next call: (n_fft/2+1)[16]. Frames beyond the last are of zeros.
+func (s *stft) block(t int, x []float32) []float32 {
+	power := s.power(s.cut(t, x))
+	if s.magnitude {
+		kernel.Sqrt(power)
+	}
+	return power
+}
+
+// numbers computes the spectra themselves of the same frames, real and imaginary
+// parts, good until the next call: (n_fft/2+1)[2][16].
+func (s *stft) numbers(t int, x []float32) []float32 {
+	pairs := s.spectra.numbers(s.cut(t, x))
+	if s.turns == nil {
+		for k := range s.bins() {
+			s.turns = append(s.turns, complex64(root(k*((s.size-len(s.window))/2)%s.size, s.size)))
+		}
+	}
+	for k, w := range s.turns[1:] { // the window comes to the middle of the transform
+		row := pairs[2*(k+1)*kernel.Lanes:][:2*kernel.Lanes]
+		for l, re := range row[:kernel.Lanes] {
+			im := row[kernel.Lanes+l]
+			row[l] = float32(re*real(w)) - float32(im*imag(w))
+			row[kernel.Lanes+l] = float32(re*imag(w)) + float32(im*real(w))
+		}
+	}
+	return pairs
+}
+
+// cut gives the samples of frames t to t+15 for spectra, stride apart: the
+// clip's own where it holds them all.
+func (s *stft) cut(t int, x []float32) (frames []float32, stride int) {
 	from := t*s.hop + (s.size-len(s.window))/2
 	if s.center {
 		from -= s.size / 2
 	}
-	if from >= 0 && from+len(s.window) <= len(x) {
-		for i, v := range x[from : from+len(s.window)] {
-			s.frame[i] = float64(v) * s.window[i]
-		}
-	} else {
-		for i, w := range s.window {
-			s.frame[i] = s.sample(x, from+i) * w
+	if from >= 0 && len(x)-from >= (kernel.Lanes-1)*s.hop+s.width() {
+		return x[from:], s.hop
+	}
+	last := s.frames(len(x))
+	for i := range kernel.Lanes {
+		frame, at := s.frame(i), from+i*s.hop
+		switch {
+		case t+i >= last:
+			clear(frame)
+		case at >= 0 && at+len(frame) <= len(x):
+			copy(frame, x[at:])
+		default:
+			for j := range frame {
+				frame[j] = s.sample(x, at+j)
+			}
 		}
 	}
-	squares(s.spectrum, s.fft.forward(s.frame))
-	if s.magnitude {
-		roots(s.spectrum)
-	}
-	return s.spectrum
+	return s.cuts()
 }
 
 // sample is sample i of the padded clip.
-func (s *stft) sample(x []float32, i int) float64 {
+func (s *stft) sample(x []float32, i int) float32 {
 	switch {
 	case i >= 0 && i < len(x):
-		return float64(x[i])
+		return x[i]
 	case !s.mirror:
 		return 0
 	}
-	return float64(x[mirrored(i, len(x))])
+	return x[mirrored(i, len(x))]
 }
 
 // mirrored reflects i into [0, n) without repeating the ends.

@@ -31,8 +31,8 @@ type wavReader struct {
 func wavSource(r io.ReadSeeker, f wavFormat, base, n int64) *source {
 	w := &wavReader{wavFormat: f, r: r, base: base, n: n - n%f.frame()}
 	s := &source{container: "wav", encoding: f.name(), rate: f.rate, channels: f.channels, frames: w.n / f.frame(), seek: w.seek, read: w.readPCM}
-	if f.tag == tagFloat {
-		s.read = w.readFloat
+	if f.tag == tagFloat || f.bits == 16 {
+		s.read = w.readRaw
 	}
 	return s
 }
@@ -63,7 +63,7 @@ func (w *wavReader) position() error {
 	return err
 }
 
-// readPCM reads integers with go-audio/wav.
+// readPCM reads integers of other than 16 bits with go-audio/wav.
 func (w *wavReader) readPCM(dst []float32) (int, error) {
 	if w.at == w.n {
 		return 0, io.EOF
@@ -137,8 +137,10 @@ func (f full) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readFloat reads IEEE floats, which go-audio/wav would take for integers.
-func (w *wavReader) readFloat(dst []float32) (int, error) {
+// readRaw reads IEEE floats, which go-audio/wav would take for integers, and
+// integers of 16 bits, which nearly all recordings hold and which it reads five
+// times slower than a feature is made of them.
+func (w *wavReader) readRaw(dst []float32) (int, error) {
 	if w.at == w.n {
 		return 0, io.EOF
 	}
@@ -155,11 +157,21 @@ func (w *wavReader) readFloat(dst []float32) (int, error) {
 		return 0, err
 	}
 	w.at += n * bytes
-	for i := range dst[:n] {
-		if w.bits == 32 {
-			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(w.raw[4*i:]))
-		} else {
-			dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(w.raw[8*i:])))
+	le := binary.LittleEndian
+	dst = dst[:n]
+	switch w.bits {
+	case 16:
+		raw := w.raw[:2*len(dst)]
+		for i := range dst {
+			dst[i] = float32(int16(le.Uint16(raw[2*i:]))) * (1.0 / (1 << 15))
+		}
+	case 32:
+		for i := range dst {
+			dst[i] = math.Float32frombits(le.Uint32(w.raw[4*i:]))
+		}
+	default:
+		for i := range dst {
+			dst[i] = float32(math.Float64frombits(le.Uint64(w.raw[8*i:])))
 		}
 	}
 	return int(n), nil

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -113,7 +115,7 @@ func TestFeatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range r.Features {
-		if !(f.OneThread > 1) || !(f.AllThreads > f.OneThread/4) || f.Bins < 1 || f.Frames < 400 {
+		if !(f.OneThread > 1) || !(f.AllThreads > 1) || f.Bins < 1 || f.Frames < 400 {
 			t.Errorf("%+v", f)
 		}
 	}
@@ -181,5 +183,44 @@ func TestRefusals(t *testing.T) {
 	cancel()
 	if _, err := Train(stopped, tiny("mean", 10), "simclr", "sgd", one); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
+	}
+}
+
+// One feature over a folder hears each recording in it as often as it says, and
+// names one that is damaged.
+func TestExtraction(t *testing.T) {
+	dir := t.TempDir()
+	files := 0
+	for _, name := range []string{"a.wav", "below/B.WAV", "notes.txt"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		data := []byte("RIFF\x24\x19\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x00\x19\x00\x00")
+		data = append(data, make([]byte, 6400)...) // 0.4 s at 8 kHz
+		if name == "notes.txt" {
+			data = []byte("no sound")
+		} else {
+			files++
+		}
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Extraction{Feature: "logmel", Folder: dir, Threads: 2}.Run(context.Background(), one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Files != files || math.Abs(r.AudioS-0.4*float64(files)) > 1e-9 || r.Rate <= 0 || r.PerThread != r.Rate/2 || r.Threads != 2 {
+		t.Errorf("%+v", r)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "c.wav"), []byte("RIFF"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Extraction{Feature: "logmel", Folder: dir}).Run(context.Background(), one); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "c.wav") {
+		t.Errorf("a damaged file: %v", err)
+	}
+	if _, err := (Extraction{Feature: "logmel", Folder: t.TempDir()}).Run(context.Background(), one); fault.KindOf(err) != fault.Data {
+		t.Errorf("an empty folder: %v", err)
 	}
 }

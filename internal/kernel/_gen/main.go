@@ -47,6 +47,11 @@ var groups = map[string]func(v vectors){
 	},
 	"winograd": vectors.winograd,
 	"spectrum": vectors.spectrum,
+	"fourier":  vectors.fourier,
+	"mel": func(v vectors) {
+		v.bank()
+		v.logs()
+	},
 	"tail": func(v vectors) {
 		v.tail("tail", false)
 		v.tail("tailAdd", true)

@@ -1,0 +1,194 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"clr/internal/audio"
+	"clr/internal/fault"
+)
+
+// An ExtractionSpeed is what Extraction found.
+type ExtractionSpeed struct {
+	Bench      string  `json:"bench"` // features
+	Feature    string  `json:"feature"`
+	SampleRate int     `json:"sample_rate"`
+	From       string  `json:"from"` // memory, or the folder
+	Files      int     `json:"files"`
+	AudioS     float64 `json:"audio_s"`       // seconds of audio that one pass over the files, or one clip, holds
+	Rate       float64 `json:"audio_s_per_s"` // on all threads
+	PerThread  float64 `json:"audio_s_per_s_per_thread"`
+	Machine
+}
+
+// An Extraction is one feature with its defaults over a source of clips.
+type Extraction struct {
+	Feature string
+	Folder  string // of recordings; empty: a clip of one second in memory
+	Threads int    // 0: one for each core
+}
+
+const (
+	extractionClip = 1.0                    // seconds, in memory
+	extractionTime = 400 * time.Millisecond // of a round, at least
+)
+
+// Run times decoding, resampling where a file has another rate than 16 kHz, and
+// the feature, which goes nowhere: the best of three rounds after a pass that
+// brings the files into the system's cache. Recordings are all files below the
+// folder with the name of a format that is read here, in the order of their names.
+func (e Extraction) Run(ctx context.Context, watch func() Machine) (*ExtractionSpeed, error) {
+	o, ok := audio.Features[e.Feature]
+	if !ok {
+		names := slices.Sorted(maps.Keys(audio.Features))
+		return nil, fault.New(fault.Usage, "one of "+strings.Join(names, ", "), "there is no feature %q", e.Feature)
+	}
+	if e.Threads < 0 {
+		return nil, fault.New(fault.Usage, "set it to 1 or more, or leave it out for all cores", "--threads is %d", e.Threads)
+	}
+	if e.Threads == 0 {
+		e.Threads = runtime.GOMAXPROCS(0)
+	}
+	r := &ExtractionSpeed{Bench: "features", Feature: e.Feature, SampleRate: featureRate, From: "memory"}
+	w := extractor{options: o, threads: e.Threads}
+	if e.Folder == "" {
+		clip := audio.Clip{Rate: featureRate, Samples: sound()[:int(extractionClip*featureRate)]}
+		w.clips = append(w.clips, func() (audio.Clip, error) { return clip, nil })
+	} else {
+		files, err := recordings(e.Folder)
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range files {
+			w.clips = append(w.clips, func() (audio.Clip, error) { return audio.ReadClip(path, featureRate, 0, 0) })
+		}
+		w.names = files
+		r.From, r.Files = e.Folder, len(files)
+	}
+	var err error
+	if r.AudioS, err = w.pass(ctx, 1); err != nil {
+		return nil, err
+	}
+	r.Machine = watch()
+	r.Threads = e.Threads
+	passes := 1
+	for round := 0; round < featureRounds; {
+		began := time.Now()
+		seconds, err := w.pass(ctx, passes)
+		if err != nil {
+			return nil, err
+		}
+		took := time.Since(began)
+		if took < extractionTime { // too short to be timed
+			passes *= 2
+			continue
+		}
+		r.Rate = max(r.Rate, seconds/took.Seconds())
+		round++
+	}
+	r.PerThread = r.Rate / float64(e.Threads)
+	return r, nil
+}
+
+// recordings are the files to be decoded.
+func recordings(folder string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !d.IsDir() && slices.Contains(recordingNames, strings.ToLower(filepath.Ext(path))) {
+			files = append(files, path)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fault.New(fault.Data, "see that the path is right and may be read", "%w", err)
+	}
+	if len(files) == 0 {
+		return nil, fault.New(fault.Data, "name a folder with recordings, "+strings.Join(recordingNames, " "), "there are no recordings below %s", folder)
+	}
+	return files, nil
+}
+
+// recordingNames are how files end that hold sound.
+var recordingNames = []string{".wav", ".flac"}
+
+// An extractor makes features of clips on some threads.
+type extractor struct {
+	options audio.FeatureOptions
+	threads int
+	clips   []func() (audio.Clip, error)
+	names   []string // of files
+}
+
+// pass goes so often over all clips, each thread taking the next, and gives the
+// seconds of audio that it heard.
+func (w *extractor) pass(ctx context.Context, times int) (float64, error) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	seconds, errs := make([]float64, w.threads), make([]error, w.threads)
+	for i := range w.threads {
+		wg.Go(func() {
+			errs[i] = fault.Guard(func() error {
+				f, err := w.options.New(featureRate)
+				if err != nil {
+					return err
+				}
+				var s audio.Spectrogram
+				for {
+					n := int(next.Add(1)) - 1
+					if n >= times*len(w.clips) {
+						return nil
+					}
+					if err := ctx.Err(); err != nil {
+						return err
+					}
+					c, err := w.clips[n%len(w.clips)]()
+					if err != nil {
+						return err
+					}
+					if err := f.Extract(&s, c); err != nil {
+						if w.names != nil {
+							err = fmt.Errorf("%s: %w", w.names[n%len(w.clips)], err)
+						}
+						return err
+					}
+					seconds[i] += float64(len(c.Samples)) / float64(c.Rate)
+				}
+			})
+		})
+	}
+	wg.Wait()
+	sum := 0.0
+	for i, err := range errs {
+		if err != nil {
+			return 0, err
+		}
+		sum += seconds[i]
+	}
+	return sum, nil
+}
+
+// Write shows a report for a person.
+func (r *ExtractionSpeed) Write(w io.Writer) error {
+	from := r.From
+	if r.Files > 0 {
+		from = fmt.Sprintf("%d files below %s", r.Files, r.From)
+	}
+	if _, err := fmt.Fprintf(w, "%s from %s: %.0f seconds of audio a second on %d threads, %.0f on each\n", r.Feature, from, r.Rate, r.Threads, r.PerThread); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, r.Machine)
+	return err
+}
