@@ -3,6 +3,7 @@ package audio
 import (
 	"crypto/md5"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 
@@ -37,8 +38,8 @@ func openFLAC(r io.ReadSeeker, _ int64) (*source, error) {
 	if info.MD5sum != [md5.Size]byte{} {
 		f.sum = md5.New()
 	}
-	s := &source{rate: int(info.SampleRate), channels: f.channels, frames: -1, read: f.read}
-	return s, nil
+	return &source{container: "flac", encoding: fmt.Sprintf("flac_s%d", f.bits), rate: int(info.SampleRate),
+		channels: f.channels, frames: -1, read: f.read}, nil
 }
 
 // atEnd says in words that a file stops too early.

@@ -65,6 +65,9 @@ func TestWavZoo(t *testing.T) {
 		if rec.Channels != channels || rec.Rate != rate {
 			t.Errorf("%s: %d channels at %d Hz, want %d at %d", name, rec.Channels, rec.Rate, channels, rate)
 		}
+		if row[6] == "" && expect == "optional" { // readers differ
+			continue
+		}
 		if row[6] == "" || len(rec.Samples) != channels*int(number(row[6])) {
 			t.Errorf("%s: %d samples of %d channels, want %s frames", name, len(rec.Samples), rec.Channels, row[6])
 		}
