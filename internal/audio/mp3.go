@@ -205,7 +205,7 @@ func (m *mp3Reader) seek(frame int64) (int64, error) {
 	}
 	want := (frame + m.skip) / m.samples
 	first := max(0, want-3)
-	for m.walker.count < want {
+	for m.walker.count <= want {
 		b, err := m.walker.next()
 		if errors.Is(err, io.EOF) {
 			m.pending = nil
