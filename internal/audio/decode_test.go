@@ -234,35 +234,6 @@ func TestEveryCut(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	f.Add(pcm16(1, -2, 3).bytes())
-	w := pcm16(1, -2, 3, 4)
-	w.tag, w.bits, w.align = 3, 32, 4
-	f.Add(w.bytes())
-	w = pcm16(1, -2, 3)
-	w.bits, w.align, w.channels = 24, 6, 2
-	f.Add(w.bytes())
-	for _, name := range []string{"flac_pcm_s8.flac", "wavex_pcm_16.wav"} {
-		b, err := os.ReadFile(filepath.Join(referenceDir, "decode", name))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b[:min(len(b), 1000)])
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		rec, err := Decode(bytes.NewReader(data), "fuzz")
-		if err != nil {
-			if fault.KindOf(err) != fault.Data {
-				t.Fatalf("kind %d: %v", fault.KindOf(err), err)
-			}
-			return
-		}
-		if rec.Rate < 1 || rec.Channels < 1 || len(rec.Samples) == 0 || len(rec.Samples)%rec.Channels != 0 {
-			t.Fatalf("%d samples of %d channels at %d Hz", len(rec.Samples), rec.Channels, rec.Rate)
-		}
-	})
-}
-
 func BenchmarkDecode(b *testing.B) {
 	for _, name := range []string{"wav_pcm_16.wav", "flac_pcm_16.flac", "wav_float.wav"} {
 		data, err := os.ReadFile(filepath.Join(referenceDir, "decode", name))
