@@ -19,7 +19,7 @@ import (
 
 // What must hold whatever a file holds. Run one for longer with
 //
-//	go test ./internal/audio -fuzz '^FuzzWAV$' -fuzztime 10m -parallel 1
+//	go test ./internal/audio -fuzz '^FuzzWAV$' -fuzztime 10m -fuzzminimizetime 1s -parallel 1
 
 func FuzzWAV(f *testing.F) {
 	for _, w := range wavSeeds() {
