@@ -44,6 +44,7 @@ var keepers = map[string][]string{
 	"github.com/spf13/cobra":    {"clr"},
 	"github.com/mewkiz/flac":    {"audio"},
 	"github.com/go-audio/":      {"audio"},
+	"github.com/hajimehoshi/":   {"audio"},
 	"github.com/mjibson/go-dsp": {"audio"},
 }
 

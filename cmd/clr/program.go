@@ -57,7 +57,7 @@ classifier on the frozen encoder then tells how much it has learnt.
 	root.AddCommand(p.features(), p.pretrain(), p.probe("linear"), p.probe("mlp"), p.export(), p.demo())
 	root.AddCommand(p.data())
 	root.AddCommand(p.verify(), p.compare(), p.replay())
-	root.AddCommand(p.list(), p.configs(), p.model(), p.plan(), p.bench(), p.version(), exitCodes())
+	root.AddCommand(p.list(), p.configs(), p.model(), p.audio(), p.plan(), p.bench(), p.version(), exitCodes())
 	root.SetHelpCommand(help(root))
 	root.SetCompletionCommandGroupID("know")
 	return root

@@ -32,9 +32,13 @@ type source struct {
 	encoding       string // of the samples: pcm_s16, float32, mulaw, ...; big-endian ones end in be
 	rate, channels int
 	frames         int64                            // that the file holds; -1 where a header's claim is all there is
-	seek           func(frame int64) error          // nil where only reading on leads anywhere
+	seek           seeker                           // nil where only reading on leads anywhere
 	read           func(dst []float32) (int, error) // whole interleaved frames into dst; samples read; io.EOF after the last
 }
+
+// A seeker takes reading to a frame, and says which frame comes next: that
+// one, or the recording's end where it lies before it.
+type seeker func(frame int64) (at int64, err error)
 
 // A decoder knows one format by its first bytes.
 type decoder struct {
@@ -43,24 +47,40 @@ type decoder struct {
 	open  func(r io.ReadSeeker, size int64) (*source, error) // nil: known, but not read here
 }
 
+// supported names what can be read, for messages.
+const supported = "WAV, FLAC, MP3, AIFF and AU"
+
 // headBytes is how much of a file the decoders see to know it by.
 const headBytes = 16
 
 // decoders are tried in order. A new format is a line here and a file beside wav.go.
 var decoders = []decoder{
 	{"WAV", magic("RIFF", "WAVE"), openWAV},
+	{"RIFX (big-endian WAV)", magic("RIFX", "WAVE"), openRIFX},
+	{"RF64 (WAV beyond 4 GiB)", magic("RF64", "WAVE"), openRF64},
+	{"BW64 (WAV beyond 4 GiB)", magic("BW64", "WAVE"), openBW64},
 	{"FLAC", magic("fLaC", ""), openFLAC},
-	{"RF64 (WAV beyond 4 GiB)", magic("RF64", ""), nil},
-	{"RIFX (big-endian WAV)", magic("RIFX", ""), nil},
+	{"AIFF", magic("FORM", "AIFF"), openAIFF},
+	{"AIFF-C", magic("FORM", "AIFC"), openAIFF},
+	{"AU", magic(".snd", ""), openAU},
+	{"MP3", magic("ID3", ""), openMP3},
+	{"MP3", func(h []byte) bool { return len(h) >= 4 && mp3Sync(h) }, openMP3},
+	{"Ogg", magic("OggS", ""), openOgg},
+	{"Wave64", magic("riff\x2e\x91\xcf\x11", ""), nil},
 	{"RIFF without WAVE", magic("RIFF", ""), nil},
-	{"AIFF", magic("FORM", ""), nil},
-	{"AU", magic(".snd", ""), nil},
-	{"Ogg (Vorbis or Opus)", magic("OggS", ""), nil},
-	{"MP3 or another format behind an ID3 tag", magic("ID3", ""), nil},
-	{"MP3", func(h []byte) bool { return len(h) > 1 && h[0] == 0xff && h[1]&0xe6 == 0xe2 }, nil},
+	{"RIFX without WAVE", magic("RIFX", ""), nil},
+	{"IFF without AIFF", magic("FORM", ""), nil},
+	{"AU with its bytes the other way round", magic("dns.", ""), nil},
+	{"MPEG audio of layer I or II", func(h []byte) bool { return len(h) > 1 && h[0] == 0xff && h[1]&0xe4 == 0xe4 }, nil},
+	{"AAC (ADTS)", func(h []byte) bool { return len(h) > 1 && h[0] == 0xff && h[1]&0xf6 == 0xf0 }, nil},
 	{"MP4 (AAC or ALAC)", func(h []byte) bool { return len(h) >= 8 && string(h[4:8]) == "ftyp" }, nil},
 	{"CAF", magic("caff", ""), nil},
 	{"WavPack", magic("wvpk", ""), nil},
+	{"Matroska or WebM", magic("\x1a\x45\xdf\xa3", ""), nil},
+	{"ASF (WMA)", magic("\x30\x26\xb2\x75\x8e\x66\xcf\x11", ""), nil},
+	{"AMR", magic("#!AMR", ""), nil},
+	{"NIST Sphere", magic("NIST_1A", ""), nil},
+	{"Monkey's Audio", magic("MAC ", ""), nil},
 }
 
 // magic matches files that begin with first and hold second at byte 8.
@@ -88,7 +108,7 @@ func open(r io.ReadSeeker) (*source, error) {
 			continue
 		}
 		if d.open == nil {
-			return nil, fault.New(fault.Data, convert, "this is %s, which is not supported; WAV and FLAC are", d.name)
+			return nil, fault.New(fault.Data, convert, "this is %s, which is not supported; %s are", d.name, supported)
 		}
 		s, err := d.open(r, size)
 		if err != nil {
@@ -96,7 +116,7 @@ func open(r io.ReadSeeker) (*source, error) {
 		}
 		return s, s.check()
 	}
-	return nil, fault.New(fault.Data, convert, "no recording known here begins with %q; WAV and FLAC are supported", head)
+	return nil, fault.New(fault.Data, convert, "no recording known here begins with %q; %s are supported", head, supported)
 }
 
 // check refuses what no later step can use.
@@ -175,14 +195,13 @@ func named(name string, err *error) {
 // reading stopped before its end.
 func (s *source) mono(first, last int64) (samples []float32, total int64, err error) {
 	at := int64(0)
-	if s.seek != nil && first > 0 { // then frames is known
-		if first >= s.frames {
-			return nil, s.frames, nil
-		}
-		if err := s.seek(first); err != nil {
+	if s.seek != nil && first > 0 {
+		if at, err = s.seek(first); err != nil {
 			return nil, -1, err
 		}
-		at = first
+		if at < first {
+			return nil, at, nil
+		}
 	}
 	buf := s.block()
 	if s.frames > 0 {

@@ -38,14 +38,8 @@ func TestDecodeMatchesLibsndfile(t *testing.T) {
 		}
 		c.matches(t, "samples", len(rec.Samples)/2, 2, wide(rec.Samples))
 	}
-	if n != 11 {
-		t.Errorf("%d decode cases, want 11", n)
-	}
-	for _, name := range []string{"wav_ulaw.wav", "wav_alaw.wav", "wav_ima_adpcm.wav", "aiff_pcm_16.aiff", "au_pcm_16.au"} {
-		_, err := ReadClip(filepath.Join(referenceDir, "decode", name), 16000, 0, 0)
-		if fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "not supported") || fault.Remedy(err) == "" {
-			t.Errorf("%s: error %v, want one that names the format", name, err)
-		}
+	if n != 16 {
+		t.Errorf("%d decode cases, want 16", n)
 	}
 }
 
@@ -61,8 +55,8 @@ func TestReferenceWave(t *testing.T) {
 	}
 }
 
-// A wavFile is a WAV in parts, for tests to spoil.
-type wavFile struct {
+// A testWAV is a WAV in parts, for tests to spoil.
+type testWAV struct {
 	tag                   uint16
 	channels, rate, align int
 	bits                  int
@@ -70,15 +64,15 @@ type wavFile struct {
 	dataSize, riffSize    int // as claimed; -1 is the truth
 }
 
-func pcm16(samples ...int16) wavFile {
-	w := wavFile{tag: 1, channels: 1, rate: 16000, align: 2, bits: 16, dataSize: -1, riffSize: -1}
+func pcm16(samples ...int16) testWAV {
+	w := testWAV{tag: 1, channels: 1, rate: 16000, align: 2, bits: 16, dataSize: -1, riffSize: -1}
 	for _, s := range samples {
 		w.data = binary.LittleEndian.AppendUint16(w.data, uint16(s))
 	}
 	return w
 }
 
-func (w wavFile) bytes() []byte {
+func (w testWAV) bytes() []byte {
 	le := binary.LittleEndian
 	if w.dataSize < 0 {
 		w.dataSize = len(w.data)
@@ -96,25 +90,26 @@ func (w wavFile) bytes() []byte {
 }
 
 func TestBrokenWAV(t *testing.T) {
-	with := func(change func(*wavFile)) []byte { w := pcm16(1, 2, 3, 4); change(&w); return w.bytes() }
+	with := func(change func(*testWAV)) []byte { w := pcm16(1, 2, 3, 4); change(&w); return w.bytes() }
 	nan := binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(math.NaN())))
 	for name, c := range map[string]struct {
 		data []byte
 		want []string
 	}{
 		"empty.wav":    {nil, []string{"0 bytes"}},
-		"cut.wav":      {with(func(w *wavFile) { w.dataSize = 4000 }), []string{"4000", "8"}},
-		"none.wav":     {with(func(w *wavFile) { w.data = nil }), []string{"0 frames"}},
-		"rate.wav":     {with(func(w *wavFile) { w.rate = 0 }), []string{"0 Hz"}},
-		"fast.wav":     {with(func(w *wavFile) { w.rate = 1<<32 - 1 }), []string{"4294967295 Hz"}},
-		"channels.wav": {with(func(w *wavFile) { w.channels = 0 }), []string{"0 channels"}},
-		"align.wav":    {with(func(w *wavFile) { w.align = 4 }), []string{"4 bytes", "1 channels of 16 bits take 2"}},
-		"bits.wav":     {with(func(w *wavFile) { w.bits, w.align = 12, 2 }), []string{"12-bit PCM"}},
-		"tag.wav":      {with(func(w *wavFile) { w.tag = 0x55 }), []string{"MP3"}},
-		"odd.wav":      {with(func(w *wavFile) { w.tag = 0x1234 }), []string{"0x1234"}},
-		"nan.wav":      {with(func(w *wavFile) { w.tag, w.bits, w.align, w.data = 3, 32, 4, nan }), []string{"sample 0 is NaN"}},
+		"cut.wav":      {with(func(w *testWAV) { w.dataSize = 4000 }), []string{"4000", "8"}},
+		"none.wav":     {with(func(w *testWAV) { w.data = nil }), []string{"0 frames"}},
+		"rate.wav":     {with(func(w *testWAV) { w.rate = 0 }), []string{"0 Hz"}},
+		"fast.wav":     {with(func(w *testWAV) { w.rate = 1<<32 - 1 }), []string{"4294967295 Hz"}},
+		"channels.wav": {with(func(w *testWAV) { w.channels = 0 }), []string{"0 channels"}},
+		"align.wav":    {with(func(w *testWAV) { w.align = 3; w.channels = 2 }), []string{"3 bytes", "2 channels of 16 bits take 4"}},
+		"wide.wav":     {with(func(w *testWAV) { w.align = 4 }), []string{"pcm_s16_in_4", "block align 4"}},
+		"bits.wav":     {with(func(w *testWAV) { w.bits, w.align = 65, 9 }), []string{"65-bit PCM"}},
+		"tag.wav":      {with(func(w *testWAV) { w.tag = 0x55 }), []string{"MP3"}},
+		"odd.wav":      {with(func(w *testWAV) { w.tag = 0x1234 }), []string{"0x1234"}},
+		"nan.wav":      {with(func(w *testWAV) { w.tag, w.bits, w.align, w.data = 3, 32, 4, nan }), []string{"sample 0 is NaN"}},
 		"head.wav":     {pcm16(1).bytes()[:30], []string{"claims 16 bytes", "10 left"}},
-		"half.wav":     {with(func(w *wavFile) { w.data = w.data[:1] }), []string{"0 frames"}},
+		"half.wav":     {with(func(w *testWAV) { w.data = w.data[:1] }), []string{"0 frames"}},
 		"noise.mp3":    {[]byte("\xff\xfb\x90\x00 and so on"), []string{"MP3"}},
 		"text.wav":     {[]byte("hello"), []string{`"hello"`}},
 		"cut.flac":     {[]byte("fLaC\x00\x00\x00\x22"), []string{"cut"}},
@@ -144,7 +139,7 @@ func TestPCMWidths(t *testing.T) {
 		want[i] = float32(i%256-128) / 128
 	}
 	for _, bits := range []int{8, 16, 24, 32} {
-		w := wavFile{tag: 1, channels: 1, rate: 16000, align: bits / 8, bits: bits, dataSize: -1, riffSize: -1}
+		w := testWAV{tag: 1, channels: 1, rate: 16000, align: bits / 8, bits: bits, dataSize: -1, riffSize: -1}
 		for _, v := range want {
 			x := uint32(int32(float64(v) * (1 << 31)))
 			if bits == 8 {
@@ -240,35 +235,6 @@ func TestEveryCut(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	f.Add(pcm16(1, -2, 3).bytes())
-	w := pcm16(1, -2, 3, 4)
-	w.tag, w.bits, w.align = 3, 32, 4
-	f.Add(w.bytes())
-	w = pcm16(1, -2, 3)
-	w.bits, w.align, w.channels = 24, 6, 2
-	f.Add(w.bytes())
-	for _, name := range []string{"flac_pcm_s8.flac", "wavex_pcm_16.wav"} {
-		b, err := os.ReadFile(filepath.Join(referenceDir, "decode", name))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b[:min(len(b), 1000)])
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		rec, err := Decode(bytes.NewReader(data), "fuzz")
-		if err != nil {
-			if fault.KindOf(err) != fault.Data {
-				t.Fatalf("kind %d: %v", fault.KindOf(err), err)
-			}
-			return
-		}
-		if rec.Rate < 1 || rec.Channels < 1 || len(rec.Samples) == 0 || len(rec.Samples)%rec.Channels != 0 {
-			t.Fatalf("%d samples of %d channels at %d Hz", len(rec.Samples), rec.Channels, rec.Rate)
-		}
-	})
-}
-
 func BenchmarkDecode(b *testing.B) {
 	for _, name := range []string{"wav_pcm_16.wav", "flac_pcm_16.flac", "wav_float.wav"} {
 		data, err := os.ReadFile(filepath.Join(referenceDir, "decode", name))
@@ -303,9 +269,8 @@ func TestPCM16BesideGoAudio(t *testing.T) {
 				t.Fatal(err)
 			}
 			if i == 1 {
-				f := wavFormat{tag: tagPCM, channels: channels, rate: 16000, bits: 16}
-				w := &wavReader{wavFormat: f, r: bytes.NewReader(raw), base: int64(len(raw) - 2*len(samples)), n: int64(2 * len(samples))}
-				s.read = w.readPCM
+				f := wavFormat{tag: tagPCM, channels: channels, rate: 16000, bits: 16, align: 2 * channels}
+				s = pcmSource(bytes.NewReader(raw), f, int64(len(raw)-2*len(samples)), int64(2*len(samples)))
 			}
 			for buf := make([]float32, 1002); ; {
 				n, err := s.read(buf)

@@ -8,13 +8,14 @@ import (
 	"io"
 
 	"github.com/mewkiz/flac"
+	"github.com/mewkiz/flac/frame"
 
 	"clr/internal/fault"
 )
 
 // openFLAC reads FLAC with mewkiz/flac, which checks each frame's CRC. The
 // length and the MD5 sum of the stream's head are checked here.
-func openFLAC(r io.ReadSeeker, _ int64) (*source, error) {
+func openFLAC(r io.ReadSeeker, size int64) (*source, error) {
 	// The library would parse any block that comes first, and believe its lengths.
 	var head [8]byte
 	if err := readAt(r, 0, head[:]); err != nil {
@@ -34,12 +35,12 @@ func openFLAC(r io.ReadSeeker, _ int64) (*source, error) {
 	if info.BitsPerSample < 4 || info.BitsPerSample > 24 {
 		return nil, fault.New(fault.Data, convert, "%d-bit samples are not supported; 4 to 24 are", info.BitsPerSample)
 	}
-	f := &flacReader{stream: stream, bits: int(info.BitsPerSample), channels: int(info.NChannels)}
+	f := &flacReader{r: r, size: size, stream: stream, nextBlock: stream.Next, begin: -1, bits: int(info.BitsPerSample), channels: int(info.NChannels)}
 	if info.MD5sum != [md5.Size]byte{} {
 		f.sum = md5.New()
 	}
 	return &source{container: "flac", encoding: fmt.Sprintf("flac_s%d", f.bits), rate: int(info.SampleRate),
-		channels: f.channels, frames: -1, read: f.read}, nil
+		channels: f.channels, frames: -1, seek: f.seek, read: f.read}, nil
 }
 
 // atEnd says in words that a file stops too early.
@@ -52,11 +53,15 @@ func atEnd(err error) error {
 
 // A flacReader gives the blocks of a stream in pieces.
 type flacReader struct {
+	r              io.ReadSeeker
+	size           int64
 	stream         *flac.Stream
+	nextBlock      func() (*frame.Frame, error)
+	begin, start   int64 // where the first block begins, and its number; -1: not looked for yet
 	bits, channels int
 	block          [][]int32 // (channels, frames) of the current block
 	next           int       // the first frame of it that was not given
-	frames         int64     // decoded so far
+	frames         int64     // decoded so far, or passed by a seek
 	sum            hash.Hash // MD5 of the samples; nil where the stream has none
 	raw            []byte
 }
@@ -81,7 +86,7 @@ func (f *flacReader) read(dst []float32) (int, error) {
 // decode reads one block, or the end of the stream.
 func (f *flacReader) decode() error {
 	info := f.stream.Info
-	frame, err := f.stream.Next()
+	frame, err := f.nextBlock()
 	if errors.Is(err, io.EOF) {
 		return f.end()
 	}

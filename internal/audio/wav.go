@@ -1,9 +1,7 @@
 package audio
 
 import (
-	"bytes"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"math"
 
@@ -14,161 +12,178 @@ import (
 // 44-byte header with plain PCM behind it. Left alone, it allocates what a
 // header claims, reads floats as integers, takes 8-bit samples for signed
 // and never looks at the sub-format of an extensible file.
+//
+// RIFX is WAV with its numbers the other way round. RF64 (EBU Tech 3306) and
+// BW64 (ITU-R BS.2088) are WAV with lengths of 64 bits in a ds64 chunk.
 
-// wavTags names the encodings one may meet (mmreg.h).
-var wavTags = map[uint16]string{
-	1: "PCM", 2: "Microsoft ADPCM", 3: "IEEE float", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x31: "GSM 6.10",
-	0x50: "MPEG", 0x55: "MP3", 0x161: "WMA", 0x674f: "Vorbis", 0xf1ac: "FLAC in WAV", 0xfffe: "extensible",
+func openWAV(r io.ReadSeeker, size int64) (*source, error) {
+	return (&wavHeader{r: r, size: size, order: binary.LittleEndian}).open("wav")
 }
 
-const (
-	tagPCM        = 1
-	tagFloat      = 3
-	tagExtensible = 0xfffe
-)
-
-func tagName(tag uint16) string {
-	if name, ok := wavTags[tag]; ok {
-		return name
-	}
-	return fmt.Sprintf("format 0x%04x", tag)
+func openRIFX(r io.ReadSeeker, size int64) (*source, error) {
+	return (&wavHeader{r: r, size: size, order: binary.BigEndian}).open("rifx")
 }
 
-// subFormatTail is what follows the tag in the GUID of a sub-format that is a tag.
-var subFormatTail = []byte("\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71")
-
-// A wavFormat is a fmt chunk.
-type wavFormat struct {
-	tag      uint16 // of the samples: for an extensible file, its sub-format
-	channels int
-	rate     int
-	bits     int // per sample, as stored
+func openRF64(r io.ReadSeeker, size int64) (*source, error) {
+	return (&wavHeader{r: r, size: size, order: binary.LittleEndian, wide: true}).open("rf64")
 }
 
-// frame is the size of one frame in bytes.
-func (f wavFormat) frame() int64 { return int64(f.channels * f.bits / 8) }
-
-// parseFormat reads a fmt chunk (16, 18 or 40 bytes) and refuses what is not
-// read here, by its name.
-func parseFormat(b []byte) (wavFormat, error) {
-	le := binary.LittleEndian
-	if len(b) < 16 {
-		return wavFormat{}, fault.New(fault.Data, replace, "the fmt chunk has %d bytes, at least 16 are needed", len(b))
-	}
-	f := wavFormat{tag: le.Uint16(b), channels: int(le.Uint16(b[2:])), bits: int(le.Uint16(b[14:]))}
-	rate, align := le.Uint32(b[4:]), int(le.Uint16(b[12:]))
-	valid := f.bits
-	if f.tag == tagExtensible {
-		if len(b) < 40 {
-			return f, fault.New(fault.Data, replace, "the extensible fmt chunk has %d bytes, 40 are needed", len(b))
-		}
-		if !bytes.Equal(b[26:40], subFormatTail) {
-			return f, fault.New(fault.Data, convert, "sub-format %x is not supported", b[24:40])
-		}
-		f.tag = le.Uint16(b[24:])
-		if v := int(le.Uint16(b[18:])); v != 0 {
-			valid = v
-		}
-	}
-	if f.tag != tagPCM && f.tag != tagFloat {
-		return f, fault.New(fault.Data, convert, "its encoding is %s, which is not supported; PCM and IEEE float are", tagName(f.tag))
-	}
-	if rate > math.MaxInt32 {
-		return f, fault.New(fault.Data, replace, "the header says %d Hz", rate)
-	}
-	f.rate = int(rate)
-	return f, f.check(align, valid)
+func openBW64(r io.ReadSeeker, size int64) (*source, error) {
+	return (&wavHeader{r: r, size: size, order: binary.LittleEndian, wide: true}).open("bw64")
 }
 
-// check holds the fmt chunk's numbers against each other.
-func (f wavFormat) check(align, valid int) error {
-	known := f.bits == 8 || f.bits == 16 || f.bits == 24 || f.bits == 32
-	if f.tag == tagFloat {
-		known = f.bits == 32 || f.bits == 64
-	}
-	switch {
-	case f.channels == 0:
-		return fault.New(fault.Data, replace, "the header says 0 channels and %d Hz", f.rate)
-	case !known:
-		return fault.New(fault.Data, convert, "%d-bit %s is not supported; 8, 16, 24 and 32-bit PCM, 32 and 64-bit IEEE float are",
-			f.bits, tagName(f.tag))
-	case int64(align) != f.frame():
-		return fault.New(fault.Data, convert, "frames take %d bytes (block align), %d channels of %d bits take %d",
-			align, f.channels, f.bits, f.frame())
-	case valid > f.bits:
-		return fault.New(fault.Data, replace, "%d valid bits do not fit samples of %d bits", valid, f.bits)
-	case f.bits == 32 && valid != 32:
-		// The specification puts them in the high bits; writers do either.
-		return fault.New(fault.Data, convert, "%d valid bits in samples of %d are not supported: writers do not agree on where they are", valid, f.bits)
-	}
-	return nil
+// A wavHeader is what the chunks before the samples say.
+type wavHeader struct {
+	r     io.ReadSeeker
+	size  int64
+	order binary.ByteOrder
+	wide  bool // lengths of 64 bits
+
+	riff   uint32 // as claimed
+	ds64   *ds64
+	format *wavFormat
 }
 
-// openWAV walks the chunks up to the samples. It trusts no length: what the
+// unknown stands for a length that is elsewhere, or that nobody knows.
+const unknown = math.MaxUint32
+
+// open walks the chunks up to the samples. It trusts no length: what the
 // file does not hold is an error, except that a streaming writer could not
 // know the length and left a mark in its place.
-func openWAV(r io.ReadSeeker, size int64) (*source, error) {
+func (w *wavHeader) open(container string) (*source, error) {
 	var riff [12]byte
-	if size < int64(len(riff)) {
-		return nil, fault.New(fault.Data, replace, "the file has %d bytes, its header alone has %d", size, len(riff))
+	if w.size < int64(len(riff)) {
+		return nil, fault.New(fault.Data, replace, "the file has %d bytes, its header alone has %d", w.size, len(riff))
 	}
-	if err := readAt(r, 0, riff[:]); err != nil {
+	if err := readAt(w.r, 0, riff[:]); err != nil {
 		return nil, err
 	}
-	var format *wavFormat
+	w.riff = w.order.Uint32(riff[4:])
 	const most = 1 << 14
 	at := int64(len(riff))
 	for range most {
-		if at+8 > size {
+		if at+8 > w.size {
 			missing := "fmt"
-			if format != nil {
+			if w.format != nil {
 				missing = "data"
 			}
-			return nil, fault.New(fault.Data, replace, "the file ends at byte %d without a %s chunk", size, missing)
+			return nil, fault.New(fault.Data, replace, "the file ends at byte %d without a %s chunk", w.size, missing)
 		}
 		var head [8]byte
-		if err := readAt(r, at, head[:]); err != nil {
+		if err := readAt(w.r, at, head[:]); err != nil {
 			return nil, err
 		}
-		id, n := string(head[:4]), int64(binary.LittleEndian.Uint32(head[4:]))
+		id, n := string(head[:4]), int64(w.order.Uint32(head[4:]))
 		at += int64(len(head))
-		switch {
-		case id == "data" && format == nil:
-			return nil, fault.New(fault.Data, replace, "the data chunk at byte %d comes before any fmt chunk", at-8)
-		case id == "data":
-			n, err := dataBytes(n, size-at, binary.LittleEndian.Uint32(riff[4:]))
-			if err != nil {
-				return nil, err
+		if id == "data" {
+			s, err := w.data(at, n)
+			if s != nil {
+				s.container = container
 			}
-			return wavSource(r, *format, at, n), nil
-		case n > size-at:
-			return nil, fault.New(fault.Data, replace, "chunk %q claims %d bytes, the file has %d left", id, n, size-at)
-		case id == "fmt ":
-			b := make([]byte, min(n, 40))
-			if err := readAt(r, at, b); err != nil {
-				return nil, err
-			}
-			f, err := parseFormat(b)
-			if err != nil {
-				return nil, err
-			}
-			format = &f
+			return s, err
+		}
+		if n == unknown && w.ds64 != nil {
+			n = w.ds64.chunks[id]
+		}
+		if n > w.size-at {
+			return nil, fault.New(fault.Data, replace, "chunk %q claims %d bytes, the file has %d left", id, n, w.size-at)
+		}
+		if err := w.chunk(id, at, n); err != nil {
+			return nil, err
 		}
 		at += n + n&1 // chunks begin at even places
 	}
 	return nil, fault.New(fault.Data, replace, "there are more than %d chunks before the samples", most)
 }
 
+// chunk reads what matters of a chunk of n bytes, which the file holds.
+func (w *wavHeader) chunk(id string, at, n int64) error {
+	b := make([]byte, min(n, fmtBytes))
+	switch id {
+	case "fmt ", "ds64":
+		if err := readAt(w.r, at, b); err != nil {
+			return err
+		}
+	}
+	switch {
+	case id == "fmt ":
+		f, err := parseFormat(b, w.order)
+		if err != nil {
+			return err
+		}
+		w.format = &f
+	case id == "ds64" && w.wide:
+		d, err := parseDS64(b)
+		if err != nil {
+			return err
+		}
+		w.ds64 = d
+	}
+	return nil
+}
+
+// data makes the source of a data chunk.
+func (w *wavHeader) data(at, claimed int64) (*source, error) {
+	if w.format == nil {
+		return nil, fault.New(fault.Data, replace, "the data chunk at byte %d comes before any fmt chunk", at-8)
+	}
+	n, err := w.dataBytes(claimed, w.size-at)
+	if err != nil {
+		return nil, err
+	}
+	f := *w.format
+	switch f.tag {
+	case tagMSADPCM, tagIMAADPCM:
+		return adpcmSource(w.r, f, at, n)
+	case tagPCM:
+		if !f.big && f.bits <= 32 && f.bits != 16 { // which nearly all recordings have: go-audio/wav takes five times as long for them as a feature of them
+			return pcmSource(w.r, f, at, n), nil
+		}
+	}
+	return rawSource(w.r, f.sample(), f.channels, f.rate, at, n), nil
+}
+
 // dataBytes is how long the data chunk is, where it claims a length and the
 // file holds left bytes from there on.
-func dataBytes(claimed, left int64, riff uint32) (int64, error) {
+func (w *wavHeader) dataBytes(claimed, left int64) (int64, error) {
+	if w.wide && claimed == unknown {
+		switch {
+		case w.ds64 == nil:
+			return 0, fault.New(fault.Data, replace, "the data chunk's length stands in a ds64 chunk, which is not there")
+		case w.ds64.data == 0 && w.ds64.riff == 0: // never filled in
+			return left, nil
+		case w.ds64.data > left:
+			return 0, fault.New(fault.Data, replace, "the file is cut: the ds64 chunk claims %d bytes of data, %d are there", w.ds64.data, left)
+		}
+		return w.ds64.data, nil
+	}
 	switch {
-	case claimed == 0 && riff == 0, // never filled in
+	case claimed == 0 && w.riff == 0, // never filled in
 		claimed >= 0xfffff000, // ffmpeg and others, into a pipe
 		claimed >= 0x7ffff000-4096 && claimed <= 0x7fffffff && claimed > left: // sox, into a pipe
 		return left, nil
 	case claimed > left:
 		return 0, fault.New(fault.Data, replace, "the file is cut: the data chunk claims %d bytes, %d are there", claimed, left)
 	}
-	return claimed, nil
+	// Beyond 4 GiB a plain WAV's 32 bits have gone round, once or more.
+	return claimed + (left-claimed)>>32<<32, nil
+}
+
+// A ds64 is RF64's chunk of long lengths.
+type ds64 struct {
+	riff, data int64
+	chunks     map[string]int64 // of others that are longer than 32 bits tell
+}
+
+func parseDS64(b []byte) (*ds64, error) {
+	le := binary.LittleEndian
+	if len(b) < 24 {
+		return nil, fault.New(fault.Data, replace, "the ds64 chunk has %d bytes, at least 24 are needed", len(b))
+	}
+	long := func(b []byte) int64 { return int64(min(le.Uint64(b), math.MaxInt64)) }
+	d := &ds64{riff: long(b), data: long(b[8:]), chunks: map[string]int64{}}
+	for i := 28; i+12 <= len(b); i += 12 {
+		d.chunks[string(b[i:i+4])] = long(b[i+4:])
+	}
+	return d, nil
 }
