@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"slices"
+	"strings"
 
 	"clr/internal/fault"
 )
@@ -52,6 +55,15 @@ const supported = "WAV, FLAC, MP3, AIFF and AU"
 
 // headBytes is how much of a file the decoders see to know it by.
 const headBytes = 16
+
+// extensions end the names of recordings, whether they are read here or not.
+var extensions = []string{".wav", ".wave", ".bwf", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".m4a", ".caf"}
+
+// NamesRecording says whether a file's name promises a recording. What it is, and
+// whether it can be read, its first bytes decide.
+func NamesRecording(name string) bool {
+	return slices.Contains(extensions, strings.ToLower(path.Ext(name)))
+}
 
 // decoders are tried in order. A new format is a line here and a file beside wav.go.
 var decoders = []decoder{

@@ -107,7 +107,7 @@ func recordings(folder string) ([]string, error) {
 		if err != nil {
 			return err
 		}
-		if !d.IsDir() && slices.Contains(recordingNames, strings.ToLower(filepath.Ext(path))) {
+		if !d.IsDir() && audio.NamesRecording(path) {
 			files = append(files, path)
 		}
 		return nil
@@ -116,13 +116,10 @@ func recordings(folder string) ([]string, error) {
 		return nil, fault.New(fault.Data, "see that the path is right and may be read", "%w", err)
 	}
 	if len(files) == 0 {
-		return nil, fault.New(fault.Data, "name a folder with recordings, "+strings.Join(recordingNames, " "), "there are no recordings below %s", folder)
+		return nil, fault.New(fault.Data, "name a folder with recordings", "there are no recordings below %s", folder)
 	}
 	return files, nil
 }
-
-// recordingNames are how files end that hold sound.
-var recordingNames = []string{".wav", ".flac"}
 
 // An extractor makes features of clips on some threads.
 type extractor struct {

@@ -25,7 +25,7 @@ func corpus(t *testing.T, files map[string]string) string {
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if isRecording(name) {
+		if audio.NamesRecording(name) {
 			text = sound(name)
 		}
 		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {

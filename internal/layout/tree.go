@@ -7,15 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"clr/internal/audio"
 )
-
-// extensions are those of recordings. Whether one can be read, its first bytes
-// decide, and clr data check tells.
-var extensions = []string{".wav", ".wave", ".bwf", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".m4a", ".caf"}
-
-func isRecording(name string) bool {
-	return slices.Contains(extensions, strings.ToLower(path.Ext(name)))
-}
 
 // recordings finds the recordings below a folder of the corpus, by their names'
 // endings, in the order of their paths. Links are followed; what is hidden is
@@ -52,7 +46,7 @@ func (r *reader) walk(folder string, above []string, found *[]string) error {
 		if kind&os.ModeSymlink != 0 {
 			info, err := os.Stat(r.path(name))
 			if err != nil {
-				if isRecording(name) {
+				if audio.NamesRecording(name) {
 					r.fault(name, 0, "this link leads nowhere")
 				}
 				continue
@@ -64,7 +58,7 @@ func (r *reader) walk(folder string, above []string, found *[]string) error {
 			if err := r.walk(name, above, found); err != nil {
 				r.missing(name, err)
 			}
-		case kind.IsRegular() && isRecording(name):
+		case kind.IsRegular() && audio.NamesRecording(name):
 			*found = append(*found, name)
 		}
 	}
