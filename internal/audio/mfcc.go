@@ -16,6 +16,9 @@ type MFCC struct {
 // Doc describes the feature in one line.
 func (o MFCC) Doc() string { return "mel-frequency cepstral coefficients, as torchaudio computes them" }
 
+// Unit implements FeatureOptions.
+func (o MFCC) Unit() string { return "" }
+
 // Check finds settings that make no feature of clips at a rate.
 func (o MFCC) Check(rate int) error {
 	if err := o.Mel.Check(rate); err != nil {

@@ -2,8 +2,9 @@
 // generator addressed by (seed, epoch, clip, view), so views do not depend on
 // who makes them or in which order.
 //
-// Spectrograms are log-mel: the logarithm of a power, (F, T). Options in dB are
-// turned into its unit, natural log unless the view's options say db.
+// Spectrograms are (F, T). Most hold the logarithm of a power, and augmentations
+// of the level need that: options in dB are turned into its unit, natural log
+// unless the view's options say db.
 package augment
 
 import (
@@ -41,6 +42,13 @@ type Wave interface {
 type Spec interface {
 	Augmentation
 	Spec(s *audio.Spectrogram, d Draw) error
+}
+
+// NeedsLogPower tells whether an augmentation of spectrograms adds levels, and
+// so makes sense only where the values are logarithms of a power.
+func NeedsLogPower(a Augmentation) bool {
+	_, ok := a.(interface{ logPower() })
+	return ok
 }
 
 // Table names every augmentation with its defaults. A chain lists them in the

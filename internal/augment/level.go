@@ -45,6 +45,8 @@ type Gain struct {
 // Doc implements Augmentation.
 func (Gain) Doc() string { return "louder or softer" }
 
+func (Gain) logPower() {}
+
 // Check implements Augmentation.
 func (a Gain) Check() error { return first(probability("gain", a.P), in("gain", "db", a.DB, 0, maxDB)) }
 
@@ -68,6 +70,8 @@ type EQ struct {
 
 // Doc implements Augmentation.
 func (EQ) Doc() string { return "smooth random curve over frequency: another microphone or room" }
+
+func (EQ) logPower() {}
 
 // Check implements Augmentation.
 func (a EQ) Check() error {
@@ -104,6 +108,8 @@ type Fader struct {
 
 // Doc implements Augmentation.
 func (Fader) Doc() string { return "fade in or out, in a line over the window" }
+
+func (Fader) logPower() {}
 
 // Check implements Augmentation.
 func (a Fader) Check() error {

@@ -17,6 +17,8 @@ type Mix struct {
 // Doc implements Augmentation.
 func (Mix) Doc() string { return "another clip of the training part under this one" }
 
+func (Mix) logPower() {}
+
 // Check implements Augmentation.
 func (a Mix) Check() error {
 	return first(probability("mix", a.P), span("mix", "snr", a.SNR, -maxDB, maxDB))
@@ -59,6 +61,8 @@ type NoiseFloor struct {
 
 // Doc implements Augmentation.
 func (NoiseFloor) Doc() string { return "white noise in the gaps" }
+
+func (NoiseFloor) logPower() {}
 
 // Check implements Augmentation.
 func (a NoiseFloor) Check() error {

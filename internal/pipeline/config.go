@@ -142,13 +142,17 @@ func (c *Config) checkTogether() []checkError {
 	lr := c.Optimizer.LearningRate()
 	require("schedule", c.Schedule.MinLR <= lr, "lower schedule.min_lr or raise optimizer.lr",
 		"min_lr is %g, above the optimizer's lr %g that it should be reached from", c.Schedule.MinLR, lr)
-	if unit := unitOf(c.Feature); unit != "" {
+	unit := c.Feature.Unit()
+	isLog := unit == "ln" || unit == "db"
+	if isLog {
 		require("view", c.View.Unit == unit, "set view.unit to "+unit, "unit is %s, but the feature's values are in %s", c.View.Unit, unit)
 	}
 	spec := ""
 	for i, a := range c.Augment {
 		if _, ok := a.(augment.Spec); ok {
 			spec = nameIn(augment.Table, a)
+			require(fmt.Sprintf("augment.%d", i), isLog || !augment.NeedsLogPower(a), "take it out, or choose a feature of logarithms",
+				"%s changes the level of logarithms of a power, but %s", spec, c.notLog())
 			continue
 		}
 		require(fmt.Sprintf("augment.%d", i), spec == "", "move it before "+spec,
@@ -157,18 +161,13 @@ func (c *Config) checkTogether() []checkError {
 	return wrong
 }
 
-// unitOf is what a feature's values are, as view.unit names it, or empty where
-// neither fits.
-func unitOf(f audio.FeatureOptions) string {
-	switch f := f.(type) {
-	case audio.LogMel:
-		if f.Log == "ln" || f.Log == "db" {
-			return f.Log
-		}
-	case audio.KaldiFbank:
-		return "ln"
+// notLog says what the feature's values are where they are no logarithms.
+func (c *Config) notLog() string {
+	what := "other numbers"
+	if unit := c.Feature.Unit(); unit != "" {
+		what = unit
 	}
-	return ""
+	return fmt.Sprintf("the values of the feature %s are %s", nameIn(audio.Features, c.Feature), what)
 }
 
 // specs are the augmentations of the spectrogram, in order.

@@ -138,8 +138,8 @@ func TestDefaultsPassCheck(t *testing.T) {
 	}
 	for name, f := range audio.Features {
 		c := *c
-		if c.Feature = f; unitOf(f) != "" {
-			c.View.Unit = unitOf(f)
+		if c.Feature = f; f.Unit() == "db" {
+			c.View.Unit = "db"
 		}
 		if err := c.Check(); err != nil {
 			t.Errorf("feature %s: %v", name, err)
