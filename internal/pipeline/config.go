@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -152,22 +153,13 @@ func (c *Config) checkTogether() []checkError {
 		if _, ok := a.(augment.Spec); ok {
 			spec = nameIn(augment.Table, a)
 			require(fmt.Sprintf("augment.%d", i), isLog || !augment.NeedsLogPower(a), "take it out, or choose a feature of logarithms",
-				"%s changes the level of logarithms of a power, but %s", spec, c.notLog())
+				"%s changes the level of log powers, and the values of the feature %s are %s", spec, nameIn(audio.Features, c.Feature), cmp.Or(unit, "none"))
 			continue
 		}
 		require(fmt.Sprintf("augment.%d", i), spec == "", "move it before "+spec,
 			"%s changes the waveform, but %s before it has already changed the spectrogram", nameIn(augment.Table, a), spec)
 	}
 	return wrong
-}
-
-// notLog says what the feature's values are where they are no logarithms.
-func (c *Config) notLog() string {
-	what := "other numbers"
-	if unit := c.Feature.Unit(); unit != "" {
-		what = unit
-	}
-	return fmt.Sprintf("the values of the feature %s are %s", nameIn(audio.Features, c.Feature), what)
 }
 
 // specs are the augmentations of the spectrogram, in order.
