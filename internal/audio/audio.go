@@ -40,9 +40,9 @@ type FeatureOptions interface {
 	Doc() string // one line for clr list
 	Check(rate int) error
 	New(rate int) (Feature, error)
-	// Unit is what the values are. Of ln and db, natural logarithm and decibels of
-	// a power, the level can be moved by adding; others have the field's word, such
-	// as power or radians, or none where the bins differ.
+	// Unit is what the values are. Of ln, log10 and db, the logarithms of a power,
+	// the level can be moved by adding; others have the field's word, such as power
+	// or radians, or none where the bins differ.
 	Unit() string
 }
 

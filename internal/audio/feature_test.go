@@ -84,6 +84,13 @@ func TestLogMelMatchesTorchaudio(t *testing.T) {
 			s := extract(t, o, c.wave(t, 16000))
 			c.matches(t, output, s.Bins, s.Frames, wide(s.Data))
 		}
+		o.Log = "log10" // the natural logarithm over that of 10
+		s := extract(t, o, c.wave(t, 16000))
+		x := wide(s.Data)
+		for i := range x {
+			x[i] *= math.Ln10
+		}
+		c.matches(t, "log", s.Bins, s.Frames, x)
 	}
 }
 

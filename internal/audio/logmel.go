@@ -19,8 +19,8 @@ type LogMel struct {
 	Power     float64 `yaml:"power" doc:"exponent of the magnitude: 2 is power, 1 is magnitude"`
 	Center    bool    `yaml:"center" doc:"frame t is centred on sample t*hop_length; the clip's ends are padded"`
 	PadMode   string  `yaml:"pad_mode" doc:"reflect or constant (zeros), with center"`
-	Log       string  `yaml:"log" doc:"ln: ln(mel + floor); db: decibels, with top_db; none"`
-	Floor     float64 `yaml:"floor" doc:"added before ln"`
+	Log       string  `yaml:"log" doc:"ln: ln(mel + floor); log10: log10(mel + floor); db: decibels, with top_db; none"`
+	Floor     float64 `yaml:"floor" doc:"added before ln and log10"`
 	TopDB     float64 `yaml:"top_db" doc:"db: no value lies more than this below the clip's maximum; 0 is no limit"`
 }
 
@@ -57,7 +57,7 @@ func (o LogMel) Check(rate int) error {
 		oneOf("mel_scale", o.MelScale, "htk", "slaney"),
 		oneOf("mel_norm", o.MelNorm, "none", "slaney"),
 		{o.Power == 1 || o.Power == 2, "power", fmt.Sprintf("is %v, set it to 1 or 2", o.Power)},
-		oneOf("log", o.Log, "ln", "db", "none"),
+		oneOf("log", o.Log, "ln", "log10", "db", "none"),
 		floorRule(o.Log, o.Floor), topDBRule(o.TopDB),
 	}...))
 }

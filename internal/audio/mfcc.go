@@ -10,7 +10,7 @@ import (
 // orthonormal DCT-II over the log-mel bins.
 type MFCC struct {
 	NMFCC int    `yaml:"n_mfcc" doc:"coefficients kept, from the 0th"`
-	Mel   LogMel `yaml:"mel" doc:"the log-mel spectrogram they are made from; log: db (torchaudio's default) or ln"`
+	Mel   LogMel `yaml:"mel" doc:"the log-mel spectrogram they are made from; log: db (torchaudio's default), ln or log10"`
 }
 
 // Doc describes the feature in one line.

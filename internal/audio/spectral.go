@@ -54,61 +54,11 @@ func (o Spectral) Check(rate int) error {
 	if err := broken(rules); err != nil || !slices.Contains(o.Values, "contrast") {
 		return err
 	}
-	last := math.Ldexp(o.FMin, o.NBands-1)
-	if err := broken([]rule{{last < float64(rate)/2, "n_bands",
-		fmt.Sprintf("is %d: the last octave begins at %v Hz, above half the sample rate, %v; set it or f_min lower", o.NBands, last, float64(rate)/2)}}); err != nil {
-		return err
-	}
-	for i, b := range o.bands(rate) {
-		if b.from >= b.to {
-			return broken([]rule{{false, "n_fft", fmt.Sprintf("is %d: no bin lies in band %d of contrast; set it higher, or f_min", o.NFFT, i)}})
-		}
-	}
-	return nil
+	return o.checkContrast(rate)
 }
 
 func (o Spectral) stft() STFT {
 	return STFT{NFFT: o.NFFT, WinLength: o.WinLength, HopLength: o.HopLength, Window: o.Window, Center: o.Center, PadMode: o.PadMode, Value: "magnitude"}
-}
-
-// A contrastBand is the bins from..to-1, of which the lowest and highest count
-// ones are its valley and its peak.
-type contrastBand struct{ from, to, count int }
-
-// bands are librosa's: 0..f_min and octaves above it, both ends counted, with
-// the bin below; the last is open. All but the last then leave out their highest
-// bin, which still counts for how many are a quantile.
-func (o Spectral) bands(rate int) []contrastBand {
-	all := make([]contrastBand, o.NBands+1)
-	bins := o.NFFT/2 + 1
-	low := 0.0
-	for i := range all {
-		high := math.Ldexp(o.FMin, i)
-		b := contrastBand{bins, 0, 0}
-		for k := range bins {
-			if f := float64(k) * float64(rate) / float64(o.NFFT); f >= low && f <= high {
-				b.from, b.to = min(b.from, k), k+1
-			}
-		}
-		if b.to == 0 { // empty
-			b.from = 0
-			all[i], low = b, high
-			continue
-		}
-		if i > 0 {
-			b.from--
-		}
-		if i == o.NBands {
-			b.to = bins
-		}
-		b.count = max(1, int(math.RoundToEven(o.Quantile*float64(b.to-b.from))))
-		if i < o.NBands {
-			b.to--
-		}
-		b.count = min(b.count, b.to-b.from)
-		all[i], low = b, high
-	}
-	return all
 }
 
 // New readies the window for clips of a rate.
@@ -157,12 +107,7 @@ func (f *spectral) Extract(dst *Spectrogram, c Clip) error {
 	at := 0
 	for _, name := range f.options.Values {
 		if name == "contrast" {
-			peaks := dst.Data[at*dst.Frames:][:len(f.valleys.Data)]
-			compress(peaks, "db", 2, 0, contrastTopDB)
-			compress(f.valleys.Data, "db", 2, 0, contrastTopDB)
-			for i, v := range f.valleys.Data {
-				peaks[i] -= v
-			}
+			inContrast(dst.Data[at*dst.Frames:][:len(f.valleys.Data)], f.valleys.Data)
 			at += len(f.bands)
 		} else {
 			at++
@@ -170,10 +115,6 @@ func (f *spectral) Extract(dst *Spectrogram, c Clip) error {
 	}
 	return nil
 }
-
-// contrastTopDB is how far below the clip's maximum librosa's power_to_db
-// looks, with which contrast takes the logarithm of magnitudes too.
-const contrastTopDB = 80
 
 // frame writes frame t, but for contrast's logarithm.
 func (f *spectral) frame(dst *Spectrogram, t int, x []float32) {
@@ -195,10 +136,8 @@ func (f *spectral) frame(dst *Spectrogram, t int, x []float32) {
 			v = f.rms(t, x)
 		case "contrast":
 			for i, b := range f.bands {
-				f.sorted = append(f.sorted[:0], f.magnitudes[b.from:b.to]...)
-				slices.Sort(f.sorted)
-				dst.Row(at)[t] = float32(meanOf(f.sorted[len(f.sorted)-b.count:]))
-				f.valleys.Row(i)[t] = float32(meanOf(f.sorted[:b.count]))
+				peak, valley := f.ends(b)
+				dst.Row(at)[t], f.valleys.Row(i)[t] = float32(peak), float32(valley)
 				at++
 			}
 			continue
@@ -294,12 +233,4 @@ func (f *spectral) rms(t int, x []float32) float64 {
 		sum += float64(float64(x[i]) * float64(x[i]))
 	}
 	return math.Sqrt(sum / float64(f.options.NFFT))
-}
-
-func meanOf(x []float64) float64 {
-	sum := 0.0
-	for _, v := range x {
-		sum += v
-	}
-	return sum / float64(len(x))
 }

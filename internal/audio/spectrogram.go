@@ -16,8 +16,8 @@ type STFT struct {
 	Window    string  `yaml:"window" doc:"hann, hamming, blackman, rectangular or povey (Kaldi's), all periodic"`
 	Center    bool    `yaml:"center" doc:"frame t is centred on sample t*hop_length; the clip's ends are padded"`
 	PadMode   string  `yaml:"pad_mode" doc:"reflect or constant (zeros), with center"`
-	Value     string  `yaml:"value" doc:"magnitude; power; ln: ln(power + floor); db: decibels, with top_db; phase: radians; if: instantaneous frequency as radians per hop off the bin's own; if_hz: the same in Hz"`
-	Floor     float64 `yaml:"floor" doc:"added to the power before ln"`
+	Value     string  `yaml:"value" doc:"magnitude; power; ln: ln(power + floor); log10: log10(power + floor); db: decibels, with top_db; phase: radians; if: instantaneous frequency as radians per hop off the bin's own; if_hz: the same in Hz"`
+	Floor     float64 `yaml:"floor" doc:"added to the power before ln and log10"`
 	TopDB     float64 `yaml:"top_db" doc:"db: no value lies more than this below the clip's maximum; 0 is no limit; dB"`
 }
 
@@ -40,7 +40,7 @@ func (o STFT) Unit() string {
 // Check finds settings that make no feature of clips at a rate.
 func (o STFT) Check(rate int) error {
 	return broken(append(o.framing(rate),
-		oneOf("value", o.Value, "magnitude", "power", "ln", "db", "phase", "if", "if_hz"),
+		oneOf("value", o.Value, "magnitude", "power", "ln", "log10", "db", "phase", "if", "if_hz"),
 		floorRule(o.Value, o.Floor), topDBRule(o.TopDB)))
 }
 

@@ -94,7 +94,7 @@ func TestSTFTAgainstDefinition(t *testing.T) {
 	} {
 		o.Floor, o.TopDB = 1e-6, 30
 		values := map[string]*Spectrogram{}
-		for _, v := range []string{"magnitude", "power", "ln", "db", "phase", "if", "if_hz"} {
+		for _, v := range []string{"magnitude", "power", "ln", "log10", "db", "phase", "if", "if_hz"} {
 			o.Value = v
 			s := extract(t, o, c)
 			values[v] = &s
@@ -108,7 +108,7 @@ func TestSTFTAgainstDefinition(t *testing.T) {
 			for i := range values["phase"].Frames {
 				z := definedSTFT(o, c.Samples, i, k)
 				power := real(z)*real(z) + imag(z)*imag(z)
-				want := map[string]float64{"magnitude": cmplx.Abs(z), "power": power, "ln": math.Log(power + 1e-6),
+				want := map[string]float64{"magnitude": cmplx.Abs(z), "power": power, "ln": math.Log(power + 1e-6), "log10": math.Log10(power + 1e-6),
 					"db": max(10*math.Log10(max(power, 1e-10)), top-30)}
 				// Rounding turns what is nearly 0 to anywhere.
 				if cmplx.Abs(z) > 1e-2 && (i == 0 || cmplx.Abs(before) > 1e-2) {

@@ -17,7 +17,7 @@ type ViewOptions struct {
 	Normalize string  `yaml:"normalize" doc:"none; corpus: by the training clips' mean and deviation; corpus_band: by each bin's; clip: by the view's own; band: each bin's mean over the view removed, then divided by the training clips' deviation; band_std: divided by the bin's own deviation over the view; running: each bin's running mean removed, then divided by the training clips' deviation"`
 	Running   float64 `yaml:"running" doc:"running: time constant of the mean, which knows the past only; frames"`
 	Crop      string  `yaml:"crop" doc:"which part of a longer clip: random or center"`
-	Unit      string  `yaml:"unit" doc:"what the feature's values are, where they are logarithms of a power: ln (natural) or db; turns options in dB into it"`
+	Unit      string  `yaml:"unit" doc:"what the feature's values are, where they are logarithms of a power: ln (natural), log10 or db; turns options in dB into it"`
 }
 
 // DefaultView is where a config starts from.
@@ -28,7 +28,7 @@ func (o ViewOptions) Check() error {
 	return first(in("view", "frames", float64(o.Frames), 1, 1e6),
 		oneOf("normalize", o.Normalize, "none", "corpus", "corpus_band", "clip", "band", "band_std", "running"),
 		oneOf("crop", o.Crop, "random", "center"),
-		oneOf("unit", o.Unit, "ln", "db"),
+		oneOf("unit", o.Unit, "ln", "log10", "db"),
 		in("view", "running", o.Running, 1, 1e6))
 }
 
@@ -84,7 +84,7 @@ func (v *Views) Draw(dst []float32, s *audio.Spectrogram, d Draw) error {
 	if err := v.fits(dst, s, 1); err != nil {
 		return err
 	}
-	d.scratch, d.unit = &v.scratch, unit(v.Options.Unit == "db")
+	d.scratch, d.unit = &v.scratch, unit(v.Options.Unit)
 	want := v.Options.Frames
 	n := min(s.Frames, int(math.Ceil(float64(want)*v.margin())))
 	v.cut(s, v.start(s.Frames-n, d), n)

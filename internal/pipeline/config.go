@@ -144,7 +144,7 @@ func (c *Config) checkTogether() []checkError {
 	require("schedule", c.Schedule.MinLR <= lr, "lower schedule.min_lr or raise optimizer.lr",
 		"min_lr is %g, above the optimizer's lr %g that it should be reached from", c.Schedule.MinLR, lr)
 	unit := c.Feature.Unit()
-	isLog := unit == "ln" || unit == "db"
+	isLog := unit == "ln" || unit == "log10" || unit == "db"
 	if isLog {
 		require("view", c.View.Unit == unit, "set view.unit to "+unit, "unit is %s, but the feature's values are in %s", c.View.Unit, unit)
 	}
