@@ -228,6 +228,19 @@ func TestFeatureTable(t *testing.T) {
 	}
 }
 
+// Logarithms of magnitudes are none of powers, but for decibels.
+func TestUnits(t *testing.T) {
+	mel, kaldi := Features["logmel"].(LogMel), kaldiDefaults
+	kaldi.UsePower = false
+	with := func(power float64, log string) LogMel { o := mel; o.Power, o.Log = power, log; return o }
+	for want, o := range map[string]FeatureOptions{"ln": mel, "log10": with(2, "log10"), "db": with(1, "db"), "power": with(2, "none"),
+		"magnitude": with(1, "none"), "log10 of magnitude": with(1, "log10"), "ln of magnitude": kaldi, "": Features["deltas"]} {
+		if o.Unit() != want {
+			t.Errorf("%+v is in %q, want %q", o, o.Unit(), want)
+		}
+	}
+}
+
 func TestExtractAllocatesNothing(t *testing.T) {
 	clip := Clip{Rate: 16000, Samples: make([]float32, 16000)}
 	for name, o := range Features {

@@ -35,7 +35,12 @@ type KaldiFbank struct {
 func (o KaldiFbank) Doc() string { return "log-mel filterbank energies, as Kaldi computes them" }
 
 // Unit implements FeatureOptions.
-func (o KaldiFbank) Unit() string { return "ln" }
+func (o KaldiFbank) Unit() string {
+	if !o.UsePower { // where a gain counts half
+		return "ln of magnitude"
+	}
+	return "ln"
+}
 
 // Check finds settings that make no feature of clips at a rate.
 func (o KaldiFbank) Check(rate int) error {

@@ -30,8 +30,10 @@ func (o LogMel) Doc() string { return "log-mel spectrogram, as librosa and torch
 // Unit implements FeatureOptions.
 func (o LogMel) Unit() string {
 	switch {
-	case o.Log != "none":
+	case o.Log == "db", o.Log != "none" && o.Power == 2:
 		return o.Log
+	case o.Log != "none": // where a gain counts half
+		return o.Log + " of magnitude"
 	case o.Power == 1:
 		return "magnitude"
 	}

@@ -67,6 +67,9 @@ func (o Spectral) New(rate int) (Feature, error) {
 		return nil, err
 	}
 	f := &spectral{options: o, rate: rate, stft: newSTFT(o.stft()), bands: o.bands(rate), magnitudes: make([]float64, o.NFFT/2+1)}
+	for k := range f.magnitudes {
+		f.hz = append(f.hz, float64(k)*float64(rate)/float64(o.NFFT))
+	}
 	for _, name := range o.Values {
 		n := spectralBins[name]
 		if n == 0 {
@@ -82,6 +85,7 @@ type spectral struct {
 	rate, bins int
 	stft       *stft
 	bands      []contrastBand
+	hz         []float64   // (n_fft/2+1)
 	magnitudes []float64   // (n_fft/2+1), of one frame
 	sorted     []float64   // of one band
 	valleys    Spectrogram // (bands, frames)
@@ -147,16 +151,11 @@ func (f *spectral) frame(dst *Spectrogram, t int, x []float32) {
 	}
 }
 
-// hz is the frequency of bin k.
-func (f *spectral) hz(k int) float64 {
-	return float64(k) * float64(f.rate) / float64(f.options.NFFT)
-}
-
 // centroid is Σ f·S / Σ S, and 0 in silence.
 func (f *spectral) centroid() float64 {
 	sum, all := 0.0, 0.0
 	for k, s := range f.magnitudes {
-		sum += float64(f.hz(k) * s)
+		sum += float64(f.hz[k] * s)
 		all += s
 	}
 	if all == 0 {
@@ -170,7 +169,13 @@ func (f *spectral) bandwidth() float64 {
 	center, p := f.centroid(), f.options.P
 	sum, all := 0.0, 0.0
 	for k, s := range f.magnitudes {
-		sum += float64(math.Pow(math.Abs(f.hz(k)-center), p) * s)
+		d := math.Abs(f.hz[k] - center)
+		if p == 2 { // the usual one, without Pow's time
+			d *= d
+		} else {
+			d = math.Pow(d, p)
+		}
+		sum += float64(d * s)
 		all += s
 	}
 	if all == 0 {
@@ -190,7 +195,7 @@ func (f *spectral) rolloff() float64 {
 		k++
 		below += f.magnitudes[k]
 	}
-	return f.hz(k)
+	return f.hz[k]
 }
 
 // flatness is the geometric mean of the powers over their mean: 1 for white noise.
