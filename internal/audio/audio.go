@@ -40,4 +40,19 @@ type FeatureOptions interface {
 	Doc() string // one line for clr list
 	Check(rate int) error
 	New(rate int) (Feature, error)
+	// Unit is what the values are. Of ln, log10 and db, the logarithms of a power,
+	// the level can be moved by adding; others have the field's word, such as power
+	// or radians, or none where the bins differ.
+	Unit() string
 }
+
+// SilenceIsZero tells whether a feature's values lie on both sides of 0, which
+// is what silence has; others are lowest there.
+func SilenceIsZero(o FeatureOptions) bool {
+	return o.Unit() == unitSamples || o.Unit() == unitRadians
+}
+
+const (
+	unitSamples = "samples"
+	unitRadians = "radians"
+)

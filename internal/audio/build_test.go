@@ -240,6 +240,7 @@ func TestBuildCatchesPanics(t *testing.T) {
 type mistaken struct{}
 
 func (mistaken) Doc() string                      { return "" }
+func (mistaken) Unit() string                     { return "" }
 func (mistaken) Check(int) error                  { return nil }
 func (m mistaken) New(int) (Feature, error)       { return m, nil }
 func (mistaken) Shape(int) (bins, frames int)     { return 1, 1 }

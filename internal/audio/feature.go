@@ -4,11 +4,24 @@ package audio
 var Features = map[string]FeatureOptions{
 	"logmel": LogMel{NFFT: 1024, WinLength: 400, HopLength: 160, NMels: 64, FMin: 60, FMax: 7800,
 		MelScale: "htk", MelNorm: "none", Power: 2, Center: true, PadMode: "reflect", Log: "ln", Floor: 1e-6, TopDB: 80},
-	"mfcc": MFCC{NMFCC: 20, Mel: LogMel{NFFT: 512, WinLength: 400, HopLength: 160, NMels: 40,
-		MelScale: "htk", MelNorm: "none", Power: 2, Center: true, PadMode: "reflect", Log: "db", Floor: 1e-6, TopDB: 80}},
-	"kaldi_fbank": kaldiDefaults,
-	"kaldi_mfcc":  KaldiMFCC{NumCeps: 13, CepstralLifter: 22, Fbank: kaldiDefaults},
+	"logmel_librosa":    LogMelLibrosa{librosaMel},
+	"logmel_torchaudio": LogMelTorchaudio{torchaudioMel},
+	"logmel_byola":      LogMelBYOLA{byolaMel},
+	"mfcc":              mfccDefaults,
+	"mfcc_librosa":      MFCCLibrosa{MFCC{NMFCC: 20, Mel: librosaMel}},
+	"mfcc_torchaudio":   MFCCTorchaudio{MFCC{NMFCC: 40, Mel: withTopDB(torchaudioMel, 80)}},
+	"kaldi_fbank":       kaldiDefaults,
+	"kaldi_mfcc":        KaldiMFCC{NumCeps: 13, CepstralLifter: 22, Fbank: kaldiDefaults},
+	"deltas":            Deltas{Of: mfccDefaults, Order: 2, WinLength: 5, Convention: "torchaudio"},
+	"stft": STFT{NFFT: 1024, WinLength: 400, HopLength: 160, Window: "hann", Center: true, PadMode: "reflect",
+		Value: "ln", Floor: 1e-6, TopDB: 80},
+	"spectral": Spectral{Values: []string{"centroid", "bandwidth", "rolloff", "flatness", "contrast"}, NFFT: 2048, WinLength: 2048, HopLength: 512,
+		Window: "hann", Center: true, PadMode: "constant", P: 2, RollPercent: 0.85, FMin: 200, NBands: 6, Quantile: 0.02},
+	"waveform": Waveform{FrameLength: 1, HopLength: 1},
 }
+
+var mfccDefaults = MFCC{NMFCC: 20, Mel: LogMel{NFFT: 512, WinLength: 400, HopLength: 160, NMels: 40,
+	MelScale: "htk", MelNorm: "none", Power: 2, Center: true, PadMode: "reflect", Log: "db", Floor: 1e-6, TopDB: 80}}
 
 // kaldiDefaults are those of Kaldi's compute-fbank-feats, but for dither,
 // energy (left out of fbank, as torchaudio does) and the energy floor.

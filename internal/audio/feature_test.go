@@ -1,7 +1,10 @@
 package audio
 
 import (
+	"cmp"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +84,13 @@ func TestLogMelMatchesTorchaudio(t *testing.T) {
 			s := extract(t, o, c.wave(t, 16000))
 			c.matches(t, output, s.Bins, s.Frames, wide(s.Data))
 		}
+		o.Log = "log10" // the natural logarithm over that of 10
+		s := extract(t, o, c.wave(t, 16000))
+		x := wide(s.Data)
+		for i := range x {
+			x[i] *= math.Ln10
+		}
+		c.matches(t, "log", s.Bins, s.Frames, x)
 	}
 }
 
@@ -164,7 +174,12 @@ func TestKaldiSubtractMean(t *testing.T) {
 // Every entry of the table works at both ends of its clip lengths, twice with
 // the same bytes, and on silence.
 func TestFeatureTable(t *testing.T) {
+	natural := []string{"logmel", "logmel_byola", "kaldi_fbank", "stft"}
+	window := map[string]int{"logmel_librosa": 2048, "mfcc_librosa": 2048, "logmel_byola": 1024, "spectral": 2048, "waveform": 1} // others 400
 	for name, o := range Features {
+		if unit := o.Unit(); SilenceIsZero(o) != (name == "waveform") || (unit == "ln") != slices.Contains(natural, name) {
+			t.Errorf("%s: the values are in %q", name, unit)
+		}
 		if o.Doc() == "" || strings.Contains(o.Doc(), "\n") {
 			t.Errorf("%s: Doc is %q, want one line", name, o.Doc())
 		}
@@ -203,12 +218,25 @@ func TestFeatureTable(t *testing.T) {
 				}
 			}
 		}
-		if shortest != 400 {
-			t.Errorf("%s: the shortest clip is %d samples, want one window, 400", name, shortest)
+		if want := cmp.Or(window[name], 400); shortest != want {
+			t.Errorf("%s: the shortest clip is %d samples, want one window, %d", name, shortest, want)
 		}
 		if err := f.Extract(new(Spectrogram), Clip{Rate: 44100, Samples: make([]float32, 9999)}); err == nil ||
 			!strings.Contains(err.Error(), "44100") || !strings.Contains(err.Error(), "16000") {
 			t.Errorf("%s: a clip of another rate: %v", name, err)
+		}
+	}
+}
+
+// Logarithms of magnitudes are none of powers, but for decibels.
+func TestUnits(t *testing.T) {
+	mel, kaldi := Features["logmel"].(LogMel), kaldiDefaults
+	kaldi.UsePower = false
+	with := func(power float64, log string) LogMel { o := mel; o.Power, o.Log = power, log; return o }
+	for want, o := range map[string]FeatureOptions{"ln": mel, "log10": with(2, "log10"), "db": with(1, "db"), "power": with(2, "none"),
+		"magnitude": with(1, "none"), "log10 of magnitude": with(1, "log10"), "ln of magnitude": kaldi, "": Features["deltas"]} {
+		if o.Unit() != want {
+			t.Errorf("%+v is in %q, want %q", o, o.Unit(), want)
 		}
 	}
 }
@@ -236,7 +264,7 @@ func BenchmarkExtract(b *testing.B) {
 	for i := range clip.Samples {
 		clip.Samples[i] = float32(i*i%1001)/500 - 1
 	}
-	for _, name := range []string{"logmel", "mfcc", "kaldi_fbank", "kaldi_mfcc"} {
+	for _, name := range slices.Sorted(maps.Keys(Features)) {
 		b.Run(name, func(b *testing.B) {
 			f, err := Features[name].New(16000)
 			if err != nil {

@@ -6,8 +6,6 @@ import (
 	"math/bits"
 
 	"clr/internal/kernel"
-
-	"github.com/mjibson/go-dsp/window"
 )
 
 // KaldiFbank are Kaldi's log-mel filterbank energies; the names are those of
@@ -35,6 +33,14 @@ type KaldiFbank struct {
 
 // Doc describes the feature in one line.
 func (o KaldiFbank) Doc() string { return "log-mel filterbank energies, as Kaldi computes them" }
+
+// Unit implements FeatureOptions.
+func (o KaldiFbank) Unit() string {
+	if !o.UsePower { // where a gain counts half
+		return "ln of magnitude"
+	}
+	return "ln"
+}
 
 // Check finds settings that make no feature of clips at a rate.
 func (o KaldiFbank) Check(rate int) error {
@@ -72,18 +78,6 @@ func (o KaldiFbank) high(rate int) float64 {
 	return o.HighFreq
 }
 
-// kaldiWindows make the windows of a size.
-var kaldiWindows = map[string]func(n int) []float64{
-	"hanning": window.Hann, "hamming": window.Hamming, "blackman": window.Blackman, "rectangular": window.Rectangular,
-	"povey": func(n int) []float64 {
-		w := window.Hann(n)
-		for i, v := range w {
-			w[i] = math.Pow(v, 0.85)
-		}
-		return w
-	},
-}
-
 // New readies the window and the filters for clips of a rate.
 func (o KaldiFbank) New(rate int) (Feature, error) {
 	f, err := newKaldi(o, rate)
@@ -102,7 +96,7 @@ func newKaldi(o KaldiFbank, rate int) (*kaldi, error) {
 	if o.RoundToPowerOfTwo {
 		fft = 1 << bits.Len(uint(size-1))
 	}
-	return &kaldi{options: o, rate: rate, hop: o.samples(rate, o.FrameShift), spectra: newSpectra(kaldiWindows[o.WindowType](size), fft),
+	return &kaldi{options: o, rate: rate, hop: o.samples(rate, o.FrameShift), spectra: newSpectra(windows[o.WindowType](size), fft),
 		bank:    newKaldiBank(fft, o.NumMelBins, float64(rate), o.LowFreq, o.high(rate)).lanes(),
 		samples: make([]float64, size)}, nil
 }

@@ -17,6 +17,9 @@ type KaldiMFCC struct {
 // Doc describes the feature in one line.
 func (o KaldiMFCC) Doc() string { return "mel-frequency cepstral coefficients, as Kaldi computes them" }
 
+// Unit implements FeatureOptions.
+func (o KaldiMFCC) Unit() string { return "" }
+
 // Check finds settings that make no feature of clips at a rate.
 func (o KaldiMFCC) Check(rate int) error {
 	if err := o.Fbank.Check(rate); err != nil {

@@ -2,9 +2,7 @@ package audio
 
 import (
 	"fmt"
-	"math"
 
-	"clr/internal/fault"
 	"clr/internal/kernel"
 )
 
@@ -21,37 +19,49 @@ type LogMel struct {
 	Power     float64 `yaml:"power" doc:"exponent of the magnitude: 2 is power, 1 is magnitude"`
 	Center    bool    `yaml:"center" doc:"frame t is centred on sample t*hop_length; the clip's ends are padded"`
 	PadMode   string  `yaml:"pad_mode" doc:"reflect or constant (zeros), with center"`
-	Log       string  `yaml:"log" doc:"ln: ln(mel + floor); db: decibels, with top_db; none"`
-	Floor     float64 `yaml:"floor" doc:"added before ln"`
+	Log       string  `yaml:"log" doc:"ln: ln(mel + floor); log10: log10(mel + floor); db: decibels, with top_db; none"`
+	Floor     float64 `yaml:"floor" doc:"added before ln and log10"`
 	TopDB     float64 `yaml:"top_db" doc:"db: no value lies more than this below the clip's maximum; 0 is no limit"`
 }
 
 // Doc describes the feature in one line.
 func (o LogMel) Doc() string { return "log-mel spectrogram, as librosa and torchaudio compute it" }
 
-// sizeLimit bounds lengths that a config gives, in samples or bins.
-const sizeLimit = 1 << 20
+// Unit implements FeatureOptions.
+func (o LogMel) Unit() string {
+	switch {
+	case o.Log == "db", o.Log != "none" && o.Power == 2:
+		return o.Log
+	case o.Log != "none": // where a gain counts half
+		return o.Log + " of magnitude"
+	case o.Power == 1:
+		return "magnitude"
+	}
+	return "power"
+}
+
+// stft is what the filters work on.
+func (o LogMel) stft() STFT {
+	s := STFT{NFFT: o.NFFT, WinLength: o.WinLength, HopLength: o.HopLength, Window: "hann", Center: o.Center, PadMode: o.PadMode, Value: "power"}
+	if o.Power == 1 {
+		s.Value = "magnitude"
+	}
+	return s
+}
 
 // Check finds settings that make no feature of clips at a rate.
 func (o LogMel) Check(rate int) error {
 	nyquist := float64(rate) / 2
-	rules := []rule{
-		{rate >= 1, "sample_rate", fmt.Sprintf("is %d, set it to 1 Hz or more", rate)},
-		{o.NFFT >= 2 && o.NFFT <= sizeLimit, "n_fft", fmt.Sprintf("is %d, set it from 2 to %d", o.NFFT, sizeLimit)},
-		{o.WinLength >= 2 && o.WinLength <= o.NFFT, "win_length", fmt.Sprintf("is %d, set it from 2 to n_fft = %d", o.WinLength, o.NFFT)},
-		{o.HopLength >= 1 && o.HopLength <= sizeLimit, "hop_length", fmt.Sprintf("is %d, set it from 1 to %d", o.HopLength, sizeLimit)},
+	return broken(append(o.stft().framing(rate), []rule{
 		{o.NMels >= 1 && o.NMels <= 4096, "n_mels", fmt.Sprintf("is %d, set it from 1 to 4096", o.NMels)},
 		{o.FMin >= 0 && o.FMin < o.high(rate), "f_min", fmt.Sprintf("is %v, set it from 0 to below f_max = %v", o.FMin, o.high(rate))},
 		{o.high(rate) <= nyquist, "f_max", fmt.Sprintf("is %v, above half the sample rate, %v; set it to 0 for that", o.FMax, nyquist)},
 		oneOf("mel_scale", o.MelScale, "htk", "slaney"),
 		oneOf("mel_norm", o.MelNorm, "none", "slaney"),
 		{o.Power == 1 || o.Power == 2, "power", fmt.Sprintf("is %v, set it to 1 or 2", o.Power)},
-		oneOf("pad_mode", o.PadMode, "reflect", "constant"),
-		oneOf("log", o.Log, "ln", "db", "none"),
-		{o.Log != "ln" || o.Floor > 0 && o.Floor <= 1, "floor", fmt.Sprintf("is %v, set it above 0, to 1 at most", o.Floor)},
-		{o.TopDB >= 0 && o.TopDB <= 1000, "top_db", fmt.Sprintf("is %v, set it from 0 to 1000", o.TopDB)},
-	}
-	return broken(rules)
+		oneOf("log", o.Log, "ln", "log10", "db", "none"),
+		floorRule(o.Log, o.Floor), topDBRule(o.TopDB),
+	}...))
 }
 
 // high is the mel filters' upper end in Hz.
@@ -60,32 +70,6 @@ func (o LogMel) high(rate int) float64 {
 		return float64(rate) / 2
 	}
 	return o.FMax
-}
-
-// A rule is a condition on one setting.
-type rule struct {
-	kept    bool
-	setting string
-	message string // value and remedy, after the setting's name
-}
-
-func oneOf(setting, value string, names ...string) rule {
-	for _, name := range names {
-		if value == name {
-			return rule{kept: true}
-		}
-	}
-	return rule{false, setting, fmt.Sprintf("is %q, set it to one of %q", value, names)}
-}
-
-// broken is the first rule that is not kept, as an error.
-func broken(rules []rule) error {
-	for _, r := range rules {
-		if !r.kept {
-			return fault.New(fault.Usage, "", "feature.%s %s", r.setting, r.message)
-		}
-	}
-	return nil
 }
 
 // New readies the window and the filters for clips of a rate.
@@ -109,15 +93,12 @@ func newLogMel(o LogMel, rate int) (*logMel, error) {
 		return nil, err
 	}
 	mel := newMelBank(o.NFFT/2+1, o.NMels, float64(rate), o.FMin, o.high(rate), o.MelScale, o.MelNorm)
-	return &logMel{options: o, rate: rate, stft: newSTFT(o), bank: mel.lanes()}, nil
+	return &logMel{options: o, rate: rate, stft: newSTFT(o.stft()), bank: mel.lanes()}, nil
 }
 
 func (f *logMel) Shape(samples int) (bins, frames int) {
 	return f.options.NMels, f.stft.frames(samples)
 }
-
-// amplitudeMin is the floor under decibels, torchaudio's and librosa's amin.
-const amplitudeMin = 1e-10
 
 func (f *logMel) Extract(dst *Spectrogram, c Clip) error {
 	if err := fits(c, f.rate, f.stft.needs()); err != nil {
@@ -128,18 +109,6 @@ func (f *logMel) Extract(dst *Spectrogram, c Clip) error {
 		f.bank.project(dst, 0, t, f.stft.block(t, c.Samples), kernel.Lanes)
 	}
 	o := f.options
-	switch o.Log {
-	case "ln":
-		kernel.Log(dst.Data, 0, float32(o.Floor), 1)
-	case "db":
-		decibels := float32(10 / math.Ln10)
-		if o.Power == 1 {
-			decibels *= 2
-		}
-		kernel.Log(dst.Data, amplitudeMin, 0, decibels)
-		if o.TopDB > 0 {
-			kernel.Clamp(dst.Data, kernel.Max(dst.Data)-float32(o.TopDB))
-		}
-	}
+	compress(dst.Data, o.Log, o.Power, o.Floor, o.TopDB)
 	return nil
 }

@@ -10,11 +10,14 @@ import (
 // orthonormal DCT-II over the log-mel bins.
 type MFCC struct {
 	NMFCC int    `yaml:"n_mfcc" doc:"coefficients kept, from the 0th"`
-	Mel   LogMel `yaml:"mel" doc:"the log-mel spectrogram they are made from; log: db (torchaudio's default) or ln"`
+	Mel   LogMel `yaml:"mel" doc:"the log-mel spectrogram they are made from; log: db (torchaudio's default), ln or log10"`
 }
 
 // Doc describes the feature in one line.
 func (o MFCC) Doc() string { return "mel-frequency cepstral coefficients, as torchaudio computes them" }
+
+// Unit implements FeatureOptions.
+func (o MFCC) Unit() string { return "" }
 
 // Check finds settings that make no feature of clips at a rate.
 func (o MFCC) Check(rate int) error {

@@ -17,9 +17,10 @@ import (
 const extraction = 2
 
 // settingsOf writes a feature's settings as JSON, each under the name it has in
-// a config, in the order of the struct: equal settings are equal bytes.
+// a config, in the order of the struct: equal settings are equal bytes. A preset
+// is the feature that it embeds.
 func settingsOf(o FeatureOptions, rate int) (string, error) {
-	v := reflect.Indirect(reflect.ValueOf(o))
+	v := embedded(reflect.Indirect(reflect.ValueOf(o)))
 	b, err := settingsJSON(v)
 	if err != nil {
 		return "", err
@@ -27,12 +28,24 @@ func settingsOf(o FeatureOptions, rate int) (string, error) {
 	return fmt.Sprintf(`{"extraction":%d,"feature":%q,"options":%s,"sample_rate":%d}`, extraction, v.Type().Name(), b, rate), nil
 }
 
+// embedded is the struct that v takes its settings from.
+func embedded(v reflect.Value) reflect.Value {
+	for v.Kind() == reflect.Struct && v.NumField() == 1 && v.Type().Field(0).Anonymous {
+		v = v.Field(0)
+	}
+	return v
+}
+
 func settingsJSON(v reflect.Value) (string, error) {
+	var fields []string
+	if v.Kind() == reflect.Interface { // a feature in another's options
+		v = embedded(reflect.Indirect(v.Elem()))
+		fields = append(fields, fmt.Sprintf(`"feature":%q`, v.Type().Name()))
+	}
 	if v.Kind() != reflect.Struct {
 		b, err := json.Marshal(v.Interface())
 		return string(b), err
 	}
-	var fields []string
 	for i := range v.NumField() {
 		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
 		if name == "" {

@@ -12,6 +12,9 @@ import (
 
 func TestSettingsAreChecked(t *testing.T) {
 	mel, bank := Features["logmel"].(LogMel), kaldiDefaults
+	line, slopes := Features["stft"].(STFT), Features["deltas"].(Deltas)
+	stft := func(change func(*STFT)) STFT { o := line; change(&o); return o }
+	deltas := func(change func(*Deltas)) Deltas { o := slopes; change(&o); return o }
 	with := func(change func(*LogMel)) LogMel { o := mel; change(&o); return o }
 	kaldi := func(change func(*KaldiFbank)) KaldiFbank { o := bank; change(&o); return o }
 	for _, c := range []struct {
@@ -46,6 +49,23 @@ func TestSettingsAreChecked(t *testing.T) {
 		{22050, kaldi(func(o *KaldiFbank) { o.RoundToPowerOfTwo = false }), "frame_length"},
 		{16000, KaldiMFCC{NumCeps: 24, Fbank: bank}, "num_ceps"},
 		{16000, KaldiMFCC{NumCeps: 5, Fbank: kaldi(func(o *KaldiFbank) { o.UsePower = false })}, "use_power"},
+		{0, line, "sample_rate"},
+		{16000, stft(func(o *STFT) { o.NFFT = 1 }), "n_fft"},
+		{16000, stft(func(o *STFT) { o.WinLength = 1025 }), "win_length"},
+		{16000, stft(func(o *STFT) { o.HopLength = -1 }), "hop_length"},
+		{16000, stft(func(o *STFT) { o.Window = "hanning" }), "window"},
+		{16000, stft(func(o *STFT) { o.PadMode = "edge" }), "pad_mode"},
+		{16000, stft(func(o *STFT) { o.Value = "angle" }), "value"},
+		{16000, stft(func(o *STFT) { o.Floor = 0 }), "floor"},
+		{16000, stft(func(o *STFT) { o.TopDB = math.NaN() }), "top_db"},
+		{16000, deltas(func(o *Deltas) { o.Of = LogMel{} }), "in feature.of: feature.n_fft"},
+		{16000, deltas(func(o *Deltas) { o.Order = 0 }), "order"},
+		{16000, deltas(func(o *Deltas) { o.Order = 3 }), "order"},
+		{16000, deltas(func(o *Deltas) { o.WinLength = 4 }), "win_length"},
+		{16000, deltas(func(o *Deltas) { o.Convention = "htk" }), "convention"},
+		{0, Waveform{1, 1}, "sample_rate"},
+		{16000, Waveform{0, 1}, "frame_length"},
+		{16000, Waveform{1, 1 << 30}, "hop_length"},
 	} {
 		err := c.options.Check(c.rate)
 		if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), c.want) {
@@ -71,6 +91,10 @@ func TestSettingsJSON(t *testing.T) {
 	if again, err := settingsOf(&MFCC{NMFCC: 3, Mel: tinyMel}, 8000); again != want {
 		t.Errorf("of a pointer: %s, %v", again, err)
 	}
+	want = `{"extraction":2,"feature":"Deltas","options":{"of":{"feature":"Waveform","frame_length":2,"hop_length":1},"order":1,"win_length":3,"convention":"kaldi"},"sample_rate":8000}`
+	if got, err := settingsOf(Deltas{Of: Waveform{2, 1}, Order: 1, WinLength: 3, Convention: "kaldi"}, 8000); got != want {
+		t.Errorf("got  %s\nwant %s: %v", got, want, err)
+	}
 	for name, o := range Features {
 		s, err := settingsOf(o, 16000)
 		if err != nil || !json.Valid([]byte(s)) {
@@ -84,6 +108,10 @@ func documented(t *testing.T, options reflect.Type) {
 	t.Helper()
 	for i := range options.NumField() {
 		f := options.Field(i)
+		if f.Anonymous {
+			documented(t, f.Type)
+			continue
+		}
 		if f.Tag.Get("doc") == "" || f.Tag.Get("yaml") == "" {
 			t.Errorf("%s.%s has no doc or yaml tag", options, f.Name)
 		}

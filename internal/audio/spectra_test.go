@@ -22,7 +22,7 @@ import (
 // by frame: what Extract is to give to float32's rounding.
 func logMelTwin(o LogMel, x []float32, rate int) (mel [][]float64) {
 	bank := newMelBank(o.NFFT/2+1, o.NMels, float64(rate), o.FMin, o.high(rate), o.MelScale, o.MelNorm)
-	s := newSTFT(o)
+	s := newSTFT(o.stft())
 	for t := range s.frames(len(x)) {
 		frame := make([]float64, o.NFFT)
 		from := t*o.HopLength + (o.NFFT-o.WinLength)/2
@@ -143,7 +143,7 @@ func BenchmarkSpectra(b *testing.B) {
 		b.Run(fmt.Sprintf("%d_of_%d", c[1], c[0]), func(b *testing.B) {
 			o := Features["logmel"].(LogMel)
 			o.NFFT, o.WinLength, o.HopLength = c[0], c[1], c[2]
-			s, x := newSTFT(o), make([]float32, 16000)
+			s, x := newSTFT(o.stft()), make([]float32, 16000)
 			frames := s.frames(len(x))
 			for b.Loop() {
 				for t := 0; t < frames; t += kernel.Lanes {

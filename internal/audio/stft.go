@@ -3,8 +3,6 @@ package audio
 import (
 	"clr/internal/fault"
 	"clr/internal/kernel"
-
-	"github.com/mjibson/go-dsp/window"
 )
 
 // A stft computes the spectra of a clip's frames, as torch.stft lays them,
@@ -18,10 +16,9 @@ type stft struct {
 	turns     []complex64 // (n_fft/2+1), once somebody asks for numbers
 }
 
-func newSTFT(o LogMel) *stft {
-	// periodic
-	return &stft{spectra: newSpectra(window.Hann(o.WinLength + 1)[:o.WinLength], o.NFFT), hop: o.HopLength, center: o.Center,
-		mirror: o.PadMode == "reflect", magnitude: o.Power == 1}
+func newSTFT(o STFT) *stft {
+	return &stft{spectra: newSpectra(periodic(o.Window, o.WinLength), o.NFFT), hop: o.HopLength, center: o.Center,
+		mirror: o.PadMode == "reflect", magnitude: o.Value == "magnitude"}
 }
 
 // needs is how many samples the shortest clip has.

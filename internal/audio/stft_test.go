@@ -20,7 +20,11 @@ func TestSTFTMatchesTorchaudio(t *testing.T) {
 			Center    bool
 		}
 		c.params(t, &p)
-		s := newSTFT(LogMel{NFFT: p.NFFT, WinLength: p.WinLength, HopLength: p.HopLength, Power: p.Power, Center: p.Center, PadMode: "reflect"})
+		o := STFT{NFFT: p.NFFT, WinLength: p.WinLength, HopLength: p.HopLength, Window: "hann", Center: p.Center, PadMode: "reflect", Value: "power"}
+		if p.Power == 1 {
+			o.Value = "magnitude"
+		}
+		s := newSTFT(o)
 		x := c.wave(t, 16000).Samples
 		bins, frames := p.NFFT/2+1, s.frames(len(x))
 		got := make([]float64, bins*frames)
@@ -57,7 +61,7 @@ func TestPadModesAgainstDefinition(t *testing.T) {
 	}
 	for _, mode := range []string{"reflect", "constant"} {
 		for _, size := range []int{16, 20, 31, 64} {
-			o := LogMel{NFFT: size, WinLength: 10, HopLength: 7, Power: 2, Center: true, PadMode: mode}
+			o := STFT{NFFT: size, WinLength: 10, HopLength: 7, Window: "hann", Center: true, PadMode: mode, Value: "power"}
 			s := newSTFT(o)
 			for i := range s.frames(len(x)) {
 				got := column(s, i, x)

@@ -2,8 +2,9 @@
 // generator addressed by (seed, epoch, clip, view), so views do not depend on
 // who makes them or in which order.
 //
-// Spectrograms are log-mel: the logarithm of a power, (F, T). Options in dB are
-// turned into its unit, natural log unless the view's options say db.
+// Spectrograms are (F, T). Most hold the logarithm of a power, and augmentations
+// of the level need that: options in dB are turned into its unit, natural log
+// unless the view's options say db.
 package augment
 
 import (

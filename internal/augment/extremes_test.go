@@ -74,7 +74,7 @@ func TestExtremes(t *testing.T) {
 				s := noisy(shape[0], shape[1], 7)
 				for i := range 3 {
 					d := draws(8, i)
-					d.unit = unit(i == 1)
+					d.unit = []unit{ln, db, log10}[i]
 					d.OtherSpec = others(noisy(shape[0], 1+20*i, 5))
 					out, bins, frames := apply(t, a, s, nil, d)
 					if bins != shape[0] || name != "stretch" && frames != shape[1] || len(out) != bins*frames {

@@ -7,28 +7,34 @@ import (
 	"clr/internal/kernel"
 )
 
-// A unit is what the values of a spectrogram are: natural log of power when
-// zero, dB otherwise.
-type unit bool
+// A unit is what the values of a spectrogram are, as view.unit has it.
+type unit string
 
 const (
-	ln unit = false
-	db unit = true
+	ln    unit = "ln"
+	log10 unit = "log10"
+	db    unit = "db"
 )
 
 // perDB is how many units one dB is: ln10/10 in natural log, since 10·log10(x)
 // dB is ln(x).
 func (u unit) perDB() float32 {
-	if u == db {
+	switch u {
+	case db:
 		return 1
+	case log10:
+		return 0.1
 	}
 	return math.Ln10 / 10
 }
 
 // nepers is how many natural-log units one unit is.
 func (u unit) nepers() float32 {
-	if u == db {
+	switch u {
+	case db:
 		return math.Ln10 / 10
+	case log10:
+		return math.Ln10
 	}
 	return 1
 }

@@ -7,7 +7,7 @@ import (
 
 func TestGain(t *testing.T) {
 	s := noisy(4, 5, 1)
-	for u, scale := range map[unit]float64{ln: perDB, db: 1} {
+	for u, scale := range map[unit]float64{ln: perDB, log10: 0.1, db: 1} {
 		var drawn []float64
 		for i := range 2000 {
 			d := draws(1, i)

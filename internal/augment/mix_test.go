@@ -20,7 +20,7 @@ func power(s *audio.Spectrogram, scale float64) float64 {
 
 func TestMixSNR(t *testing.T) {
 	own, other := noisy(20, 40, 1), noisy(20, 40, 2)
-	for u, scale := range map[unit]float64{ln: 1, db: perDB} {
+	for u, scale := range map[unit]float64{ln: 1, log10: math.Ln10, db: perDB} {
 		var drawn []float64
 		for i := range 1000 {
 			d := draws(4, i)

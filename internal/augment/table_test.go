@@ -296,9 +296,10 @@ func TestCheck(t *testing.T) {
 		{WaveMix{SNR: [2]float64{-121, 0}}, "wave_mix: snr[0] is -121, it must be -120 to 120"},
 		{WaveShift{By: -1}, "wave_shift: by is -1"},
 		{ViewOptions{}, "view: frames is 0, it must be 1 to"},
-		{ViewOptions{Frames: 1, Normalize: "x"}, `view: normalize is "x", it must be none, corpus, clip or band`},
+		{ViewOptions{Frames: 1, Normalize: "x"}, `view: normalize is "x", it must be none, corpus, corpus_band, clip, band, band_std or running`},
 		{ViewOptions{Frames: 1, Normalize: "band", Crop: "left"}, `view: crop is "left", it must be random or center`},
-		{ViewOptions{Frames: 1, Normalize: "band", Crop: "random", Unit: "log10"}, `view: unit is "log10", it must be ln or db`},
+		{ViewOptions{Frames: 1, Normalize: "band", Crop: "random", Unit: "bel"}, `view: unit is "bel", it must be ln, log10 or db`},
+		{ViewOptions{Frames: 1, Normalize: "running", Crop: "random", Unit: "ln", Running: 0.5}, `view: running is 0.5, it must be 1 to 1e+06`},
 	} {
 		err := c.a.Check()
 		if err == nil || fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" || !strings.Contains(err.Error(), c.want) {

@@ -12,21 +12,23 @@ import (
 // ViewOptions say what a view looks like to the encoder, in training and in
 // probing alike.
 type ViewOptions struct {
-	Frames    int    `yaml:"frames" doc:"length of a view; frames"`
-	Normalize string `yaml:"normalize" doc:"none; corpus: by the training clips' mean and deviation; clip: by the view's own; band: each bin's mean over the view removed, then divided by the training clips' deviation"`
-	Crop      string `yaml:"crop" doc:"which part of a longer clip: random or center"`
-	Unit      string `yaml:"unit" doc:"what the feature's values are: ln (natural log of power) or db; turns options in dB into it"`
+	Frames    int     `yaml:"frames" doc:"length of a view; frames"`
+	Normalize string  `yaml:"normalize" doc:"none; corpus: by the training clips' mean and deviation; corpus_band: by each bin's; clip: by the view's own; band: each bin's mean over the view removed, then divided by the training clips' deviation; band_std: divided by the bin's own deviation over the view; running: each bin's running mean removed, then divided by the training clips' deviation"`
+	Running   float64 `yaml:"running" doc:"running: time constant of the mean, which knows the past only; frames"`
+	Crop      string  `yaml:"crop" doc:"which part of a longer clip: random or center"`
+	Unit      string  `yaml:"unit" doc:"what the feature's values are, where they are logarithms of a power: ln (natural), log10 or db; turns options in dB into it"`
 }
 
 // DefaultView is where a config starts from.
-var DefaultView = ViewOptions{Frames: 96, Normalize: "corpus", Crop: "random", Unit: "ln"}
+var DefaultView = ViewOptions{Frames: 96, Normalize: "corpus", Running: 40, Crop: "random", Unit: "ln"}
 
 // Check tells which option is out of its range.
 func (o ViewOptions) Check() error {
 	return first(in("view", "frames", float64(o.Frames), 1, 1e6),
-		oneOf("view", "normalize", o.Normalize, "none", "corpus", "clip", "band"),
+		oneOf("view", "normalize", o.Normalize, "none", "corpus", "corpus_band", "clip", "band", "band_std", "running"),
 		oneOf("view", "crop", o.Crop, "random", "center"),
-		oneOf("view", "unit", o.Unit, "ln", "db"))
+		oneOf("view", "unit", o.Unit, "ln", "log10", "db"),
+		in("view", "running", o.Running, 1, 1e6))
 }
 
 // Views makes the encoder's input out of spectrograms: random views for
@@ -34,15 +36,23 @@ func (o ViewOptions) Check() error {
 // buffers, so each goroutine needs its own.
 //
 // A clip shorter than the view is padded on both sides. The padding is the
-// clip's quietest value, as if the recording had gone on in silence, except
-// under "band": there the mean is taken over the frames that are really there
-// and the padding is 0 after it is removed. Were the padding part of the mean,
-// the same frames would look different in a shorter clip, and its level would
-// tell the channel that this normalisation is there to remove.
+// clip's quietest value, or 0 where that is silence, as if the recording had
+// gone on in silence, except under "band", "band_std" and "running": there the
+// mean is taken over the frames that are really there and the padding is 0 after
+// it is removed. Were the padding part of the mean, the same frames would look
+// different in a shorter clip, and its level would tell the channel that these
+// normalisations are there to remove.
+//
+// The running mean of "running" is m[t] = m[t-1] + a·(x[t] - m[t-1]) with
+// a = 1 - e^(-1/running): of logarithms, that is the automatic gain control of
+// PCEN (Wang et al. 2017) before its root. It begins at the view's first frame,
+// as if that had always sounded, so that a view depends on nothing outside it.
 type Views struct {
-	Options   ViewOptions
-	Mean, Std float32 // of the training clips' values, all bins together
-	Chain     []Spec  // applied in order, before normalisation
+	Options         ViewOptions
+	Mean, Std       float32   // of the training clips' values, all bins together
+	BinMean, BinStd []float32 // (F) of each bin, for "corpus_band"
+	Zero            bool      // silence is 0: waveforms
+	Chain           []Spec    // applied in order, before normalisation
 
 	work    audio.Spectrogram
 	scratch scratch
@@ -55,7 +65,7 @@ func (v *Views) Draw(dst []float32, s *audio.Spectrogram, d Draw) error {
 	if err := v.fits(dst, s, 1); err != nil {
 		return err
 	}
-	d.scratch, d.unit = &v.scratch, unit(v.Options.Unit == "db")
+	d.scratch, d.unit = &v.scratch, unit(v.Options.Unit)
 	want := v.Options.Frames
 	n := min(s.Frames, int(math.Ceil(float64(want)*v.margin())))
 	v.cut(s, v.start(s.Frames-n, d), n)
@@ -149,8 +159,20 @@ func (v *Views) fits(dst []float32, s *audio.Spectrogram, n int) error {
 	if len(dst) != n*s.Bins*v.Options.Frames {
 		panic(fmt.Sprintf("augment: %d values for %d views of %d bins and %d frames", len(dst), n, s.Bins, v.Options.Frames))
 	}
-	if by := v.Options.Normalize; (by == "corpus" || by == "band") && !(v.Std > 0) {
-		return fault.New(fault.Data, "check the training clips: all of them may be silent", "the training clips' deviation is %g, nothing can be divided by it", v.Std)
+	switch v.Options.Normalize {
+	case "corpus", "band", "running":
+		if !(v.Std > 0) {
+			return fault.New(fault.Data, "check the training clips: all of them may be silent", "the training clips' deviation is %g, nothing can be divided by it", v.Std)
+		}
+	case "corpus_band":
+		if len(v.BinMean) != s.Bins || len(v.BinStd) != s.Bins {
+			return fault.New(fault.Data, "normalise by the moments of the same feature", "there are means and deviations of %d and %d bins, the spectrogram has %d", len(v.BinMean), len(v.BinStd), s.Bins)
+		}
+		for b, std := range v.BinStd {
+			if !(std > 0) {
+				return fault.New(fault.Data, "check the training clips", "the training clips' deviation in bin %d is %g, nothing can be divided by it", b, std)
+			}
+		}
 	}
 	return nil
 }
@@ -168,43 +190,62 @@ func (v *Views) cut(s *audio.Spectrogram, from, n int) {
 func (v *Views) place(dst []float32, from, before int) {
 	w, want := &v.work, v.Options.Frames
 	n := min(want-before, w.Frames-from)
-	mean, scale := v.affine(from, n)
-	band := v.Options.Normalize == "band"
-	pad := float32(0)
-	if n < want && !band {
-		pad = (least(w.Data) - mean) * scale
+	quiet, mean, scale := float32(0), float32(0), float32(1)
+	if n < want && !v.Zero {
+		quiet = least(w.Data)
+	}
+	if v.Options.Normalize == "clip" {
+		mean, scale = v.moments(from, n, 0, w.Bins)
 	}
 	for b := range w.Bins {
 		src, row := w.Row(b)[from:from+n], dst[b*want:(b+1)*want]
-		if band {
-			mean = meanOf(src)
+		to, pad := row[before:before+n], float32(0)
+		switch v.Options.Normalize {
+		case "corpus":
+			mean, scale = v.Mean, 1/v.Std
+		case "corpus_band":
+			mean, scale = v.BinMean[b], 1/v.BinStd[b]
+		case "band":
+			mean, scale = meanOf(src), 1/v.Std
+		case "band_std":
+			mean, scale = v.moments(from, n, b, b+1)
+		}
+		switch v.Options.Normalize {
+		case "running":
+			v.run(to, src)
+		case "band", "band_std":
+			kernel.Rescale(to, src, mean, scale)
+		default:
+			kernel.Rescale(to, src, mean, scale)
+			pad = (quiet - mean) * scale
 		}
 		fill(row[:before], pad)
-		kernel.Rescale(row[before:before+n], src, mean, scale)
 		fill(row[before+n:], pad)
 	}
 }
 
-// affine is what is subtracted from the n frames of work that start at from,
-// and what they are then multiplied with; the mean is not used for "band".
-func (v *Views) affine(from, n int) (mean, scale float32) {
-	switch v.Options.Normalize {
-	case "corpus":
-		return v.Mean, 1 / v.Std
-	case "band":
-		return 0, 1 / v.Std
-	case "clip":
-		var sum, squares float64
-		for b := range v.work.Bins {
-			for _, x := range v.work.Row(b)[from : from+n] {
-				sum += float64(x)
-				squares += float64(x) * float64(x)
-			}
+// moments is the mean of bins low to high-1 of the n frames of work that start
+// at from, and what their deviation has to be multiplied with to be 1.
+func (v *Views) moments(from, n, low, high int) (mean, scale float32) {
+	var sum, squares float64
+	for b := low; b < high; b++ {
+		for _, x := range v.work.Row(b)[from : from+n] {
+			sum += float64(x)
+			squares += float64(float64(x) * float64(x))
 		}
-		count := float64(v.work.Bins * n)
-		m := sum / count
-		// A silent view has no deviation; 1e-5 keeps it finite, and 0.
-		return float32(m), float32(1 / max(math.Sqrt(max(squares/count-m*m, 0)), 1e-5))
 	}
-	return 0, 1
+	count := float64((high - low) * n)
+	m := sum / count
+	// What is silent has no deviation; 1e-5 keeps it finite, and 0.
+	return float32(m), float32(1 / max(math.Sqrt(max(squares/count-m*m, 0)), 1e-5))
+}
+
+// run removes the running mean of a bin.
+func (v *Views) run(dst, x []float32) {
+	a := -math.Expm1(-1 / v.Options.Running)
+	m := float64(x[0])
+	for t, value := range x {
+		m += float64(a * (float64(value) - m))
+		dst[t] = float32((float64(value) - m) / float64(v.Std))
+	}
 }

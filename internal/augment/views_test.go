@@ -11,7 +11,8 @@ import (
 )
 
 func views(frames int, normalize string) *Views {
-	return &Views{Options: ViewOptions{Frames: frames, Normalize: normalize, Crop: "random", Unit: "ln"}, Mean: -6, Std: 3}
+	return &Views{Options: ViewOptions{Frames: frames, Normalize: normalize, Crop: "random", Unit: "ln", Running: 7}, Mean: -6, Std: 3,
+		BinMean: []float32{-6, -5, -4, -3, -2, -1}, BinStd: []float32{1, 2, 3, 4, 5, 6}}
 }
 
 func drawn(t testing.TB, v *Views, s *audio.Spectrogram, d Draw) *audio.Spectrogram {
@@ -49,7 +50,7 @@ func TestViewIsAWindow(t *testing.T) {
 
 func TestShortClipIsPadded(t *testing.T) {
 	s := filled(3, 12, func(b, t int) float64 { return float64(b + t - 4) })
-	for normalize, pad := range map[string]float32{"none": -4, "corpus": (-4 + 6) / 3.0, "band": 0} {
+	for normalize, pad := range map[string]float32{"none": -4, "corpus": (-4 + 6) / 3.0, "band": 0, "band_std": 0} {
 		starts := map[int]bool{}
 		for i := range 500 {
 			out := drawn(t, views(20, normalize), s, draws(31, i))
@@ -103,6 +104,100 @@ func TestNormalize(t *testing.T) {
 				t.Fatalf("band: %g, want %g", v, want)
 			}
 		}
+	}
+}
+
+// Each bin by its own moments: the view's or the training clips'.
+func TestNormalizeBins(t *testing.T) {
+	s := noisy(6, 40, 1)
+	for b := range 6 {
+		for j := range s.Row(b) {
+			s.Row(b)[j] = s.Row(b)[j]*float32(b+1) + float32(3*b)
+		}
+	}
+	fill(s.Row(3), -13.8155) // says nothing
+	plain := drawn(t, views(20, "none"), s, draws(32, 1))
+	own := drawn(t, views(20, "band_std"), s, draws(32, 1))
+	corpus := drawn(t, views(20, "corpus_band"), s, draws(32, 1))
+	for b := range 6 {
+		var mean, squares float64
+		for _, v := range plain.Row(b) {
+			mean += float64(v) / 20
+		}
+		for _, v := range plain.Row(b) {
+			squares += (float64(v) - mean) * (float64(v) - mean) / 20
+		}
+		for j, v := range plain.Row(b) {
+			want := 0.0
+			if b != 3 {
+				want = (float64(v) - mean) / math.Sqrt(squares)
+			}
+			if got := float64(own.Row(b)[j]); !near(got, want, 1e-4) {
+				t.Fatalf("band_std: bin %d: %g, want %g", b, got, want)
+			}
+			if got, want := float64(corpus.Row(b)[j]), (float64(v)-float64(b-6))/float64(b+1); !near(got, want, 1e-4) {
+				t.Fatalf("corpus_band: bin %d: %g, want %g", b, got, want)
+			}
+		}
+	}
+	short := &audio.Spectrogram{}
+	short.Resize(6, 5)
+	for b := range 6 {
+		copy(short.Row(b), s.Row(b))
+	}
+	quiet := slices.Min(short.Data)
+	out, err := views(20, "corpus_band").Windows(nil, short, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for b := range 6 {
+		if got, want := float64(out[20*b]), (float64(quiet)-float64(b-6))/float64(b+1); !near(got, want, 1e-4) {
+			t.Errorf("corpus_band: the padding of bin %d is %g, want %g: the clip's quietest value", b, got, want)
+		}
+	}
+}
+
+// The running mean against its recursion, of a step: what went before the view
+// does not count, what comes behind a frame does not either, the step is let
+// through and then forgotten within the time constant.
+func TestNormalizeRunning(t *testing.T) {
+	v := views(20, "running")
+	s := filled(2, 20, func(b, t int) float64 { return float64(-8 + b) })
+	for i := 8; i < 20; i++ {
+		s.Row(1)[i] += 6
+	}
+	out := drawn(t, v, s, draws(32, 1))
+	for b := range 2 {
+		m := float64(s.Row(b)[0])
+		for i, x := range s.Row(b) {
+			m += (1 - math.Exp(-1.0/7)) * (float64(x) - m)
+			if want := (float64(x) - m) / 3; !near(float64(out.Row(b)[i]), want, 1e-6) {
+				t.Errorf("bin %d, frame %d is %g, want %g", b, i, out.Row(b)[i], want)
+			}
+		}
+	}
+	if row := out.Row(1); row[7] != 0 || !near(float64(row[8]), 2*math.Exp(-1.0/7), 1e-5) || !near(float64(row[15]), 2*math.Exp(-8.0/7), 1e-5) {
+		t.Errorf("a step of two deviations becomes %v", row)
+	}
+	later := filled(2, 20, func(b, t int) float64 { return float64(s.Row(b)[t]) })
+	later.Row(0)[19], later.Row(1)[12] = 50, 50
+	if now := drawn(t, v, later, draws(32, 1)); !slices.Equal(now.Row(0)[:19], out.Row(0)[:19]) || !slices.Equal(now.Row(1)[:12], out.Row(1)[:12]) {
+		t.Error("what comes later changed what came before")
+	}
+	// A short clip's frames are the same, between zeros.
+	padded, err := views(30, "running").Windows(nil, s, 0)
+	if err != nil || !slices.Equal(padded[35:55], out.Row(1)) || padded[34] != 0 || padded[55] != 0 {
+		t.Errorf("padded: %v, %v", padded, err)
+	}
+}
+
+// Where silence is 0, it pads.
+func TestZeroPads(t *testing.T) {
+	v := views(9, "corpus")
+	v.Zero = true
+	got, err := v.Windows(nil, filled(1, 3, func(b, t int) float64 { return float64(t) - 9 }), 0)
+	if want := []float32{2, 2, 2, -1, -2. / 3, -1. / 3, 2, 2, 2}; err != nil || len(got) != 9 || got[0] != 2 || got[8] != 2 || !near(float64(got[4]), float64(want[4]), 1e-6) {
+		t.Errorf("%v, %v; want %v", got, err, want)
 	}
 }
 
@@ -232,7 +327,7 @@ func TestWindows(t *testing.T) {
 
 // Without a chain, a random view of a clip of just its length is its window.
 func TestWindowsAreViews(t *testing.T) {
-	for _, normalize := range []string{"none", "corpus", "clip", "band"} {
+	for _, normalize := range []string{"none", "corpus", "corpus_band", "clip", "band", "band_std", "running"} {
 		s := noisy(6, 20, 1)
 		got, err := views(20, normalize).Windows(nil, s, 0)
 		if err != nil || !slices.Equal(got, drawn(t, views(20, normalize), s, draws(36, 1)).Data) {
@@ -253,6 +348,16 @@ func TestViewsRefuse(t *testing.T) {
 	}
 	if _, err := v.Windows(nil, noisy(2, 4, 1), 0); fault.KindOf(err) != fault.Data {
 		t.Errorf("deviation 0: %v", err)
+	}
+	for want, change := range map[string]func(v *Views){
+		"2 and 2 bins, the spectrogram has 3":         func(v *Views) { v.BinMean, v.BinStd = v.BinMean[:2], v.BinStd[:2] },
+		"the training clips' deviation in bin 2 is 0": func(v *Views) { v.BinMean, v.BinStd = v.BinMean[:3], []float32{1, 1, 0} },
+	} {
+		v := views(4, "corpus_band")
+		change(v)
+		if err := v.Draw(make([]float32, 12), noisy(3, 4, 1), draws(1, 1)); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 	defer func() {
 		if msg, _ := recover().(string); !strings.HasPrefix(msg, "augment: ") {

@@ -115,7 +115,7 @@ func TestFeatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range r.Features {
-		if !(f.OneThread > 1) || !(f.AllThreads > 1) || f.Bins < 1 || f.Frames < 400 {
+		if !(f.OneThread > 1) || !(f.AllThreads > 1) || f.Bins < 1 || f.Frames < 150 {
 			t.Errorf("%+v", f)
 		}
 	}

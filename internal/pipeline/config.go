@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -142,33 +143,23 @@ func (c *Config) checkTogether() []checkError {
 	lr := c.Optimizer.LearningRate()
 	require("schedule", c.Schedule.MinLR <= lr, "lower schedule.min_lr or raise optimizer.lr",
 		"min_lr is %g, above the optimizer's lr %g that it should be reached from", c.Schedule.MinLR, lr)
-	if unit := unitOf(c.Feature); unit != "" {
+	unit := c.Feature.Unit()
+	isLog := unit == "ln" || unit == "log10" || unit == "db"
+	if isLog {
 		require("view", c.View.Unit == unit, "set view.unit to "+unit, "unit is %s, but the feature's values are in %s", c.View.Unit, unit)
 	}
 	spec := ""
 	for i, a := range c.Augment {
 		if _, ok := a.(augment.Spec); ok {
 			spec = nameIn(augment.Table, a)
+			require(fmt.Sprintf("augment.%d", i), isLog || !augment.NeedsLog(a), "take it out, or choose a feature of logarithms",
+				"%s changes the level of log powers, and the values of the feature %s are %s", spec, nameIn(audio.Features, c.Feature), cmp.Or(unit, "none"))
 			continue
 		}
 		require(fmt.Sprintf("augment.%d", i), spec == "", "move it before "+spec,
 			"%s changes the waveform, but %s before it has already changed the spectrogram", nameIn(augment.Table, a), spec)
 	}
 	return wrong
-}
-
-// unitOf is what a feature's values are, as view.unit names it, or empty where
-// neither fits.
-func unitOf(f audio.FeatureOptions) string {
-	switch f := f.(type) {
-	case audio.LogMel:
-		if f.Log == "ln" || f.Log == "db" {
-			return f.Log
-		}
-	case audio.KaldiFbank:
-		return "ln"
-	}
-	return ""
 }
 
 // specs are the augmentations of the spectrogram, in order.

@@ -138,8 +138,8 @@ func TestDefaultsPassCheck(t *testing.T) {
 	}
 	for name, f := range audio.Features {
 		c := *c
-		if c.Feature = f; unitOf(f) != "" {
-			c.View.Unit = unitOf(f)
+		if c.Feature = f; f.Unit() == "db" {
+			c.View.Unit = "db"
 		}
 		if err := c.Check(); err != nil {
 			t.Errorf("feature %s: %v", name, err)
@@ -159,7 +159,9 @@ func TestResolvedRoundTrip(t *testing.T) {
 	for _, text := range []string{
 		"corpus: a.csv",
 		string(Reference()),
-		"corpus: 'it''s a \"corpus\"/# .csv'\nfeature: {name: mfcc}\nmethod: {name: moco, queue: 7}\noptimizer: {name: sgd, lr: 1e-9}\naugment: [{name: eq}, {name: blur, sigma: [0, 1e-7]}]\nsplit: {by: speaker, holdout: [01, no, 'a b']}",
+		"corpus: a.csv\nfeature: {name: deltas, order: 1, of: {name: logmel_byola, n_mels: 7}}",
+		"corpus: a.csv\nfeature: {name: spectral, values: [rms, zcr]}",
+		"corpus: 'it''s a \"corpus\"/# .csv'\nfeature: {name: mfcc}\nmethod: {name: moco, queue: 7}\noptimizer: {name: sgd, lr: 1e-9}\naugment: [{name: time_mask}, {name: blur, sigma: [0, 1e-7]}]\nsplit: {by: speaker, holdout: [01, no, 'a b']}",
 	} {
 		c := parse(t, text)
 		again := parse(t, string(c.Resolved()))
@@ -203,6 +205,11 @@ func TestChecksTogether(t *testing.T) {
 		{"schedule: {min_lr: 0.5}", "test.yaml:2:20: schedule: min_lr is 0.5, above the optimizer's lr 0.001 that it should be reached from"},
 		{"feature: {name: logmel, log: db}", "test.yaml: view: unit is ln, but the feature's values are in db"},
 		{"augment: [{name: gain}, {name: polarity}]", "test.yaml:2:32: augment.1: polarity changes the waveform, but gain before it has already changed the spectrogram"},
+		{"feature: {name: stft, value: phase}\naugment: [{name: blur}, {name: eq}]", "test.yaml:3:32: augment.1: eq changes the level of log powers, and the values of the feature stft are radians"},
+		{"feature: {name: waveform}\naugment: [{name: wave_gain}, {name: gain}]", "test.yaml:3:37: augment.1: gain changes the level of log powers, and the values of the feature waveform are samples"},
+		{"feature: {name: logmel_byola, log: none}\naugment: [{name: mix}]", "test.yaml:3:18: augment.0: mix changes the level of log powers, and the values of the feature logmel_byola are power"},
+		{"feature: {name: deltas}\naugment: [{name: noise_floor}]", "test.yaml:3:18: augment.0: noise_floor changes the level of log powers, and the values of the feature deltas are none"},
+		{"feature: {name: stft, value: db}", "test.yaml: view: unit is ln, but the feature's values are in db"},
 		{"batch: 1", "test.yaml:2:8: batch is 1, it must be 2 or more"},
 		{"workers: 0", "test.yaml:2:10: workers is 0, it must be 1 to 1024"},
 		{"sample_rate: 100", "test.yaml:2:14: sample_rate is 100, it must be 1000 to 384000"},

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"clr/internal/audio"
@@ -157,8 +158,12 @@ func hears(s eval.Split) []int { return append(append([]int(nil), s.Train...), s
 // that is no longer the store's is refused.
 func (d *data) readClip(i int) (audio.Clip, error) { return d.from.Clip(i, d.c.SampleRate) }
 
-// A normalization is the corpus's mean and deviation, from training clips only.
-type normalization struct{ mean, std float32 }
+// A normalization is the corpus's mean and deviation, from training clips only,
+// and each bin's where view.normalize asks for them.
+type normalization struct {
+	mean, std       float32
+	binMean, binStd []float32 // (bins) or nil
+}
 
 func (d *data) normalization(clips []int) (normalization, error) {
 	m, err := d.store.MeanStd(clips)
@@ -169,28 +174,71 @@ func (d *data) normalization(clips []int) (normalization, error) {
 		return normalization{}, fault.New(fault.Data, "check the recordings: are they silent?",
 			"all features of the %d training clips have the value %g", len(clips), m.Mean)
 	}
-	return normalization{float32(m.Mean), float32(m.Std)}, nil
+	n := normalization{mean: float32(m.Mean), std: float32(m.Std)}
+	if d.c.View.Normalize == "corpus_band" {
+		for b, std := range m.BinStd {
+			if std < leastStd*m.Std {
+				std = m.Std
+			}
+			n.binMean, n.binStd = append(n.binMean, float32(m.BinMean[b])), append(n.binStd, float32(std))
+		}
+	}
+	return n, nil
 }
+
+// leastStd is the least deviation of a bin, in that of all values. A bin below
+// it has one value in all training clips, as an empty filter does; the deviation
+// of all values then serves, for another value must not become a million.
+const leastStd = 1e-5
 
 // arrays is how a normalization stands in a checkpoint.
 func (n normalization) arrays() map[string]kernel.Array {
-	return map[string]kernel.Array{"input.mean": {Shape: []int{1}, Data: []float32{n.mean}}, "input.std": {Shape: []int{1}, Data: []float32{n.std}}}
+	all := map[string]kernel.Array{"input.mean": {Shape: []int{1}, Data: []float32{n.mean}}, "input.std": {Shape: []int{1}, Data: []float32{n.std}}}
+	if n.binMean != nil {
+		all["input.bin_mean"] = kernel.Array{Shape: []int{len(n.binMean)}, Data: n.binMean}
+		all["input.bin_std"] = kernel.Array{Shape: []int{len(n.binStd)}, Data: n.binStd}
+	}
+	return all
+}
+
+// meta is how a normalization stands in an export's metadata.
+func (n normalization) meta() map[string]string {
+	text := func(x ...float32) string {
+		var words []string
+		for _, v := range x {
+			words = append(words, strconv.FormatFloat(float64(v), 'g', -1, 32))
+		}
+		return strings.Join(words, ",")
+	}
+	all := map[string]string{"clr.mean": text(n.mean), "clr.std": text(n.std)}
+	if n.binMean != nil {
+		all["clr.bin_mean"], all["clr.bin_std"] = text(n.binMean...), text(n.binStd...)
+	}
+	return all
 }
 
 // normalizationOf reads a checkpoint's.
-func normalizationOf(cp *checkpoint.Checkpoint) (normalization, error) {
-	var v [2]float32
-	for i, name := range []string{"input.mean", "input.std"} {
+func (d *data) normalizationOf(cp *checkpoint.Checkpoint) (n normalization, err error) {
+	read := func(name string, values int) []float32 {
 		a, ok := cp.Arrays[name]
-		if !ok || len(a.Data) != 1 {
-			return normalization{}, fault.New(fault.Data, "use a checkpoint that clr pretrain wrote", "the checkpoint has no %s", name)
+		if (!ok || len(a.Data) != values) && err == nil {
+			err = fault.New(fault.Data, "use a checkpoint that clr pretrain wrote with this config", "the checkpoint has no %s of %d values", name, values)
 		}
-		v[i] = a.Data[0]
+		return a.Data
 	}
-	return normalization{mean: v[0], std: v[1]}, nil
+	mean, std := read("input.mean", 1), read("input.std", 1)
+	if d.c.View.Normalize == "corpus_band" {
+		n.binMean, n.binStd = read("input.bin_mean", d.bins), read("input.bin_std", d.bins)
+	}
+	if err != nil {
+		return normalization{}, err
+	}
+	n.mean, n.std = mean[0], std[0]
+	return n, nil
 }
 
 // views is how a clip's spectrogram becomes the network's input.
 func (d *data) views(n normalization) *augment.Views {
-	return &augment.Views{Options: d.c.View, Chain: d.c.specs(), Mean: n.mean, Std: n.std}
+	return &augment.Views{Options: d.c.View, Chain: d.c.specs(), Mean: n.mean, Std: n.std, BinMean: n.binMean, BinStd: n.binStd,
+		Zero: audio.SilenceIsZero(d.c.Feature)}
 }

@@ -74,8 +74,48 @@ func TestNormalization(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := d.normalization([]int{0, 1, 3})
-	if err != nil || a == b || a.std <= 0 {
+	if err != nil || a.mean == b.mean || a.std <= 0 || a.binMean != nil {
 		t.Errorf("%v, %v, %v", a, b, err)
+	}
+	d.c.View.Normalize = "corpus_band"
+	c, err := d.normalization([]int{0, 1, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := d.store.MeanStd([]int{0, 1, 2})
+	if err != nil || c.mean != a.mean || c.std != a.std || len(c.binMean) != d.bins || len(c.binStd) != d.bins {
+		t.Fatalf("%v, %v", c, err)
+	}
+	for i, mean := range m.BinMean {
+		if c.binMean[i] != float32(mean) || c.binStd[i] != float32(m.BinStd[i]) {
+			t.Errorf("bin %d: %v, %v; want %v, %v", i, c.binMean[i], c.binStd[i], mean, m.BinStd[i])
+		}
+	}
+}
+
+// A bin that is the same in all clips is divided by the deviation of all values.
+func TestNormalizationOfDeadBins(t *testing.T) {
+	dir := tones(t, 20)
+	d := open(t, load(t, dir, "view.normalize=corpus_band", "feature.n_mels=120")) // more than the FFT has bins for
+	n, err := d.normalization([]int{0, 1, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := d.store.MeanStd([]int{0, 1, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := 0
+	for b, std := range m.BinStd {
+		if std < 1e-9 {
+			dead++
+			if n.binStd[b] != n.std {
+				t.Errorf("bin %d is divided by %v", b, n.binStd[b])
+			}
+		}
+	}
+	if dead == 0 {
+		t.Error("no bin is dead: the test proves nothing")
 	}
 }
 

@@ -36,7 +36,7 @@ type encoderState struct {
 
 // trained is the encoder of a checkpoint.
 func (d *data) trained(cp *checkpoint.Checkpoint) (encoderState, error) {
-	norm, err := normalizationOf(cp)
+	norm, err := d.normalizationOf(cp)
 	if err != nil {
 		return encoderState{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -156,8 +157,6 @@ func (d *data) exportEncoder(path string, e encoderState, step string) error {
 		"clr.version": rundir.Version(),
 		"clr.config":  string(d.c.portable().Resolved()),
 		"clr.feature": d.store.Settings(),
-		"clr.mean":    strconv.FormatFloat(float64(e.norm.mean), 'g', -1, 32),
-		"clr.std":     strconv.FormatFloat(float64(e.norm.std), 'g', -1, 32),
 		"clr.step":    step,
 		encoderKey:    e.hash(),
 		"clr.dim":     strconv.Itoa(d.c.Encoder.Dim(d.bins, d.c.View.Frames)),
@@ -165,6 +164,7 @@ func (d *data) exportEncoder(path string, e encoderState, step string) error {
 		"clr.frames":  strconv.Itoa(d.c.View.Frames),
 		"clr.corpus":  d.hash,
 	}
+	maps.Copy(meta, e.norm.meta())
 	return disk.WriteFile(path, func(w io.Writer) error { return checkpoint.WriteSafetensors(w, tensors, meta) })
 }
 

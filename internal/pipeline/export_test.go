@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,6 +121,73 @@ func TestExportEncoder(t *testing.T) {
 	run2, _, _ := trainedOn(t, other, "encoder.stem=imagenet")
 	export(t, ExportOptions{Run: run2, Format: "safetensors", Out: filepath.Join(other, "encoder.safetensors")})
 	same(t, "encoder.safetensors", dir, other)
+}
+
+// Where bins are normalised one by one, the export says by what, as training and
+// probing had it.
+func TestExportSaysBins(t *testing.T) {
+	dir := tones(t, 20)
+	run, d, e := trainedOn(t, dir, "view.normalize=corpus_band")
+	fresh, err := d.normalization(d.splits[0].Train)
+	if err != nil || !reflect.DeepEqual(e.norm, fresh) || len(e.norm.binMean) != 24 {
+		t.Errorf("the checkpoint has %+v, the training clips %+v: %v", e.norm, fresh, err)
+	}
+	out := filepath.Join(dir, "encoder.safetensors")
+	export(t, ExportOptions{Run: run, Format: "safetensors", Out: out})
+	_, meta, err := checkpoint.LoadTensors(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, values := range map[string][]float32{"clr.bin_mean": e.norm.binMean, "clr.bin_std": e.norm.binStd} {
+		words := strings.Split(meta[key], ",")
+		if len(words) != len(values) {
+			t.Fatalf("%s is %s", key, meta[key])
+		}
+		for b, w := range words {
+			if v, err := strconv.ParseFloat(w, 32); err != nil || float32(v) != values[b] {
+				t.Errorf("%s of bin %d is %s, want %v", key, b, w, values[b])
+			}
+		}
+	}
+	views := d.views(e.norm)
+	s, err := d.store.Spectrogram(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := views.Windows(nil, &s, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := in[16*5], (s.Row(5)[0]-e.norm.binMean[5])/e.norm.binStd[5]; s.Frames >= 16 && math.Abs(float64(got-want)) > 1e-5*(1+math.Abs(float64(want))) {
+		t.Errorf("the encoder sees %v, want %v", got, want)
+	}
+	cp, err := checkpoint.Load(filepath.Join(run, rundir.LastFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(cp.Arrays, "input.bin_std")
+	_, err = d.trained(cp)
+	says(t, err, "no input.bin_std of 24 values")
+}
+
+// Kinds of features other than log-mel go the whole way.
+func TestOtherFeaturesTrain(t *testing.T) {
+	for feature, normalize := range map[string]string{
+		"{name: stft, value: if, n_fft: 64, win_length: 64, hop_length: 80}":                                                                 "band_std",
+		"{name: deltas, order: 1, of: {name: mfcc, n_mfcc: 6, mel: {n_fft: 256, win_length: 200, hop_length: 80, n_mels: 20, f_max: 3800}}}": "running",
+		"{name: waveform, frame_length: 24, hop_length: 24}":                                                                                 "corpus",
+	} {
+		dir := tones(t, 20)
+		text := regexp.MustCompile(`(?m)^feature: .*$`).ReplaceAllString(string(get(t, dir, "config.yaml")), "feature: "+feature)
+		text = regexp.MustCompile(`(?m)^augment: .*$`).ReplaceAllString(text, "augment: [{name: time_mask}]")
+		if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		_, d, e := trainedOn(t, dir, "view.normalize="+normalize)
+		if x, _ := embedded(t, d, e); slices.ContainsFunc(x, func(v float64) bool { return v-v != 0 }) {
+			t.Errorf("%s: an embedding is not finite", feature)
+		}
+	}
 }
 
 func TestExportEmbeddings(t *testing.T) {

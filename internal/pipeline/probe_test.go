@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -110,7 +111,7 @@ func TestFreshIsWhereTrainingStarts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if start.hash() != fresh.hash() || start.norm != fresh.norm {
+	if start.hash() != fresh.hash() || !reflect.DeepEqual(start.norm, fresh.norm) {
 		t.Error("they differ")
 	}
 }

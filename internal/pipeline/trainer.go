@@ -176,7 +176,7 @@ func (t *trainer) restore(dir string, con Console) (step, saved int, err error) 
 	if err := cp.Restore(t.state()); err != nil {
 		return 0, -1, fmt.Errorf("%s: %w", dir, err)
 	}
-	if t.norm, err = normalizationOf(cp); err != nil {
+	if t.norm, err = t.d.normalizationOf(cp); err != nil {
 		return 0, -1, err
 	}
 	if saved = step; older {

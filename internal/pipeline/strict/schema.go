@@ -145,35 +145,53 @@ func (s *Schema) Paths(v any) []string {
 }
 
 func (s *Schema) places(t reflect.Type) map[string]placeKind {
-	all := map[string]placeKind{}
+	a := placed{s, map[string]placeKind{}, map[reflect.Type]int{}}
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	s.addPlaces(all, "", t)
-	delete(all, "")
-	return all
+	a.add("", t)
+	delete(a.all, "")
+	return a.all
 }
 
-func (s *Schema) addPlaces(all map[string]placeKind, path string, t reflect.Type) {
+// placed gathers places.
+type placed struct {
+	*Schema
+	all    map[string]placeKind
+	inside map[reflect.Type]int // parts that the path leads through
+}
+
+// nested is how often a path may lead through parts of one table: a part may
+// hold another of its own table, which by type goes on for ever. What lies
+// deeper can be written in a file, but has no path of its own.
+const nested = 2
+
+func (s placed) add(path string, t reflect.Type) {
+	all := s.all
 	switch t.Kind() {
 	case reflect.Interface:
 		all[path] = atSection
 		all[join(path, nameKey)] = atValue
+		if s.inside[t] == nested {
+			return
+		}
+		s.inside[t]++
 		tab := s.table(t)
 		for _, name := range tab.names {
-			s.addPlaces(all, path, tab.entries[name].Type())
+			s.add(path, tab.entries[name].Type())
 		}
+		s.inside[t]--
 	case reflect.Struct:
 		all[path] = atSection
 		for _, k := range keys(t) {
-			s.addPlaces(all, join(path, k.name), k.of)
+			s.add(join(path, k.name), k.of)
 		}
 	case reflect.Slice, reflect.Array:
 		all[path] = atList
 		if e := t.Elem().Kind(); e == reflect.Interface || e == reflect.Struct {
 			all[path] = atParts
 		}
-		s.addPlaces(all, join(path, "*"), t.Elem())
+		s.add(join(path, "*"), t.Elem())
 	default:
 		all[path] = atValue
 	}

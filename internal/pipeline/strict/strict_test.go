@@ -259,6 +259,37 @@ func TestVariableNamesDiffer(t *testing.T) {
 	}
 }
 
+// A part of a table may hold another: paths end where nobody goes, files do not.
+func TestNestedParts(t *testing.T) {
+	type wall struct {
+		Shape shape `yaml:"shape" doc:"on it"`
+	}
+	s := New(Of(map[string]shape{"circle": circle{Radius: 1}, "framed": framed{circle{Radius: 2}, 3}}))
+	w := wall{circle{}}
+	text := "shape: {name: framed, around: {name: framed, width: 4, around: {name: framed, around: {name: circle, radius: 9}}}}"
+	if _, p := s.Decode("wall.yaml", []byte(text), set("shape.around.width=5"), &w); len(p) > 0 {
+		t.Fatal(p)
+	}
+	want := wall{framed{framed{framed{circle{Radius: 9}, 3}, 5}, 3}}
+	if !reflect.DeepEqual(w, want) {
+		t.Errorf("%+v, want %+v", w, want)
+	}
+	again := wall{circle{}}
+	if _, p := s.Decode("wall.yaml", s.Encode(w, nil), Overrides{}, &again); len(p) > 0 || !reflect.DeepEqual(again, want) {
+		t.Errorf("%+v, %v; want %+v", again, p, want)
+	}
+	if paths := s.Paths(w); len(paths) != 12 {
+		t.Errorf("paths are %v", paths)
+	}
+}
+
+type framed struct {
+	Around shape `yaml:"around" doc:"what is framed"`
+	Width  int   `yaml:"width" doc:"of the frame"`
+}
+
+func (framed) Doc() string { return "a frame" }
+
 func TestNearest(t *testing.T) {
 	known := []string{"temperature", "projector", "out", "lr"}
 	for word, want := range map[string]string{
