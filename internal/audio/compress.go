@@ -31,6 +31,19 @@ func compress(x []float32, log string, power, floor, topDB float64) {
 	}
 }
 
+// unitOf is what the values are then.
+func unitOf(log string, power float64) string {
+	switch {
+	case log == "db", log != "none" && power == 2:
+		return log
+	case log != "none": // where a gain counts half
+		return log + " of magnitude"
+	case power == 1:
+		return "magnitude"
+	}
+	return "power"
+}
+
 func floorRule(log string, floor float64) rule {
 	return rule{log != "ln" && log != "log10" || floor > 0 && floor <= 1, "floor", fmt.Sprintf("is %v, set it above 0, to 1 at most", floor)}
 }

@@ -28,17 +28,7 @@ type LogMel struct {
 func (o LogMel) Doc() string { return "log-mel spectrogram, as librosa and torchaudio compute it" }
 
 // Unit implements FeatureOptions.
-func (o LogMel) Unit() string {
-	switch {
-	case o.Log == "db", o.Log != "none" && o.Power == 2:
-		return o.Log
-	case o.Log != "none": // where a gain counts half
-		return o.Log + " of magnitude"
-	case o.Power == 1:
-		return "magnitude"
-	}
-	return "power"
-}
+func (o LogMel) Unit() string { return unitOf(o.Log, o.Power) }
 
 // stft is what the filters work on.
 func (o LogMel) stft() STFT {

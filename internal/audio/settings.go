@@ -46,18 +46,33 @@ func settingsJSON(v reflect.Value) (string, error) {
 		b, err := json.Marshal(v.Interface())
 		return string(b), err
 	}
+	fields, err := settingsFields(fields, v)
+	return "{" + strings.Join(fields, ",") + "}", err
+}
+
+// settingsFields appends the settings of a struct; one embedded in it gives its
+// own in their place.
+func settingsFields(fields []string, v reflect.Value) ([]string, error) {
 	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+		f := v.Type().Field(i)
+		if f.Anonymous {
+			var err error
+			if fields, err = settingsFields(fields, v.Field(i)); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		if name == "" {
-			panic("audio: option " + v.Type().Field(i).Name + " of " + v.Type().Name() + " has no yaml tag")
+			panic("audio: option " + f.Name + " of " + v.Type().Name() + " has no yaml tag")
 		}
 		value, err := settingsJSON(v.Field(i))
 		if err != nil {
-			return "", fmt.Errorf("feature.%s: %w", name, err)
+			return nil, fmt.Errorf("feature.%s: %w", name, err)
 		}
 		fields = append(fields, fmt.Sprintf("%q:%s", name, value))
 	}
-	return "{" + strings.Join(fields, ",") + "}", nil
+	return fields, nil
 }
 
 // differences lists what two settings differ in, "n_fft is 512 in the store, 1024 here".

@@ -17,6 +17,20 @@ func TestSettingsAreChecked(t *testing.T) {
 	deltas := func(change func(*Deltas)) Deltas { o := slopes; change(&o); return o }
 	with := func(change func(*LogMel)) LogMel { o := mel; change(&o); return o }
 	kaldi := func(change func(*KaldiFbank)) KaldiFbank { o := bank; change(&o); return o }
+	pitch, classes, gain := Features["vqt"].(VQT), Features["chroma_cqt"].(ChromaCQT), Features["pcen"].(PCEN)
+	vqt := func(change func(*VQT)) VQT { o := pitch; change(&o); return o }
+	chroma := func(change func(*ChromaCQT)) ChromaCQT { o := classes; change(&o); return o }
+	chromaSTFT := func(change func(*ChromaSTFT)) ChromaSTFT {
+		o := Features["chroma_stft"].(ChromaSTFT)
+		change(&o)
+		return o
+	}
+	pcen := func(change func(*PCEN)) PCEN { o := gain; change(&o); return o }
+	gammatone := func(change func(*Gammatone)) Gammatone {
+		o := Features["gammatone"].(Gammatone)
+		change(&o)
+		return o
+	}
 	for _, c := range []struct {
 		rate    int
 		options FeatureOptions
@@ -66,6 +80,56 @@ func TestSettingsAreChecked(t *testing.T) {
 		{0, Waveform{1, 1}, "sample_rate"},
 		{16000, Waveform{0, 1}, "frame_length"},
 		{16000, Waveform{1, 1 << 30}, "hop_length"},
+		{0, cqtDefaults, "sample_rate"},
+		{8000, cqtDefaults, "n_bins puts the highest bin at 3951.1 Hz, from where it reaches up to 4122 Hz, above half the sample rate, 4000"},
+		{16000, vqt(func(o *VQT) { o.HopLength = 0 }), "hop_length"},
+		{16000, vqt(func(o *VQT) { o.FMin = 0 }), "f_min"},
+		{16000, vqt(func(o *VQT) { o.FMin = math.NaN() }), "f_min"},
+		{16000, vqt(func(o *VQT) { o.NBins = 0 }), "n_bins"},
+		{16000, vqt(func(o *VQT) { o.NBins = 97 }), "n_bins"},
+		{16000, vqt(func(o *VQT) { o.BinsPerOctave = 0 }), "bins_per_octave"},
+		{16000, vqt(func(o *VQT) { o.FilterScale = 0 }), "filter_scale"},
+		{16000, CQT{HopLength: 1, FMin: 1600, NBins: 1, BinsPerOctave: 1, FilterScale: 0.114, Window: "hann", PadMode: "constant", Value: "power"}, "filter_scale"},
+		{16000, vqt(func(o *VQT) { o.Tuning = 1 }), "tuning"},
+		{16000, vqt(func(o *VQT) { o.Window = "" }), "window"},
+		{16000, vqt(func(o *VQT) { o.PadMode = "edge" }), "pad_mode"},
+		{16000, vqt(func(o *VQT) { o.Value = "phase" }), "value"},
+		{16000, vqt(func(o *VQT) { o.Floor = 2 }), "floor"},
+		{16000, vqt(func(o *VQT) { o.TopDB = -1 }), "top_db"},
+		{16000, vqt(func(o *VQT) { o.Gamma = -1 }), "gamma"},
+		{16000, vqt(func(o *VQT) { o.Gamma = math.NaN() }), "gamma"},
+		{16000, CQT{HopLength: 1, FMin: 1e-3, NBins: 1, BinsPerOctave: 12, FilterScale: 1, Window: "hann", PadMode: "constant", Value: "power"}, "f_min"},
+		{16000, chromaSTFT(func(o *ChromaSTFT) { o.NFFT = 1 }), "n_fft"},
+		{16000, chromaSTFT(func(o *ChromaSTFT) { o.NChroma = 0 }), "n_chroma"},
+		{16000, chromaSTFT(func(o *ChromaSTFT) { o.Tuning = -1 }), "tuning"},
+		{16000, chromaSTFT(func(o *ChromaSTFT) { o.CtrOct = math.NaN() }), "ctroct"},
+		{16000, chromaSTFT(func(o *ChromaSTFT) { o.OctWidth = -1 }), "octwidth"},
+		{16000, chromaSTFT(func(o *ChromaSTFT) { o.Norm = "max" }), "norm"},
+		{8000, classes, "n_octaves puts the highest bin"},
+		{16000, chroma(func(o *ChromaCQT) { o.NChroma = 0 }), "n_chroma"},
+		{16000, chroma(func(o *ChromaCQT) { o.NOctaves = 0 }), "n_octaves"},
+		{16000, chroma(func(o *ChromaCQT) { o.BinsPerOctave = 30 }), "bins_per_octave"},
+		{16000, chroma(func(o *ChromaCQT) { o.HopLength = 0 }), "hop_length"},
+		{16000, chroma(func(o *ChromaCQT) { o.Threshold = -1 }), "threshold"},
+		{16000, chroma(func(o *ChromaCQT) { o.Norm = "" }), "norm"},
+		{16000, pcen(func(o *PCEN) { o.Mel.NFFT = 0 }), "in feature.mel: feature.n_fft"},
+		{16000, pcen(func(o *PCEN) { o.Mel.Log = "ln" }), "mel.log"},
+		{16000, pcen(func(o *PCEN) { o.Gain = 2 }), "gain"},
+		{16000, pcen(func(o *PCEN) { o.Bias = -1 }), "bias"},
+		{16000, pcen(func(o *PCEN) { o.Power = math.NaN() }), "power"},
+		{16000, pcen(func(o *PCEN) { o.TimeConstant = 0 }), "time_constant"},
+		{16000, pcen(func(o *PCEN) { o.Eps = 0 }), "eps"},
+		{16000, pcen(func(o *PCEN) { o.Initial = "zero" }), "initial"},
+		{16000, pcen(func(o *PCEN) { o.Scale = 0 }), "scale"},
+		{16000, gammatone(func(o *Gammatone) { o.WinLength = 1 }), "win_length"},
+		{16000, gammatone(func(o *Gammatone) { o.NFilters = 0 }), "n_filters"},
+		{16000, gammatone(func(o *Gammatone) { o.FMin = 0 }), "f_min"},
+		{16000, gammatone(func(o *Gammatone) { o.FMax = 9000 }), "f_max"},
+		{16000, gammatone(func(o *Gammatone) { o.Width = 0 }), "width"},
+		{16000, gammatone(func(o *Gammatone) { o.Power = 3 }), "power"},
+		{16000, gammatone(func(o *Gammatone) { o.Log = "log2" }), "log"},
+		{16000, gammatone(func(o *Gammatone) { o.Floor = 0 }), "floor"},
+		{16000, gammatone(func(o *Gammatone) { o.TopDB = -1 }), "top_db"},
 	} {
 		err := c.options.Check(c.rate)
 		if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), c.want) {
@@ -94,6 +158,11 @@ func TestSettingsJSON(t *testing.T) {
 	want = `{"extraction":2,"feature":"Deltas","options":{"of":{"feature":"Waveform","frame_length":2,"hop_length":1},"order":1,"win_length":3,"convention":"kaldi"},"sample_rate":8000}`
 	if got, err := settingsOf(Deltas{Of: Waveform{2, 1}, Order: 1, WinLength: 3, Convention: "kaldi"}, 8000); got != want {
 		t.Errorf("got  %s\nwant %s: %v", got, want, err)
+	}
+	// What is embedded stands in its place.
+	if got, err := settingsOf(Features["vqt"], 8000); !strings.HasPrefix(got, `{"extraction":2,"feature":"VQT","options":{"hop_length":512,"f_min":32.7032,`) ||
+		!strings.HasSuffix(got, `,"top_db":80,"gamma":0},"sample_rate":8000}`) {
+		t.Errorf("vqt: %s, %v", got, err)
 	}
 	for name, o := range Features {
 		s, err := settingsOf(o, 16000)

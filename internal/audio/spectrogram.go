@@ -51,7 +51,7 @@ func (o STFT) framing(rate int) []rule {
 		{o.NFFT >= 2 && o.NFFT <= sizeLimit, "n_fft", fmt.Sprintf("is %d, set it from 2 to %d", o.NFFT, sizeLimit)},
 		{o.WinLength >= 2 && o.WinLength <= o.NFFT, "win_length", fmt.Sprintf("is %d, set it from 2 to n_fft = %d", o.WinLength, o.NFFT)},
 		{o.HopLength >= 1 && o.HopLength <= sizeLimit, "hop_length", fmt.Sprintf("is %d, set it from 1 to %d", o.HopLength, sizeLimit)},
-		oneOf("window", o.Window, "hann", "hamming", "blackman", "rectangular", "povey"),
+		windowRule(o.Window),
 		oneOf("pad_mode", o.PadMode, "reflect", "constant"),
 	}
 }

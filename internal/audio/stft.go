@@ -12,6 +12,7 @@ type stft struct {
 	hop       int
 	center    bool
 	mirror    bool        // the clip's ends are mirrored, not padded with zeros
+	least     int         // samples of the shortest clip, where padding may fill the rest of a window
 	magnitude bool        // rather than power
 	turns     []complex64 // (n_fft/2+1), once somebody asks for numbers
 }
@@ -23,7 +24,10 @@ func newSTFT(o STFT) *stft {
 
 // needs is how many samples the shortest clip has.
 func (s *stft) needs() int {
-	if s.center {
+	switch {
+	case s.least > 0:
+		return s.least
+	case s.center:
 		return len(s.window)
 	}
 	return s.size

@@ -26,3 +26,7 @@ func periodic(name string, n int) []float64 {
 	}
 	return windows[name](n + 1)[:n]
 }
+
+func windowRule(name string) rule {
+	return oneOf("window", name, "hann", "hamming", "blackman", "rectangular", "povey")
+}

@@ -44,11 +44,11 @@ const (
 	// fourierPad is how many rows follow each eighth of z, so that the eighths do
 	// not fight for the same places in the cache.
 	fourierPad  = 1
-	fourierMost = 1 << 16
+	fourierMost = 1 << 17
 )
 
 // FFTSize tells whether there is an FFT of n samples: multiples of 16 from 64 to
-// 65,536 without prime factors above 5.
+// 131,072 without prime factors above 5.
 func FFTSize(n int) bool {
 	if n < 64 || n > fourierMost || n%16 != 0 {
 		return false

@@ -71,7 +71,7 @@ func hann(n int) []float64 {
 }
 
 func TestFFTSize(t *testing.T) {
-	for n, want := range map[int]bool{0: false, 2: false, 32: false, 64: true, 72: false, 400: true, 441: false, 448: false, 1024: true, 1 << 16: true, 1 << 17: false, -64: false} {
+	for n, want := range map[int]bool{0: false, 2: false, 32: false, 64: true, 72: false, 400: true, 441: false, 448: false, 1024: true, 1 << 17: true, 1 << 18: false, -64: false} {
 		if FFTSize(n) != want {
 			t.Errorf("%d: %v", n, !want)
 		}
