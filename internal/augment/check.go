@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"clr/internal/fault"
 )
@@ -34,6 +35,25 @@ func span(name, option string, r [2]float64, lo, hi float64) error {
 		return fault.New(fault.Usage, "write the smaller end first", "%s: %s is [%g, %g], its ends are the wrong way round", name, option, r[0], r[1])
 	}
 	return nil
+}
+
+// oneOf refuses a word that is not known.
+func oneOf(name, option, v string, known ...string) error {
+	if slices.Contains(known, v) {
+		return nil
+	}
+	list := ""
+	for i, k := range known {
+		switch {
+		case i == 0:
+			list = k
+		case i == len(known)-1:
+			list += " or " + k
+		default:
+			list += ", " + k
+		}
+	}
+	return fault.New(fault.Usage, fmt.Sprintf("set %s to %s", option, list), "%s: %s is %q, it must be %s", name, option, v, list)
 }
 
 // first is the first error there is.

@@ -24,27 +24,9 @@ var DefaultView = ViewOptions{Frames: 96, Normalize: "corpus", Crop: "random", U
 // Check tells which option is out of its range.
 func (o ViewOptions) Check() error {
 	return first(in("view", "frames", float64(o.Frames), 1, 1e6),
-		oneOf("normalize", o.Normalize, "none", "corpus", "clip", "band"),
-		oneOf("crop", o.Crop, "random", "center"),
-		oneOf("unit", o.Unit, "ln", "db"))
-}
-
-func oneOf(option, v string, known ...string) error {
-	list := ""
-	for i, k := range known {
-		if v == k {
-			return nil
-		}
-		switch {
-		case i == 0:
-			list = k
-		case i == len(known)-1:
-			list += " or " + k
-		default:
-			list += ", " + k
-		}
-	}
-	return fault.New(fault.Usage, fmt.Sprintf("set %s to %s", option, list), "view: %s is %q, it must be %s", option, v, list)
+		oneOf("view", "normalize", o.Normalize, "none", "corpus", "clip", "band"),
+		oneOf("view", "crop", o.Crop, "random", "center"),
+		oneOf("view", "unit", o.Unit, "ln", "db"))
 }
 
 // Views makes the encoder's input out of spectrograms: random views for
