@@ -94,7 +94,7 @@ func (c *coder) spoil(x []complex128) {
 	for b := range power {
 		from, to := c.band(b)
 		for _, v := range x[from:to] {
-			power[b] += real(v)*real(v) + imag(v)*imag(v)
+			power[b] += float64(real(v)*real(v)) + float64(imag(v)*imag(v))
 		}
 		if to > from {
 			power[b] /= float64(to - from)

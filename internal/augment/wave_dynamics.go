@@ -159,10 +159,13 @@ func (a MuLaw) Wave(c *audio.Clip, d Draw) error {
 	const mu = 255
 	steps := math.Round(math.Exp2(d.between(a.Bits)-1)) - 1 // on either side of 0
 	ln := math.Log1p(mu)
+	heard := room(&d.memory().wave.block, int(steps)+1) // by step
+	for i := range heard {
+		heard[i] = math.Expm1(float64(i)/steps*ln) / mu
+	}
 	for i, v := range c.Samples {
-		y := math.Log1p(mu*math.Min(1, math.Abs(float64(v)))) / ln
-		y = math.Round(steps*y) / steps
-		c.Samples[i] = float32(math.Copysign(math.Expm1(y*ln)/mu, float64(v)))
+		step := math.Round(steps / ln * math.Log1p(mu*min(1, math.Abs(float64(v)))))
+		c.Samples[i] = float32(math.Copysign(heard[min(int(step), len(heard)-1)], float64(v)))
 	}
 	return nil
 }
