@@ -8,6 +8,7 @@
 package augment
 
 import (
+	"math"
 	"math/rand/v2"
 
 	"clr/internal/audio"
@@ -21,6 +22,9 @@ type Draw struct {
 	// is none.
 	OtherSpec func() (audio.Spectrogram, error)
 	OtherWave func() (audio.Clip, error)
+	// Background gives a recording of a manifest, chosen with Rand, at the clip's
+	// rate and only to be read; nil where there is none.
+	Background func(manifest string) (audio.Clip, error)
 
 	unit    unit     // of the spectrogram; Views sets it
 	scratch *scratch // memory of Views, so that a view allocates nothing; may be nil
@@ -76,12 +80,28 @@ var Table = map[string]Augmentation{
 	"erase":        Erase{P: 0.5, Area: [2]float64{0.02, 0.4}, Aspect: [2]float64{0.3, 3.3}, Count: 1, Fill: "noise"},
 	"blur":         Blur{P: 0.5, Sigma: [2]float64{0, 1.5}, Axis: "both", Kernel: "gaussian"},
 
-	"wave_gain":  WaveGain{P: 1, DB: 8},
-	"polarity":   Polarity{P: 0.5},
-	"noise":      Noise{P: 0.5, SNR: [2]float64{10, 40}},
-	"fade":       Fade{P: 0.5, Seconds: 0.25},
-	"wave_mix":   WaveMix{P: 0.5, SNR: [2]float64{10, 30}},
-	"wave_shift": WaveShift{P: 1, By: 0.5},
+	"wave_gain":    WaveGain{P: 1, DB: 8},
+	"polarity":     Polarity{P: 0.5},
+	"noise":        Noise{P: 0.5, SNR: [2]float64{10, 40}, Color: "white"},
+	"background":   Background{P: 0.5, Manifest: "builtin:fsdd", SNR: [2]float64{5, 30}},
+	"wave_mix":     WaveMix{P: 0.5, SNR: [2]float64{10, 30}},
+	"fade":         Fade{P: 0.5, Seconds: 0.25, Shape: "linear"},
+	"wave_mask":    WaveMask{P: 1, Seconds: 0.1, Most: 0.5, Count: 1},
+	"wave_shift":   WaveShift{P: 1, By: 0.5},
+	"wave_speed":   WaveSpeed{P: 1, Factor: [2]float64{0.9, 1.1}},
+	"wave_stretch": WaveStretch{P: 1, Factor: [2]float64{0.8, 1.25}},
+	"pitch":        Pitch{P: 1, Semitones: 2},
+	"freq_shift":   FreqShift{P: 0.5, Hz: 100},
+	"reverb":       Reverb{P: 0.5, RT60: [2]float64{0.1, 1}, Direct: [2]float64{-3, 12}, Early: 12},
+	"delay":        Delay{P: 0.5, Seconds: [2]float64{0.05, 0.3}, DB: [2]float64{3, 15}, Feedback: [2]float64{0, 0.5}},
+	"low_pass":     LowPass{P: 0.5, Cutoff: [2]float64{1000, 7000}, Order: 2},
+	"high_pass":    HighPass{P: 0.5, Cutoff: [2]float64{50, 1000}, Order: 2},
+	"band_pass":    BandPass{P: 0.5, Center: [2]float64{300, 3000}, Octaves: [2]float64{1, 4}},
+	"notch":        Notch{P: 0.5, Center: [2]float64{100, 4000}, Octaves: [2]float64{0.25, 1.5}},
+	"clipping":     Clipping{P: 0.5, By: "percent", Amount: [2]float64{0, 10}, Shape: "hard"},
+	"compressor":   Compressor{P: 0.5, Threshold: [2]float64{10, 40}, Ratio: [2]float64{2, 8}, Attack: 0.005, Release: 0.1},
+	"mu_law":       MuLaw{P: 0.5, Bits: [2]float64{5, 8}},
+	"codec":        Codec{P: 0.5, Cutoff: [2]float64{2500, 7500}, SNR: [2]float64{6, 20}, Holes: [2]float64{20, 50}},
 }
 
 // hit decides whether an augmentation of probability p happens. It draws
@@ -90,6 +110,11 @@ func (d Draw) hit(p float64) bool { return d.Rand.Float64() < p }
 
 // between is uniform over r.
 func (d Draw) between(r [2]float64) float64 { return r[0] + d.Rand.Float64()*(r[1]-r[0]) }
+
+// logBetween is uniform over r on a logarithmic axis.
+func (d Draw) logBetween(r [2]float64) float64 {
+	return r[0] * math.Pow(r[1]/r[0], d.Rand.Float64())
+}
 
 // around is uniform over -by..by.
 func (d Draw) around(by float64) float64 { return by * (2*d.Rand.Float64() - 1) }
@@ -108,6 +133,7 @@ type scratch struct {
 	taps    []tap
 	kernels []kernel4
 	curve   []float32
+	wave    waveScratch
 }
 
 // swap makes the result in next the spectrogram, and its old memory the next

@@ -93,11 +93,13 @@ func BenchmarkWave(b *testing.B) {
 		}
 		b.Run(name, func(b *testing.B) {
 			work := make([]float32, len(x))
-			d := Draw{Rand: Rand(1, 2, 3, 4), OtherWave: func() (audio.Clip, error) { return audio.Clip{Rate: 16000, Samples: other}, nil }}
+			clip := func() (audio.Clip, error) { return audio.Clip{Rate: 16000, Samples: other}, nil }
+			d := Draw{Rand: Rand(1, 2, 3, 4), OtherWave: clip, Background: func(string) (audio.Clip, error) { return clip() }}
+			waves := &Waves{Chain: []Wave{a}}
 			b.ReportAllocs()
 			for b.Loop() {
 				copy(work, x)
-				if err := a.Wave(&audio.Clip{Rate: 16000, Samples: work}, d); err != nil {
+				if err := waves.Apply(&audio.Clip{Rate: 16000, Samples: work}, d); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -43,10 +43,22 @@ var still = map[string]Augmentation{
 	"freq_mask":    FreqMask{P: 1, Most: 1, Count: 3, Fill: "noise"},
 	"blur":         Blur{P: 1, Axis: "both", Kernel: "box"},
 	"wave_gain":    WaveGain{P: 1},
-	"fade":         Fade{P: 1},
+	"fade":         Fade{P: 1, Shape: "half_sine"},
+	"wave_mask":    WaveMask{P: 1, Seconds: 1, Count: 3},
 	"wave_shift":   WaveShift{P: 1},
+	"wave_speed":   WaveSpeed{P: 1, Factor: [2]float64{1, 1}},
+	"wave_stretch": WaveStretch{P: 1, Factor: [2]float64{1, 1}},
+	"pitch":        Pitch{P: 1},
+	"freq_shift":   FreqShift{P: 1},
+	"delay":        Delay{P: 1},
+	"clipping":     Clipping{P: 1, By: "percent", Shape: "hard"},
+	"compressor":   Compressor{P: 1, Ratio: [2]float64{1, 1}},
 	"mix":          nil, "noise_floor": nil, "flip": nil, "noise": nil, "wave_mix": nil, "polarity": nil,
+	"background": nil, "reverb": nil, "low_pass": nil, "high_pass": nil, "band_pass": nil, "notch": nil, "mu_law": nil, "codec": nil,
 }
+
+// resizes names the augmentations that change how many frames or samples there are.
+var resizes = map[string]bool{"stretch": true, "wave_speed": true, "wave_stretch": true}
 
 // apply runs a on copies of the inputs and returns what came out, with the
 // shape for spectrograms.
@@ -75,6 +87,8 @@ func apply(t testing.TB, a Augmentation, s *audio.Spectrogram, wave []float32, d
 func draws(seed uint64, clip int) Draw {
 	return Draw{Rand: Rand(seed, 0, clip, 0), OtherSpec: others(noisy(20, 30, 9)), OtherWave: func() (audio.Clip, error) {
 		return audio.Clip{Rate: 8000, Samples: waveform(700, 9)}, nil
+	}, Background: func(string) (audio.Clip, error) {
+		return audio.Clip{Rate: 8000, Samples: waveform(500, 10)}, nil
 	}}
 }
 
@@ -141,12 +155,15 @@ func TestIdentityAtZero(t *testing.T) {
 }
 
 func TestProbability(t *testing.T) {
-	s, wave := noisy(20, 40, 1), waveform(800, 1)
-	const n, p = 2000, 0.3
+	s, wave := noisy(20, 40, 1), waveform(2000, 1)
+	const p = 0.3
 	for _, name := range names() {
 		a, hits := withP(Table[name], p), 0
 		certain := withP(Table[name], 1) // even then, some draws change nothing
-		base := 0
+		base, n := 0, 2000
+		if _, ok := a.(Wave); ok { // they take longer
+			n = 300
+		}
 		for i := range n {
 			in := wave
 			if _, ok := a.(Spec); ok {
@@ -163,7 +180,7 @@ func TestProbability(t *testing.T) {
 		if name == "fade" { // decides twice
 			want = (1 - (1-p)*(1-p)) * float64(base)
 		}
-		if d := math.Abs(float64(hits) - want); d > 4*math.Sqrt(n*p*(1-p)) || base < n/2 {
+		if d := math.Abs(float64(hits) - want); d > 4*math.Sqrt(float64(n)*p*(1-p)) || base < n/2 {
 			t.Errorf("%s with p %g changed %d of %d, with p 1 %d", name, p, hits, n, base)
 		}
 	}
@@ -211,10 +228,10 @@ func TestAwkwardInputs(t *testing.T) {
 						}
 					}
 					_, isSpec := a.(Spec)
-					if isSpec && (len(out) != bins*frames || bins != shape[0] || name != "stretch" && frames != shape[1]) {
+					if isSpec && (len(out) != bins*frames || bins != shape[0] || !resizes[name] && frames != shape[1]) {
 						t.Fatalf("%s of %v gave %d bins, %d frames, %d values", name, shape, bins, frames, len(out))
 					}
-					if !isSpec && len(out) != len(wave) {
+					if !isSpec && (len(out) != len(wave) && !resizes[name] || len(out) == 0) {
 						t.Fatalf("%s: %d samples became %d", name, len(wave), len(out))
 					}
 				}
@@ -295,6 +312,34 @@ func TestCheck(t *testing.T) {
 		{Fade{Seconds: -1}, "fade: seconds is -1"},
 		{WaveMix{SNR: [2]float64{-121, 0}}, "wave_mix: snr[0] is -121, it must be -120 to 120"},
 		{WaveShift{By: -1}, "wave_shift: by is -1"},
+		{Noise{Color: "red"}, `noise: color is "red", it must be white, pink, brown or any`},
+		{Background{}, "background: no manifest is given"},
+		{Background{Manifest: "m.csv", SNR: [2]float64{0, 121}}, "background: snr[1] is 121"},
+		{Fade{Shape: "cubic"}, `fade: shape is "cubic", it must be linear, exponential, logarithmic, quarter_sine, half_sine or any`},
+		{WaveMask{Seconds: -1}, "wave_mask: seconds is -1"},
+		{WaveMask{Most: 2}, "wave_mask: most is 2"},
+		{WaveMask{Count: 101}, "wave_mask: count is 101"},
+		{WaveSpeed{Factor: [2]float64{0.2, 1}}, "wave_speed: factor[0] is 0.2, it must be 0.25 to 4"},
+		{WaveStretch{Factor: [2]float64{1, 5}}, "wave_stretch: factor[1] is 5"},
+		{Pitch{Semitones: 25}, "pitch: semitones is 25, it must be 0 to 24"},
+		{FreqShift{Hz: -1}, "freq_shift: hz is -1"},
+		{Reverb{RT60: [2]float64{0, 1}}, "reverb: rt60[0] is 0, it must be 0.01 to 20"},
+		{Reverb{RT60: [2]float64{1, 1}, Early: -1}, "reverb: early is -1"},
+		{Delay{Seconds: [2]float64{1, 0.5}}, "delay: seconds is [1, 0.5]"},
+		{Delay{Feedback: [2]float64{0, 1}}, "delay: feedback[1] is 1, it must be 0 to 0.95"},
+		{LowPass{Cutoff: [2]float64{5, 100}}, "low_pass: cutoff[0] is 5"},
+		{LowPass{Cutoff: [2]float64{50, 100}, Order: 3}, "low_pass: order is 3, it must be even"},
+		{HighPass{Cutoff: [2]float64{50, 100}, Order: 10}, "high_pass: order is 10, it must be 2 to 8"},
+		{BandPass{Center: [2]float64{50, 100}}, "band_pass: octaves[0] is 0"},
+		{Notch{Center: [2]float64{50, math.NaN()}}, "notch: center[1] is NaN"},
+		{Clipping{By: "peak"}, `clipping: by is "peak", it must be percent or db`},
+		{Clipping{By: "percent", Amount: [2]float64{0, 101}}, "clipping: amount[1] is 101, it must be 0 to 100"},
+		{Clipping{By: "db", Amount: [2]float64{0, 101}, Shape: "round"}, `clipping: shape is "round"`},
+		{Compressor{Ratio: [2]float64{0.5, 1}}, "compressor: ratio[0] is 0.5"},
+		{Compressor{Ratio: [2]float64{1, 1}, Attack: 11}, "compressor: attack is 11"},
+		{MuLaw{Bits: [2]float64{1, 8}}, "mu_law: bits[0] is 1"},
+		{Codec{Cutoff: [2]float64{50, 8000}}, "codec: cutoff[0] is 50"},
+		{Codec{Cutoff: [2]float64{500, 8000}, Holes: [2]float64{-1, 0}}, "codec: holes[0] is -1"},
 		{ViewOptions{}, "view: frames is 0, it must be 1 to"},
 		{ViewOptions{Frames: 1, Normalize: "x"}, `view: normalize is "x", it must be none, corpus, corpus_band, clip, band, band_std or running`},
 		{ViewOptions{Frames: 1, Normalize: "band", Crop: "left"}, `view: crop is "left", it must be random or center`},

@@ -1,11 +1,60 @@
 package augment
 
 import (
-	"fmt"
 	"math"
 
 	"clr/internal/audio"
 )
+
+// Waves applies a chain of augmentations to waveforms. It keeps buffers, so
+// each goroutine needs its own.
+type Waves struct {
+	Chain []Wave // applied in order
+
+	scratch scratch
+}
+
+// Apply changes the clip in place. Some augmentations change its length.
+func (w *Waves) Apply(c *audio.Clip, d Draw) error {
+	d.scratch = &w.scratch
+	for _, a := range w.Chain {
+		if err := a.Wave(c, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// a waveScratch is what augmentations of the waveform work in.
+type waveScratch struct {
+	old      []float32 // the clip as it was
+	other    []float32 // noise, an impulse response
+	block    []float64 // samples of a transform
+	filter   []complex128
+	fouriers [32]*audio.Fourier // by the logarithm of their size
+}
+
+// fourier is a transform of 2^k samples.
+func (m *waveScratch) fourier(k int) *audio.Fourier {
+	if m.fouriers[k] == nil {
+		m.fouriers[k] = audio.NewFourier(1 << k)
+	}
+	return m.fouriers[k]
+}
+
+// copyOf is x, kept aside while x changes.
+func (m *waveScratch) copyOf(x []float32) []float32 {
+	m.old = append(m.old[:0], x...)
+	return m.old
+}
+
+// room is memory for n values, not zeroed.
+func room[T any](buffer *[]T, n int) []T {
+	if cap(*buffer) < n {
+		*buffer = make([]T, n)
+	}
+	return (*buffer)[:n]
+}
 
 // WaveGain makes the clip louder or softer. Samples may pass full scale.
 type WaveGain struct {
@@ -26,10 +75,7 @@ func (a WaveGain) Wave(c *audio.Clip, d Draw) error {
 	if !d.hit(a.P) {
 		return nil
 	}
-	g := amplitude(d.around(a.DB))
-	for i := range c.Samples {
-		c.Samples[i] *= g
-	}
+	scale(c.Samples, amplitude(d.around(a.DB)))
 	return nil
 }
 
@@ -49,143 +95,19 @@ func (a Polarity) Wave(c *audio.Clip, d Draw) error {
 	if !d.hit(a.P) {
 		return nil
 	}
-	for i := range c.Samples {
-		c.Samples[i] = -c.Samples[i]
-	}
-	return nil
-}
-
-// Noise adds white Gaussian noise. A silent clip stays silent.
-type Noise struct {
-	P   float64    `yaml:"p" doc:"probability"`
-	SNR [2]float64 `yaml:"snr" doc:"how far the noise's mean power lies below the clip's; dB"`
-}
-
-// Doc implements Augmentation.
-func (Noise) Doc() string { return "white noise on the waveform" }
-
-// Check implements Augmentation.
-func (a Noise) Check() error {
-	return first(probability("noise", a.P), span("noise", "snr", a.SNR, -maxDB, maxDB))
-}
-
-// Wave implements Wave.
-func (a Noise) Wave(c *audio.Clip, d Draw) error {
-	if !d.hit(a.P) {
-		return nil
-	}
-	g := amplitude(-d.between(a.SNR)) * rms(c.Samples)
-	for i := range c.Samples {
-		c.Samples[i] += g * float32(d.Rand.NormFloat64())
-	}
-	return nil
-}
-
-// Fade brings the start in and the end out in a line from and to silence.
-type Fade struct {
-	P       float64 `yaml:"p" doc:"probability of each of the two"`
-	Seconds float64 `yaml:"seconds" doc:"length of a fade: 0 to so long, at most the clip; s"`
-}
-
-// Doc implements Augmentation.
-func (Fade) Doc() string { return "waveform faded in and out" }
-
-// Check implements Augmentation.
-func (a Fade) Check() error {
-	return first(probability("fade", a.P), in("fade", "seconds", a.Seconds, 0, 3600))
-}
-
-// Wave implements Wave.
-func (a Fade) Wave(c *audio.Clip, d Draw) error {
-	for end := range 2 {
-		if !d.hit(a.P) {
-			continue
-		}
-		n := min(int(d.Rand.Float64()*a.Seconds*float64(c.Rate)), len(c.Samples))
-		for i := range n {
-			at := i
-			if end == 1 {
-				at = len(c.Samples) - 1 - i
-			}
-			c.Samples[at] *= float32(i) / float32(n)
-		}
-	}
-	return nil
-}
-
-// WaveMix adds another clip under this one. A silent clip stays silent, and a
-// silent other changes nothing.
-type WaveMix struct {
-	P   float64    `yaml:"p" doc:"probability"`
-	SNR [2]float64 `yaml:"snr" doc:"how far the mean power of the other clip lies below this one's; dB"`
-}
-
-// Doc implements Augmentation.
-func (WaveMix) Doc() string { return "another clip's waveform under this one" }
-
-// Check implements Augmentation.
-func (a WaveMix) Check() error {
-	return first(probability("wave_mix", a.P), span("wave_mix", "snr", a.SNR, -maxDB, maxDB))
-}
-
-// Wave implements Wave.
-func (a WaveMix) Wave(c *audio.Clip, d Draw) error {
-	if !d.hit(a.P) {
-		return nil
-	}
-	if d.OtherWave == nil {
-		return fmt.Errorf("wave_mix: %w", errNoOther)
-	}
-	snr := d.between(a.SNR)
-	o, err := d.OtherWave()
-	if err != nil {
-		return fmt.Errorf("wave_mix: %w", err)
-	}
-	if o.Rate != c.Rate {
-		return fmt.Errorf("wave_mix: the other clip is %d Hz, this one is %d Hz", o.Rate, c.Rate)
-	}
-	power := rms(o.Samples)
-	if power == 0 {
-		return nil
-	}
-	g := amplitude(-snr) * rms(c.Samples) / power
-	n := min(len(c.Samples), len(o.Samples))
-	from, other := d.Rand.IntN(len(c.Samples)-n+1), d.Rand.IntN(len(o.Samples)-n+1)
-	for i, v := range o.Samples[other : other+n] {
-		c.Samples[from+i] += g * v
-	}
-	return nil
-}
-
-// WaveShift rolls the clip: what leaves it at one end comes back at the other.
-type WaveShift struct {
-	P  float64 `yaml:"p" doc:"probability"`
-	By float64 `yaml:"by" doc:"up to ± this part of the clip"`
-}
-
-// Doc implements Augmentation.
-func (WaveShift) Doc() string { return "waveform rolled in time" }
-
-// Check implements Augmentation.
-func (a WaveShift) Check() error {
-	return first(probability("wave_shift", a.P), in("wave_shift", "by", a.By, 0, 1))
-}
-
-// Wave implements Wave.
-func (a WaveShift) Wave(c *audio.Clip, d Draw) error {
-	n := len(c.Samples)
-	if !d.hit(a.P) || n == 0 {
-		return nil
-	}
-	by := (int(math.Round(d.around(a.By)*float64(n))) + n) % n
-	old := append([]float32(nil), c.Samples...)
-	copy(c.Samples[by:], old)
-	copy(c.Samples[:by], old[n-by:])
+	scale(c.Samples, -1)
 	return nil
 }
 
 // amplitude is the factor on samples of a level change in dB.
 func amplitude(db float64) float32 { return float32(math.Pow(10, db/20)) }
+
+// scale multiplies x by g.
+func scale(x []float32, g float32) {
+	for i := range x {
+		x[i] *= g
+	}
+}
 
 // rms is the root of the mean power, 0 for no samples.
 func rms(x []float32) float32 {
@@ -194,7 +116,23 @@ func rms(x []float32) float32 {
 	}
 	sum := 0.0
 	for _, v := range x {
-		sum += float64(v) * float64(v)
+		sum += float64(float64(v) * float64(v))
 	}
 	return float32(math.Sqrt(sum / float64(len(x))))
+}
+
+// peak is the largest magnitude, 0 for no samples.
+func peak(x []float32) float32 {
+	top := float32(0)
+	for _, v := range x {
+		top = max(top, v, -v)
+	}
+	return top
+}
+
+// level gives x the root mean power r, where it has any.
+func level(x []float32, r float32) {
+	if now := rms(x); now > 0 {
+		scale(x, r/now)
+	}
 }

@@ -75,7 +75,7 @@ func routes(few, lots, speech string) map[string]route {
 		"moco":   {few, []string{"method={name: moco, queue: 50, bn_groups: 2, projector: {hidden: [32], out: 16}}", "optimizer={name: sgd, lr: 0.05}"}, 3, ""},
 		"bottleneck": {few, []string{"method={name: simclr, bn_groups: 2, projector: {hidden: [16], out: 8}}", "optimizer={name: lars, lr: 0.3}",
 			"encoder={name: resnet, depth: 50, width: 4, stem: imagenet, pool: time_mean_max}", "engine.exact_conv=true", "embed.pool=mean_max",
-			"augment=[{name: wave_mix}, {name: noise}, {name: wave_shift}, {name: stretch}, {name: mel_warp}, {name: eq}, {name: noise_floor}]",
+			"augment=[{name: wave_mix}, {name: background}, {name: noise, color: any}, {name: wave_stretch}, {name: reverb}, {name: wave_shift}, {name: stretch}, {name: mel_warp}, {name: eq}, {name: noise_floor}]",
 			"view.normalize=band"}, 2, ""},
 		"folds": {lots, nil, 2, "y"},
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"clr/internal/augment"
 	"clr/internal/fault"
 	"clr/internal/pipeline/strict"
 )
@@ -64,6 +65,12 @@ func ParseConfig(name string, src []byte, o Overrides) (*Config, error) {
 	c.doc = doc
 	c.rebase(&c.Corpus, "corpus")
 	c.rebase(&c.Store, "store")
+	for i, a := range c.Augment {
+		if b, ok := a.(augment.Background); ok {
+			c.rebase(&b.Manifest, fmt.Sprintf("augment.%d.manifest", i))
+			c.Augment[i] = b
+		}
+	}
 	for _, w := range c.checkSections() {
 		if !doc.Bad(w.path) {
 			problems = append(problems, doc.Locate(w.path, w.err))
@@ -162,6 +169,12 @@ func (c *Config) At(dir string) *Config {
 	if c.Store != "" {
 		moved.Store = relative(dir, c.StorePath())
 	}
+	moved.Augment = c.withManifests(func(name string) string {
+		if isBuiltin(name) || filepath.IsAbs(name) {
+			return name
+		}
+		return relative(dir, c.resolve(name))
+	})
 	return &moved
 }
 

@@ -24,6 +24,9 @@ type data struct {
 	by     string // column that divides the clips
 	hash   string // of the corpus: recordings, stretches, labels, division, order
 	bins   int
+
+	background *backgrounds // that augmentations lay under clips; nil where nothing is trained
+	heard      string       // hash of the backgrounds; empty if there are none
 }
 
 // openCorpus reads the manifest that a config names, on disk or built in.
@@ -36,7 +39,7 @@ func openCorpus(c *Config) (*audio.Corpus, error) {
 
 // openData opens the corpus and its feature store, making what is missing. A
 // store that fits the manifest is believed, for looking into every recording
-// takes minutes where there are many; verify looks.
+// takes minutes where there are many; verify looks, into those of backgrounds too.
 func openData(ctx context.Context, c *Config, con Console, verify bool) (*data, error) {
 	corpus, err := openCorpus(c)
 	if err != nil {
@@ -57,7 +60,10 @@ func openData(ctx context.Context, c *Config, con Console, verify bool) (*data, 
 		}
 	}
 	d := &data{c: c, corpus: corpus, store: store}
-	if err := d.ready(); err != nil {
+	if err = d.ready(); err == nil && verify {
+		err = d.openBackgrounds(ctx)
+	}
+	if err != nil {
 		store.Close()
 		return nil, err
 	}

@@ -170,7 +170,7 @@ type drawer struct {
 	d       *data
 	clips   []int
 	views   *augment.Views
-	waves   []augment.Wave
+	waves   augment.Waves
 	feature audio.Feature
 	spec    audio.Spectrogram // of a changed waveform
 	source  rand.PCG          // of draw.Rand
@@ -178,12 +178,15 @@ type drawer struct {
 }
 
 func newDrawer(d *data, clips []int, norm normalization) (*drawer, error) {
-	w := &drawer{d: d, clips: clips, views: d.views(norm), waves: d.c.waves()}
+	w := &drawer{d: d, clips: clips, views: d.views(norm), waves: augment.Waves{Chain: d.c.waves()}}
 	w.draw = augment.Draw{Rand: rand.New(&w.source),
 		OtherSpec: func() (audio.Spectrogram, error) { return d.store.Spectrogram(w.other()) },
 		OtherWave: func() (audio.Clip, error) { return d.readClip(w.other()) }}
+	if d.background != nil {
+		w.draw.Background = func(manifest string) (audio.Clip, error) { return d.background.clip(manifest, w.draw.Rand) }
+	}
 	var err error
-	if len(w.waves) > 0 {
+	if len(w.waves.Chain) > 0 {
 		w.feature, err = d.c.Feature.New(d.c.SampleRate)
 	}
 	return w, err
@@ -192,7 +195,7 @@ func newDrawer(d *data, clips []int, norm normalization) (*drawer, error) {
 // view draws one view of a clip into dst (F, T).
 func (w *drawer) view(dst []float32, clip, epoch, view int) error {
 	augment.Reseed(&w.source, w.d.c.Seed, epoch, clip, view)
-	if len(w.waves) == 0 {
+	if len(w.waves.Chain) == 0 {
 		s, err := w.d.store.Spectrogram(clip)
 		if err != nil {
 			return err
@@ -203,12 +206,18 @@ func (w *drawer) view(dst []float32, clip, epoch, view int) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range w.waves {
-		if err := a.Wave(&c, w.draw); err != nil {
-			return err
-		}
+	n := len(c.Samples)
+	if err := w.waves.Apply(&c, w.draw); err != nil {
+		return err
 	}
-	if err := w.feature.Extract(&w.spec, c); err != nil {
+	err = w.feature.Extract(&w.spec, c)
+	if err != nil && len(c.Samples) < n {
+		// Played faster, it is shorter than a window of the feature, which it was not
+		// before: silence follows.
+		c.Samples = append(c.Samples, make([]float32, n-len(c.Samples))...)
+		err = w.feature.Extract(&w.spec, c)
+	}
+	if err != nil {
 		return err
 	}
 	return w.views.Draw(dst, &w.spec, w.draw)

@@ -23,15 +23,16 @@ type MemoryPlan struct {
 	TrainingGraphs []GraphPlan `json:"training_graphs"`
 	EmbeddingGraph GraphPlan   `json:"embedding_graph"`
 
-	Graph     int `json:"graph_bytes"`     // the largest training graph: they take turns
-	Weights   int `json:"weight_bytes"`    // encoder, projector, a second tower; running statistics
-	Optimizer int `json:"optimizer_bytes"` //
-	Arrays    int `json:"array_bytes"`     // a method's queue, its copies of a batch
-	Views     int `json:"view_bytes"`      // batches that the loader makes ahead
-	Copy      int `json:"copy_bytes"`      // of what is saved: a checkpoint is written beside training
-	Train     int `json:"train_bytes"`     // the sum
-	Embed     int `json:"embed_bytes"`     // embedding graph, encoder and a batch of windows
-	Store     int `json:"store_bytes"`     // file of features, 0 if not made; mapped, so that the system may drop what is not in use
+	Graph       int `json:"graph_bytes"`                // the largest training graph: they take turns
+	Weights     int `json:"weight_bytes"`               // encoder, projector, a second tower; running statistics
+	Optimizer   int `json:"optimizer_bytes"`            //
+	Arrays      int `json:"array_bytes"`                // a method's queue, its copies of a batch
+	Views       int `json:"view_bytes"`                 // batches that the loader makes ahead
+	Backgrounds int `json:"background_bytes,omitempty"` // recordings that augmentations mix in, as far as they are kept
+	Copy        int `json:"copy_bytes"`                 // of what is saved: a checkpoint is written beside training
+	Train       int `json:"train_bytes"`                // the sum
+	Embed       int `json:"embed_bytes"`                // embedding graph, encoder and a batch of windows
+	Store       int `json:"store_bytes"`                // file of features, 0 if not made; mapped, so that the system may drop what is not in use
 
 	LimitBytes int64  `json:"limit_bytes"` // that this process may use; 0 if unknown
 	Limit      string `json:"limit"`       // who says so
@@ -74,8 +75,11 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	}
 	g := embedder.Plan()
 	p.EmbeddingGraph = GraphPlan{"embedding", g.Bytes, g.WithoutReuse, g.Steps}
+	if len(c.manifests()) > 0 {
+		p.Backgrounds = float * backgroundRoom
+	}
 	p.Copy = p.Weights + p.Optimizer + p.Arrays
-	p.Train = p.Graph + p.Weights + p.Optimizer + p.Arrays + p.Views + p.Copy
+	p.Train = p.Graph + p.Weights + p.Optimizer + p.Arrays + p.Views + p.Backgrounds + p.Copy
 	p.Embed = g.Bytes + float*encoder.Values() + 2*embedBatch*view
 	if info, err := os.Stat(c.StorePath()); err == nil {
 		p.Store = int(info.Size())
@@ -102,8 +106,8 @@ func fits(c *Config, l host.Limit) error {
 		return err
 	}
 	return l.Fits(int64(p.Train), "training",
-		fmt.Sprintf("graph %s, weights %s, optimizer %s, method's arrays %s, views %s, checkpoint %s",
-			size(p.Graph), size(p.Weights), size(p.Optimizer), size(p.Arrays), size(p.Views), size(p.Copy)),
+		fmt.Sprintf("graph %s, weights %s, optimizer %s, method's arrays %s, views %s, backgrounds %s, checkpoint %s",
+			size(p.Graph), size(p.Weights), size(p.Optimizer), size(p.Arrays), size(p.Views), size(p.Backgrounds), size(p.Copy)),
 		fmt.Sprintf("lower batch (it is %d), view.frames (%d) or encoder.width; clr plan shows what each choice takes", p.Batch, p.Frames))
 }
 
@@ -129,6 +133,9 @@ func (p *MemoryPlan) Write(con Console) error {
 	row("optimizer", p.Optimizer, "")
 	row("method's arrays", p.Arrays, "")
 	row("views", p.Views, fmt.Sprintf("%d batches of %d × 2 views of %d × %d", ahead+1, p.Batch, p.Bins, p.Frames))
+	if p.Backgrounds > 0 {
+		row("backgrounds", p.Backgrounds, "at most, of recordings that are mixed in")
+	}
 	row("checkpoint", p.Copy, "the copy that is being written")
 	row("to pretrain", p.Train, "")
 	row("embedding graph", p.EmbeddingGraph.Bytes, p.EmbeddingGraph.note())

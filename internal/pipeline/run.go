@@ -61,6 +61,10 @@ func described(f *rundir.Folder, c *Config, d *data, resume bool, con Console) e
 				"bring back the recordings and the manifest as they were, or start another run",
 				"%s was started on another corpus: its hash was %.12s, now it is %.12s", f.Path, was.Corpus, d.hash)
 		}
+		if was.Background != d.heard {
+			return fault.New(fault.Data, "bring back the background recordings and their manifests as they were, or start another run",
+				"%s was started with other background recordings: their hash was %.12s, now it is %.12s", f.Path, was.Background, d.heard)
+		}
 		if was.Store != d.store.Digest() {
 			con.Warn("the features are not those that %s was started on (%.12s then, %.12s now): it may not end in the bytes of a run without a stop", f.Path, was.Store, d.store.Digest())
 		}
@@ -72,7 +76,7 @@ func described(f *rundir.Folder, c *Config, d *data, resume bool, con Console) e
 		}
 	}
 	config := sha256.Sum256(c.identity())
-	return f.Describe(rundir.Provenance{Environment: here, Config: hex.EncodeToString(config[:]), Corpus: d.hash, Store: d.store.Digest(), Seed: c.Seed},
+	return f.Describe(rundir.Provenance{Environment: here, Config: hex.EncodeToString(config[:]), Corpus: d.hash, Background: d.heard, Store: d.store.Digest(), Seed: c.Seed},
 		c.At(f.Path).Resolved())
 }
 
@@ -81,6 +85,7 @@ func described(f *rundir.Folder, c *Config, d *data, resume bool, con Console) e
 func (c *Config) portable() *Config {
 	same := *c
 	same.Corpus, same.Store, same.Workers = "", "", 0
+	same.Augment = c.withManifests(func(string) string { return "none" })
 	return &same
 }
 

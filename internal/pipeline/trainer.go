@@ -146,8 +146,12 @@ func (t *trainer) save(step int, s *rundir.Saver) error {
 	if err != nil {
 		return err
 	}
-	return s.Save(step, map[string]string{"step": strconv.Itoa(step), "fold": t.split.Name, "epochs": string(stages),
-		"config": string(t.d.c.learnt()), "corpus": t.d.hash}, t.state())
+	meta := map[string]string{"step": strconv.Itoa(step), "fold": t.split.Name, "epochs": string(stages),
+		"config": string(t.d.c.learnt()), "corpus": t.d.hash}
+	if t.d.heard != "" {
+		meta["background"] = t.d.heard
+	}
+	return s.Save(step, meta, t.state())
 }
 
 // restore loads the newest good checkpoint, if there is one, and says at which
@@ -166,6 +170,9 @@ func (t *trainer) restore(dir string, con Console) (step, saved int, err error) 
 	}
 	if cp.Meta["corpus"] != t.d.hash {
 		return 0, -1, fault.New(fault.Data, bringBack, "%s: the checkpoint was trained on corpus %.12s, this run is on corpus %.12s", dir, cp.Meta["corpus"], t.d.hash)
+	}
+	if cp.Meta["background"] != t.d.heard {
+		return 0, -1, fault.New(fault.Data, bringBack, "%s: the checkpoint was trained with background recordings %.12s, this run has %.12s", dir, cp.Meta["background"], t.d.heard)
 	}
 	if step, err = stepOf(cp, dir); err != nil {
 		return 0, -1, err

@@ -89,7 +89,7 @@ func Verify(ctx context.Context, o VerifyOptions, ov Overrides, con Console) (*V
 		return nil, err
 	}
 	defer d.Close()
-	for _, h := range []struct{ what, then, now string }{{"corpus", made.Corpus, d.hash}, {"feature store", made.Store, d.store.Digest()}} {
+	for _, h := range []struct{ what, then, now string }{{"corpus", made.Corpus, d.hash}, {"background", made.Background, d.heard}, {"feature store", made.Store, d.store.Digest()}} {
 		if h.then != h.now {
 			v.Environment = append(v.Environment, fmt.Sprintf("%s: %.12s then, %.12s now", h.what, h.then, h.now))
 		}

@@ -34,10 +34,11 @@ func (c Clock) Now() time.Time {
 // path: equal runs have equal ones.
 type Provenance struct {
 	Environment
-	Config string `json:"config_sha256"` // as far as it decides what is learnt
-	Corpus string `json:"corpus_sha256"` // recordings, labels, splits
-	Store  string `json:"store_sha256"`  // features
-	Seed   uint64 `json:"seed"`
+	Config     string `json:"config_sha256"`               // as far as it decides what is learnt
+	Corpus     string `json:"corpus_sha256"`               // recordings, labels, splits
+	Background string `json:"background_sha256,omitempty"` // recordings that augmentations mix in
+	Store      string `json:"store_sha256"`                // features
+	Seed       uint64 `json:"seed"`
 }
 
 // An Environment is the part of a Provenance that is not the person's choice.

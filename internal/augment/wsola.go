@@ -1,0 +1,99 @@
+package augment
+
+import "math"
+
+// What stretched does, in seconds: it copies segments, joins them by overlaps,
+// and looks for each within search to either side of where it belongs. They fit
+// speech and music alike.
+const (
+	stretchSegment = 0.06
+	stretchOverlap = 0.012
+	stretchSearch  = 0.0075
+)
+
+// stretched is x in n samples at the same pitch, by WSOLA (Verhelst & Roelands
+// 1993, "An overlap-add technique based on waveform similarity"): segments of x
+// come closer together or further apart, each from the place near its own where
+// the waveform is most like what would have followed the segment before. It keeps
+// the pitch exactly, from 67 Hz up, and needs no spectrum; where tempo changes
+// much, single clicks may be heard twice or not at all, and dense chords flutter.
+func stretched(x []float32, rate, n int) []float32 {
+	out := make([]float32, n)
+	if n == len(x) {
+		copy(out, x)
+		return out
+	}
+	seconds := func(s float64) int { return int(math.Round(s * float64(rate))) }
+	segment := min(seconds(stretchSegment), len(x))
+	overlap, search := min(seconds(stretchOverlap), segment/2), seconds(stretchSearch)
+	if overlap < 1 { // a few samples
+		for i := range out {
+			out[i] = x[min(i*len(x)/n, len(x)-1)]
+		}
+		return out
+	}
+	hop := segment - overlap
+	copy(out, x[:segment])
+	last := 0 // where the segment before begins in x
+	for to := hop; to < n; to += hop {
+		need := min(segment, n-to)
+		// The last segments must not reach beyond the end of x.
+		own := int(int64(to) * int64(len(x)) / int64(n))
+		high := min(own+search, len(x)-need)
+		low := max(min(own-search, high), 0)
+		high = max(high, low)
+		follows := x[min(last+hop, len(x)):min(last+segment, len(x))] // what would have come
+		from := alike(x, follows[:min(len(follows), need)], low, high, min(max(own, low), high))
+		for i := range need {
+			v := x[from+i]
+			if i < overlap && i < len(follows) {
+				w := (float32(i) + 0.5) / float32(overlap)
+				v = follows[i] + float32(w*(v-follows[i]))
+			}
+			out[to+i] = v
+		}
+		last = from
+	}
+	return out
+}
+
+// alike is the place from low to high where x is most like y: the largest
+// correlation over the root of x's own power there. Among equals, as in silence,
+// it is own.
+func alike(x, y []float32, low, high, own int) int {
+	n := len(y)
+	power := dot(x[low:low+n], x[low:low+n])
+	best, most := own, 0.0
+	for at := low; ; at++ {
+		if r := dot(x[at:at+n], y); r > 0 && power > 0 {
+			if r /= math.Sqrt(power); r > most || r == most && at == own {
+				best, most = at, r
+			}
+		}
+		if at == high {
+			return best
+		}
+		if n > 0 {
+			a, b := float64(x[at]), float64(x[at+n])
+			power = max(0, power-float64(a*a)+float64(b*b))
+		}
+	}
+}
+
+// dot is Σ a·b: four sums of every fourth product.
+func dot(a, b []float32) float64 {
+	b = b[:len(a)]
+	var s [4]float32
+	for len(a) >= 4 {
+		x, y := a[:4:4], b[:4:4]
+		s[0] += float32(x[0] * y[0])
+		s[1] += float32(x[1] * y[1])
+		s[2] += float32(x[2] * y[2])
+		s[3] += float32(x[3] * y[3])
+		a, b = a[4:], b[4:]
+	}
+	for i, v := range a {
+		s[0] += float32(v * b[i])
+	}
+	return float64(s[0]+s[1]) + float64(s[2]+s[3])
+}
