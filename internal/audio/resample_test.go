@@ -1,7 +1,9 @@
 package audio
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -46,10 +48,9 @@ func TestResampleKeepsTones(t *testing.T) {
 		for i := range x {
 			x[i] = float32(math.Sin(step * float64(i) / float64(c.from)))
 		}
-		out, err := resampleClip(Clip{Rate: c.from, Samples: x}, c.to)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := NewResampler(c.from, c.to, c.n, Resamplings["torchaudio"])
+		out := Clip{Rate: c.to, Samples: make([]float32, r.Len(c.n))}
+		r.Apply(out.Samples, x)
 		if want := (c.n*c.to + c.from - 1) / c.from; len(out.Samples) != want || out.Rate != c.to {
 			t.Fatalf("%d samples from %d to %d Hz: %d at %d Hz, want %d", c.n, c.from, c.to, len(out.Samples), out.Rate, want)
 		}
@@ -63,11 +64,15 @@ func TestResampleKeepsTones(t *testing.T) {
 }
 
 func BenchmarkResample(b *testing.B) {
-	c := Clip{Rate: 44100, Samples: make([]float32, 44100*5)}
-	for b.Loop() {
-		if _, err := resampleClip(c, 16000); err != nil {
-			b.Fatal(err)
-		}
+	x := make([]float32, 44100*5)
+	for _, name := range slices.Sorted(maps.Keys(Resamplings)) {
+		b.Run(string(name), func(b *testing.B) {
+			r := NewResampler(44100, 16000, len(x), Resamplings[name])
+			dst := make([]float32, r.Len(len(x)))
+			for b.Loop() {
+				r.Apply(dst, x)
+			}
+			b.ReportMetric(5*float64(b.N)/b.Elapsed().Seconds(), "audio-s/s")
+		})
 	}
-	b.ReportMetric(5*float64(b.N)/b.Elapsed().Seconds(), "audio-s/s")
 }
