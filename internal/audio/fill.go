@@ -259,7 +259,7 @@ func (m *maker) work(ctx context.Context, j job) {
 			}
 			return err
 		})
-		if results[n].err != nil {
+		if results[n].err = b.within(item, results[n].err); results[n].err != nil {
 			bad = line
 		}
 	}
@@ -269,13 +269,22 @@ func (m *maker) work(ctx context.Context, j job) {
 	}
 	for n, item := range j.items {
 		if r := &results[n]; r.err == nil && !r.reused {
-			r.err = fault.Guard(func() (err error) { r.data, err = m.extract(item, clips[n]); return err })
+			r.err = b.within(item, fault.Guard(func() (err error) { r.data, err = m.extract(item, clips[n]); return err }))
 			r.audio = float64(len(clips[n].Samples)) / float64(max(1, clips[n].Rate))
 		}
 		clips[n] = Clip{}
 		j.out <- results[n]
 		results[n] = made{}
 	}
+}
+
+// within says of which window an error is, where a line has several.
+func (b *builder) within(item int, err error) error {
+	it := b.items[item]
+	if mistake := (*fault.Panic)(nil); err == nil || errors.As(err, &mistake) || b.lines[b.of[item]].clips == 1 {
+		return err
+	}
+	return fault.New(fault.Data, fault.Remedy(err), "from %v s to %v s: %s", it.Start, it.End, reason(it, err))
 }
 
 // extract is the record of a clip.

@@ -221,11 +221,11 @@ func (d *data) writeCSV(w io.Writer, x []float64, dim int) error {
 func (d *data) over(ctx context.Context, manifest string, con Console) (*data, error) {
 	c := d.c.over(manifest)
 	other := &data{c: c}
-	var err error
-	if other.corpus, err = openCorpus(c); err != nil {
+	corpus, err := openCorpus(c)
+	if err != nil {
 		return nil, err
 	}
-	if other.store, err = buildStore(ctx, c, other.corpus, con); err != nil {
+	if err := other.build(ctx, corpus, con); err != nil {
 		return nil, err
 	}
 	other.bins, _ = other.store.Entry(0)
