@@ -80,7 +80,7 @@ func (b *builder) identify(ctx context.Context) error {
 	b.left, b.dead = 0, make([]atomic.Bool, len(lines))
 	for i, err := range errs {
 		if err == nil {
-			_, err = b.corpus.reading.Windows.cut(lines[i], b.lines[i].seconds)
+			_, err = b.corpus.reading.Windows.cut(lines[i], b.lines[i].seconds, maxWindows)
 		}
 		if err != nil {
 			b.leave(i, err)
@@ -106,7 +106,7 @@ func (b *builder) cut() {
 		if b.lines[i].err != nil {
 			continue
 		}
-		items, err := b.corpus.reading.Windows.cut(line, b.lines[i].seconds)
+		items, err := b.corpus.reading.Windows.cut(line, b.lines[i].seconds, maxWindows)
 		if err != nil {
 			panic("audio: a line is cut that was refused: " + err.Error())
 		}

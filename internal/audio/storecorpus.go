@@ -83,7 +83,7 @@ func (s *Store) items(c *Corpus) ([]Item, error) {
 			}
 			continue
 		}
-		windows, err := w.cut(it, l.seconds)
+		windows, err := w.cut(it, l.seconds, l.clips)
 		if err != nil || len(windows) != l.clips {
 			return nil, s.differs("line %d of %s gave %d clips, not as many as now", it.Line, c.Path, l.clips)
 		}

@@ -34,9 +34,13 @@ func (w Windows) on() bool { return w.Length > 0 }
 // micro is how exactly windows are placed, in seconds; less than a sample.
 const micro = 1e-6
 
-// cut gives the windows of a line. How many seconds its recording has matters
-// only where the line has no end.
-func (w Windows) cut(line Item, seconds float64) ([]Item, error) {
+// maxWindows is how many a manifest or a header may claim for one line; 194 days
+// at a hop of one second.
+const maxWindows = 1 << 24
+
+// cut gives the windows of a line, if they are not too many. How many seconds
+// its recording has matters only where the line has no end.
+func (w Windows) cut(line Item, seconds float64, most int) ([]Item, error) {
 	if !w.on() {
 		return []Item{line}, nil
 	}
@@ -51,8 +55,7 @@ func (w Windows) cut(line Item, seconds float64) ([]Item, error) {
 	if hop == 0 {
 		hop = w.Length
 	}
-	const most = 1 << 24 // what a manifest or a header may claim; 194 days at a hop of one second
-	if (end-line.Start)/hop > most {
+	if (end-line.Start-w.Length)/hop > float64(most) {
 		return nil, fault.New(fault.Data, "mend start and end in the manifest, or set windows.hop higher",
 			"the line from %v s to %v s would give more than %d windows", line.Start, end, most)
 	}

@@ -35,7 +35,7 @@ func TestWindows(t *testing.T) {
 		{Windows{Length: 1}, 0, 1e300, 0, "more than 16777216 windows"},
 		{Windows{Length: 0.001}, 0, 0, 1e6, "more than 16777216 windows"},
 	} {
-		items, err := c.w.cut(Item{Start: c.start, End: c.end}, c.seconds)
+		items, err := c.w.cut(Item{Start: c.start, End: c.end}, c.seconds, maxWindows)
 		var got []string
 		for _, it := range items {
 			got = append(got, fmt.Sprintf("%v-%v", it.Start, it.End))
