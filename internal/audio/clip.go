@@ -50,12 +50,17 @@ func ReadClipFS(fsys fs.FS, path string, rate int, start, end float64) (Clip, er
 }
 
 // file reads a clip of a file.
-func (r *reader) file(fsys fs.FS, path string, rate int, start, end float64) (c Clip, err error) {
+func (r *reader) file(fsys fs.FS, path string, rate int, start, end float64) (Clip, error) {
 	in, f, err := seekable(fsys, path)
 	if err != nil {
 		return Clip{}, err
 	}
 	defer f.Close()
+	return r.from(in, path, rate, start, end)
+}
+
+// from reads a clip of what is open.
+func (r *reader) from(in io.ReadSeeker, path string, rate int, start, end float64) (c Clip, err error) {
 	defer named(path, &err)
 	s, err := open(in)
 	if err != nil {
