@@ -22,10 +22,19 @@ func (p *program) features() *cobra.Command {
 		Short:   "Compute the features of a corpus into a store",
 		Long: `Reads the recordings that the config's corpus lists, and keeps their features in
 one file. What is there already is kept. clr pretrain does this by itself where
-the store is missing.`,
-		Example: "  clr features --config configs/quickstart.yaml",
-		Args:    noArguments,
+the store is missing.
+
+--window and --hop cut each line of the manifest into clips, as the keys windows.length
+and windows.hop do: what is made of the store needs the same keys.
+
+With on_error.do: skip, lines that cannot be used are left out, up to the share
+on_error.most, and listed with their reasons in STORE.quarantine.csv; each
+clr features tries them again.`,
+		Example: "  clr features --config configs/quickstart.yaml\n" +
+			"  clr features --config configs/quickstart.yaml --window 0.25 --hop 0.125 --set on_error.do=skip",
+		Args: noArguments,
 		RunE: p.does(func(c *cobra.Command) error {
+			p.setBy(c, map[string]string{"window": "windows.length", "hop": "windows.hop"})
 			cfg, err := p.load()
 			if err != nil {
 				return err
@@ -35,6 +44,8 @@ the store is missing.`,
 	}
 	p.jsonFlag(c)
 	p.configFlags(c)
+	c.Flags().Float64("window", 0, "cut each line into windows of so many seconds, as --set windows.length=S; 0 takes it whole")
+	c.Flags().Float64("hop", 0, "seconds from one window to the next, as --set windows.hop=S; 0 is the window")
 	return c
 }
 
@@ -67,11 +78,7 @@ checkpoint.every in epochs.`,
 			if o.MaxSteps < 0 {
 				return fault.New(fault.Usage, "0 is all of them", "--max-steps is %d, it must be 0 or more", o.MaxSteps)
 			}
-			for flag, key := range map[string]string{"save-every": "checkpoint.steps", "keep": "checkpoint.keep"} {
-				if f := c.Flags().Lookup(flag); f.Changed {
-					p.sets = append(p.sets, key+"="+f.Value.String())
-				}
-			}
+			p.setBy(c, map[string]string{"save-every": "checkpoint.steps", "keep": "checkpoint.keep"})
 			cfg, err := p.load()
 			if err != nil {
 				return err

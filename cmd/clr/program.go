@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -130,6 +131,15 @@ func (p *program) setFlag(c *cobra.Command, example string, sections ...string) 
 		}
 		return keys, cobra.ShellCompDirectiveNoSpace
 	}))
+}
+
+// setBy makes flags that were given the settings of keys.
+func (p *program) setBy(c *cobra.Command, keys map[string]string) {
+	for _, flag := range slices.Sorted(maps.Keys(keys)) {
+		if f := c.Flags().Lookup(flag); f.Changed {
+			p.sets = append(p.sets, keys[flag]+"="+f.Value.String())
+		}
+	}
 }
 
 func (p *program) runFlag(c *cobra.Command, usage string) {

@@ -2,11 +2,13 @@ package audio
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"clr/internal/disk"
@@ -15,7 +17,8 @@ import (
 
 // Stats tell what a build did.
 type Stats struct {
-	Clips  int     // in the corpus
+	Clips  int     // of the corpus, as the store has them
+	Left   int     // lines of the manifest that were left out
 	Made   int     // computed now
 	Reused int     // taken from the store that was there, or from an interrupted build
 	Shared int     // clips that equal an earlier one, and share its record
@@ -42,12 +45,15 @@ type BuildOptions struct {
 // came of it: of many runs that are started at once the first makes the store.
 //
 // Recordings that make no feature are all looked for and named, up to 20, in
-// one data error; then the store stays as it was.
+// one data error; then the store stays as it was. Where the corpus skips them,
+// the store is that of the other lines, and says which are left out: Corpus has
+// the rest, and a list beside the store the reasons (see QuarantinePath). Those
+// lines are tried again by each Build.
 func Build(ctx context.Context, path string, c *Corpus, feature FeatureOptions, rate int, o BuildOptions) (*Store, Stats, error) {
 	if err := feature.Check(rate); err != nil {
 		return nil, Stats{}, err
 	}
-	settings, err := settingsOf(feature, rate)
+	settings, err := c.reading.settings(feature, rate)
 	if err != nil {
 		return nil, Stats{}, err
 	}
@@ -55,11 +61,12 @@ func Build(ctx context.Context, path string, c *Corpus, feature FeatureOptions, 
 	if b.workers < 1 {
 		b.workers = runtime.GOMAXPROCS(0)
 	}
-	b.stats.Clips = len(c.Items)
+	b.stats.Clips = len(c.Items) // before they are cut
 	s, err := b.build(ctx)
 	if b.old != s {
 		err = errors.Join(err, b.close())
 	}
+	b.stats.Left = b.left
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = fault.New(fault.Interrupted, "run the same command again; it goes on from there", "interrupted; features of %d of %d clips are made", b.stats.Made+b.stats.Reused+b.stats.Shared, b.stats.Clips)
 	}
@@ -79,9 +86,16 @@ type builder struct {
 	stats    Stats
 
 	originals *Originals
-	keys      []key       // by item
-	unique    []int       // items whose key no earlier item has: one record each
-	number    map[key]int // of a key among unique
+	lines     []taken       // by line of the manifest
+	dead      []atomic.Bool // lines that cannot be used, for the workers to see
+	left      int           // of them
+	cutAt     int           // left, when these were made:
+	items     []Item        // clips
+	of        []int         // each one's line
+	keys      []key         // by item
+	unique    []int         // items whose key none before has, in the order of the records, which they have one each
+	number    map[key]int   // of a key among unique
+	twins     map[int][]int // by that number, the other items with the key
 }
 
 func (b *builder) build(ctx context.Context) (*Store, error) {
@@ -92,7 +106,7 @@ func (b *builder) build(ctx context.Context) (*Store, error) {
 		return nil, err
 	}
 	if b.unchanged() {
-		return b.keep(), nil
+		return b.keep()
 	}
 	lock, err := b.lock(ctx)
 	if err != nil {
@@ -107,7 +121,7 @@ func (b *builder) build(ctx context.Context) (*Store, error) {
 		return nil, err
 	}
 	if b.unchanged() {
-		return b.keep(), nil
+		return b.keep()
 	}
 	if older != nil && b.say != nil {
 		b.say("%v; it is made again", older)
@@ -117,12 +131,28 @@ func (b *builder) build(ctx context.Context) (*Store, error) {
 		return nil, err
 	}
 	defer w.file.Close()
-	if err := b.fill(ctx, w); err != nil {
+	for again := true; again; {
+		err := b.fill(ctx, w)
+		if again = errors.Is(err, errAgain); err != nil && !again {
+			return nil, err
+		}
+		if b.left > b.cutAt {
+			b.cut()
+		}
+		if err := w.keep(b, len(b.unique)); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.refuse(); err != nil {
+		return nil, err
+	}
+	if err := b.quarantine(); err != nil {
 		return nil, err
 	}
 	if b.stats.Bytes, err = w.finish(b); err != nil {
 		return nil, err
 	}
+	b.tell()
 	return mapStore(b.path)
 }
 
@@ -152,10 +182,14 @@ func (b *builder) close() error {
 }
 
 // keep is the old store, which needs no change.
-func (b *builder) keep() *Store {
+func (b *builder) keep() (*Store, error) {
+	if err := b.quarantine(); err != nil {
+		return nil, err
+	}
+	b.tell()
 	b.stats.Reused = len(b.unique)
 	b.stats.Bytes = b.old.size
-	return b.old
+	return b.old, nil
 }
 
 // lockPath is the file that says who builds a store.
@@ -196,15 +230,16 @@ func (b *builder) lock(ctx context.Context) (*disk.Lock, error) {
 
 // unchanged says whether the old store is what a build would write.
 func (b *builder) unchanged() bool {
-	if b.old == nil || b.old.settings != b.settings || len(b.old.clips) != len(b.keys) || len(b.old.records) != len(b.unique) {
+	if b.old == nil || b.old.settings != b.settings || len(b.old.records) != len(b.unique) {
 		return false
 	}
-	for i, have := range b.old.clips {
-		it := b.corpus.Items[i]
-		if have.path != it.Path || have.start != it.Start || have.end != it.End || have.sum != b.originals.files[it.File].sum ||
-			have.record != b.number[b.keys[i]] || b.old.records[have.record].key != b.keys[i] {
+	for n, r := range b.old.records {
+		if r.key != b.keys[b.unique[n]] {
 			return false
 		}
+	}
+	if sha256.Sum256(b.index(b.old.records)) != b.old.digest {
+		return false
 	}
 	for _, r := range b.old.records {
 		if !b.intact(r) {

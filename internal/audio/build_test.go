@@ -86,10 +86,10 @@ func TestRebuildMakesWhatIsMissing(t *testing.T) {
 		t.Fatalf("other settings: %+v, %v", stats, err)
 	}
 	defer s6.Close()
-	if err := s6.Check(readCorpus(t, fsys), tinyMel, 16000); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "n_mels is 6 in the store, 5 here") {
+	if _, err := s6.Corpus(readCorpus(t, fsys), tinyMel, 16000); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "n_mels is 6 in the store, 5 here") {
 		t.Errorf("check: %v", err)
 	}
-	if err := s6.Check(readCorpus(t, toneFS(6)), o, 16000); err == nil || !strings.Contains(err.Error(), "8 clips") {
+	if _, err := s6.Corpus(readCorpus(t, toneFS(6)), o, 16000); err == nil || !strings.Contains(err.Error(), "8 clips") {
 		t.Errorf("check: %v", err)
 	}
 }

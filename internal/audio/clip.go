@@ -2,9 +2,9 @@ package audio
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 
 	"clr/internal/fault"
@@ -41,68 +41,59 @@ func ReadClip(path string, rate int, start, end float64) (Clip, error) {
 	return ReadClipFS(Host(), path, rate, start, end)
 }
 
-// endSlack is how far an end may lie behind a recording's last sample, in
-// seconds: manifests round their times.
-const endSlack = 0.01
-
 // ReadClipFS reads the stretch from start to end (seconds; an end of 0 means
 // the recording's end) of a recording as one clip: the mean of its channels,
 // resampled to rate where the file has another (rate 0 keeps the file's own).
 // Errors are data errors that name the file.
 func ReadClipFS(fsys fs.FS, path string, rate int, start, end float64) (Clip, error) {
-	r, f, err := seekable(fsys, path)
+	return newReader(DefaultReading).file(fsys, path, rate, start, end)
+}
+
+// file reads a clip of a file.
+func (r *reader) file(fsys fs.FS, path string, rate int, start, end float64) (Clip, error) {
+	in, f, err := seekable(fsys, path)
 	if err != nil {
 		return Clip{}, err
 	}
 	defer f.Close()
-	return readClip(r, path, rate, start, end)
+	return r.from(in, path, rate, start, end)
 }
 
-func readClip(r io.ReadSeeker, path string, rate int, start, end float64) (c Clip, err error) {
+// from reads a clip of what is open.
+func (r *reader) from(in io.ReadSeeker, path string, rate int, start, end float64) (c Clip, err error) {
+	defer named(path, &err)
+	s, err := open(in)
+	if err != nil {
+		return Clip{}, err
+	}
+	return r.clip(newTape(s, r.mix), rate, start, end)
+}
+
+// secondsOf is how long a recording is. Where its format does not say so in a
+// way that can be believed, all of it is decoded, block by block.
+func secondsOf(r io.ReadSeeker, path string) (seconds float64, err error) {
 	defer named(path, &err)
 	s, err := open(r)
 	if err != nil {
-		return Clip{}, err
+		return 0, err
 	}
-	c, err = s.clip(start, end)
-	if err != nil {
-		return Clip{}, err
-	}
-	for i, v := range c.Samples {
-		if d := v - v; d != 0 { // NaN and the infinities
-			return Clip{}, fault.New(fault.Data, replace, "sample %d is %v", i, v)
+	frames := s.frames
+	if frames < 0 {
+		frames = 0
+		for buf := s.block(); ; {
+			n, err := s.read(buf)
+			frames += int64(n / s.channels)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return 0, err
+			}
+		}
+		if frames == 0 {
+			s.frames = 0
+			return 0, s.check()
 		}
 	}
-	if rate != 0 && rate != c.Rate {
-		return resampleClip(c, rate)
-	}
-	return c, nil
-}
-
-func (s *source) clip(start, end float64) (Clip, error) {
-	if !(start >= 0) || end != 0 && !(end > start) || math.IsInf(end, 0) {
-		return Clip{}, fault.New(fault.Data, "set 0 <= start < end, in seconds", "a clip from %v s to %v s holds nothing", start, end)
-	}
-	rate := float64(s.rate)
-	first, last := int64(math.Round(min(start*rate, 1<<53))), int64(-1)
-	if end != 0 {
-		last = int64(math.Round(min(end*rate, 1<<53)))
-	}
-	samples, total, err := s.mono(first, last)
-	if err != nil {
-		return Clip{}, err
-	}
-	const mend = "mend start and end in the manifest"
-	switch {
-	case len(samples) == 0 && total == 0:
-		s.frames = 0
-		return Clip{}, s.check()
-	case len(samples) == 0 && total > 0:
-		return Clip{}, fault.New(fault.Data, mend, "the clip starts at %v s, the recording ends at %v s", start, float64(total)/rate)
-	case len(samples) == 0:
-		return Clip{}, fault.New(fault.Data, mend, "the clip from %v s to %v s is shorter than one sample at %d Hz", start, end, s.rate)
-	case total >= 0 && float64(last-total) > endSlack*rate:
-		return Clip{}, fault.New(fault.Data, mend, "the clip ends at %v s, the recording at %v s", end, float64(total)/rate)
-	}
-	return Clip{Rate: s.rate, Samples: samples}, nil
+	return float64(frames) / float64(s.rate), nil
 }

@@ -27,10 +27,12 @@ type Corpus struct {
 	Columns []string
 	Items   []Item
 
-	fsys fs.FS
+	fsys    fs.FS
+	reading Reading
+	reader  *reader
 }
 
-// An Item is one line of a manifest.
+// An Item is one line of a manifest, or a window of it.
 type Item struct {
 	Path       string  // as written there
 	File       string  // where it is in the corpus's file system
@@ -41,6 +43,7 @@ type Item struct {
 
 	columns []string
 	row     []string
+	lost    error // why its file cannot be read, where that is no fault of the manifest
 }
 
 // Value is the field under a column's name, or the empty string.
@@ -68,7 +71,7 @@ func (c *Corpus) FS() fs.FS { return c.fsys }
 // Read reads item i as a clip of a rate, and checks nothing else.
 func (c *Corpus) Read(i, rate int) (Clip, error) {
 	it := c.Items[i]
-	return ReadClipFS(c.fsys, it.File, rate, it.Start, it.End)
+	return c.reader.file(c.fsys, it.File, rate, it.Start, it.End)
 }
 
 // maxFaults is how many mistakes one error lists.
@@ -78,23 +81,28 @@ const maxFaults = fault.Most
 // their paths are relative to the manifest's folder. All mistakes, up to 20,
 // come in one error, each with file, line and column.
 func ReadCorpus(fsys fs.FS, name string) (*Corpus, error) {
+	return DefaultReading.ReadCorpus(fsys, name)
+}
+
+func (c *Corpus) read() error {
+	fsys, name := c.fsys, c.Path
 	if !strings.EqualFold(path.Ext(name), ".csv") {
-		return nil, fault.New(fault.Data, "save the manifest as comma-separated values, with the file name ending in .csv",
+		return fault.New(fault.Data, "save the manifest as comma-separated values, with the file name ending in .csv",
 			"%s: a manifest is a .csv file, this one ends in %q", name, path.Ext(name))
 	}
 	data, err := fs.ReadFile(fsys, name)
 	if err != nil {
-		return nil, fault.New(fault.Data, "give the manifest's path in corpus:", "manifest: %w", err)
+		return fault.New(fault.Data, "give the manifest's path in corpus:", "manifest: %w", err)
 	}
-	p := manifest{fsys: fsys, name: name, corpus: &Corpus{Path: name, fsys: fsys}}
+	p := manifest{fsys: fsys, name: name, corpus: c}
 	p.read(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	if len(p.faults) > 0 {
-		return nil, listed(p.faults, "mend the lines named in "+name)
+		return listed(p.faults, "mend the lines named in "+name)
 	}
-	if len(p.corpus.Items) == 0 {
-		return nil, fault.New(fault.Data, "add one line per recording below the header", "%s: the manifest lists no clips", name)
+	if len(c.Items) == 0 {
+		return fault.New(fault.Data, "add one line per recording below the header", "%s: the manifest lists no clips", name)
 	}
-	return p.corpus, nil
+	return nil
 }
 
 // listed joins mistakes into one data error.
@@ -200,7 +208,9 @@ func (p *manifest) item(r *csv.Reader, row []string) {
 		p.fault(line, column("path"), "the path is empty; name a recording or take the line out")
 	} else {
 		it.File = p.locate(it.Path)
-		if err := p.look(it.File); err != nil {
+		if err := p.look(it.File); err != nil && p.corpus.reading.OnError.skips() {
+			it.lost = err
+		} else if err != nil {
 			p.fault(line, column("path"), "%s: %w; paths are relative to the manifest's folder", it.Path, err)
 		}
 	}

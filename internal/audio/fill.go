@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"clr/internal/fault"
@@ -17,23 +18,88 @@ type made struct {
 	err    error
 }
 
+// A job is some clips of one recording, in the order of their starts.
+type job struct {
+	items []int
+	out   chan made // in that order; has room for all
+	// A long recording is several jobs. Where only reading on leads to the next
+	// clip, the open recording goes from hand to hand; elsewhere nil does.
+	take <-chan *reel // nil for the first
+	give chan<- *reel // nil for the last
+}
+
+// jobSeconds is about how much sound a job reads: what a worker may hold.
+const jobSeconds = 60
+
+// jobs divides what is to be made.
+func (b *builder) jobs(todo []int) (jobs []job, handed []chan *reel) {
+	seconds := 0.0
+	for n, i := range todo {
+		it := b.items[i]
+		length := it.End - it.Start
+		same := n > 0 && b.items[todo[n-1]].File == it.File
+		if last := len(jobs) - 1; same && it.End > 0 && seconds+length <= jobSeconds {
+			jobs[last].items = append(jobs[last].items, i)
+			seconds += length
+			continue
+		}
+		j := job{items: []int{i}}
+		if seconds = length; it.End == 0 {
+			seconds = jobSeconds // for all one knows
+		}
+		if same {
+			hand := make(chan *reel, 1)
+			jobs[len(jobs)-1].give, j.take = hand, hand
+			handed = append(handed, hand)
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, handed
+}
+
+// errAgain says that the records made so far are not the first of those that
+// are to be made now.
+var errAgain = errors.New("other records come first")
+
 // fill appends the records that are missing, in order, as workers make them.
+// Lines that cannot be used are marked.
 func (b *builder) fill(ctx context.Context, w *storeWriter) error {
 	ctx, cancel := context.WithCancel(ctx)
-	first := len(w.records)
-	b.stats.Reused = first
-	type job struct {
-		item int
-		out  chan made
+	b.stats.Made, b.stats.Reused = 0, 0
+	for _, made := range w.made {
+		b.count(made)
 	}
-	jobs, queue := make(chan job), make(chan job, 4*b.workers)
+	have := make([]bool, len(b.unique))
+	for _, r := range w.records {
+		have[b.number[r.key]] = true
+	}
+	var todo []int
+	for n, i := range b.unique {
+		if !have[n] {
+			todo = append(todo, i)
+		}
+	}
+	jobs, handed := b.jobs(todo)
+	work, queue := make(chan job), make(chan job, 4*b.workers)
 	var wg sync.WaitGroup
-	defer func() { cancel(); wg.Wait() }()
+	defer func() {
+		cancel()
+		wg.Wait()
+		for _, hand := range handed { // what nobody took
+			select {
+			case l := <-hand:
+				if l != nil {
+					l.close()
+				}
+			default:
+			}
+		}
+	}()
 	wg.Go(func() {
 		defer close(queue)
-		defer close(jobs)
-		for _, item := range b.unique[first:] {
-			j := job{item, make(chan made, 1)}
+		defer close(work)
+		for _, j := range jobs {
+			j.out = make(chan made, len(j.items))
 			select {
 			case <-ctx.Done():
 				return
@@ -41,60 +107,101 @@ func (b *builder) fill(ctx context.Context, w *storeWriter) error {
 			}
 			select {
 			case <-ctx.Done():
-				j.out <- made{err: ctx.Err()}
 				return
-			case jobs <- j:
+			case work <- j:
 			}
 		}
 	})
 	for range b.workers {
 		wg.Go(func() {
 			m := maker{builder: b}
-			for j := range jobs {
-				var r made
-				if err := fault.Guard(func() error { r = m.make(j.item); return nil }); err != nil {
-					r.err = fmt.Errorf("%s: %w", b.corpus.Items[j.item].Path, err)
-				}
-				j.out <- r
+			for j := range work {
+				m.work(ctx, j)
 			}
 		})
 	}
-	var faults []error
-	done := first
+	done := len(w.records)
 	for j := range queue {
-		r := <-j.out
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		done++
-		var mistake *fault.Panic
-		switch {
-		case errors.As(r.err, &mistake): // no fault of the recordings
-			return fmt.Errorf("%s:%d: %w", b.corpus.Path, b.corpus.Items[j.item].Line, r.err)
-		case r.err != nil:
-			faults = append(faults, fmt.Errorf("%s:%d: %w", b.corpus.Path, b.corpus.Items[j.item].Line, r.err))
-		case r.reused:
-			b.stats.Reused++
-		default:
-			b.stats.Made++
-			b.stats.Audio += r.audio
-		}
-		if r.err == nil {
-			if err := w.append(r.data); err != nil {
+		for _, item := range j.items {
+			var r made
+			select {
+			case r = <-j.out:
+			case <-ctx.Done():
+			}
+			if err := ctx.Err(); err != nil {
 				return err
 			}
+			done++
+			if err := b.took(w, item, r); err != nil {
+				return err
+			}
+			if b.progress != nil {
+				b.progress(b.stats.Shared+done, b.stats.Clips)
+			}
 		}
-		if len(faults) == maxFaults {
-			break // enough to begin with
-		}
-		if b.progress != nil {
-			b.progress(b.stats.Shared+done, b.stats.Clips)
-		}
-	}
-	if len(faults) > 0 {
-		return listed(faults, fault.Remedy(faults[0]))
 	}
 	return ctx.Err()
+}
+
+// took appends what was made of an item, or marks the lines it is of.
+func (b *builder) took(w *storeWriter, item int, r made) error {
+	line := b.of[item]
+	var mistake *fault.Panic
+	switch {
+	case errors.As(r.err, &mistake): // no fault of the recordings
+		return fmt.Errorf("%s:%d: %s: %w", b.corpus.Path, b.items[item].Line, b.items[item].Path, r.err)
+	case r.err != nil && !b.corpus.reading.OnError.skips():
+		b.leave(line, r.err)
+		if b.left == maxFaults {
+			return b.refuse() // enough to begin with
+		}
+		return nil
+	case r.err != nil:
+		return b.skip(item, r.err)
+	}
+	if n := b.number[b.keys[item]]; n < b.last(w) { // it could not be made when those behind it were
+		if err := w.keep(b, n); err != nil {
+			return err
+		}
+		return errAgain
+	}
+	if err := w.append(r.data); err != nil {
+		return err
+	}
+	w.made = append(w.made, !r.reused)
+	b.count(!r.reused)
+	b.stats.Audio += r.audio
+	return nil
+}
+
+func (b *builder) count(made bool) {
+	if made {
+		b.stats.Made++
+	} else {
+		b.stats.Reused++
+	}
+}
+
+// last is the place of the last record that is written.
+func (b *builder) last(w *storeWriter) int {
+	if len(w.records) == 0 {
+		return -1
+	}
+	return b.number[w.records[len(w.records)-1].key]
+}
+
+// skip leaves out every line with a clip that cannot be made. Where such a line
+// has other clips, their records may be written already, or be another line's too.
+func (b *builder) skip(item int, err error) error {
+	again := false
+	for _, i := range append([]int{item}, b.twins[b.number[b.keys[item]]]...) {
+		b.leave(b.of[i], err)
+		again = again || b.lines[b.of[i]].clips > 1
+	}
+	if again {
+		return errAgain
+	}
+	return nil
 }
 
 // A maker is one worker.
@@ -104,25 +211,94 @@ type maker struct {
 	spec    Spectrogram
 }
 
-func (m *maker) make(item int) made {
+// work does a job: first it reads all clips, so that the recording can go on
+// to the next job, then it extracts their features.
+func (m *maker) work(ctx context.Context, j job) {
 	b := m.builder
-	it, k := b.corpus.Items[item], b.keys[item]
-	if data := b.reuse(k); data != nil {
-		return made{data: data, reused: true}
+	clips, results := make([]Clip, len(j.items)), make([]made, len(j.items))
+	var l *reel
+	give := func() {
+		if j.give != nil {
+			j.give <- l
+			j.give, l = nil, nil
+		}
 	}
-	clip, err := b.originals.Clip(item, b.rate)
-	if err != nil {
-		return made{err: err}
+	if j.take != nil {
+		select {
+		case l = <-j.take:
+		case <-ctx.Done():
+		}
 	}
+	bad := -1 // line
+	for n, item := range j.items {
+		line := b.of[item]
+		if results[n].err = ctx.Err(); results[n].err != nil {
+			continue
+		}
+		if line == bad || b.dead[line].Load() { // nobody asks for it any more
+			results[n].err = errAgain
+			continue
+		}
+		results[n].err = fault.Guard(func() (err error) {
+			if results[n].data = b.reuse(b.keys[item]); results[n].data != nil {
+				results[n].reused = true
+				return nil
+			}
+			if l == nil {
+				if l, err = b.originals.open(b.items[item]); err != nil {
+					return err
+				}
+			}
+			clips[n], err = l.clip(b.items[item], b.rate)
+			if n+1 < len(j.items) || j.give != nil { // else it is ours
+				clips[n].Samples = slices.Clone(clips[n].Samples)
+			}
+			if l.seeks() && j.give != nil {
+				j.give <- nil
+				j.give = nil
+			}
+			return err
+		})
+		if results[n].err = b.within(item, results[n].err); results[n].err != nil {
+			bad = line
+		}
+	}
+	give()
+	if l != nil {
+		l.close()
+	}
+	for n, item := range j.items {
+		if r := &results[n]; r.err == nil && !r.reused {
+			r.err = b.within(item, fault.Guard(func() (err error) { r.data, err = m.extract(item, clips[n]); return err }))
+			r.audio = float64(len(clips[n].Samples)) / float64(max(1, clips[n].Rate))
+		}
+		clips[n] = Clip{}
+		j.out <- results[n]
+		results[n] = made{}
+	}
+}
+
+// within says of which window an error is, where a line has several.
+func (b *builder) within(item int, err error) error {
+	it := b.items[item]
+	if mistake := (*fault.Panic)(nil); err == nil || errors.As(err, &mistake) || b.lines[b.of[item]].clips == 1 {
+		return err
+	}
+	return fault.New(fault.Data, fault.Remedy(err), "from %v s to %v s: %s", it.Start, it.End, reason(it, err))
+}
+
+// extract is the record of a clip.
+func (m *maker) extract(item int, clip Clip) (_ []byte, err error) {
+	b := m.builder
 	if m.feature == nil {
 		if m.feature, err = b.feature.New(b.rate); err != nil {
-			return made{err: err}
+			return nil, err
 		}
 	}
 	if err := m.feature.Extract(&m.spec, clip); err != nil {
-		return made{err: fault.New(fault.Data, fault.Remedy(err), "%s: %w", it.Path, err)}
+		return nil, fault.New(fault.Data, fault.Remedy(err), "%s: %w", b.items[item].Path, err)
 	}
-	return made{data: encodeSpectrogram(k, &m.spec), audio: float64(len(clip.Samples)) / float64(clip.Rate)}
+	return encodeSpectrogram(b.keys[item], &m.spec), nil
 }
 
 // reuse copies a record of the old store; one that is damaged is made again.

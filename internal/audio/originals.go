@@ -3,7 +3,6 @@ package audio
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -29,6 +28,9 @@ type original struct {
 	mu   sync.Mutex
 	seen fs.FileInfo // of the file when it last had that content; nil: not seen yet
 	err  error       // why there is no sum
+
+	seconds    float64 // that it plays; 0: not known
+	unmeasured error   // why that cannot be known
 }
 
 // Originals are those of the store's clips; c is the corpus that Check was
@@ -44,33 +46,12 @@ func (s *Store) Originals(c *Corpus) *Originals {
 // Clip reads item i of the corpus as a clip of a rate.
 func (o *Originals) Clip(i, rate int) (Clip, error) {
 	it := o.corpus.Items[i]
-	return o.files[it.File].clip(o.corpus.fsys, it, rate)
-}
-
-// attempts is how often a file is read that changes while it is read.
-const attempts = 3
-
-func (o *original) clip(fsys fs.FS, it Item, rate int) (Clip, error) {
-	r, f, err := seekable(fsys, it.File)
+	l, err := o.open(it)
 	if err != nil {
 		return Clip{}, err
 	}
-	defer f.Close()
-	for range attempts {
-		before, err := o.compare(r, f)
-		if err != nil {
-			return Clip{}, fault.New(fault.Data, fault.Remedy(err), "%s: %w", it.File, err)
-		}
-		c, failed := readClip(r, it.File, rate, it.Start, it.End)
-		after, err := f.Stat()
-		if err != nil {
-			return Clip{}, fault.New(fault.Data, replace, "%w", err)
-		}
-		if sameFile(before, after) {
-			return c, failed
-		}
-	}
-	return Clip{}, fault.New(fault.Data, "wait until nobody writes the recordings", "%s changes while it is read", it.File)
+	defer l.close()
+	return l.clip(it, rate)
 }
 
 // compare sees that an open file has the content, and gives what the file is.
@@ -115,19 +96,40 @@ func sameFile(a, b fs.FileInfo) bool {
 // identify finds the content of an item's file, once for all clips cut from it,
 // and compares it with what the manifest says.
 func (o *original) identify(c *Corpus, it Item) error {
+	if it.lost != nil {
+		return fault.New(fault.Data, "bring the file back, or take its line out of the manifest", "%w", it.lost)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.seen == nil && o.err == nil {
 		o.err = fault.Guard(func() error { return o.look(c.fsys, it.File) })
 	}
 	if o.err != nil {
-		return fmt.Errorf("%s:%d: %w", c.Path, it.Line, o.err)
+		return o.err
 	}
 	if sum := hex.EncodeToString(o.sum[:]); it.SHA256 != "" && it.SHA256 != sum {
 		return fault.New(fault.Data, "fetch the recordings named again, or mend the sha256 column",
-			"%s:%d: %s has the SHA-256 %s, the manifest says %s", c.Path, it.Line, it.Path, sum, it.SHA256)
+			"its SHA-256 is %s, the manifest says %s", sum, it.SHA256)
 	}
 	return nil
+}
+
+// length is how many seconds a recording has, looked for once.
+func (o *original) length(fsys fs.FS, file string) (float64, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seconds == 0 && o.unmeasured == nil {
+		o.unmeasured = fault.Guard(func() error {
+			r, f, err := seekable(fsys, file)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			o.seconds, err = secondsOf(r, file)
+			return err
+		})
+	}
+	return o.seconds, o.unmeasured
 }
 
 func (o *original) look(fsys fs.FS, file string) error {

@@ -75,14 +75,14 @@ func TestFLACSeek(t *testing.T) {
 		}
 		checkSeeks(t, "fixed", data, whole)
 		r := &countedReader{ReadSeeker: bytes.NewReader(data)}
-		c, err := readClip(r, "late", 0, float64(at-100)/16000, 0)
+		c, err := newReader(DefaultReading).from(r, "late", 0, float64(at-100)/16000, 0)
 		if err != nil || len(c.Samples) != 100 {
 			t.Fatalf("%d samples, want 100: %v", len(c.Samples), err)
 		}
 		if r.read > int64(len(data))/2 {
 			t.Errorf("%d of %d bytes read for the last 100 samples", r.read, len(data))
 		}
-		if _, err := readClip(bytes.NewReader(data), "beyond", 0, 100, 0); err == nil || !strings.Contains(err.Error(), "the recording ends at") {
+		if _, err := newReader(DefaultReading).from(bytes.NewReader(data), "beyond", 0, 100, 0); err == nil || !strings.Contains(err.Error(), "the recording ends at") {
 			t.Errorf("a stretch beyond the end: %v", err)
 		}
 	}

@@ -26,7 +26,10 @@ import (
 //	records  each a head of 64 bytes ("clip", bins, frames, CRC of the data, key, CRC of the head)
 //	         and bins × frames float32, row-major, padded with zeros to 64 bytes
 //	index    settings as JSON; per record key, offset of the data, bins, frames, CRC;
-//	         per clip its record, start, end, its recording's SHA-256, path
+//	         per clip its record, start, end, its recording's SHA-256, path;
+//	         only where the manifest's lines are not the clips, per line how many
+//	         clips it gave, the seconds of its recording if windows depend on
+//	         them, and, if there are none, start, end, SHA-256, path as above
 //
 // A key is the SHA-256 of the recording's SHA-256, the stretch and the
 // settings, so equal recordings share a record, and a record serves whichever
@@ -38,6 +41,7 @@ type Store struct {
 	settings string
 	records  []record
 	clips    []storedClip
+	lines    []storedLine  // of the manifest; nil where each is a clip
 	checked  []atomic.Bool // by record: its CRC was right once
 	byKey    map[key]int
 	digest   [32]byte // of the index
@@ -68,6 +72,13 @@ type storedClip struct {
 	start, end float64
 	sum        [32]byte // SHA-256 of the recording's file
 	path       string
+}
+
+// A storedLine is one line of the manifest.
+type storedLine struct {
+	clips   int        // that were cut from it; 0: it is left out
+	seconds float64    // of its recording; 0 where nothing depends on it
+	was     storedClip // what was left out
 }
 
 const (
@@ -269,37 +280,5 @@ func (s *Store) Unchanged() error {
 		}
 	}
 	s.changed = info.ModTime()
-	return nil
-}
-
-// Check sees that the store holds exactly a corpus's clips, in order, with a
-// feature at a rate; the error says what differs. Whether the recordings
-// themselves have changed since, only Build and Originals find out.
-func (s *Store) Check(c *Corpus, feature FeatureOptions, rate int) error {
-	const remedy = "run clr features again; it computes only what is missing"
-	settings, err := settingsOf(feature, rate)
-	if err != nil {
-		return err
-	}
-	diff, err := differences(s.settings, settings)
-	if err != nil {
-		return s.damaged("%w", err)
-	}
-	if len(diff) > 0 {
-		return fault.New(fault.Data, remedy, "feature store %s: %s", s.path, diff[0])
-	}
-	if len(c.Items) != len(s.clips) {
-		return fault.New(fault.Data, remedy, "feature store %s holds %d clips, %s lists %d", s.path, len(s.clips), c.Path, len(c.Items))
-	}
-	for i, it := range c.Items {
-		have := s.clips[i]
-		if have.path != it.Path || have.start != it.Start || have.end != it.End {
-			return fault.New(fault.Data, remedy, "feature store %s: clip %d is %s from %v to %v s, line %d of %s is %s from %v to %v s",
-				s.path, i, have.path, have.start, have.end, it.Line, c.Path, it.Path, it.Start, it.End)
-		}
-		if sum := hex.EncodeToString(have.sum[:]); it.SHA256 != "" && it.SHA256 != sum {
-			return fault.New(fault.Data, remedy, "feature store %s: %s had the SHA-256 %s, line %d of %s says %s", s.path, it.Path, sum, it.Line, c.Path, it.SHA256)
-		}
-	}
 	return nil
 }

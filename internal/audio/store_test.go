@@ -74,7 +74,7 @@ func holds(t *testing.T, s *Store, c *Corpus) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Check(c, tinyMel, 16000); err != nil {
+	if _, err := s.Corpus(c, tinyMel, 16000); err != nil {
 		t.Fatal(err)
 	}
 	var want Spectrogram
@@ -253,6 +253,21 @@ func FuzzStore(f *testing.F) {
 	}
 	f.Add(whole)
 	f.Add(whole[:align])
+	cut := skipping(0.9) // windows, and a line that is left out
+	cut.Windows = Windows{Length: 0.01}
+	fsys["01.wav"].Data = []byte("no recording")
+	windows, err := cut.ReadCorpus(fsys, "manifest.csv")
+	if err != nil {
+		f.Fatal(err)
+	}
+	if s, _, err = Build(context.Background(), path, windows, tinyMel, 16000, BuildOptions{Workers: 1}); err != nil {
+		f.Fatal(err)
+	}
+	s.Close()
+	if whole, err = os.ReadFile(path); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		le := binary.LittleEndian
 		if len(b) >= align {
@@ -279,6 +294,10 @@ func FuzzStore(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		s.Check(c, tinyMel, 16000)
+		for _, c := range []*Corpus{c, windows} {
+			if held, err := s.Corpus(c, tinyMel, 16000); err == nil && len(held.Items) != s.Len() {
+				t.Fatalf("%d items of %d clips", len(held.Items), s.Len())
+			}
+		}
 	})
 }

@@ -73,8 +73,36 @@ func (s *Store) parseIndex(b []byte, end int64) error {
 		}
 		s.clips[i] = clip
 	}
+	if err := s.parseLines(&c); err != nil {
+		return err
+	}
 	if c.short || len(c.b) > 0 {
 		return s.damaged("the index holds %d bytes too many or too few", len(c.b))
+	}
+	return nil
+}
+
+// parseLines reads what became of the manifest's lines, where they are not the
+// clips.
+func (s *Store) parseLines(c *cursor) error {
+	if len(c.b) == 0 {
+		return nil
+	}
+	s.lines = make([]storedLine, c.count(12))
+	clips := 0
+	for i := range s.lines {
+		l := storedLine{clips: int(c.uint32()), seconds: math.Float64frombits(c.uint64())}
+		if l.clips == 0 {
+			l.was = storedClip{start: math.Float64frombits(c.uint64()), end: math.Float64frombits(c.uint64()), sum: [32]byte(c.take(32))}
+			l.was.path = string(c.take(int(c.uint32())))
+		}
+		if clips += l.clips; clips > len(s.clips) {
+			return s.damaged("%d lines or more have %d clips, there are %d", i+1, clips, len(s.clips))
+		}
+		s.lines[i] = l
+	}
+	if clips != len(s.clips) {
+		return s.damaged("its lines have %d clips, there are %d", clips, len(s.clips))
 	}
 	return nil
 }
@@ -122,14 +150,32 @@ func (b *builder) index(records []record) []byte {
 		out = le.AppendUint32(out, uint32(r.frames))
 		out = le.AppendUint32(out, r.crc)
 	}
-	out = le.AppendUint32(out, uint32(len(b.corpus.Items)))
-	for i, it := range b.corpus.Items {
-		out = le.AppendUint32(out, uint32(b.number[b.keys[i]]))
+	stretch := func(it Item) {
 		out = le.AppendUint64(out, math.Float64bits(it.Start))
 		out = le.AppendUint64(out, math.Float64bits(it.End))
 		out = append(out, b.originals.files[it.File].sum[:]...)
 		out = le.AppendUint32(out, uint32(len(it.Path)))
 		out = append(out, it.Path...)
+	}
+	out = le.AppendUint32(out, uint32(len(b.items)))
+	for i, it := range b.items {
+		out = le.AppendUint32(out, uint32(b.number[b.keys[i]]))
+		stretch(it)
+	}
+	if !b.corpus.reading.Windows.on() && b.left == 0 {
+		return out
+	}
+	out = le.AppendUint32(out, uint32(len(b.lines)))
+	for i, l := range b.lines {
+		clips := l.clips
+		if l.err != nil {
+			clips = 0
+		}
+		out = le.AppendUint32(out, uint32(clips))
+		out = le.AppendUint64(out, math.Float64bits(l.seconds))
+		if clips == 0 {
+			stretch(b.corpus.Items[i])
+		}
 	}
 	return out
 }

@@ -46,13 +46,15 @@ type storeWriter struct {
 	path    string // of the finished store
 	end     int64
 	records []record
+	made    []bool // of each, by this build
 }
 
 // partialPath is where a store grows.
 func partialPath(path string) string { return path + ".partial" }
 
-// resume opens the partial store and keeps as many of its records as are the
-// first that this build would write. The builder holds the lock.
+// resume opens the partial store and keeps as many of its records as come in
+// the order of those that this build would write. Some may be missing between
+// them: they could not be made. The builder holds the lock.
 func (b *builder) resume() (*storeWriter, error) {
 	w := &storeWriter{path: b.path, end: align}
 	var err error
@@ -72,19 +74,19 @@ func (w *storeWriter) recover(b *builder) error {
 		return err
 	}
 	head := make([]byte, align)
-	for len(w.records) < len(b.unique) && w.end+align <= info.Size() {
+	for w.end+align <= info.Size() {
 		if _, err := w.file.ReadAt(head, w.end); err != nil {
 			break // what cannot be read is written again
 		}
 		r, ok := decodeHead(head, w.end+align, info.Size())
-		if !ok || r.key != b.keys[b.unique[len(w.records)]] {
+		if !ok || !b.follows(r, w.records) {
 			break
 		}
 		raw := make([]byte, align+padded(r.size()))
 		if _, err := w.file.ReadAt(raw, w.end); err != nil || !whole(raw, r) {
 			break
 		}
-		w.records = append(w.records, r)
+		w.records, w.made = append(w.records, r), append(w.made, false)
 		w.end = r.end()
 	}
 	// A head of zeros says that the store is not finished.
@@ -96,6 +98,32 @@ func (w *storeWriter) recover(b *builder) error {
 	}
 	_, err = w.file.Seek(w.end, io.SeekStart)
 	return err
+}
+
+// follows says whether a record may stand behind others.
+func (b *builder) follows(r record, before []record) bool {
+	n, ok := b.number[r.key]
+	return ok && (len(before) == 0 || b.number[before[len(before)-1].key] < n)
+}
+
+// keep takes off the end what does not come in the builder's order, or not
+// before a place in it.
+func (w *storeWriter) keep(b *builder, before int) error {
+	n := 0
+	for n < len(w.records) && b.follows(w.records[n], w.records[:n]) && b.number[w.records[n].key] < before {
+		n++
+	}
+	if n < len(w.records) {
+		w.end = w.records[n].offset - align
+		w.records, w.made = w.records[:n], w.made[:n]
+		if err := w.file.Truncate(w.end); err != nil {
+			return w.failed(err)
+		}
+	}
+	if _, err := w.file.Seek(w.end, io.SeekStart); err != nil {
+		return w.failed(err)
+	}
+	return nil
 }
 
 // whole says whether b is exactly what is written for a record: be its head or

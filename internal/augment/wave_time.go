@@ -126,7 +126,7 @@ func thousandths(factor float64) int { return int(math.Round(thousand * factor))
 
 // resampled is x played so many thousandths as fast.
 func resampled(x []float32, faster int) []float32 {
-	r := audio.NewResampler(faster, thousand, len(x), audio.DefaultResample)
+	r := audio.NewResampler(faster, thousand, len(x), audio.Resamplings["torchaudio"])
 	out := make([]float32, r.Len(len(x)))
 	r.Apply(out, x)
 	return out

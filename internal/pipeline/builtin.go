@@ -20,7 +20,7 @@ const builtinPrefix = "builtin:"
 var fsdd []byte
 
 // builtinCorpus opens a corpus of the binary.
-func builtinCorpus(name string) (*audio.Corpus, error) {
+func builtinCorpus(r audio.Reading, name string) (*audio.Corpus, error) {
 	if name != "fsdd" {
 		return nil, fault.New(fault.Usage, "use "+builtinPrefix+"fsdd, or the path of a manifest", "there is no built-in corpus %q", name)
 	}
@@ -28,5 +28,5 @@ func builtinCorpus(name string) (*audio.Corpus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("built-in corpus %s: %w", name, err)
 	}
-	return audio.ReadCorpus(z, "manifest.csv")
+	return r.ReadCorpus(z, "manifest.csv")
 }

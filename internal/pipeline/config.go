@@ -20,26 +20,27 @@ import (
 // the code that obeys it; where a section has a `name`, the name picks an entry
 // of the table given here, and with it the defaults.
 type Config struct {
-	Seed        uint64                   `yaml:"seed" doc:"every random choice of a run follows from it"`
-	Corpus      string                   `yaml:"corpus" doc:"manifest of the recordings, relative to the config file; builtin:fsdd is the one in the binary"`
-	SampleRate  int                      `yaml:"sample_rate" doc:"every recording is resampled to it; Hz"`
-	Split       eval.SplitOptions        `yaml:"split" doc:"which clips are kept from training, to test on"`
-	Feature     audio.FeatureOptions     `yaml:"feature" doc:"what is extracted from a recording"`                                                 // audio.Features
-	View        augment.ViewOptions      `yaml:"view" doc:"what the encoder sees of a clip"`                                                       //
-	Augment     []augment.Augmentation   `yaml:"augment" doc:"random changes to a view, in order"`                                                 // augment.Table
-	Encoder     model.Encoder            `yaml:"encoder" doc:"the network that is pretrained"`                                                     // model.Encoders
-	Method      method.Options           `yaml:"method" doc:"how it learns without labels"`                                                        // method.Table
-	Optimizer   optim.Options            `yaml:"optimizer" doc:"how the weights are moved"`                                                        // optim.Table
-	Schedule    optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
-	Batch       int                      `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"` //
-	Embed       EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
-	LinearProbe eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
-	MLPProbe    eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
-	Checkpoint  rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
-	Log         rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"`                                                 //
-	Engine      EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`                                                          //
-	Workers     int                      `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
-	Store       string                   `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
+	Seed          uint64 `yaml:"seed" doc:"every random choice of a run follows from it"`
+	Corpus        string `yaml:"corpus" doc:"manifest of the recordings, relative to the config file; builtin:fsdd is the one in the binary"`
+	SampleRate    int    `yaml:"sample_rate" doc:"every recording is resampled to it; Hz"`
+	audio.Reading `yaml:",inline"`
+	Split         eval.SplitOptions        `yaml:"split" doc:"which clips are kept from training, to test on"`
+	Feature       audio.FeatureOptions     `yaml:"feature" doc:"what is extracted from a recording"`                                                 // audio.Features
+	View          augment.ViewOptions      `yaml:"view" doc:"what the encoder sees of a clip"`                                                       //
+	Augment       []augment.Augmentation   `yaml:"augment" doc:"random changes to a view, in order"`                                                 // augment.Table
+	Encoder       model.Encoder            `yaml:"encoder" doc:"the network that is pretrained"`                                                     // model.Encoders
+	Method        method.Options           `yaml:"method" doc:"how it learns without labels"`                                                        // method.Table
+	Optimizer     optim.Options            `yaml:"optimizer" doc:"how the weights are moved"`                                                        // optim.Table
+	Schedule      optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
+	Batch         int                      `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"` //
+	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
+	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
+	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
+	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
+	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"`                                                 //
+	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`                                                          //
+	Workers       int                      `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
+	Store         string                   `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
 
 	dir string           // of the config file
 	doc *strict.Document // where each value was written
@@ -50,6 +51,7 @@ func DefaultConfig() *Config {
 	return &Config{
 		Seed:        1,
 		SampleRate:  16000,
+		Reading:     audio.DefaultReading,
 		Feature:     audio.Features["logmel"],
 		View:        augment.DefaultView,
 		Encoder:     model.Encoders["resnet"],
@@ -110,6 +112,10 @@ func (c *Config) checkSections() []checkError {
 	require("corpus", c.Corpus != "", "name a manifest (a CSV file with the column path), or builtin:fsdd", "no corpus is given")
 	rate := c.SampleRate >= 1000 && c.SampleRate <= 384000
 	require("sample_rate", rate, "16000 and 8000 are usual", "sample_rate is %d, it must be 1000 to 384000", c.SampleRate)
+	check("channels", c.Channels.Check())
+	check("resample", c.Resample.Check())
+	check("windows", c.Windows.Check())
+	check("on_error", c.OnError.Check())
 	check("split", c.Split.Check())
 	if rate {
 		check("feature", c.Feature.Check(c.SampleRate))

@@ -150,8 +150,15 @@ func (c *Config) StorePath() string {
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n", corpus)
+	usual := map[string]string{} // not in the name, which is older than the choice
+	for _, l := range schema().Leaves(DefaultConfig()) {
+		if l.Path == "channels" || l.Path == "resample" || strings.HasPrefix(l.Path, "windows.") {
+			usual[l.Path] = l.Text
+		}
+	}
 	for _, l := range schema().Leaves(c) {
-		if l.Path == "sample_rate" || strings.HasPrefix(l.Path, "feature.") {
+		text, chosen := usual[l.Path]
+		if l.Path == "sample_rate" || strings.HasPrefix(l.Path, "feature.") || chosen && l.Text != text {
 			fmt.Fprintf(h, "%s: %s\n", l.Path, l.Text)
 		}
 	}

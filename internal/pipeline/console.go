@@ -110,6 +110,12 @@ func (p *Progress) At(done int, detail string) {
 	}
 }
 
+// Of is At where the total comes out while the work is done.
+func (p *Progress) Of(done, total int, detail string) {
+	p.total = total
+	p.At(done, detail)
+}
+
 // End ends the line that may be open, for work that stops before it is done;
 // twice is once.
 func (p *Progress) End() {

@@ -32,9 +32,9 @@ type data struct {
 // openCorpus reads the manifest that a config names, on disk or built in.
 func openCorpus(c *Config) (*audio.Corpus, error) {
 	if name, ok := strings.CutPrefix(c.Corpus, builtinPrefix); ok {
-		return builtinCorpus(name)
+		return builtinCorpus(c.Reading, name)
 	}
-	return audio.ReadCorpus(audio.Host(), c.CorpusPath())
+	return c.Reading.ReadCorpus(audio.Host(), c.CorpusPath())
 }
 
 // openData opens the corpus and its feature store, making what is missing. A
@@ -45,29 +45,43 @@ func openData(ctx context.Context, c *Config, con Console, verify bool) (*data, 
 	if err != nil {
 		return nil, err
 	}
-	store, err := audio.OpenStore(c.StorePath())
+	d := &data{c: c}
+	d.store, err = audio.OpenStore(c.StorePath())
 	if err == nil {
-		if err = store.Check(corpus, c.Feature, c.SampleRate); err != nil || verify {
-			store.Close()
+		if d.corpus, err = d.store.Corpus(corpus, c.Feature, c.SampleRate); err != nil || verify {
+			d.store.Close()
 		}
 	}
 	if err != nil {
 		con.Say("features: the store has to be made or brought up to date")
 	}
 	if err != nil || verify {
-		if store, err = buildStore(ctx, c, corpus, con); err != nil {
-			return nil, err
-		}
+		err = d.build(ctx, corpus, con)
+	} else if left, lines := d.store.Left(); left > 0 {
+		con.Say("features: %d of %d lines of %s are left out; %s says why", left, lines, corpus.Path, audio.QuarantinePath(c.StorePath()))
 	}
-	d := &data{c: c, corpus: corpus, store: store}
+	if err != nil {
+		return nil, err
+	}
 	if err = d.ready(); err == nil && verify {
 		err = d.openBackgrounds(ctx)
 	}
 	if err != nil {
-		store.Close()
+		d.store.Close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// build makes the store of a corpus.
+func (d *data) build(ctx context.Context, corpus *audio.Corpus, con Console) (err error) {
+	if d.store, _, err = build(ctx, d.c, corpus, con); err != nil {
+		return err
+	}
+	if d.corpus, err = d.store.Corpus(corpus, d.c.Feature, d.c.SampleRate); err != nil {
+		d.store.Close()
+	}
+	return err
 }
 
 // ready divides the clips and checks what the rest of the path relies on.
@@ -107,18 +121,25 @@ func (d *data) divide() (err error) {
 }
 
 // groups names the group of each training clip: what the splits are made by,
-// or else the manifest's column group, where every training clip has one.
+// or else the manifest's column group, where every training clip has one, or
+// else, where recordings are cut into windows, the recording.
 func (d *data) groups(s eval.Split) []string {
 	if s.Groups != nil {
 		return s.Groups
 	}
-	var groups []string
-	for _, i := range s.Train {
-		g := d.corpus.Items[i].Value("group")
-		if g == "" {
-			return nil
+	by := func(name func(it audio.Item) string) (groups []string) {
+		for _, i := range s.Train {
+			g := name(d.corpus.Items[i])
+			if g == "" {
+				return nil
+			}
+			groups = append(groups, g)
 		}
-		groups = append(groups, g)
+		return groups
+	}
+	groups := by(func(it audio.Item) string { return it.Value("group") })
+	if groups == nil && d.c.Windows != (audio.Windows{}) {
+		groups = by(func(it audio.Item) string { return it.File })
 	}
 	return groups
 }

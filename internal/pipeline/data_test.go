@@ -10,11 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"clr/internal/audio"
 	"clr/internal/fault"
 )
 
 func TestBuiltinCorpus(t *testing.T) {
-	c, err := builtinCorpus("fsdd")
+	c, err := builtinCorpus(audio.DefaultReading, "fsdd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +25,7 @@ func TestBuiltinCorpus(t *testing.T) {
 	if clip, err := c.Read(7, 8000); err != nil || len(clip.Samples) == 0 {
 		t.Error(err)
 	}
-	_, err = builtinCorpus("mnist")
+	_, err = builtinCorpus(audio.DefaultReading, "mnist")
 	if fault.KindOf(err) != fault.Usage || !strings.Contains(fault.Remedy(err), "builtin:fsdd") {
 		t.Errorf("%v", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"clr/internal/audio"
 	"clr/internal/checkpoint"
 	"clr/internal/disk"
 	"clr/internal/eval"
@@ -35,7 +36,7 @@ type ExportOptions struct {
 var ExportFormats = map[string]string{
 	"safetensors": "the encoder, under torchvision's key names, with the feature settings",
 	"npy":         "embeddings, one float32 row per clip in the manifest's order",
-	"csv":         "embeddings, one line per clip: path, label, values",
+	"csv":         "embeddings, one line per clip: path, label, with windows start and end, values",
 }
 
 // Export writes a run's encoder, or what it makes of a corpus, for other tools.
@@ -199,12 +200,19 @@ func (d *data) writeCSV(w io.Writer, x []float64, dim int) error {
 	b := bufio.NewWriter(w)
 	out := csv.NewWriter(b)
 	head := []string{"path", "label"}
+	stretches := d.c.Windows != (audio.Windows{}) // a path stands there more than once
+	if stretches {
+		head = append(head, "start", "end")
+	}
 	for k := range dim {
 		head = append(head, "e"+strconv.Itoa(k))
 	}
 	out.Write(head)
 	for i, it := range d.corpus.Items {
 		row := []string{it.Path, it.Label}
+		if stretches {
+			row = append(row, it.Value("start"), it.Value("end"))
+		}
 		for _, v := range x[i*dim : (i+1)*dim] {
 			row = append(row, strconv.FormatFloat(v, 'g', -1, 32))
 		}
@@ -221,11 +229,11 @@ func (d *data) writeCSV(w io.Writer, x []float64, dim int) error {
 func (d *data) over(ctx context.Context, manifest string, con Console) (*data, error) {
 	c := d.c.over(manifest)
 	other := &data{c: c}
-	var err error
-	if other.corpus, err = openCorpus(c); err != nil {
+	corpus, err := openCorpus(c)
+	if err != nil {
 		return nil, err
 	}
-	if other.store, err = buildStore(ctx, c, other.corpus, con); err != nil {
+	if err := other.build(ctx, corpus, con); err != nil {
 		return nil, err
 	}
 	other.bins, _ = other.store.Entry(0)

@@ -27,21 +27,17 @@ func Features(ctx context.Context, c *Config, con Console) error {
 			Made  int    `json:"made"`
 			Kept  int    `json:"kept"`
 			Bytes int64  `json:"bytes"`
-		}{c.StorePath(), stats.Clips, stats.Made, stats.Reused + stats.Shared, stats.Bytes})
+			Left  int    `json:"left_out"` // lines of the manifest
+		}{c.StorePath(), stats.Clips, stats.Made, stats.Reused + stats.Shared, stats.Bytes, stats.Left})
 	}
 	_, err = fmt.Fprintf(con.Out, "%s: %d clips, %d made now, %d kept, %.1f MB\n",
 		c.StorePath(), stats.Clips, stats.Made, stats.Reused+stats.Shared, float64(stats.Bytes)/1e6)
 	return err
 }
 
-func buildStore(ctx context.Context, c *Config, corpus *audio.Corpus, con Console) (*audio.Store, error) {
-	store, _, err := build(ctx, c, corpus, con)
-	return store, err
-}
-
 func build(ctx context.Context, c *Config, corpus *audio.Corpus, con Console) (*audio.Store, audio.Stats, error) {
 	show := con.Progress("features", 0, len(corpus.Items))
 	defer show.End()
 	return audio.Build(ctx, c.StorePath(), corpus, c.Feature, c.SampleRate,
-		audio.BuildOptions{Workers: c.Workers, Progress: func(done, total int) { show.At(done, "") }, Say: con.Say})
+		audio.BuildOptions{Workers: c.Workers, Progress: func(done, total int) { show.Of(done, total, "") }, Say: con.Say})
 }

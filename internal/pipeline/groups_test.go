@@ -21,7 +21,7 @@ func TestGroupsComeFromTheManifest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &data{corpus: c}
+		return &data{c: &Config{}, corpus: c}
 	}
 	split := eval.Split{Train: []int{0, 2}, Test: []int{1}}
 	d := read("path,split,group\na.wav,train,x\nb.wav,test,y\nc.wav,train,z\n")
@@ -31,6 +31,10 @@ func TestGroupsComeFromTheManifest(t *testing.T) {
 	d = read("path,split,group\na.wav,train,x\nb.wav,test,y\nc.wav,train,\n")
 	if got := d.groups(split); got != nil {
 		t.Errorf("with a gap, groups are %q", got)
+	}
+	d.c.Windows.Length = 1 // of one recording there may be many
+	if got := d.groups(split); !reflect.DeepEqual(got, []string{filepath.Join(dir, "a.wav"), filepath.Join(dir, "c.wav")}) {
+		t.Errorf("with windows, groups are %q", got)
 	}
 	split.Groups = []string{"1", "2"}
 	if got := d.groups(split); !reflect.DeepEqual(got, split.Groups) {

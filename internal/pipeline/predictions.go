@@ -19,8 +19,8 @@ import (
 func predictionsFile(kind string) string { return "predictions-" + kind + "-probe.csv" }
 
 // predictionColumns are those of a file of predictions: a line for each test
-// clip of each head on the pretrained encoder. clip is its place in the
-// manifest, from 0: a path may stand there more than once.
+// clip of each head on the pretrained encoder. clip is its place among
+// the corpus's clips, from 0: a path may stand there more than once.
 var predictionColumns = []string{"clip", "path", "start", "end", "fold", "seed", "label", "predicted"}
 
 func (d *data) writePredictions(w io.Writer, r *eval.Report) error {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"clr/internal/audio"
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/rundir"
@@ -95,6 +96,7 @@ func (c *Config) pretraining() *Config {
 	same := c.portable()
 	same.Embed, same.Checkpoint, same.Log = EmbedOptions{}, rundir.CheckpointOptions{}, rundir.LogOptions{}
 	same.LinearProbe, same.MLPProbe = eval.LinearProbe{}, eval.MLPProbe{}
+	same.OnError = audio.OnError{} // what is left out, the corpus's hash knows
 	return same
 }
 
