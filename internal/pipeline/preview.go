@@ -225,13 +225,13 @@ func (p *previewer) wave(a augment.Wave, draw int) (audio.Clip, audio.Spectrogra
 }
 
 // window makes what augmentations of the spectrogram make of a view's length
-// from the clip's middle, not normalised.
-func (p *previewer) window(draw int, chain ...augment.Spec) (audio.Spectrogram, error) {
+// from the middle of one, not normalised.
+func (p *previewer) window(of *audio.Spectrogram, draw int, chain ...augment.Spec) (audio.Spectrogram, error) {
 	v := *p.drawer.views
 	v.Chain, v.Options.Normalize, v.Options.Crop = chain, "none", "center"
 	s := p.viewed()
 	p.drawer.address(p.index, p.o.Epoch, draw)
-	return s, v.Draw(s.Data, &p.spec, p.drawer.draw)
+	return s, v.Draw(s.Data, of, p.drawer.draw)
 }
 
 // view makes view 0 or 1 of a pair, as the loader does; the clip is what

@@ -14,7 +14,7 @@ import (
 // Widths on the page, in pixels: of the whole clip, and of what stands beside others.
 const (
 	clipWidth = 880
-	cellWidth = 240
+	cellWidth = 224
 )
 
 // page shows the clip, the augmentations one by one, and the pairs.
@@ -134,9 +134,9 @@ func (p *previewer) aloneRow(file string, a augment.Augmentation) (preview.Row, 
 			clips = append(clips, c)
 		case augment.Spec:
 			if draw < 0 {
-				s, err = p.window(0)
+				s, err = p.window(&p.spec, 0)
 			} else {
-				s, err = p.window(draw, a)
+				s, err = p.window(&p.spec, draw, a)
 			}
 		}
 		if err != nil {
@@ -151,6 +151,8 @@ func (p *previewer) aloneRow(file string, a augment.Augmentation) (preview.Row, 
 			cell.Caption = "before"
 		}
 		if clips != nil {
+			wave := preview.Waveform(cell.Figures[0].Name+"-waveform", clips[i], cellWidth/p.seconds(all[0]))
+			cell.Figures = append([]preview.Figure{wave}, cell.Figures...)
 			cell.Sound = preview.Play(clips[i])
 		}
 		row.Cells = append(row.Cells, cell)
