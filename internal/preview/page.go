@@ -123,17 +123,17 @@ func (p *Page) Figures() []Figure {
 var pageHTML string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"png":  func(b []byte) template.URL { return dataURI("image/png", b) },
-	"wav":  func(b []byte) template.URL { return dataURI("audio/wav", b) },
+	"png":  func(attribute string, b []byte) template.HTMLAttr { return dataURI(attribute, "image/png", b) },
+	"wav":  func(attribute string, b []byte) template.HTMLAttr { return dataURI(attribute, "audio/wav", b) },
 	"plus": func(a, b int) int { return a + b },
 }).Parse(pageHTML))
 
 // Write writes the page as HTML.
 func (p *Page) Write(w io.Writer) error { return pageTemplate.Execute(w, p) }
 
-// dataURI is a file inside a link. What it holds is our own.
-func dataURI(kind string, b []byte) template.URL {
-	return template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(b))
+// dataURI is an attribute with a whole file in it.
+func dataURI(attribute, kind string, b []byte) template.HTMLAttr {
+	return template.HTMLAttr(attribute + `="data:` + kind + ";base64," + base64.StdEncoding.EncodeToString(b) + `"`)
 }
 
 // A tick is a mark on an axis, at a pixel, with its number.

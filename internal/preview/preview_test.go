@@ -104,7 +104,7 @@ func TestRange(t *testing.T) {
 
 // Each pixel's colour lies between its neighbours', and lightness rises.
 func TestColours(t *testing.T) {
-	p := colours(256)
+	p := colours(64)
 	last := -1.0
 	for i, c := range p {
 		r, g, b, _ := c.RGBA()
