@@ -118,6 +118,9 @@ func docPictures(t *testing.T) map[string][]byte {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
+		if o.Unit() == "" && s.Bins > 1 {
+			s = preview.Even(s)[0]
+		}
 		draw("feature_"+name, s, preview.RangeOf(s))
 	}
 	return made

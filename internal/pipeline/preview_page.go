@@ -79,18 +79,22 @@ func (p *previewer) figure(name string, s audio.Spectrogram, r preview.Range, wi
 	return []preview.Figure{preview.Spectrogram(name, s, p.seconds(s), r, width/seconds)}
 }
 
-// scale says what the colours of values of the feature mean.
-func (p *previewer) scale(r preview.Range) *preview.Scale {
-	return &preview.Scale{Range: r, Unit: p.d.c.Feature.Unit()}
+// coloured says with which colours spectrograms of the feature are drawn that
+// are to be compared. Bins of different kinds have each their own.
+func (p *previewer) coloured(unit string, all ...audio.Spectrogram) ([]audio.Spectrogram, *preview.Scale) {
+	if all[0].Bins > 1 && p.d.c.Feature.Unit() == "" {
+		return preview.Even(all...), &preview.Scale{Range: preview.Range{High: 1}, Unit: "of each bin's own range"}
+	}
+	return all, &preview.Scale{Range: preview.RangeOf(all...), Unit: unit}
 }
 
 func (p *previewer) clipSection() preview.Section {
-	r := preview.RangeOf(p.spec)
+	shown, scale := p.coloured(p.d.c.Feature.Unit(), p.spec)
 	figures := []preview.Figure{preview.Waveform("clip-waveform", p.clip, clipWidth/p.seconds(p.spec))}
-	figures = append(figures, p.figure("clip", p.spec, r, clipWidth, p.seconds(p.spec))...)
+	figures = append(figures, p.figure("clip", shown[0], scale.Range, clipWidth, p.seconds(p.spec))...)
 	return preview.Section{Title: "The clip", Rows: []preview.Row{{
 		Cells: []preview.Cell{{Caption: "waveform, and " + nameIn(audio.Features, p.d.c.Feature), Figures: figures, Sound: preview.Play(p.clip)}},
-		Scale: p.scale(r),
+		Scale: scale,
 	}}}
 }
 
@@ -144,9 +148,9 @@ func (p *previewer) aloneRow(file string, a augment.Augmentation) (preview.Row, 
 		}
 		all = append(all, s)
 	}
-	r := preview.RangeOf(all...)
+	all, row.Scale = p.coloured(p.d.c.Feature.Unit(), all...)
 	for i, s := range all {
-		cell := preview.Cell{Caption: fmt.Sprintf("draw %d", i), Figures: p.figure(fmt.Sprintf("%s-%d", file, i), s, r, cellWidth, p.seconds(all[0]))}
+		cell := preview.Cell{Caption: fmt.Sprintf("draw %d", i), Figures: p.figure(fmt.Sprintf("%s-%d", file, i), s, row.Scale.Range, cellWidth, p.seconds(all[0]))}
 		if i == 0 {
 			cell.Caption = "before"
 		}
@@ -157,7 +161,6 @@ func (p *previewer) aloneRow(file string, a augment.Augmentation) (preview.Row, 
 		}
 		row.Cells = append(row.Cells, cell)
 	}
-	row.Scale = p.scale(r)
 	return row, nil
 }
 
@@ -187,15 +190,16 @@ func (p *previewer) pairSection(ctx context.Context) (preview.Section, error) {
 		}
 		s.Rows = append(s.Rows, row)
 	}
-	r := preview.RangeOf(all...)
+	unit := "normalised"
+	if p.d.c.View.Normalize == "none" {
+		unit = p.d.c.Feature.Unit()
+	}
+	all, scale := p.coloured(unit, all...)
 	for i := range all {
 		row := &s.Rows[i/2]
 		name := fmt.Sprintf("pair-%d-view-%d", p.o.Epoch+i/2, i%2+1)
-		row.Cells[i%2].Figures = p.figure(name, all[i], r, 1.5*cellWidth, p.seconds(all[i]))
-		row.Scale = &preview.Scale{Range: r, Unit: "normalised"}
-		if p.d.c.View.Normalize == "none" {
-			row.Scale = p.scale(r)
-		}
+		row.Cells[i%2].Figures = p.figure(name, all[i], scale.Range, 1.5*cellWidth, p.seconds(all[i]))
+		row.Scale = scale
 	}
 	return s, nil
 }

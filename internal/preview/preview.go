@@ -48,6 +48,29 @@ func RangeOf(all ...audio.Spectrogram) Range {
 	return Range{float64(values[int(lowest*last)]), float64(values[int(math.Ceil((1-highest)*last))])}
 }
 
+// Even brings each bin's values to 0..1 by the bin's own range in all the
+// spectrograms, in copies: where bins are of different kinds, as cepstral
+// coefficients are, one range would show the greatest alone.
+func Even(all ...audio.Spectrogram) []audio.Spectrogram {
+	even := make([]audio.Spectrogram, len(all))
+	for i, s := range all {
+		even[i].Resize(s.Bins, s.Frames)
+	}
+	for b := range all[0].Bins {
+		var rows []audio.Spectrogram
+		for _, s := range all {
+			rows = append(rows, audio.Spectrogram{Bins: 1, Frames: s.Frames, Data: s.Row(b)})
+		}
+		r := RangeOf(rows...)
+		for i, row := range rows {
+			for t, v := range row.Data {
+				even[i].Row(b)[t] = float32(r.of(float64(v)))
+			}
+		}
+	}
+	return even
+}
+
 // of is where a value lies in the range, 0 to 1.
 func (r Range) of(v float64) float64 {
 	if !(r.High > r.Low) || math.IsNaN(v) {

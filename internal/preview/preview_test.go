@@ -102,7 +102,21 @@ func TestRange(t *testing.T) {
 	}
 }
 
-// Each pixel's colour lies between its neighbours', and lightness rises.
+// Even takes each bin by itself, and all spectrograms together.
+func TestEven(t *testing.T) {
+	a := audio.Spectrogram{Bins: 3, Frames: 2, Data: []float32{0, 1, 500, 600, 7, 7}}
+	b := audio.Spectrogram{Bins: 3, Frames: 3, Data: []float32{2, 3, 4, 700, 800, 900, 7, 7, 7}}
+	even := Even(a, b)
+	got := fmt.Sprint(even[0].Data, even[1].Data)
+	if want := "[0 0.25 0 0.25 0 0] [0.5 0.75 1 0.5 0.75 1 0 0 0]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if a.Data[3] != 600 {
+		t.Error("the argument has changed")
+	}
+}
+
+// Lightness rises from colour to colour.
 func TestColours(t *testing.T) {
 	p := colours(64)
 	last := -1.0
