@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo demo-check test race lint purego arm64 soak reference compare-torch ci
+.PHONY: build demo demo-check test race lint purego arm64 soak reference pictures compare-torch ci
 PYTHON ?= python3
 
 build:          ## one static binary, ./clr
@@ -45,6 +45,9 @@ soak:           ## the long forms: 200 kills of each command, same bytes on the 
 
 reference:      ## rewrite configs/reference.yaml from the options in the code
 	go run ./cmd/clr config reference > configs/reference.yaml.new && mv configs/reference.yaml.new configs/reference.yaml
+
+pictures:       ## draw docs/img anew, and link what the tables lack
+	CLR_PICTURES=1 go test -count=1 -run '^TestPictures$$' ./internal/pipeline
 
 compare-torch: build ## speed and memory beside PyTorch, which PYTHON must have; ROWS=simclr,embed for some rows
 	$(PYTHON) bench/compare.py --clr ./clr $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MALLOC),--malloc $(MALLOC))

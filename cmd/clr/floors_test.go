@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"clr/internal/op":              3,
 	"clr/internal/exec":            4,
 	"clr/internal/augment":         3,
+	"clr/internal/preview":         3,
 	"clr/internal/layout":          3,
 	"clr/internal/survey":          3,
 	"clr/internal/optim":           2,

@@ -10,6 +10,7 @@ package augment
 import (
 	"math"
 	"math/rand/v2"
+	"reflect"
 
 	"clr/internal/audio"
 )
@@ -54,6 +55,16 @@ type Spec interface {
 func NeedsLog(a Augmentation) bool {
 	l, ok := a.(interface{ needsLog() bool })
 	return ok && l.needsLog()
+}
+
+// Always is an augmentation with probability 1, to be looked at.
+func Always(a Augmentation) Augmentation {
+	v := reflect.New(reflect.TypeOf(a)).Elem()
+	v.Set(reflect.ValueOf(a))
+	if p := v.FieldByName("P"); p.IsValid() {
+		p.SetFloat(1)
+	}
+	return v.Interface().(Augmentation)
 }
 
 // Table names every augmentation with its defaults. A chain lists them in the

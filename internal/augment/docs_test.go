@@ -8,7 +8,8 @@ import (
 )
 
 // docs/augmentations.md has one row for each augmentation of the spectrogram,
-// with all its options, and marks those that need logarithms of power.
+// with all its options and a picture, and marks those that need logarithms of
+// power.
 func TestDocs(t *testing.T) {
 	text, err := os.ReadFile("../../docs/augmentations.md")
 	if err != nil {
@@ -43,7 +44,12 @@ func TestDocs(t *testing.T) {
 			}
 		}
 	}
-	for name := range rows {
+	for name, row := range rows {
+		if picture := "img/" + name + ".png"; !strings.HasSuffix(row, "!["+name+"]("+picture+") |\n") {
+			t.Errorf("%s: the row ends with no picture %s; make pictures links it", name, picture)
+		} else if _, err := os.Stat("../../docs/" + picture); err != nil {
+			t.Errorf("%s: make pictures writes it: %v", name, err)
+		}
 		if Table[name] == nil {
 			t.Errorf("there is no %s", name)
 		}

@@ -194,33 +194,50 @@ func newDrawer(d *data, clips []int, norm normalization) (*drawer, error) {
 
 // view draws one view of a clip into dst (F, T).
 func (w *drawer) view(dst []float32, clip, epoch, view int) error {
-	augment.Reseed(&w.source, w.d.c.Seed, epoch, clip, view)
 	if len(w.waves.Chain) == 0 {
 		s, err := w.d.store.Spectrogram(clip)
 		if err != nil {
 			return err
 		}
-		return w.views.Draw(dst, &s, w.draw)
+		return w.ofSpectrogram(dst, &s, clip, epoch, view)
 	}
 	c, err := w.d.readClip(clip)
 	if err != nil {
 		return err
 	}
+	return w.ofWaveform(dst, &c, clip, epoch, view)
+}
+
+// ofSpectrogram draws a view of the spectrogram s under the address of a clip.
+func (w *drawer) ofSpectrogram(dst []float32, s *audio.Spectrogram, clip, epoch, view int) error {
+	w.address(clip, epoch, view)
+	return w.views.Draw(dst, s, w.draw)
+}
+
+// ofWaveform draws a view of the samples c under the address of a clip, and
+// leaves in c what the augmentations of the waveform made of them.
+func (w *drawer) ofWaveform(dst []float32, c *audio.Clip, clip, epoch, view int) error {
+	w.address(clip, epoch, view)
 	n := len(c.Samples)
-	if err := w.waves.Apply(&c, w.draw); err != nil {
+	if err := w.waves.Apply(c, w.draw); err != nil {
 		return err
 	}
-	err = w.feature.Extract(&w.spec, c)
+	err := w.feature.Extract(&w.spec, *c)
 	if err != nil && len(c.Samples) < n {
 		// Played faster, it is shorter than a window of the feature, which it was not
 		// before: silence follows.
 		c.Samples = append(c.Samples, make([]float32, n-len(c.Samples))...)
-		err = w.feature.Extract(&w.spec, c)
+		err = w.feature.Extract(&w.spec, *c)
 	}
 	if err != nil {
 		return err
 	}
 	return w.views.Draw(dst, &w.spec, w.draw)
+}
+
+// address has the next draws come from a view's generator.
+func (w *drawer) address(clip, epoch, view int) {
+	augment.Reseed(&w.source, w.d.c.Seed, epoch, clip, view)
 }
 
 // other chooses a clip of the training part to mix in.

@@ -1,0 +1,256 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"clr/internal/audio"
+	"clr/internal/augment"
+	"clr/internal/disk"
+	"clr/internal/fault"
+)
+
+// PreviewOptions say what clr augment preview shows.
+type PreviewOptions struct {
+	Clip  string // index or path in the manifest, or an audio file
+	Out   string // the page
+	PNG   string // folder for the pictures too; may be empty
+	Fold  string // whose training; empty: the first
+	Draws int    // of each augmentation, and how many epochs' pairs
+	Epoch int    // of the draws, and of the first pair
+	All   bool   // every augmentation with its defaults, not the config's chain alone
+}
+
+// Check tells which option is out of its range.
+func (o PreviewOptions) Check() error {
+	switch {
+	case o.Clip == "":
+		return fault.New(fault.Usage, "give --clip: an index or a path of the manifest, or an audio file", "no clip is given")
+	case o.Out == "":
+		return fault.New(fault.Usage, "name a file with --out", "no output is given")
+	case o.Draws < 1 || o.Draws > 20:
+		return fault.New(fault.Usage, "3 are enough for a first look", "draws is %d, it must be 1 to 20", o.Draws)
+	case o.Epoch < 0:
+		return fault.New(fault.Usage, "the first epoch is 0", "epoch is %d, it must be 0 or more", o.Epoch)
+	}
+	return nil
+}
+
+// Preview writes a page that shows a clip, what each augmentation makes of it,
+// and the pairs that training will see.
+func Preview(ctx context.Context, c *Config, o PreviewOptions, con Console) error {
+	if err := o.Check(); err != nil {
+		return err
+	}
+	d, err := openData(ctx, c, con, len(c.waves()) > 0)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	p, err := newPreviewer(d, o)
+	if err != nil {
+		return err
+	}
+	page, err := p.page(ctx)
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if err := page.Write(&text); err != nil {
+		return err
+	}
+	figures := page.Figures()
+	if o.PNG != "" {
+		if _, err := disk.MkdirAll(o.PNG); err != nil {
+			return err
+		}
+		for _, f := range figures {
+			if err := write(filepath.Join(o.PNG, f.Name+".png"), f.PNG); err != nil {
+				return err
+			}
+		}
+	}
+	if err := write(o.Out, text.Bytes()); err != nil {
+		return err
+	}
+	if con.JSON {
+		return showJSON(con, struct {
+			Page          string   `json:"page"`
+			Clip          string   `json:"clip"`
+			Index         int      `json:"index"` // in the corpus; one past its end: a file that is not there
+			Augmentations []string `json:"augmentations"`
+			LeftOut       []string `json:"left_out"`
+			Pairs         int      `json:"pairs"`
+			Pictures      int      `json:"pictures"`
+			Bytes         int      `json:"bytes"`
+		}{o.Out, p.name, p.index, p.names(), append([]string{}, p.leftOut...), o.Draws, len(figures), text.Len()})
+	}
+	_, err = fmt.Fprintf(con.Out, "%s: %s, %d augmentations, %d pairs, %d pictures, %.1f MB\n",
+		o.Out, p.name, len(p.shown), o.Draws, len(figures), float64(text.Len())/1e6)
+	return err
+}
+
+func write(path string, b []byte) error {
+	return disk.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// A previewer shows one clip.
+type previewer struct {
+	d       *data
+	o       PreviewOptions
+	fold    string
+	part    string // of the fold that the clip is in; empty for another file
+	drawer  *drawer
+	feature audio.Feature
+	shown   []augment.Augmentation // one by one
+	leftOut []string               // what cannot be shown, and why
+
+	chosen
+	clip audio.Clip
+	spec audio.Spectrogram // of all the clip
+
+	frame float64 // seconds from one frame to the next
+}
+
+func newPreviewer(d *data, o PreviewOptions) (*previewer, error) {
+	splits, err := d.splitsOf(o.Fold)
+	if err != nil {
+		return nil, err
+	}
+	split := splits[0]
+	p := &previewer{d: d, o: o, fold: split.Name}
+	norm, err := d.normalization(split.Train)
+	if err != nil {
+		return nil, err
+	}
+	if p.drawer, err = newDrawer(d, hears(split), norm); err != nil {
+		return nil, err
+	}
+	if p.feature, err = d.c.Feature.New(d.c.SampleRate); err != nil {
+		return nil, err
+	}
+	if p.chosen, err = choose(d.corpus, o.Clip); err != nil {
+		return nil, err
+	}
+	if err := p.read(); err != nil {
+		return nil, err
+	}
+	for name, clips := range map[string][]int{"training": split.Train, "validation": split.Valid, "test": split.Test} {
+		if slices.Contains(clips, p.index) {
+			p.part = name
+		}
+	}
+	p.choose()
+	p.frame = secondsPerFrame(p.feature, d.c.SampleRate)
+	return p, nil
+}
+
+// read reads the clip: its samples, and its spectrogram as training has it.
+func (p *previewer) read() (err error) {
+	if p.index < len(p.d.corpus.Items) {
+		if p.clip, err = p.d.readClip(p.index); err != nil {
+			return err
+		}
+		p.spec, err = p.d.store.Spectrogram(p.index)
+		return err
+	}
+	if p.clip, err = audio.ReadClip(p.name, p.d.c.SampleRate, 0, 0); err != nil {
+		return err
+	}
+	if err = p.feature.Extract(&p.spec, p.clip); err != nil {
+		return fault.New(fault.Data, "choose a longer recording", "%s: %w", p.name, err)
+	}
+	return nil
+}
+
+// choose lists the augmentations that are shown one by one.
+func (p *previewer) choose() {
+	if !p.o.All {
+		p.shown = p.d.c.Augment
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(augment.Table)) {
+		if _, ok := augment.Table[name].(augment.Background); ok && p.d.background == nil {
+			p.leftOut = append(p.leftOut, name+": the config's chain has none, so no recordings are open")
+			continue
+		}
+		c := *p.d.c
+		c.Augment = []augment.Augmentation{augment.Table[name]}
+		if err := c.Check(); err != nil { // it needs a file, or another feature
+			p.leftOut = append(p.leftOut, strings.TrimPrefix(err.Error(), "augment.0: "))
+			continue
+		}
+		p.shown = append(p.shown, c.Augment...)
+	}
+}
+
+// names are those of the augmentations shown.
+func (p *previewer) names() []string {
+	names := []string{}
+	for _, a := range p.shown {
+		names = append(names, nameIn(augment.Table, a))
+	}
+	return names
+}
+
+// secondsPerFrame is how far apart a feature's frames are, from how many more
+// there are of twice the samples.
+func secondsPerFrame(f audio.Feature, rate int) float64 {
+	const long = 1 << 24 // samples
+	_, once := f.Shape(long)
+	_, twice := f.Shape(2 * long)
+	return long / float64(rate) / float64(max(twice-once, 1))
+}
+
+// copied is a clip that may be changed.
+func copied(c audio.Clip) audio.Clip {
+	c.Samples = slices.Clone(c.Samples)
+	return c
+}
+
+// wave makes what one augmentation of the waveform makes of the whole clip.
+func (p *previewer) wave(a augment.Wave, draw int) (audio.Clip, audio.Spectrogram, error) {
+	c, s := copied(p.clip), audio.Spectrogram{}
+	p.drawer.address(p.index, p.o.Epoch, draw)
+	err := a.Wave(&c, p.drawer.draw)
+	if err == nil {
+		err = p.feature.Extract(&s, c)
+	}
+	return c, s, err
+}
+
+// window makes what augmentations of the spectrogram make of a view's length
+// from the middle of one, not normalised.
+func (p *previewer) window(of *audio.Spectrogram, draw int, chain ...augment.Spec) (audio.Spectrogram, error) {
+	v := *p.drawer.views
+	v.Chain, v.Options.Normalize, v.Options.Crop = chain, "none", "center"
+	s := p.viewed()
+	p.drawer.address(p.index, p.o.Epoch, draw)
+	return s, v.Draw(s.Data, of, p.drawer.draw)
+}
+
+// view makes view 0 or 1 of a pair, as the loader does; the clip is what
+// augmentations of the waveform made of it.
+func (p *previewer) view(epoch, view int) (audio.Clip, audio.Spectrogram, error) {
+	s := p.viewed()
+	if len(p.drawer.waves.Chain) == 0 {
+		return p.clip, s, p.drawer.ofSpectrogram(s.Data, &p.spec, p.index, epoch, view)
+	}
+	c := copied(p.clip)
+	return c, s, p.drawer.ofWaveform(s.Data, &c, p.index, epoch, view)
+}
+
+// viewed is an empty view.
+func (p *previewer) viewed() (s audio.Spectrogram) {
+	s.Resize(p.spec.Bins, p.d.c.View.Frames)
+	return s
+}
