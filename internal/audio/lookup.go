@@ -28,7 +28,9 @@ func (c *Corpus) Originals(ctx context.Context, workers int) (*Originals, error)
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(c.Items) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				it := c.Items[i]
-				errs[i] = fault.Guard(func() error { return o.files[it.File].identify(c, it) })
+				if err := fault.Guard(func() error { return o.files[it.File].identify(c, it) }); err != nil {
+					errs[i] = fmt.Errorf("%s:%d: %s: %w", c.Path, it.Line, it.Path, err)
+				}
 			}
 		})
 	}

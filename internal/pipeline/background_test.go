@@ -143,7 +143,7 @@ func TestBackgroundRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	put(t, manifest, []byte("path,sha256\n1.wav,"+strings.Repeat("0", 64)+"\n"))
-	says(t, open(under(manifest)), "background: "+manifest+":2", "1.wav has the SHA-256")
+	says(t, open(under(manifest)), "background: "+manifest+":2", "1.wav: its SHA-256 is")
 	put(t, manifest, []byte("path\ngone.wav\n"))
 	says(t, open(under(manifest)), "background: ", manifest+":2", "gone.wav")
 	err = open(under("nowhere.csv"))

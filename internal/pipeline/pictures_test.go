@@ -85,6 +85,7 @@ func docPictures(t *testing.T) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.drawer.draw.Background = func(string) (audio.Clip, error) { return d.readClip(p.drawer.other()) } // there is but one corpus in the binary
 	before, err := p.window(&p.spec, 0)
 	if err != nil {
 		t.Fatal(err)
