@@ -101,7 +101,9 @@ func (o CQT) spectrum(w wavelet, rate int, fft *realFFT) (first int, re, im []fl
 			share /= 2
 		}
 		a[k], b[k] = a[k]*share, b[k]*share
-		energy[k] = real(a[k])*real(a[k]) + imag(a[k])*imag(a[k]) + real(b[k])*real(b[k]) + imag(b[k])*imag(b[k])
+		for _, v := range [...]float64{real(a[k]), imag(a[k]), real(b[k]), imag(b[k])} {
+			energy[k] += float64(v * v)
+		}
 		sum += energy[k]
 	}
 	low, high := kept(energy, spectrumLoss*sum)
