@@ -38,6 +38,7 @@ func (o ChromaSTFT) stft() STFT {
 func (o ChromaSTFT) Check(rate int) error {
 	return broken(append(o.stft().framing(rate), []rule{
 		{o.NChroma >= 1 && o.NChroma <= 1200, "n_chroma", fmt.Sprintf("is %d, set it from 1 to 1200", o.NChroma)},
+		weightsRule("n_chroma", o.NChroma, o.NFFT),
 		{o.Tuning >= -0.5 && o.Tuning <= 0.5, "tuning", fmt.Sprintf("is %v, set it from -0.5 to 0.5", o.Tuning)},
 		{math.Abs(o.CtrOct) <= 20, "ctroct", fmt.Sprintf("is %v, set it from -20 to 20", o.CtrOct)},
 		{o.OctWidth >= 0 && o.OctWidth <= 100, "octwidth", fmt.Sprintf("is %v, set it from 0 to 100", o.OctWidth)},

@@ -18,7 +18,7 @@ type ChromaCQT struct {
 	NOctaves      int     `yaml:"n_octaves" doc:"octaves above f_min"`
 	BinsPerOctave int     `yaml:"bins_per_octave" doc:"bins of the CQT per octave, a multiple of n_chroma"`
 	Tuning        float64 `yaml:"tuning" doc:"moves all bins of the CQT up, in bins; it is not estimated"`
-	Window        string  `yaml:"window" doc:"hann, hamming, blackman, rectangular or povey, all periodic"`
+	Window        string  `yaml:"window" doc:"hann, hamming, blackman or rectangular, all periodic"`
 	PadMode       string  `yaml:"pad_mode" doc:"reflect or constant (zeros) beyond the clip's ends"`
 	Threshold     float64 `yaml:"threshold" doc:"classes below this magnitude count as 0, before norm"`
 	Norm          string  `yaml:"norm" doc:"inf: a frame's largest class is 1; 1 or 2: its sum or Euclidean length is; none"`

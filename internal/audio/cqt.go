@@ -25,7 +25,7 @@ type CQT struct {
 	BinsPerOctave int     `yaml:"bins_per_octave" doc:"bins per octave"`
 	FilterScale   float64 `yaml:"filter_scale" doc:"multiplies the windows' lengths: below 1 sharper in time, above 1 in frequency"`
 	Tuning        float64 `yaml:"tuning" doc:"moves all bins up, in bins; it is not estimated"`
-	Window        string  `yaml:"window" doc:"hann, hamming, blackman, rectangular or povey, all periodic"`
+	Window        string  `yaml:"window" doc:"hann, hamming, blackman or rectangular, all periodic"`
 	Scale         bool    `yaml:"scale" doc:"values grow with the square root of the window's length, so that white noise is even; otherwise with the length"`
 	PadMode       string  `yaml:"pad_mode" doc:"reflect or constant (zeros) beyond the clip's ends"`
 	Value         string  `yaml:"value" doc:"magnitude; power; ln or log10: of power + floor; db: decibels, with top_db"`
@@ -64,7 +64,7 @@ func (o CQT) rules(rate int, gamma float64) []rule {
 		{o.BinsPerOctave >= 1 && o.BinsPerOctave <= 1200, "bins_per_octave", fmt.Sprintf("is %d, set it from 1 to 1200", o.BinsPerOctave)},
 		{o.FilterScale > 0 && o.FilterScale <= 100, "filter_scale", fmt.Sprintf("is %v, set it above 0, to 100 at most", o.FilterScale)},
 		{o.Tuning >= -0.5 && o.Tuning <= 0.5, "tuning", fmt.Sprintf("is %v, set it from -0.5 to 0.5", o.Tuning)},
-		windowRule(o.Window),
+		oneOf("window", o.Window, "hann", "hamming", "blackman", "rectangular"),
 		oneOf("pad_mode", o.PadMode, "reflect", "constant"),
 		oneOf("value", o.Value, "magnitude", "power", "ln", "log10", "db"),
 		floorRule(o.Value, o.Floor), topDBRule(o.TopDB),
@@ -78,7 +78,7 @@ func (o CQT) rules(rate int, gamma float64) []rule {
 		{highest <= float64(rate)/2, "n_bins", fmt.Sprintf("puts the highest bin at %.5g Hz, from where it reaches up to %.5g Hz, above half the sample rate, %v; set it or f_min lower",
 			shortest.hz, highest, float64(rate)/2)},
 		{longest.length <= sizeLimit, "f_min", fmt.Sprintf("is %v: the lowest bin's window has %.0f samples, set it higher, for %d at most", o.FMin, longest.length, sizeLimit)},
-		{shortest.length >= 2, "filter_scale", fmt.Sprintf("is %v: the highest bin's window has %.2g samples, set it higher, for 2 or more", o.FilterScale, shortest.length)},
+		{shortest.length >= 4, "filter_scale", fmt.Sprintf("is %v: the highest bin's window has %.2g samples, set it higher, for 4 or more", o.FilterScale, shortest.length)},
 	}...)
 }
 
@@ -100,15 +100,14 @@ func (o CQT) wavelet(k int, gamma float64, rate int) wavelet {
 }
 
 // noiseBandwidth is how many bins wide the white noise is that a window lets
-// through: 1.5 for Hann's.
+// through, length·Σw²/(Σw)²: 1.5 for Hann's.
 func noiseBandwidth(window string) float64 {
-	w := periodic(window, 4096)
-	sum, squares := 0.0, 0.0
-	for _, v := range w {
-		sum += v
-		squares += float64(v * v)
+	c := cosines[window]
+	squares := float64(c[0] * c[0])
+	for _, v := range c[1:] {
+		squares += float64(v * v / 2)
 	}
-	return float64(len(w)) * squares / (sum * sum)
+	return squares / (c[0] * c[0])
 }
 
 type cqt struct {

@@ -107,6 +107,9 @@ func TestCQTAgainstDefinition(t *testing.T) {
 		{"coarse", with(func(o *CQT) {
 			o.BinsPerOctave, o.NBins, o.FilterScale, o.HopLength, o.Window = 3, 18, 0.7, 100, "blackman"
 		}), 0, noise(22050, 4000)},
+		{"few samples", with(func(o *CQT) {
+			o.BinsPerOctave, o.NBins, o.FilterScale, o.FMin, o.HopLength, o.Window = 1, 3, 0.5, 300, 90, "rectangular"
+		}), 0, noise(16000, 1000)},
 		{"one bin", with(func(o *CQT) { o.NBins, o.FMin, o.PadMode = 1, 440, "reflect" }), 0, noise(16000, 3000)},
 		{"long", with(func(o *CQT) { o.NBins, o.FMin, o.HopLength = 2, 10, 40000 }), 0, noise(48000, 90000)},
 		{"wider", cqtDefaults, 13.2, noise(16000, 9000)},

@@ -229,6 +229,22 @@ func TestFeatureTable(t *testing.T) {
 	}
 }
 
+// Defaults suit the rates that recordings have; at 8 kHz those do not that name
+// a frequency near 8 kHz or seven octaves.
+func TestDefaultsAtOtherRates(t *testing.T) {
+	high := []string{"logmel", "logmel_byola", "spectral", "cqt", "vqt", "chroma_cqt"}
+	for name, o := range Features {
+		for _, rate := range []int{16000, 22050, 32000, 44100, 48000, 96000} {
+			if err := o.Check(rate); err != nil {
+				t.Errorf("%s at %d Hz: %v", name, rate, err)
+			}
+		}
+		if err := o.Check(8000); (err != nil) != slices.Contains(high, name) {
+			t.Errorf("%s at 8000 Hz: %v", name, err)
+		}
+	}
+}
+
 // Logarithms of magnitudes are none of powers, but for decibels.
 func TestUnits(t *testing.T) {
 	mel, kaldi := Features["logmel"].(LogMel), kaldiDefaults

@@ -50,6 +50,7 @@ func (o Gammatone) Check(rate int) error {
 	nyquist := float64(rate) / 2
 	return broken(append(o.stft().framing(rate), []rule{
 		{o.NFilters >= 1 && o.NFilters <= 4096, "n_filters", fmt.Sprintf("is %d, set it from 1 to 4096", o.NFilters)},
+		weightsRule("n_filters", o.NFilters, o.NFFT),
 		{o.FMin > 0 && o.FMin < o.high(rate), "f_min", fmt.Sprintf("is %v, set it above 0 and below f_max = %v", o.FMin, o.high(rate))},
 		{o.high(rate) <= nyquist, "f_max", fmt.Sprintf("is %v, above half the sample rate, %v; set it to 0 for that", o.FMax, nyquist)},
 		{o.Width >= 0.01 && o.Width <= 100, "width", fmt.Sprintf("is %v, set it from 0.01 to 100", o.Width)},

@@ -2,6 +2,7 @@ package audio
 
 import (
 	"math"
+	"math/cmplx"
 
 	"clr/internal/kernel"
 )
@@ -43,9 +44,8 @@ func newWavelets(o CQT, gamma float64, rate int) *wavelets {
 		g.least = least
 		var from []int
 		var weights [][]float64
-		fft := newRealFFT(size)
 		for k := range count {
-			at, re, im := o.spectrum(o.wavelet(first+k, gamma, rate), rate, fft)
+			at, re, im := o.spectrum(o.wavelet(first+k, gamma, rate), rate, size)
 			from, weights = append(from, at, at), append(weights, re, im)
 		}
 		g.filters = newBank(2*count, from, weights)
@@ -71,45 +71,86 @@ func transformSize(n int) int {
 }
 
 // spectrum makes the weights of the rows from row first on, real and imaginary
-// parts of a spectrum in turns, whose sums are real and imaginary part of the
-// filter's answer to the frame. The filter stands in the middle of the frame.
-func (o CQT) spectrum(w wavelet, rate int, fft *realFFT) (first int, re, im []float64) {
-	n := fft.n
+// parts of a spectrum of n in turns, whose sums are real and imaginary part of
+// the filter's answer to the frame. The filter stands in the middle of the frame.
+func (o CQT) spectrum(w wavelet, rate, n int) (first int, re, im []float64) {
 	from := int(math.Floor(-w.length / 2))
-	window := periodic(o.Window, int(math.Floor(w.length/2))-from)
-	gain := 0.0
-	for _, v := range window {
-		gain += math.Abs(v)
-	}
-	gain = w.length / gain
+	f := shape{cosines[o.Window], from, int(math.Floor(w.length/2)) - from, 2 * math.Pi * w.hz / float64(rate)}
+	gain := w.length / (f.window[0] * float64(f.length))
 	if o.Scale {
 		gain /= math.Sqrt(w.length)
 	}
-	cos, sin := make([]float64, n), make([]float64, n)
-	for i, v := range window {
-		s, c := math.Sincos(2 * math.Pi * w.hz * float64(from+i) / float64(rate))
-		cos[n/2+from+i], sin[n/2+from+i] = gain*v*c, -gain*v*s
-	}
-	a := append([]complex128(nil), fft.forward(cos)...)
-	b := fft.forward(sin)
-	// Σ x·c is 1/n·Σ Re X[k]·C*[k] over all n values, of which those above n/2
-	// mirror those below.
-	energy, sum := make([]float64, len(a)), 0.0
-	for k := range a {
-		share := complex(2/float64(n), 0)
-		if k == 0 || k == n/2 {
-			share /= 2
+	// Rings around the filter's bin, each twice as wide, until one adds nothing.
+	var energy []float64
+	centre := int(math.Round(w.hz / float64(rate) * float64(n)))
+	for half := 128; ; half *= 2 {
+		low, high := max(0, centre-half), min(n/2+1, centre+half+1)
+		re, im, energy = re[:0], im[:0], energy[:0]
+		sum, ring := 0.0, 0.0
+		for k := low; k < high; k++ {
+			// Σ x·c is 1/n·Σ Re X[k]·C*[k] over all n values, of which those above n/2
+			// mirror those below.
+			share := 2 * gain / float64(n)
+			if k == 0 || k == n/2 {
+				share /= 2
+			}
+			// Of a filter's spectrum F, that of its real part is (F[k]+F*[-k])/2.
+			plus, minus := f.at(k, n), cmplx.Conj(f.at(-k, n))
+			a, b := (plus+minus)/2, (plus-minus)/2i
+			re = append(re, share*real(a), share*imag(a))
+			im = append(im, share*real(b), share*imag(b))
+			e := 0.0
+			for _, v := range [...]float64{real(a), imag(a), real(b), imag(b)} {
+				e += float64(share * v * share * v)
+			}
+			energy = append(energy, e)
+			if sum += e; k < centre-half/2 || k > centre+half/2 {
+				ring += e
+			}
 		}
-		a[k], b[k] = a[k]*share, b[k]*share
-		energy[k] = real(a[k])*real(a[k]) + imag(a[k])*imag(a[k]) + real(b[k])*real(b[k]) + imag(b[k])*imag(b[k])
-		sum += energy[k]
+		if ring <= spectrumLoss*sum || high-low == n/2+1 {
+			from, to := kept(energy, spectrumLoss*sum)
+			return 2 * (low + from), re[2*from : 2*to], im[2*from : 2*to]
+		}
 	}
-	low, high := kept(energy, spectrumLoss*sum)
-	for k := low; k < high; k++ {
-		re = append(re, real(a[k]), imag(a[k]))
-		im = append(im, real(b[k]), imag(b[k]))
+}
+
+// A shape is a filter's samples: a window, from sample from of the filter on,
+// times exp(-i·turn·n).
+type shape struct {
+	window       []float64
+	from, length int
+	turn         float64 // radians per sample
+}
+
+// cosines are the windows that are sums of few cosines, w[p] = Σ c[m]·cos(2πmp/length).
+var cosines = map[string][]float64{"hann": {0.5, -0.5}, "hamming": {0.54, -0.46}, "blackman": {0.42, -0.5, 0.08}, "rectangular": {1}}
+
+// at is value k of the spectrum of n samples with the filter in their middle: a
+// sum of geometric series, two for a cosine.
+func (f shape) at(k, n int) complex128 {
+	w := -f.turn - 2*math.Pi*float64(k)/float64(n)
+	sum := complex(f.window[0], 0) * f.series(w)
+	for m, c := range f.window[1:] {
+		d := 2 * math.Pi * float64(m+1) / float64(f.length)
+		sum += complex(c/2, 0) * (f.series(w+d) + f.series(w-d))
 	}
-	return 2 * low, re, im
+	// The frame's middle comes to sample 0: exp(-2πi·k/n·n/2).
+	if k%2 != 0 {
+		sum = -sum
+	}
+	return sum * cmplx.Rect(1, w*float64(f.from))
+}
+
+// series is Σ exp(i·w·p) over the filter's samples, p from 0.
+func (f shape) series(w float64) complex128 {
+	w = math.Remainder(w, 2*math.Pi)
+	n := float64(f.length)
+	ratio := n
+	if s := math.Sin(w / 2); s != 0 {
+		ratio = math.Sin(w/2*n) / s
+	}
+	return cmplx.Rect(ratio, w/2*(n-1))
 }
 
 // kept is the part of the values, low to high-1, that is left when the smaller
