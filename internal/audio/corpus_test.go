@@ -122,23 +122,3 @@ func TestCorpusFaults(t *testing.T) {
 		}
 	}
 }
-
-func FuzzCorpus(f *testing.F) {
-	f.Add("path,label,start,end\na.wav,x,0,1\n")
-	f.Add("\xef\xbb\xbfpath\r\n\"a.wav\"\r\n")
-	f.Add("path,path\n,\"\n")
-	f.Fuzz(func(t *testing.T, manifest string) {
-		c, err := ReadCorpus(corpusFS(manifest), "m/manifest.csv")
-		if err != nil {
-			if fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "m/manifest.csv") {
-				t.Fatalf("kind %d: %v", fault.KindOf(err), err)
-			}
-			return
-		}
-		for _, it := range c.Items {
-			if it.Path == "" || it.File == "" || it.Start < 0 || it.End != 0 && it.End <= it.Start {
-				t.Fatalf("%+v", it)
-			}
-		}
-	})
-}
