@@ -22,7 +22,7 @@ func Damaged(whole []byte) [][]byte {
 	if n == 0 {
 		return all[:1]
 	}
-	step := max(1, n/12)
+	step := max(1, n/8)
 	for at := 0; at < n; at += step {
 		all = append(all, whole[:at])
 		end := min(n, at+step)
@@ -34,7 +34,7 @@ func Damaged(whole []byte) [][]byte {
 		}
 	}
 	found := numbers.FindAllIndex(whole, -1)
-	for i := 0; i < len(found); i += 1 + len(found)/8 {
+	for i := 0; i < len(found); i += 1 + len(found)/4 {
 		for _, other := range []string{"", "0", "-1", "1e999", "4294967296", "99999999999999999999", "NaN", `"`} {
 			all = append(all, slices.Concat(whole[:found[i][0]], []byte(other), whole[found[i][1]:]))
 		}
