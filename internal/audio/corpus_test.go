@@ -1,12 +1,14 @@
 package audio
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"clr/internal/fault"
 )
@@ -120,5 +122,21 @@ func TestCorpusFaults(t *testing.T) {
 		if _, err := ReadCorpus(corpusFS("path\na.wav\n"), name); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), filepath.Base(name)) {
 			t.Errorf("%s: error %v", name, err)
 		}
+	}
+}
+
+// A header of many columns takes time by their number, not by its square.
+func TestWideHeader(t *testing.T) {
+	var header strings.Builder
+	for i := range 200_000 {
+		fmt.Fprintf(&header, "c%d,", i)
+	}
+	start := time.Now()
+	c, err := ReadCorpus(corpusFS(header.String()+"path\n"+strings.Repeat(",", 200_000)+"a.wav\n"), "m/manifest.csv")
+	if err != nil || len(c.Items) != 1 {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 10*time.Second { // by its square: a minute
+		t.Errorf("it took %v", took)
 	}
 }
