@@ -34,7 +34,8 @@ func FuzzConfig(f *testing.F) {
 	} {
 		add(text, "seed=18446744073709551615")
 	}
-	for _, set := range []string{"augment=[{name: time_mask}]", "augment.0.name=color", "feature.n_fft=1073741824", "sample_rate=1e4", "view={frames: -1}", "encoder.width=99999999", "=", "seed"} {
+	for _, set := range []string{"augment=[{name: time_mask}]", "augment.0.name=color", "feature.n_fft=1073741824", "sample_rate=1e4", "view={frames: -1}", "encoder.width=99999999", "=", "seed",
+		"corpus=\xff.csv", "corpus=x" + strings.Repeat("[", 300), "store=" + strings.Repeat("y", 64<<10), `corpus="\xff"`} {
 		f.Add([]byte("corpus: a.csv\n"), set)
 	}
 	const name = "dir/run.yaml"
