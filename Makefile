@@ -41,7 +41,7 @@ arm64:          ## the engine's tests and a whole step under emulation; needs De
 
 soak:           ## the long forms: 200 kills of each command, same bytes on the demo's corpus, more ways to fail; 10 to 20 minutes
 	CLR_KILLS=200 go test -count=1 -timeout 40m -run '^TestKilled$$' -v ./cmd/clr
-	CLR_SOAK=1 go test -count=1 -timeout 40m -run '^(TestSameBytes|TestEveryChangeFails)$$' -v ./internal/pipeline
+	CLR_SOAK=1 go test -count=1 -timeout 40m -run '^(TestSameBytes|TestEveryChangeFails|TestExtremeFeatures)$$' -v ./internal/pipeline
 
 # The coverage that fuzzing goes by lies in Go's build cache; what it finds, under the package's testdata/fuzz, to be committed.
 FUZZTIME ?= 10m
