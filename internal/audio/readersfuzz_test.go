@@ -118,6 +118,25 @@ func FuzzStore(f *testing.F) {
 	f.Add(whole, false)
 	f.Add(whole[:align], false)
 	path := filepath.Join(f.TempDir(), "features")
+	cut := skipping(0.9) // windows, and a line that is left out
+	cut.Windows = Windows{Length: 0.01}
+	fsys := toneFS(2)
+	fsys["01.wav"].Data = []byte("no recording")
+	windows, err := cut.ReadCorpus(fsys, "manifest.csv")
+	if err != nil {
+		f.Fatal(err)
+	}
+	s, _, err := Build(context.Background(), path, windows, o, 16000, BuildOptions{Workers: 1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	s.Close()
+	if whole, err = os.ReadFile(path); err != nil {
+		f.Fatal(err)
+	}
+	for _, b := range fuzztest.Some(whole, 3) {
+		f.Add(b, true)
+	}
 	f.Fuzz(func(t *testing.T, b []byte, seal bool) {
 		if seal {
 			b = sealed(b)
@@ -143,8 +162,12 @@ func FuzzStore(f *testing.F) {
 					t.Errorf("clip %d: (%d, %d), %d values", i, bins, frames, len(spec.Data))
 				}
 			}
-			if err := s.Check(c, o, 16000); err != nil {
-				fuzztest.Refused(t, err, fault.Data, path)
+			for _, c := range []*Corpus{c, windows} {
+				if held, err := s.Corpus(c, o, 16000); err != nil {
+					fuzztest.Refused(t, err, fault.Data, path)
+				} else if len(held.Items) != s.Len() {
+					t.Errorf("%d items of %d clips", len(held.Items), s.Len())
+				}
 			}
 			if err := s.Unchanged(); err != nil {
 				fuzztest.Refused(t, err, fault.Data, path)
@@ -157,7 +180,7 @@ func FuzzStore(f *testing.F) {
 			return
 		}
 		defer built.Close()
-		if err := built.Check(c, o, 16000); err != nil {
+		if _, err := built.Corpus(c, o, 16000); err != nil {
 			t.Error(err)
 		}
 		for i := range built.Len() {
@@ -195,7 +218,7 @@ func FuzzPartialStore(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		if err := s.Check(c, o, 16000); err != nil {
+		if _, err := s.Corpus(c, o, 16000); err != nil {
 			t.Error(err)
 		}
 		for i := range s.Len() {

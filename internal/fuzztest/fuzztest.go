@@ -81,7 +81,7 @@ func Refused(t testing.TB, err error, kind fault.Kind, name string) {
 	case !strings.Contains(err.Error(), name):
 		t.Errorf("it does not name %s: %v", name, err)
 	}
-	if len(err.Error()) > 1<<16 {
+	if len(err.Error()) > 1<<20 {
 		t.Errorf("the message has %d bytes: %.200s", len(err.Error()), err.Error())
 	}
 }
