@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo demo-check test race lint purego arm64 soak reference pictures compare-torch ci
+.PHONY: build demo demo-check test race lint purego arm64 soak fuzz reference pictures compare-torch ci
 PYTHON ?= python3
 
 build:          ## one static binary, ./clr
@@ -41,7 +41,15 @@ arm64:          ## the engine's tests and a whole step under emulation; needs De
 
 soak:           ## the long forms: 200 kills of each command, same bytes on the demo's corpus, more ways to fail; 10 to 20 minutes
 	CLR_KILLS=200 go test -count=1 -timeout 40m -run '^TestKilled$$' -v ./cmd/clr
-	CLR_SOAK=1 go test -count=1 -timeout 40m -run '^(TestSameBytes|TestEveryChangeFails)$$' -v ./internal/pipeline
+	CLR_SOAK=1 go test -count=1 -timeout 40m -run '^(TestSameBytes|TestEveryChangeFails|TestExtremeFeatures)$$' -v ./internal/pipeline
+
+# The coverage that fuzzing goes by lies in Go's build cache; what it finds, under the package's testdata/fuzz, to be committed.
+FUZZTIME ?= 10m
+fuzz:           ## every fuzz test, one after the other, each for FUZZTIME; FUZZ=Store for those whose names match
+	@left=$$(go test -list '^Fuzz.*$(FUZZ)' ./... | awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2 ":" names[i]; n = 0 }'); \
+	failed=; for t in $$left; do echo "== $$t"; \
+		go test -run '^$$' -fuzz "^$${t##*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s "$${t%:*}" || failed="$$failed $$t"; done; \
+	test -n "$$left" && test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 reference:      ## rewrite configs/reference.yaml from the options in the code
 	go run ./cmd/clr config reference > configs/reference.yaml.new && mv configs/reference.yaml.new configs/reference.yaml

@@ -119,9 +119,16 @@ type manifest struct {
 	seen   map[string]bool // files looked for; true if there
 }
 
+// fault keeps a mistake; of those that will not be shown none but the number.
 func (p *manifest) fault(line, column int, format string, args ...any) {
+	if len(p.faults) >= maxFaults {
+		p.faults = append(p.faults, errMore)
+		return
+	}
 	p.faults = append(p.faults, fmt.Errorf("%s:%d:%d: %w", p.name, line, column, fmt.Errorf(format, args...)))
 }
+
+var errMore = errors.New("one mistake more")
 
 func (p *manifest) read(data []byte) {
 	p.seen = map[string]bool{}
@@ -164,14 +171,16 @@ func (p *manifest) syntax(err error) {
 // header checks the first line; it is false where the rest makes no sense.
 func (p *manifest) header(r *csv.Reader, header []string) bool {
 	p.corpus.Columns = header
+	seen := map[string]bool{}
 	for i, column := range header {
 		line, at := r.FieldPos(i)
 		switch {
 		case column == "":
 			p.fault(line, at, "column %d has no name; name it or take it out", i+1)
-		case slices.Index(header, column) < i:
+		case seen[column]:
 			p.fault(line, at, "column %q is there twice; rename or remove one of them", column)
 		}
+		seen[column] = true
 	}
 	if !slices.Contains(header, "path") {
 		p.fault(1, 1, "there is no column %q among %s; rename the one that names the recordings", "path", strings.Join(header, ","))

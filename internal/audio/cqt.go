@@ -73,14 +73,22 @@ func (o CQT) rules(rate int, gamma float64) []rule {
 		return rules
 	}
 	longest, shortest := o.wavelet(0, gamma, rate), o.wavelet(o.NBins-1, gamma, rate)
+	all := 0.0
+	for k := range o.NBins {
+		all += o.wavelet(k, gamma, rate).length
+	}
 	highest := shortest.hz*(1+0.5*noiseBandwidth(o.Window)*o.alpha()/o.FilterScale) + 0.5*gamma
 	return append(rules, []rule{
 		{highest <= float64(rate)/2, "n_bins", fmt.Sprintf("puts the highest bin at %.5g Hz, from where it reaches up to %.5g Hz, above half the sample rate, %v; set it or f_min lower",
 			shortest.hz, highest, float64(rate)/2)},
 		{longest.length <= sizeLimit, "f_min", fmt.Sprintf("is %v: the lowest bin's window has %.0f samples, set it higher, for %d at most", o.FMin, longest.length, sizeLimit)},
+		{all <= windowsLimit, "f_min", fmt.Sprintf("is %v: the windows of all bins have %.0f samples together, set it higher or bins_per_octave lower, for %d at most", o.FMin, all, windowsLimit)},
 		{shortest.length >= 4, "filter_scale", fmt.Sprintf("is %v: the highest bin's window has %.2g samples, set it higher, for 4 or more", o.FilterScale, shortest.length)},
 	}...)
 }
+
+// windowsLimit bounds the memory of all bins' filters, to some hundreds of MB.
+const windowsLimit = 1 << 23
 
 // alpha is the relative bandwidth, of which filter_scale/alpha is Q.
 func (o CQT) alpha() float64 {

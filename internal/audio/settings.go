@@ -83,7 +83,7 @@ func differences(store, here string) ([]string, error) {
 		into *any
 	}{{store, &a}, {here, &b}} {
 		if err := json.Unmarshal([]byte(s.text), s.into); err != nil {
-			return nil, fault.New(fault.Data, "", "settings %q: %w", s.text, err)
+			return nil, fault.New(fault.Data, "", "settings %.200q: %w", s.text, err)
 		}
 	}
 	in, now := map[string]string{}, map[string]string{}

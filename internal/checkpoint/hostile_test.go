@@ -142,30 +142,3 @@ func TestClaimsCostNothing(t *testing.T) {
 		}
 	}
 }
-
-func FuzzLoad(f *testing.F) {
-	whole := read(f, save(f, example()))
-	f.Add(whole)
-	f.Add(whole[:len(whole)/2])
-	f.Add(file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4))
-	f.Add(file(`{"__metadata__":{"k":"v"},"n":{"dtype":"I64","shape":[],"data_offsets":[0,8]}}`, 8))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, strict := range []bool{true, false} {
-			var tensors []Tensor
-			meta, err := scan("file", bytes.NewReader(b), uint64(len(b)), strict, collect(&tensors))
-			if err != nil {
-				if fault.KindOf(err) != fault.Data {
-					t.Errorf("%v is of kind %v", err, fault.KindOf(err))
-				}
-				continue
-			}
-			var out bytes.Buffer
-			if err := WriteSafetensors(&out, tensors, meta); err != nil {
-				t.Errorf("a file that loads cannot be written: %v", err)
-			}
-			for _, x := range tensors {
-				x.check()
-			}
-		}
-	})
-}

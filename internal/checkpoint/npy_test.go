@@ -97,20 +97,3 @@ func TestNPYClaimsCostNothing(t *testing.T) {
 		t.Errorf("%v: took %d bytes", err, taken)
 	}
 }
-
-func FuzzReadNPY(f *testing.F) {
-	f.Add([]byte(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n", "01234567")))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		a, err := ReadNPY(bytes.NewReader(b))
-		if err != nil {
-			return
-		}
-		n := 1
-		for _, d := range a.Shape {
-			n *= d
-		}
-		if n != len(a.Data) {
-			t.Errorf("shape %v with %d values", a.Shape, len(a.Data))
-		}
-	})
-}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,6 +98,11 @@ func (r *reader) hearMetadata(t *hearTask) bool {
 	case !slices.Contains(modes, t.split):
 		r.fault(file, 0, "split_mode is %q, not one of %s", t.split, strings.Join(modes, ", "))
 	case len(t.splits) > 0:
+		for i, s := range t.splits { // each is a folder and a list beside it
+			if !filepath.IsLocal(s) || s == "." || strings.ContainsAny(s, `/\`) || slices.Contains(t.splits[:i], s) {
+				r.fault(file, 0, "splits holds %.80q, which is no name or is there twice", s)
+			}
+		}
 	case t.split == "trainvaltest":
 		t.splits = []string{"train", "valid", "test"}
 	case t.folds < 2 || t.folds > 1000:
@@ -160,7 +166,7 @@ func (r *reader) hearEvents(t hearTask, list string, c Clip, line func() int, va
 	c.Group = c.File
 	for _, e := range events {
 		words, err := t.words([]any{e.Label})
-		if err == nil && !(e.Start >= 0 && e.End > e.Start) {
+		if err == nil && !(e.Start >= 0 && e.End/1000 > e.Start/1000) { // as seconds() has them: the least numbers would be none
 			err = fmt.Errorf("an event of %s goes from %v ms to %v ms", words[0], e.Start, e.End)
 		}
 		if err != nil {

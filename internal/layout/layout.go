@@ -94,11 +94,18 @@ type reader struct {
 	taken   map[string]bool // recordings that have become clips
 }
 
+var errMore = errors.New("one mistake more")
+
 // path is where a file of the corpus is on the machine.
 func (r *reader) path(file string) string { return filepath.Join(r.root, filepath.FromSlash(file)) }
 
 // fault keeps a mistake in a file; line 0 means the whole of it.
+// Of those that will not be shown it keeps none but the number.
 func (r *reader) fault(file string, line int, format string, args ...any) {
+	if len(r.faults) >= fault.Most {
+		r.faults = append(r.faults, errMore)
+		return
+	}
 	at := r.path(file)
 	if line > 0 {
 		at = fmt.Sprintf("%s:%d", at, line)

@@ -17,6 +17,12 @@ import (
 func corpus(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "corpus")
+	plant(t, root, files)
+	return root
+}
+
+func plant(t testing.TB, root string, files map[string]string) {
+	t.Helper()
 	if err := os.Mkdir(root, 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +38,6 @@ func corpus(t *testing.T, files map[string]string) string {
 			t.Fatal(err)
 		}
 	}
-	return root
 }
 
 // sound is a WAV file of 100 samples that begin with a name.

@@ -42,12 +42,18 @@ func readNSynth(r *reader) {
 			if text(label) == "" {
 				return fmt.Errorf("there is no field %s that is a word or number; the fields are %s", label, strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
 			}
+			more := [...]struct{ column, value string }{{"pitch", text("pitch")}, {"velocity", text("velocity")}, {"source", text("instrument_source_str")}}
+			for _, m := range more {
+				if err := oneLine(m.value); err != nil {
+					return err
+				}
+			}
 			file := path.Join(folder, "audio", note+".wav")
 			if !r.take(list, line, Clip{File: file, Split: split, Group: text("instrument_str")}, text(label)) {
 				return nil
 			}
-			for _, more := range []struct{ column, field string }{{"pitch", "pitch"}, {"velocity", "velocity"}, {"source", "instrument_source_str"}} {
-				r.m.also(more.column, text(more.field))
+			for _, m := range more {
+				r.m.also(m.column, m.value)
 			}
 			return nil
 		})

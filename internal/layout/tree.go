@@ -101,11 +101,19 @@ func (r *reader) take(list string, line func() int, c Clip, labels ...string) bo
 
 // refuse says what is wrong with a clip.
 func (r *reader) refuse(c Clip, labels []string) error {
+	if !filepath.IsLocal(filepath.FromSlash(c.File)) {
+		return fmt.Errorf("%s leads out of the corpus", c.File)
+	}
 	if !r.there(c.File) {
 		return fmt.Errorf("%s is listed, but not there", c.File)
 	}
 	if c.End == "" && r.taken[c.File] {
 		return fmt.Errorf("%s is listed twice", c.File)
+	}
+	for _, v := range append([]string{c.Split, c.Fold, c.Group}, labels...) {
+		if err := oneLine(v); err != nil {
+			return err
+		}
 	}
 	for _, l := range labels {
 		switch {
@@ -114,6 +122,14 @@ func (r *reader) refuse(c Clip, labels []string) error {
 		case strings.TrimSpace(l) == "":
 			return fmt.Errorf("%s has an empty label", c.File)
 		}
+	}
+	return nil
+}
+
+// oneLine refuses what a manifest cannot hold: CSV says all line breaks alike.
+func oneLine(value string) error {
+	if strings.ContainsAny(value, "\r\n") {
+		return fmt.Errorf("%.80q holds a line break; take it out", value)
 	}
 	return nil
 }

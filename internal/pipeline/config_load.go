@@ -83,6 +83,9 @@ func ParseConfig(name string, src []byte, o Overrides) (*Config, error) {
 	}
 	switch len(problems) {
 	case 0:
+		if no := strict.Refuses(c.Resolved()); no != "" { // a run folder could not be read again
+			return nil, fault.New(fault.Usage, "shorten its texts and lists", "%s: with every key written out it %s", name, no)
+		}
 		return c, nil
 	case 1:
 		return nil, fault.New(fault.Usage, "", "%w", problems)

@@ -62,11 +62,15 @@ func readPredictions(run, kind, hash string) (*predictions, error) {
 	if err == nil && (len(rows) < 2 || !slices.Equal(rows[0], predictionColumns)) {
 		err = fmt.Errorf("its first line is not %v, or there are no others", predictionColumns)
 	}
-	if err != nil {
-		return nil, fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes it anew", "%s: %w", path, err)
+	remake := func(err error) error {
+		return fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes it anew", "%s: %w", path, err)
 	}
+	if err != nil {
+		return nil, remake(err)
+	}
+	var wrong error // a share of heads above one, or of some that were not asked, is none
 	p := &predictions{shares: map[tested]float64{}}
-	heads := map[string]bool{}
+	heads, lines, seen := map[string]bool{}, map[tested]int{}, map[[3]string]bool{}
 	for _, r := range rows[1:] {
 		k := tested{fold: r[4], clip: r[0], label: r[6]}
 		if _, ok := p.shares[k]; !ok {
@@ -75,6 +79,12 @@ func readPredictions(run, kind, hash string) (*predictions, error) {
 				p.folds = append(p.folds, k.fold)
 			}
 		}
+		if one := [3]string{r[4], r[0], r[5]}; seen[one] {
+			wrong = fmt.Errorf("clip %s stands there twice for fold %q, seed %s", r[0], r[4], r[5])
+		} else {
+			seen[one] = true
+		}
+		lines[k]++
 		heads[r[5]] = true
 		right := 0.0
 		if r[6] == r[7] {
@@ -83,6 +93,14 @@ func readPredictions(run, kind, hash string) (*predictions, error) {
 		p.shares[k] += right
 	}
 	p.heads = len(heads)
+	for _, k := range p.clips {
+		if lines[k] != p.heads && wrong == nil {
+			wrong = fmt.Errorf("clip %s, %s, stands there for %d of %d seeds in fold %q", k.clip, k.label, lines[k], p.heads, k.fold)
+		}
+	}
+	if wrong != nil {
+		return nil, remake(wrong)
+	}
 	return p, nil
 }
 

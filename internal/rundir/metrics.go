@@ -100,7 +100,7 @@ func parseLine(b []byte) (Line, bool) {
 	l := Line{Step: -1}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if d.Decode(&l) != nil {
+	if d.Decode(&l) != nil || l.Epoch < 0 {
 		return l, false
 	}
 	_, err := d.Token()

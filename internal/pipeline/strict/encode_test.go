@@ -2,10 +2,8 @@ package strict
 
 import (
 	"flag"
-	"math"
 	"os"
 	"reflect"
-	"strings"
 	"testing"
 )
 
@@ -61,42 +59,4 @@ func TestRoundTrip(t *testing.T) {
 			}
 		}
 	}
-}
-
-// FuzzText: any text survives, as a value on its own line and inside a list.
-func FuzzText(f *testing.F) {
-	for _, s := range full().Words {
-		f.Add(s, 1.5)
-	}
-	f.Add("a\r\nb \u2028 \ufeff", math.Copysign(0, -1))
-	f.Add("'\"\\", math.MaxFloat64)
-	f.Fuzz(func(t *testing.T, text string, x float64) {
-		if strings.ToValidUTF8(text, "") != text || math.IsNaN(x) || math.IsInf(x, 0) {
-			t.Skip("YAML has no such text or number")
-		}
-		c := defaults()
-		c.Title, c.Words, c.Layers, c.Band[0] = text, []string{text, text}, []shape{}, x
-		y := toySchema().Encode(c, nil)
-		got, _, problems := decode(string(y), Overrides{})
-		if len(problems) > 0 || !reflect.DeepEqual(got, c) {
-			t.Errorf("%s\n%v\ngot %+v", y, problems, got)
-		}
-	})
-}
-
-// FuzzDecode: no text makes the decoder panic, and what it accepts comes back.
-func FuzzDecode(f *testing.F) {
-	f.Add("seed: 1\nshape: {name: polygon, corner: {round: 2}}\nlayers: [{name: dot}]\n")
-	f.Add("a: &x [1]\nb: *x\n<<: {c: 1}\n? d\n: !!int 4\n---\n")
-	f.Add("shape:\n\t- x\n  'q\"")
-	f.Fuzz(func(t *testing.T, text string) {
-		c, _, problems := decode(text, set("shape.radius=3", "layers.0.name=circle"))
-		_ = problems.Error()
-		if len(problems) == 0 {
-			y := toySchema().Encode(c, nil)
-			if _, _, again := decode(string(y), Overrides{}); len(again) > 0 {
-				t.Errorf("%q gives\n%s\n%v", text, y, again)
-			}
-		}
-	})
 }

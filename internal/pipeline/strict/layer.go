@@ -217,6 +217,10 @@ func match(pattern, name string) (string, bool) {
 // text, and otherwise the text itself. A section becomes one override a value.
 func (d *decoder) override(path, text string, at origin) []override {
 	text = strings.TrimSpace(text)
+	if no := Refuses([]byte(text)); no != "" {
+		d.problem(path, at, "", "the value %s", no)
+		return nil
+	}
 	n := &node{text: text, at: at, quoted: text == ""}
 	if text != "" && strings.ContainsRune(`[{"'`, rune(text[0])) {
 		inner := &source{name: at.source.name}

@@ -107,14 +107,8 @@ func (o origin) String() string {
 // text that is not YAML has no tree.
 func parse(src *source, text []byte) (*node, []Problem) {
 	whole := origin{source: src, line: 1, column: 1, width: 1}
-	if len(text) > MaxSize {
-		return nil, []Problem{{at: whole, text: fmt.Sprintf("the file has %d bytes, a config at most %d", len(text), MaxSize), hint: "is this a config?"}}
-	}
-	if !utf8.Valid(text) {
-		return nil, []Problem{{at: whole, text: "the file is not UTF-8 text", hint: "is this a config?"}}
-	}
-	if open := mostOpen(text); open > maxOpen {
-		return nil, []Problem{{at: whole, text: fmt.Sprintf("the file has %d brackets open at once, a config at most %d", open, maxOpen), hint: "is this a config?"}}
+	if no := Refuses(text); no != "" {
+		return nil, []Problem{{at: whole, text: "the file " + no, hint: "is this a config?"}}
 	}
 	text = []byte(strings.TrimPrefix(string(text), "\ufeff"))
 	src.lines = strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
@@ -139,6 +133,22 @@ func parse(src *source, text []byte) (*node, []Problem) {
 		root = b.node(d.Body, 0)
 	}
 	return root, b.problems
+}
+
+// Refuses says what of a text keeps it from being read, whatever it says; it is
+// empty where nothing does. What Encode writes of long values, too, may be
+// refused.
+func Refuses(text []byte) string {
+	if len(text) > MaxSize {
+		return fmt.Sprintf("has %d bytes, a config at most %d", len(text), MaxSize)
+	}
+	if !utf8.Valid(text) {
+		return "is not UTF-8 text"
+	}
+	if open := mostOpen(text); open > maxOpen {
+		return fmt.Sprintf("has %d brackets open at once, a config at most %d", open, maxOpen)
+	}
+	return ""
 }
 
 // mostOpen is how many brackets are open at once, at most, if those in quotes
