@@ -179,8 +179,8 @@ func (p *previewer) choose() {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(augment.Table)) {
-		if _, ok := augment.Table[name].(augment.Background); ok && p.d.background == nil {
-			p.leftOut = append(p.leftOut, name+": the config's chain has none, so no recordings are open")
+		if _, ok := augment.Table[name].(augment.Background); ok {
+			p.leftOut = append(p.leftOut, name+": only a config says with which recordings")
 			continue
 		}
 		c := *p.d.c
