@@ -21,7 +21,7 @@ test:           ## all tests
 ARITHMETIC = TestSameBytes|TestEveryChangeFails|TestConvAccuracy|TestConvNotFinite|TestPaddedLanes
 
 race:           ## the concurrent parts under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -skip '$(ARITHMETIC)' ./internal/kernel ./internal/exec ./internal/eval ./internal/audio ./internal/layout ./internal/survey ./internal/disk ./internal/checkpoint ./internal/rundir ./internal/pipeline
+	CGO_ENABLED=1 go test -race -timeout 20m -skip '$(ARITHMETIC)' ./internal/kernel ./internal/exec ./internal/eval ./internal/audio ./internal/layout ./internal/survey ./internal/disk ./internal/checkpoint ./internal/rundir ./internal/pipeline
 
 lint:           ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l cmd configs internal)" || { echo "gofmt would change:"; gofmt -l cmd configs internal; exit 1; }
