@@ -40,7 +40,7 @@ const attempts = 3
 // is read.
 func (l *reel) clip(it Item, rate int) (Clip, error) {
 	for range attempts {
-		if l.tape != nil && l.tape.passed(frameAt(it.Start, l.tape.s.rate)) {
+		if l.tape != nil && l.tape.passed(FrameAt(it.Start, l.tape.s.rate)) {
 			l.tape = nil
 		}
 		if l.tape == nil {

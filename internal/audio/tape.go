@@ -110,9 +110,9 @@ func (t *tape) read(first, last int64) error {
 	return err
 }
 
-// endSlack is how far an end may lie behind a recording's last sample, in
+// EndSlack is how far an end may lie behind a recording's last sample, in
 // seconds: manifests round their times.
-const endSlack = 0.01
+const EndSlack = 0.01
 
 // clip is the stretch from start to end in seconds (an end of 0 is the
 // recording's) at the recording's own rate.
@@ -121,9 +121,9 @@ func (t *tape) clip(start, end float64) (Clip, error) {
 		return Clip{}, fault.New(fault.Data, "set 0 <= start < end, in seconds", "a clip from %v s to %v s holds nothing", start, end)
 	}
 	rate := float64(t.s.rate)
-	first, last := frameAt(start, t.s.rate), int64(-1)
+	first, last := FrameAt(start, t.s.rate), int64(-1)
 	if end != 0 {
-		last = frameAt(end, t.s.rate)
+		last = FrameAt(end, t.s.rate)
 	}
 	samples, total, err := t.stretch(first, last)
 	if err != nil {
@@ -138,13 +138,13 @@ func (t *tape) clip(start, end float64) (Clip, error) {
 		return Clip{}, fault.New(fault.Data, mend, "the clip starts at %v s, the recording ends at %v s", start, float64(total)/rate)
 	case len(samples) == 0:
 		return Clip{}, fault.New(fault.Data, mend, "the clip from %v s to %v s is shorter than one sample at %d Hz", start, end, t.s.rate)
-	case total >= 0 && float64(last-total) > endSlack*rate:
+	case total >= 0 && float64(last-total) > EndSlack*rate:
 		return Clip{}, fault.New(fault.Data, mend, "the clip ends at %v s, the recording at %v s", end, float64(total)/rate)
 	}
 	return Clip{Rate: t.s.rate, Samples: samples}, nil
 }
 
-// frameAt is the frame at a time.
-func frameAt(seconds float64, rate int) int64 {
+// FrameAt is the frame at a time in seconds, as clips are cut.
+func FrameAt(seconds float64, rate int) int64 {
 	return int64(math.Round(min(seconds*float64(rate), 1<<53)))
 }

@@ -18,6 +18,14 @@ func WriteFile(path string, write func(io.Writer) error) error {
 	return Replace(path, write, func() error { return nil })
 }
 
+// WriteBytes is WriteFile of what is in memory.
+func WriteBytes(path string, b []byte) error {
+	return WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
 // Replace is WriteFile with a moment for ready, between the new file being
 // safe aside and its taking the place of the old.
 func Replace(path string, write func(io.Writer) error, ready func() error) (err error) {

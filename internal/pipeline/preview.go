@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -71,12 +70,12 @@ func Preview(ctx context.Context, c *Config, o PreviewOptions, con Console) erro
 			return err
 		}
 		for _, f := range figures {
-			if err := write(filepath.Join(o.PNG, f.Name+".png"), f.PNG); err != nil {
+			if err := disk.WriteBytes(filepath.Join(o.PNG, f.Name+".png"), f.PNG); err != nil {
 				return err
 			}
 		}
 	}
-	if err := write(o.Out, text.Bytes()); err != nil {
+	if err := disk.WriteBytes(o.Out, text.Bytes()); err != nil {
 		return err
 	}
 	if con.JSON {
@@ -94,13 +93,6 @@ func Preview(ctx context.Context, c *Config, o PreviewOptions, con Console) erro
 	_, err = fmt.Fprintf(con.Out, "%s: %s, %d augmentations, %d pairs, %d pictures, %.1f MB\n",
 		o.Out, p.name, len(p.shown), o.Draws, len(figures), float64(text.Len())/1e6)
 	return err
-}
-
-func write(path string, b []byte) error {
-	return disk.WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(b)
-		return err
-	})
 }
 
 // A previewer shows one clip.

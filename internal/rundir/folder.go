@@ -7,7 +7,6 @@ package rundir
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -161,11 +160,4 @@ func (f *Folder) Close() {
 			disk.Remove(p) // one that holds something now stays
 		}
 	}
-}
-
-func writeBytes(path string, b []byte) error {
-	return disk.WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(b)
-		return err
-	})
 }

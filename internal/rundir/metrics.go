@@ -56,14 +56,14 @@ func OpenLog(dir string, step int) (log *Log, warning string, err error) {
 		warning = fmt.Sprintf("%s holds %d of the %d steps before the checkpoint: it was changed since; the run goes on without them", path, n, step)
 		if len(keep) < len(old) { // whoever changed it may want the rest
 			aside := filepath.Join(dir, changedFile)
-			if err := writeBytes(aside, old); err != nil {
+			if err := disk.WriteBytes(aside, old); err != nil {
 				return nil, "", err
 			}
 			warning += fmt.Sprintf("; line %d is no step after the one before it, and the file as it was is kept as %s", n+1, aside)
 		}
 	}
 	if len(keep) != len(old) || err != nil {
-		if err := writeBytes(path, keep); err != nil {
+		if err := disk.WriteBytes(path, keep); err != nil {
 			return nil, "", err
 		}
 	}

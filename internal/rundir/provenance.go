@@ -125,7 +125,7 @@ func (f *Folder) Describe(p Provenance, config []byte) error {
 	if err := f.write(); err != nil {
 		return err
 	}
-	return writeBytes(filepath.Join(f.Path, ConfigFile), config)
+	return disk.WriteBytes(filepath.Join(f.Path, ConfigFile), config)
 }
 
 // End writes how the session ended. Where it cannot, the session stands there
@@ -149,7 +149,7 @@ func (f *Folder) write() error {
 	if err != nil {
 		return err
 	}
-	return writeBytes(filepath.Join(f.Path, ProvenanceFile), append(b, '\n'))
+	return disk.WriteBytes(filepath.Join(f.Path, ProvenanceFile), append(b, '\n'))
 }
 
 func read(dir string) (r record, err error) {

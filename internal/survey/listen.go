@@ -106,7 +106,7 @@ func listen(ctx context.Context, c *audio.Corpus, file string, clips []int, hash
 			return err
 		}
 		end := at + int64(len(block)/form.Channels)
-		for len(waiting) > 0 && frameAt(c.Items[waiting[0]].Start, form.Rate) < end {
+		for len(waiting) > 0 && audio.FrameAt(c.Items[waiting[0]].Start, form.Rate) < end {
 			meters = append(meters, newMeter(waiting[0], c.Items[waiting[0]], form))
 			waiting = waiting[1:]
 		}
@@ -143,16 +143,12 @@ func listen(ctx context.Context, c *audio.Corpus, file string, clips []int, hash
 // errRange marks clips that lie outside of their recordings.
 var errRange = errors.New("the clip is not in its recording")
 
-// slack is how far an end may lie behind the last sample, in seconds, as where
-// clips are read: manifests round their times.
-const slack = 0.01
-
 // outside says that a clip is not in its recording, of a length in seconds.
 func outside(it audio.Item, length float64) error {
 	switch {
 	case it.Start >= length:
 		return fmt.Errorf("it starts at %v s, the recording ends at %v s: %w", it.Start, length, errRange)
-	case it.End > length+slack:
+	case it.End > length+audio.EndSlack:
 		return fmt.Errorf("it ends at %v s, the recording at %v s: %w", it.End, length, errRange)
 	}
 	return nil

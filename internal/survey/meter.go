@@ -34,18 +34,13 @@ type meter struct {
 }
 
 func newMeter(clip int, it audio.Item, form audio.Form) *meter {
-	m := &meter{clip: clip, form: form, last: -1, first: frameAt(it.Start, form.Rate), sum: sha256.New(),
+	m := &meter{clip: clip, form: form, last: -1, first: audio.FrameAt(it.Start, form.Rate), sum: sha256.New(),
 		means: make([]float64, form.Channels), before: make([]float32, form.Channels), run: make([]int64, form.Channels)}
 	if it.End != 0 {
-		m.last = frameAt(it.End, form.Rate)
+		m.last = audio.FrameAt(it.End, form.Rate)
 	}
 	m.sum.Write(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(form.Rate)), uint64(form.Channels)))
 	return m
-}
-
-// frameAt is the one at a time, as where clips are read.
-func frameAt(seconds float64, rate int) int64 {
-	return int64(math.Round(min(seconds*float64(rate), 1<<53)))
 }
 
 // add measures what is in the clip of a block of frames that begins at one.
