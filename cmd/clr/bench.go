@@ -193,10 +193,11 @@ time on all threads the views and their augmentations take.`,
 
 // A network is an encoder and its input, as flags say it.
 type network struct {
-	encoder            string
-	stem, pool         string
-	width              int
-	batch, bins, frame int
+	encoder    string
+	stem, pool string
+	width      int
+	batch      int
+	input      model.Input
 }
 
 func (n *network) flags(c *cobra.Command) {
@@ -206,8 +207,9 @@ func (n *network) flags(c *cobra.Command) {
 	c.Flags().StringVar(&n.stem, "stem", e.Stem, "imagenet or small")
 	c.Flags().StringVar(&n.pool, "pool", e.Pool, "mean, max, mean_max or time_mean_max")
 	c.Flags().IntVar(&n.batch, "batch", n.batch, "clips in a batch")
-	c.Flags().IntVar(&n.bins, "mels", 64, "bins of a spectrogram")
-	c.Flags().IntVar(&n.frame, "frames", 96, "frames of a spectrogram")
+	c.Flags().IntVar(&n.input.Channels, "channels", 1, "channels of a spectrogram, as a stack of features has")
+	c.Flags().IntVar(&n.input.Bins, "mels", 64, "bins of a spectrogram")
+	c.Flags().IntVar(&n.input.Frames, "frames", 96, "frames of a spectrogram")
 	must(c.RegisterFlagCompletionFunc("encoder", cobra.FixedCompletions(encoderNames, cobra.ShellCompDirectiveNoFileComp)))
 }
 
@@ -227,5 +229,5 @@ func (n *network) workload(steps int) (bench.Workload, error) {
 	if _, err := fmt.Sscanf(n.encoder, "resnet%d", &e.Depth); err != nil {
 		panic("clr: " + err.Error())
 	}
-	return bench.Workload{Encoder: e, Name: n.encoder, Batch: n.batch, Bins: n.bins, Frames: n.frame, Steps: steps}, nil
+	return bench.Workload{Encoder: e, Name: n.encoder, Batch: n.batch, Input: n.input, Steps: steps}, nil
 }

@@ -84,7 +84,7 @@ func (p *program) summary(c *cobra.Command, n *network) (*pipeline.Summary, erro
 		}
 		return summarize(w)
 	}
-	for _, name := range []string{"encoder", "width", "stem", "pool", "mels", "frames"} {
+	for _, name := range []string{"encoder", "width", "stem", "pool", "channels", "mels", "frames"} {
 		if c.Flags().Changed(name) {
 			return nil, fault.New(fault.Usage, "leave out one of them; --set changes a config's encoder", "both --config and --%s are given", name)
 		}
@@ -93,16 +93,16 @@ func (p *program) summary(c *cobra.Command, n *network) (*pipeline.Summary, erro
 	if err != nil {
 		return nil, err
 	}
-	bins, err := cfg.Bins()
+	in, err := cfg.Input()
 	if err != nil {
 		return nil, err
 	}
-	return summarize(bench.Workload{Encoder: cfg.Encoder, Name: p.config, Batch: n.batch, Bins: bins, Frames: cfg.View.Frames, Steps: 1})
+	return summarize(bench.Workload{Encoder: cfg.Encoder, Name: p.config, Batch: n.batch, Input: in, Steps: 1})
 }
 
 func summarize(w bench.Workload) (*pipeline.Summary, error) {
 	if err := w.Check(); err != nil {
 		return nil, err
 	}
-	return pipeline.Summarize(w.Name, w.Encoder, w.Batch, w.Bins, w.Frames)
+	return pipeline.Summarize(w.Name, w.Encoder, w.Batch, w.Input)
 }

@@ -1,6 +1,10 @@
 package audio
 
-import "fmt"
+import (
+	"fmt"
+
+	"clr/internal/fault"
+)
 
 // Deltas appends to a feature its slopes over time, as further bins: all of the
 // first order, then all of the second. A slope is that of the regression line
@@ -25,6 +29,9 @@ func (o Deltas) Unit() string { return "" }
 func (o Deltas) Check(rate int) error {
 	if err := o.Of.Check(rate); err != nil {
 		return fmt.Errorf("in feature.of: %w", err)
+	}
+	if n := len(Channels(o.Of)); n > 1 {
+		return fault.New(fault.Usage, "stack the deltas of each: {name: stack, of: [{name: deltas, ...}, ...]}", "feature.of has %d channels", n)
 	}
 	return broken([]rule{
 		{o.Order == 1 || o.Order == 2, "order", fmt.Sprintf("is %d, set it to 1 or 2", o.Order)},

@@ -27,6 +27,7 @@ var Features = map[string]FeatureOptions{
 		Value: "ln", Floor: 1e-6, TopDB: 80},
 	"spectral": Spectral{Values: []string{"centroid", "bandwidth", "rolloff", "flatness", "contrast"}, NFFT: 2048, WinLength: 2048, HopLength: 512,
 		Window: "hann", Center: true, PadMode: "constant", P: 2, RollPercent: 0.85, FMin: 200, NBands: 6, Quantile: 0.02},
+	"stack":    clarDefaults,
 	"waveform": Waveform{FrameLength: 1, HopLength: 1},
 }
 

@@ -176,7 +176,7 @@ func TestKaldiSubtractMean(t *testing.T) {
 func TestFeatureTable(t *testing.T) {
 	natural := []string{"logmel", "logmel_byola", "kaldi_fbank", "stft", "cqt", "vqt", "gammatone"}
 	window := map[string]int{"logmel_librosa": 2048, "mfcc_librosa": 2048, "logmel_byola": 1024, "spectral": 2048, "waveform": 1,
-		"chroma_stft": 2048, "cqt": 71, "vqt": 67, "chroma_cqt": 203} // others 400; of constant Q the shortest, its highest bin's
+		"chroma_stft": 2048, "cqt": 71, "vqt": 67, "chroma_cqt": 203, "stack": 256} // others 400; of constant Q the shortest, its highest bin's
 	for name, o := range Features {
 		if unit := o.Unit(); SilenceIsZero(o) != (name == "waveform") || (unit == "ln") != slices.Contains(natural, name) {
 			t.Errorf("%s: the values are in %q", name, unit)

@@ -7,10 +7,10 @@ import (
 )
 
 // Moments are the mean and the (population) standard deviation of features,
-// over all values and for each bin.
+// over all values of a channel and for each bin.
 type Moments struct {
-	Mean, Std       float64
-	BinMean, BinStd []float64 // (bins)
+	Mean, Std       []float64 // (channels)
+	BinMean, BinStd []float64 // (bins of all channels)
 }
 
 // A tally is a count, a mean and a sum of squared differences from it.
@@ -44,11 +44,11 @@ func tallyOf(x []float32) tally {
 	return t
 }
 
-// MeanStd computes the moments over some clips, usually those trained on, in
-// float64 and in the order given, so that equal calls give equal bytes.
-func (s *Store) MeanStd(clips []int) (m Moments, err error) {
+// MeanStd computes the moments of so many channels over some clips, usually those
+// trained on, in float64 and in the order given, so that equal calls give equal bytes.
+func (s *Store) MeanStd(clips []int, channels int) (m Moments, err error) {
 	err = fault.Guard(func() error {
-		if m, err = s.moments(clips); err != nil {
+		if m, err = s.moments(clips, channels); err != nil {
 			return err
 		}
 		return s.Unchanged()
@@ -56,7 +56,7 @@ func (s *Store) MeanStd(clips []int) (m Moments, err error) {
 	return m, err
 }
 
-func (s *Store) moments(clips []int) (Moments, error) {
+func (s *Store) moments(clips []int, channels int) (Moments, error) {
 	if len(clips) == 0 {
 		return Moments{}, fault.New(fault.Data, "see that the manifest's split leaves some clips to train on", "there are no clips to take mean and deviation of")
 	}
@@ -74,12 +74,14 @@ func (s *Store) moments(clips []int) (Moments, error) {
 			rows[b].add(tallyOf(spec.Row(b)))
 		}
 	}
-	var all tally
-	m := Moments{BinMean: make([]float64, bins), BinStd: make([]float64, bins)}
+	all := make([]tally, channels)
+	m := Moments{Mean: make([]float64, channels), Std: make([]float64, channels), BinMean: make([]float64, bins), BinStd: make([]float64, bins)}
 	for b, t := range rows {
 		m.BinMean[b], m.BinStd[b] = t.mean, t.std()
-		all.add(t)
+		all[b*channels/bins].add(t)
 	}
-	m.Mean, m.Std = all.mean, all.std()
+	for c, t := range all {
+		m.Mean[c], m.Std[c] = t.mean, t.std()
+	}
 	return m, nil
 }

@@ -42,6 +42,16 @@ func settingsJSON(v reflect.Value) (string, error) {
 		v = embedded(reflect.Indirect(v.Elem()))
 		fields = append(fields, fmt.Sprintf(`"feature":%q`, v.Type().Name()))
 	}
+	if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Interface {
+		for i := range v.Len() {
+			of, err := settingsJSON(v.Index(i))
+			if err != nil {
+				return "", err
+			}
+			fields = append(fields, of)
+		}
+		return "[" + strings.Join(fields, ",") + "]", nil
+	}
 	if v.Kind() != reflect.Struct {
 		b, err := json.Marshal(v.Interface())
 		return string(b), err

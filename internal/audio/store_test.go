@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -144,7 +145,7 @@ func TestDamagedStore(t *testing.T) {
 	if _, err := s.Spectrogram(1); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "01.wav") || fault.Remedy(err) == "" {
 		t.Errorf("a damaged record: %v", err)
 	}
-	if _, err := s.MeanStd([]int{0, 1}); fault.KindOf(err) != fault.Data {
+	if _, err := s.MeanStd([]int{0, 1}, 1); fault.KindOf(err) != fault.Data {
 		t.Errorf("moments of a damaged record: %v", err)
 	}
 	if _, stats := build(t, path, fsys, 1); stats.Made != 1 || stats.Reused != 3 || !bytes.Equal(fileBytes(t, path), want) {
@@ -176,7 +177,7 @@ func TestMoments(t *testing.T) {
 	fsys, path := toneFS(9), filepath.Join(t.TempDir(), "features")
 	s, _ := build(t, path, fsys, 1)
 	clips := []int{5, 1, 8}
-	m, err := s.MeanStd(clips)
+	m, err := s.MeanStd(clips, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +200,7 @@ func TestMoments(t *testing.T) {
 		for _, v := range x {
 			squares += (v - mean) * (v - mean) / float64(len(x))
 		}
-		gotMean, gotStd := m.Mean, m.Std
+		gotMean, gotStd := m.Mean[0], m.Std[0]
 		if b < 5 {
 			gotMean, gotStd = m.BinMean[b], m.BinStd[b]
 		}
@@ -207,7 +208,11 @@ func TestMoments(t *testing.T) {
 			t.Errorf("row %d: %v ± %v, want %v ± %v", b, gotMean, gotStd, mean, math.Sqrt(squares))
 		}
 	}
-	if _, err := s.MeanStd(nil); fault.KindOf(err) != fault.Data {
+	five, err := s.MeanStd(clips, 5)
+	if err != nil || !slices.Equal(five.Mean, m.BinMean) || !slices.Equal(five.Std, m.BinStd) {
+		t.Errorf("five channels of a bin each: %v ± %v, want %v ± %v (%v)", five.Mean, five.Std, m.BinMean, m.BinStd, err)
+	}
+	if _, err := s.MeanStd(nil, 1); fault.KindOf(err) != fault.Data {
 		t.Errorf("of no clips: %v", err)
 	}
 }

@@ -150,7 +150,7 @@ func TestCutOffWhileMapped(t *testing.T) {
 			if readable(t, what, s, want, "") {
 				t.Errorf("%s: no error", what)
 			}
-			if _, err := s.MeanStd([]int{39, 0}); fault.KindOf(err) != fault.Data {
+			if _, err := s.MeanStd([]int{39, 0}, 1); fault.KindOf(err) != fault.Data {
 				t.Errorf("%s: moments: %v", what, err)
 			}
 			writeFile(t, path, b)

@@ -18,6 +18,8 @@ import (
 // A Draw is what an augmentation may take its choices from.
 type Draw struct {
 	Rand *rand.Rand
+	// Source is what Rand draws from, if there are several channels to change alike.
+	Source *rand.PCG
 	// OtherSpec and OtherWave give a second clip of the training part, chosen
 	// with Rand, for augmentations that mix, and only to be read; nil where there
 	// is none.

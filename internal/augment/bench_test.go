@@ -40,7 +40,7 @@ func BenchmarkView(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			s, other := noisy(64, c.clip, 1), noisy(64, c.clip, 2)
-			v := Views{Options: ViewOptions{Frames: c.frames, Normalize: c.normalize, Crop: "random", Unit: "ln"}, Std: 3, Chain: c.chain}
+			v := Views{Options: ViewOptions{Frames: c.frames, Normalize: c.normalize, Crop: "random", Unit: "ln"}, Channels: []Channel{{Std: 3}}, Chain: c.chain}
 			dst := make([]float32, 64*c.frames)
 			pcg := new(rand.PCG)
 			d := Draw{Rand: rand.New(pcg), OtherSpec: others(other)}

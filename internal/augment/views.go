@@ -47,18 +47,26 @@ func (o ViewOptions) Check() error {
 // a = 1 - e^(-1/running): of logarithms, that is the automatic gain control of
 // PCEN (Wang et al. 2017) before its root. It begins at the view's first frame,
 // as if that had always sounded, so that a view depends on nothing outside it.
+//
+// A spectrogram may have several channels, one below the other: (C·F, T). Each
+// is changed by the same draws, and normalised and padded by itself.
 type Views struct {
 	Options         ViewOptions
-	Mean, Std       float32   // of the training clips' values, all bins together
-	BinMean, BinStd []float32 // (F) of each bin, for "corpus_band"
-	Zero            bool      // silence is 0: waveforms
+	Channels        []Channel // (C)
+	BinMean, BinStd []float32 // (C·F) of each bin, for "corpus_band"
 	Chain           []Spec    // applied in order, before normalisation
 
-	work    audio.Spectrogram
+	work    []audio.Spectrogram // (C)
 	scratch scratch
 }
 
-// Draw makes one random view of s, which it leaves as it is, in dst (F, T').
+// A Channel is what Views knows of the values in a channel.
+type Channel struct {
+	Mean, Std float32 // of the training clips' values, all bins together
+	Zero      bool    // silence is 0: waveforms, phases
+}
+
+// Draw makes one random view of s, which it leaves as it is, in dst (C, F, T').
 // The window is cut larger than the view where a stretch in the chain needs
 // more and the clip has it.
 func (v *Views) Draw(dst []float32, s *audio.Spectrogram, d Draw) error {
@@ -70,14 +78,38 @@ func (v *Views) Draw(dst []float32, s *audio.Spectrogram, d Draw) error {
 	n := min(s.Frames, int(math.Ceil(float64(want)*v.margin())))
 	v.cut(s, v.start(s.Frames-n, d), n)
 	for _, a := range v.Chain {
-		if err := a.Spec(&v.work, d); err != nil {
+		if err := v.apply(a, d); err != nil {
 			return err
 		}
 	}
-	if v.work.Frames >= want {
-		v.place(dst, v.start(v.work.Frames-want, d), 0)
+	if frames := v.work[0].Frames; frames >= want {
+		v.place(dst, v.start(frames-want, d), 0)
 	} else {
-		v.place(dst, 0, v.start(want-v.work.Frames, d))
+		v.place(dst, 0, v.start(want-frames, d))
+	}
+	return nil
+}
+
+// apply changes each channel alike: the generator goes back to where it was.
+func (v *Views) apply(a Spec, d Draw) error {
+	if len(v.work) == 1 {
+		return a.Spec(&v.work[0], d)
+	}
+	before, other := *d.Source, d.OtherSpec
+	for c := range v.work {
+		*d.Source = before
+		if other != nil {
+			d.OtherSpec = func() (audio.Spectrogram, error) {
+				o, err := other()
+				if err != nil || o.Bins%len(v.work) != 0 {
+					return o, err
+				}
+				return o.Channel(c, len(v.work)), nil
+			}
+		}
+		if err := a.Spec(&v.work[c], d); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -112,7 +144,7 @@ func (v *Views) Count(frames, hop int) int {
 }
 
 // Windows covers s with evenly spaced windows, the first at its start, the last
-// at its end, and appends them to dst: (Count, F, T'). A short clip gives one,
+// at its end, and appends them to dst: (Count, C, F, T'). A short clip gives one,
 // in the middle of its padding. Nothing is random, and the chain is not applied.
 func (v *Views) Windows(dst []float32, s *audio.Spectrogram, hop int) ([]float32, error) {
 	count := v.Count(s.Frames, hop)
@@ -130,7 +162,7 @@ func (v *Views) Windows(dst []float32, s *audio.Spectrogram, hop int) ([]float32
 	return dst, nil
 }
 
-// Window makes window i of those that Windows makes of s, in dst (F, T'): a
+// Window makes window i of those that Windows makes of s, in dst (C, F, T'): a
 // long clip's are too many to hold at once.
 func (v *Views) Window(dst []float32, s *audio.Spectrogram, hop, i int) error {
 	if err := v.fits(dst, s, 1); err != nil {
@@ -148,7 +180,7 @@ func (v *Views) window(dst []float32, s *audio.Spectrogram, count, i int) {
 		from = (i*room + (count-1)/2) / (count - 1)
 	}
 	v.cut(s, from, min(want, s.Frames))
-	v.place(dst, 0, (want-v.work.Frames)/2)
+	v.place(dst, 0, (want-v.work[0].Frames)/2)
 }
 
 // fits refuses what cannot be made into n views.
@@ -159,10 +191,16 @@ func (v *Views) fits(dst []float32, s *audio.Spectrogram, n int) error {
 	if len(dst) != n*s.Bins*v.Options.Frames {
 		panic(fmt.Sprintf("augment: %d values for %d views of %d bins and %d frames", len(dst), n, s.Bins, v.Options.Frames))
 	}
+	if s.Bins%len(v.Channels) != 0 {
+		panic(fmt.Sprintf("augment: %d bins in %d channels", s.Bins, len(v.Channels)))
+	}
 	switch v.Options.Normalize {
 	case "corpus", "band", "running":
-		if !(v.Std > 0) {
-			return fault.New(fault.Data, "check the training clips: all of them may be silent", "the training clips' deviation is %g, nothing can be divided by it", v.Std)
+		for i, c := range v.Channels {
+			if !(c.Std > 0) {
+				return fault.New(fault.Data, "check the training clips: all of them may be silent",
+					"the training clips' deviation is %g in channel %d, nothing can be divided by it", c.Std, i)
+			}
 		}
 	case "corpus_band":
 		if len(v.BinMean) != s.Bins || len(v.BinStd) != s.Bins {
@@ -179,40 +217,53 @@ func (v *Views) fits(dst []float32, s *audio.Spectrogram, n int) error {
 
 // cut copies n frames of s into work.
 func (v *Views) cut(s *audio.Spectrogram, from, n int) {
-	v.work.Resize(s.Bins, n)
-	for b := range s.Bins {
-		copy(v.work.Row(b), s.Row(b)[from:from+n])
+	if v.work == nil {
+		v.work = make([]audio.Spectrogram, len(v.Channels))
+	}
+	for c := range v.work {
+		part, w := s.Channel(c, len(v.work)), &v.work[c]
+		w.Resize(part.Bins, n)
+		for b := range w.Bins {
+			copy(w.Row(b), part.Row(b)[from:from+n])
+		}
 	}
 }
 
-// place normalises frames from, from+1, ... of work into dst (F, T'), after
+// place normalises frames from, from+1, ... of work into dst (C, F, T'), after
 // before frames of padding, with more behind if they do not reach the end.
 func (v *Views) place(dst []float32, from, before int) {
-	w, want := &v.work, v.Options.Frames
+	size := len(dst) / len(v.work)
+	for c := range v.work {
+		v.placeChannel(dst[c*size:(c+1)*size], c, from, before)
+	}
+}
+
+func (v *Views) placeChannel(dst []float32, c, from, before int) {
+	w, channel, want := &v.work[c], v.Channels[c], v.Options.Frames
 	n := min(want-before, w.Frames-from)
 	quiet, mean, scale := float32(0), float32(0), float32(1)
-	if n < want && !v.Zero {
+	if n < want && !channel.Zero {
 		quiet = least(w.Data)
 	}
 	if v.Options.Normalize == "clip" {
-		mean, scale = v.moments(from, n, 0, w.Bins)
+		mean, scale = moments(w, from, n, 0, w.Bins)
 	}
 	for b := range w.Bins {
 		src, row := w.Row(b)[from:from+n], dst[b*want:(b+1)*want]
 		to, pad := row[before:before+n], float32(0)
 		switch v.Options.Normalize {
 		case "corpus":
-			mean, scale = v.Mean, 1/v.Std
+			mean, scale = channel.Mean, 1/channel.Std
 		case "corpus_band":
-			mean, scale = v.BinMean[b], 1/v.BinStd[b]
+			mean, scale = v.BinMean[c*w.Bins+b], 1/v.BinStd[c*w.Bins+b]
 		case "band":
-			mean, scale = meanOf(src), 1/v.Std
+			mean, scale = meanOf(src), 1/channel.Std
 		case "band_std":
-			mean, scale = v.moments(from, n, b, b+1)
+			mean, scale = moments(w, from, n, b, b+1)
 		}
 		switch v.Options.Normalize {
 		case "running":
-			v.run(to, src)
+			runningMean(to, src, v.Options.Running, channel.Std)
 		case "band", "band_std":
 			kernel.Rescale(to, src, mean, scale)
 		default:
@@ -224,12 +275,12 @@ func (v *Views) place(dst []float32, from, before int) {
 	}
 }
 
-// moments is the mean of bins low to high-1 of the n frames of work that start
-// at from, and what their deviation has to be multiplied with to be 1.
-func (v *Views) moments(from, n, low, high int) (mean, scale float32) {
+// moments is the mean of bins low to high-1 of the n frames of w that start at
+// from, and what their deviation has to be multiplied with to be 1.
+func moments(w *audio.Spectrogram, from, n, low, high int) (mean, scale float32) {
 	var sum, squares float64
 	for b := low; b < high; b++ {
-		for _, x := range v.work.Row(b)[from : from+n] {
+		for _, x := range w.Row(b)[from : from+n] {
 			sum += float64(x)
 			squares += float64(float64(x) * float64(x))
 		}
@@ -240,12 +291,12 @@ func (v *Views) moments(from, n, low, high int) (mean, scale float32) {
 	return float32(m), float32(1 / max(math.Sqrt(max(squares/count-m*m, 0)), 1e-5))
 }
 
-// run removes the running mean of a bin.
-func (v *Views) run(dst, x []float32) {
-	a := -math.Expm1(-1 / v.Options.Running)
+// runningMean removes the running mean of a bin and divides by the deviation.
+func runningMean(dst, x []float32, frames float64, std float32) {
+	a := -math.Expm1(-1 / frames)
 	m := float64(x[0])
 	for t, value := range x {
 		m += float64(a * (float64(value) - m))
-		dst[t] = float32((float64(value) - m) / float64(v.Std))
+		dst[t] = float32((float64(value) - m) / float64(std))
 	}
 }

@@ -2,6 +2,7 @@ package augment
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 )
 
 func views(frames int, normalize string) *Views {
-	return &Views{Options: ViewOptions{Frames: frames, Normalize: normalize, Crop: "random", Unit: "ln", Running: 7}, Mean: -6, Std: 3,
+	return &Views{Options: ViewOptions{Frames: frames, Normalize: normalize, Crop: "random", Unit: "ln", Running: 7}, Channels: []Channel{{Mean: -6, Std: 3}},
 		BinMean: []float32{-6, -5, -4, -3, -2, -1}, BinStd: []float32{1, 2, 3, 4, 5, 6}}
 }
 
@@ -194,7 +195,7 @@ func TestNormalizeRunning(t *testing.T) {
 // Where silence is 0, it pads.
 func TestZeroPads(t *testing.T) {
 	v := views(9, "corpus")
-	v.Zero = true
+	v.Channels[0].Zero = true
 	got, err := v.Windows(nil, filled(1, 3, func(b, t int) float64 { return float64(t) - 9 }), 0)
 	if want := []float32{2, 2, 2, -1, -2. / 3, -1. / 3, 2, 2, 2}; err != nil || len(got) != 9 || got[0] != 2 || got[8] != 2 || !near(float64(got[4]), float64(want[4]), 1e-6) {
 		t.Errorf("%v, %v; want %v", got, err, want)
@@ -342,7 +343,7 @@ func TestViewsRefuse(t *testing.T) {
 	if err := v.Draw(dst, &audio.Spectrogram{Bins: 2}, draws(1, 1)); fault.KindOf(err) != fault.Data {
 		t.Errorf("an empty clip: %v", err)
 	}
-	v.Std = 0
+	v.Channels[0].Std = 0
 	if err := v.Draw(dst, noisy(2, 4, 1), draws(1, 1)); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "deviation is 0") {
 		t.Errorf("deviation 0: %v", err)
 	}
@@ -366,3 +367,48 @@ func TestViewsRefuse(t *testing.T) {
 	}()
 	v.Draw(dst[:7], noisy(2, 4, 1), draws(1, 1))
 }
+
+// Channels are changed by the same draws, each as if it were alone, with the
+// moments and the padding of its own.
+func TestChannels(t *testing.T) {
+	a, b := noisy(6, 50, 1), noisy(6, 50, 2)
+	for i := range b.Data {
+		b.Data[i] = 3*b.Data[i] + 100
+	}
+	pile := func(a, b *audio.Spectrogram) *audio.Spectrogram {
+		return &audio.Spectrogram{Bins: a.Bins + b.Bins, Frames: a.Frames, Data: slices.Concat(a.Data, b.Data)}
+	}
+	otherA, otherB := noisy(6, 40, 3), noisy(6, 40, 4)
+	for name, entry := range Table {
+		change, ok := entry.(Spec)
+		if !ok {
+			continue
+		}
+		for _, normalize := range []string{"corpus", "corpus_band", "clip", "band", "band_std", "running"} {
+			for _, frames := range []int{20, 70} {
+				chain := []Spec{Always(change).(Spec), Stretch{P: 1, By: 0.2}}
+				address := func(other *audio.Spectrogram) Draw {
+					p := new(rand.PCG)
+					Reseed(p, 7, 1, 2, 3)
+					return Draw{Rand: rand.New(p), Source: p, OtherSpec: others(other)}
+				}
+				alone := func(s, other *audio.Spectrogram, mean, std float32, zero bool, bin int) *audio.Spectrogram {
+					v := views(frames, normalize)
+					v.Chain, v.Channels[0] = chain, Channel{Mean: mean, Std: std, Zero: zero}
+					v.BinMean, v.BinStd = bandMoments[bin:bin+6], bandMoments[bin+1:bin+7]
+					return drawn(t, v, s, address(other))
+				}
+				v := views(frames, normalize)
+				v.Chain, v.Channels = chain, []Channel{{Mean: -6, Std: 3}, {Mean: 90, Std: 9, Zero: true}}
+				v.BinMean, v.BinStd = bandMoments[:12], bandMoments[1:13]
+				both := drawn(t, v, pile(a, b), address(pile(otherA, otherB)))
+				want := pile(alone(a, otherA, -6, 3, false, 0), alone(b, otherB, 90, 9, true, 6))
+				if !slices.Equal(both.Data, want.Data) {
+					t.Errorf("%s, %s, views of %d: two channels are not what each would be alone", name, normalize, frames)
+				}
+			}
+		}
+	}
+}
+
+var bandMoments = []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}

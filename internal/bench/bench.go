@@ -29,17 +29,17 @@ type Workload struct {
 	Encoder model.Encoder
 	Name    string // of the encoder, for the report
 	Batch   int    // clips; in training each gives two views
-	Bins    int
-	Frames  int
+	Input   model.Input
 	Steps   int // timed
 }
 
 // Limits keep a slip from being measured for a day.
 const (
-	maxBatch  = 1 << 16
-	maxBins   = 1 << 12
-	maxFrames = 1 << 20
-	maxSteps  = 1 << 20
+	maxBatch    = 1 << 16
+	maxChannels = 1 << 10
+	maxBins     = 1 << 12
+	maxFrames   = 1 << 20
+	maxSteps    = 1 << 20
 )
 
 // Check refuses what cannot be measured; the flags' names are the command's.
@@ -47,7 +47,7 @@ func (w Workload) Check() error {
 	for _, c := range []struct {
 		flag   string
 		n, max int
-	}{{"batch", w.Batch, maxBatch}, {"mels", w.Bins, maxBins}, {"frames", w.Frames, maxFrames}, {"steps", w.Steps, maxSteps}} {
+	}{{"batch", w.Batch, maxBatch}, {"channels", w.Input.Channels, maxChannels}, {"mels", w.Input.Bins, maxBins}, {"frames", w.Input.Frames, maxFrames}, {"steps", w.Steps, maxSteps}} {
 		if c.n < 1 || c.n > c.max {
 			return fault.New(fault.Usage, "", "--%s is %d, it must be 1 to %d", c.flag, c.n, c.max)
 		}
@@ -60,6 +60,7 @@ type workload struct {
 	Encoder    string `json:"encoder"`
 	Parameters int    `json:"parameters"` // of the encoder
 	Batch      int    `json:"batch"`
+	Channels   int    `json:"channels"`
 	Mels       int    `json:"mels"`
 	Frames     int    `json:"frames"`
 	Steps      int    `json:"steps"`
@@ -70,7 +71,7 @@ func (w Workload) report(layers []model.Layer) workload {
 	for _, l := range layers {
 		n += l.Weights
 	}
-	return workload{w.Name, n, w.Batch, w.Bins, w.Frames, w.Steps}
+	return workload{w.Name, n, w.Batch, w.Input.Channels, w.Input.Bins, w.Input.Frames, w.Steps}
 }
 
 // A Machine is what was measured on, and whether it was left alone.

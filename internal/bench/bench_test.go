@@ -21,7 +21,7 @@ import (
 
 // tiny is a network that takes milliseconds.
 func tiny(pool string, depth int) Workload {
-	return Workload{Encoder: model.ResNet{Depth: depth, Width: 4, Stem: "imagenet", Pool: pool}, Name: "tiny", Batch: 8, Bins: 16, Frames: 24, Steps: 2}
+	return Workload{Encoder: model.ResNet{Depth: depth, Width: 4, Stem: "imagenet", Pool: pool}, Name: "tiny", Batch: 8, Input: model.Input{Channels: 1, Bins: 16, Frames: 24}, Steps: 2}
 }
 
 // one is a machine that nobody needs to watch.
@@ -30,7 +30,7 @@ func one() Machine { return Machine{Threads: 1} }
 // Each clip's two views go through every convolution three times, but for the
 // stem's data gradient; MoCo's second view only forward.
 func TestTrainingFLOPs(t *testing.T) {
-	layers, err := model.Layers(model.ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"}, 64, 96)
+	layers, err := model.Layers(model.ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"}, model.Input{Channels: 1, Bins: 64, Frames: 96})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestTrain(t *testing.T) {
 		if !(r.StepS > 0) || r.StepMinS > r.StepS || math.Abs(r.ClipsPerS*r.StepS-8) > 1e-9 || !(r.GFLOPS > 0) || !(r.PlanMB > 0) {
 			t.Errorf("%s: %+v", name, *r)
 		}
-		keys(t, r, "bench", "encoder", "parameters", "batch", "mels", "frames", "steps", "method", "optimizer", "clips_per_s", "step_s", "step_min_s",
+		keys(t, r, "bench", "encoder", "parameters", "batch", "channels", "mels", "frames", "steps", "method", "optimizer", "clips_per_s", "step_s", "step_min_s",
 			"gflops", "plan_mb", "peak_rss_mb", "processor", "cpu_path", "threads", "quiet", "other_cores")
 	}
 }
@@ -71,7 +71,7 @@ func TestEmbed(t *testing.T) {
 	if !(r.StepS > 0) || math.Abs(r.ClipsPerS*r.StepS-1) > 1e-9 || !(r.GFLOPS > 0) || !(r.PlanMB > 0) {
 		t.Errorf("%+v", *r)
 	}
-	keys(t, r, "bench", "encoder", "parameters", "batch", "mels", "frames", "steps", "clips_per_s", "step_s", "step_min_s",
+	keys(t, r, "bench", "encoder", "parameters", "batch", "channels", "mels", "frames", "steps", "clips_per_s", "step_s", "step_min_s",
 		"gflops", "plan_mb", "peak_rss_mb", "processor", "cpu_path", "threads", "quiet", "other_cores")
 }
 
@@ -104,7 +104,7 @@ func TestKernels(t *testing.T) {
 		if convs != 3*20-1 || norms != 4*20 || math.Abs(sum-r.ConvMS) > 1e-9 || r.Rows != 16 {
 			t.Errorf("%d passes of convolutions, %d of norms, %g ms of %g, %d rows", convs, norms, sum, r.ConvMS, r.Rows)
 		}
-		keys(t, r, "bench", "encoder", "parameters", "batch", "mels", "frames", "steps", "rows", "peak_gflops", "layers", "parts", "conv_ms", "parts_ms",
+		keys(t, r, "bench", "encoder", "parameters", "batch", "channels", "mels", "frames", "steps", "rows", "peak_gflops", "layers", "parts", "conv_ms", "parts_ms",
 			"processor", "cpu_path", "threads", "quiet", "other_cores")
 	}
 }
@@ -156,8 +156,8 @@ func keys(t *testing.T, r interface{ Write(io.Writer) error }, want ...string) {
 func TestRefusals(t *testing.T) {
 	for want, change := range map[string]func(*Workload){
 		"--batch is 0, it must be 1 to 65536":  func(w *Workload) { w.Batch = 0 },
-		"--mels is 5000, it must be 1 to 4096": func(w *Workload) { w.Bins = 5000 },
-		"--frames is -1, it must be 1 to":      func(w *Workload) { w.Frames = -1 },
+		"--mels is 5000, it must be 1 to 4096": func(w *Workload) { w.Input.Bins = 5000 },
+		"--frames is -1, it must be 1 to":      func(w *Workload) { w.Input.Frames = -1 },
 		"--steps is 0, it must be 1 to":        func(w *Workload) { w.Steps = 0 },
 		"resnet width is 0":                    func(w *Workload) { w.Encoder = model.ResNet{Depth: 10, Stem: "small", Pool: "mean"} },
 	} {

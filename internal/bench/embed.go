@@ -27,22 +27,22 @@ func Embed(ctx context.Context, w Workload, watch func() Machine) (*Embedding, e
 	if err := w.Check(); err != nil {
 		return nil, err
 	}
-	layers, err := model.Layers(w.Encoder, w.Bins, w.Frames)
+	layers, err := model.Layers(w.Encoder, w.Input)
 	if err != nil {
 		return nil, err
 	}
 	draft := model.DraftParams()
-	planned, err := model.NewEmbedder(w.Encoder, draft, "encoder", w.Batch, w.Bins, w.Frames, false)
+	planned, err := model.NewEmbedder(w.Encoder, draft, "encoder", w.Batch, w.Input, false)
 	if err != nil {
 		return nil, err
 	}
 	plan := planned.Plan()
-	x := random(w.Batch * w.Bins * w.Frames)
+	x := random(w.Batch * w.Input.Values())
 	if err := fits(int64(plan.Bytes+4*(draft.Values()+2*len(x))), "embedding"); err != nil {
 		return nil, err
 	}
 	on := watch()
-	e, err := model.NewEmbedder(w.Encoder, model.NewParams(1), "encoder", w.Batch, w.Bins, w.Frames, false)
+	e, err := model.NewEmbedder(w.Encoder, model.NewParams(1), "encoder", w.Batch, w.Input, false)
 	if err != nil {
 		return nil, err
 	}

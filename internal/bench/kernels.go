@@ -44,7 +44,7 @@ func Kernels(ctx context.Context, w Workload, watch func() Machine) (*LayerSpeed
 	if err := w.Check(); err != nil {
 		return nil, err
 	}
-	layers, err := model.Layers(w.Encoder, w.Bins, w.Frames)
+	layers, err := model.Layers(w.Encoder, w.Input)
 	if err != nil {
 		return nil, err
 	}

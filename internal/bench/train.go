@@ -46,16 +46,16 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 	if !ok {
 		return nil, unknown("optimizer", optimizer, optim.Table)
 	}
-	layers, err := model.Layers(w.Encoder, w.Bins, w.Frames)
+	layers, err := model.Layers(w.Encoder, w.Input)
 	if err != nil {
 		return nil, err
 	}
-	s := method.Setup{Encoder: w.Encoder, Batch: w.Batch, Bins: w.Bins, Frames: w.Frames, Seed: 1}
+	s := method.Setup{Encoder: w.Encoder, Batch: w.Batch, Input: w.Input, Seed: 1}
 	p, err := method.Draft(o, s)
 	if err != nil {
 		return nil, err
 	}
-	views := 2 * w.Batch * w.Bins * w.Frames
+	views := 2 * w.Batch * w.Input.Values()
 	need := int64(p.GraphBytes() + 4*(p.Weights+p.Arrays+optim.StateSize(opt, p.Params)+views))
 	if err := fits(need, "training"); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 		return nil, err
 	}
 	mover := opt.New(m.Params())
-	batch := method.Batch{N: w.Batch, X: random(views), Bins: w.Bins, Frames: w.Frames}
+	batch := method.Batch{N: w.Batch, X: random(views), Input: w.Input}
 	const lr = 1e-3 // small enough that the weights stay where they are sensible
 	took, err := repeat(ctx, warmSteps, w.Steps, func() error {
 		if _, err := m.Step(ctx, batch); err != nil {

@@ -19,14 +19,14 @@ func BenchmarkStepDenormals(b *testing.B) {
 		temperature float64
 	}{{"normal", 1, 1, 0.1}, {"maps", 1e-39, 3.16e-3, 0.1}, {"gradients", 1, 1, 1e37}} {
 		b.Run(c.name, func(b *testing.B) {
-			s := Setup{Encoder: model.ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"}, Batch: 16, Bins: 64, Frames: 96, Seed: 5}
+			s := Setup{Encoder: model.ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"}, Batch: 16, Input: model.Input{Channels: 1, Bins: 64, Frames: 96}, Seed: 5}
 			o := Table["simclr"].(SimCLR)
 			o.Temperature = c.temperature
 			m, err := o.New(s)
 			if err != nil {
 				b.Fatal(err)
 			}
-			batch := Batch{N: s.Batch, Bins: s.Bins, Frames: s.Frames, X: make([]float32, 2*s.Batch*s.Bins*s.Frames)}
+			batch := Batch{N: s.Batch, Input: s.Input, X: make([]float32, 2*s.Batch*s.Input.Values())}
 			for i := range batch.X {
 				batch.X[i] = c.x * float32(i*7919%1009-504) / 300
 			}

@@ -18,10 +18,10 @@ import (
 
 // A Batch is N pairs of views.
 type Batch struct {
-	N            int
-	X            []float32 // (2N, 1, F, T): the N first views, then the N second views
-	Bins, Frames int
-	Step         int // of the whole run; addresses what a method draws at random
+	N     int
+	X     []float32 // (2N, C, F, T): the N first views, then the N second views
+	Input model.Input
+	Step  int // of the whole run; addresses what a method draws at random
 }
 
 // A Result is what one step says of itself.
@@ -47,11 +47,12 @@ type Method interface {
 // A Setup is what every method is told. Two methods of the same options and
 // Setup are the same to the last bit.
 type Setup struct {
-	Encoder             model.Encoder
-	Batch, Bins, Frames int
-	Seed                uint64
-	ExactConv           bool       // no minimal filtering, see model.Builder.Exact
-	Watch               func(Seen) // not nil: is shown each function of a step as it runs, in order
+	Encoder   model.Encoder
+	Batch     int
+	Input     model.Input
+	Seed      uint64
+	ExactConv bool       // no minimal filtering, see model.Builder.Exact
+	Watch     func(Seen) // not nil: is shown each function of a step as it runs, in order
 
 	draft *Plan // not nil: nothing is made, but what would be is added to it
 }
@@ -89,8 +90,8 @@ var Table = map[string]Options{
 // check refuses what no method can work with; rows is what a tower sees of a
 // batch.
 func (s Setup) check(rows, groups int) error {
-	if s.Batch < 1 || s.Bins < 1 || s.Frames < 1 {
-		return fault.New(fault.Usage, "", "a batch of %d spectrograms of %d × %d, must be 1 or more each", s.Batch, s.Bins, s.Frames)
+	if in := s.Input; s.Batch < 1 || in.Channels < 1 || in.Bins < 1 || in.Frames < 1 {
+		return fault.New(fault.Usage, "", "a batch of %d spectrograms of %v, must be 1 or more each", s.Batch, in)
 	}
 	if groupsOf(groups, rows) != groups {
 		return fault.New(fault.Usage, "choose a batch that is a multiple of bn_groups, and at least twice as large",
@@ -101,9 +102,9 @@ func (s Setup) check(rows, groups int) error {
 
 // fits refuses a batch that is not of s.
 func (s Setup) fits(b Batch) error {
-	if b.N < 1 || b.N > s.Batch || b.Bins != s.Bins || b.Frames != s.Frames || len(b.X) != 2*b.N*b.Bins*b.Frames {
-		return fmt.Errorf("a batch of %d pairs of %d × %d in %d values does not fit a method made for up to %d pairs of %d × %d",
-			b.N, b.Bins, b.Frames, len(b.X), s.Batch, s.Bins, s.Frames)
+	if b.N < 1 || b.N > s.Batch || b.Input != s.Input || len(b.X) != 2*b.N*s.Input.Values() {
+		return fmt.Errorf("a batch of %d pairs of %v in %d values does not fit a method made for up to %d pairs of %v",
+			b.N, b.Input, len(b.X), s.Batch, s.Input)
 	}
 	return nil
 }
@@ -113,7 +114,7 @@ func (s Setup) builder(groups int, memory *exec.Memory) *model.Builder {
 	return model.NewBuilder(model.Training).Groups(groups).Memory(memory).Exact(s.ExactConv)
 }
 
-// tower lays encoder and projector over spectrograms x (N, 1, F, T), giving
+// tower lays encoder and projector over spectrograms x (N, C, F, T), giving
 // unit projections (N, P).
 func (s Setup) tower(b *model.Builder, p *model.Params, projector model.MLP, x *gorgonia.Node) *gorgonia.Node {
 	h := s.Encoder.Build(b, p, "encoder", x)   // (N, D)

@@ -20,7 +20,7 @@ const bins, frames = 16, 12
 var encoder = model.ResNet{Depth: 10, Width: 4, Stem: "small", Pool: "mean"}
 
 func setup(batch int) Setup {
-	return Setup{Encoder: encoder, Batch: batch, Bins: bins, Frames: frames, Seed: 5}
+	return Setup{Encoder: encoder, Batch: batch, Input: model.Input{Channels: 1, Bins: bins, Frames: frames}, Seed: 5}
 }
 
 // options are small settings of every method; with norm the projector is
@@ -60,7 +60,7 @@ func newMethod(t *testing.T, o Options, s Setup) Method {
 // sounds go round, so that keys of the last five batches of eight are of others.
 func toy(n, step int) Batch {
 	r := rand.New(rand.NewPCG(11, uint64(step)))
-	b := Batch{N: n, X: make([]float32, 2*n*bins*frames), Bins: bins, Frames: frames, Step: step}
+	b := Batch{N: n, X: make([]float32, 2*n*bins*frames), Input: model.Input{Channels: 1, Bins: bins, Frames: frames}, Step: step}
 	for i := range b.X {
 		clip := (step*n + i/(bins*frames)%n) % 48
 		bin, frame := i/frames%bins, i%frames
@@ -162,7 +162,7 @@ func TestChecks(t *testing.T) {
 		{SimCLR{0.1, head, 3}, setup(4), "bn_groups is 3, into which a batch of 4 (8 rows) cannot be split"},
 		{MoCo{0.2, 0.9, 8, head, 4}, setup(4), "bn_groups is 4, into which a batch of 4 (4 rows) cannot be split"},
 		{SimCLR{0.1, head, 1}, setup(0), "a batch of 0 spectrograms of 16 × 12, must be 1 or more each"},
-		{SimCLR{0.1, head, 1}, Setup{Encoder: model.ResNet{}, Batch: 4, Bins: bins, Frames: frames}, "resnet depth is 0, must be 10, 18, 34 or 50"},
+		{SimCLR{0.1, head, 1}, Setup{Encoder: model.ResNet{}, Batch: 4, Input: model.Input{Channels: 1, Bins: bins, Frames: frames}}, "resnet depth is 0, must be 10, 18, 34 or 50"},
 	} {
 		if m, err := c.o.New(c.s); m != nil || err == nil || err.Error() != c.want || fault.KindOf(err) != fault.Usage {
 			t.Errorf("%+v: %v, want %s", c.o, err, c.want)

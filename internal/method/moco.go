@@ -61,7 +61,7 @@ func (o MoCo) New(s Setup) (Method, error) {
 	m := &moco{
 		o: o, s: s, query: s.params(), key: s.params(),
 		queue: s.array(o.Queue, o.Projector.Out), head: kernel.New(), graphs: map[int]*mocoGraph{},
-		xk: s.array(s.Batch, s.Bins, s.Frames).Data, z: s.array(2*s.Batch, o.Projector.Out).Data, order: make([]int, s.Batch),
+		xk: s.array(s.Input.Shape(s.Batch)...).Data, z: s.array(2*s.Batch, o.Projector.Out).Data, order: make([]int, s.Batch),
 		seed: model.Rand(s.Seed, "shuffle").Uint64(),
 	}
 	m.shuffle = rand.New(&m.source)
@@ -115,14 +115,14 @@ func (m *moco) graph(n int) (*mocoGraph, error) {
 	d, groups := m.o.Projector.Out, groupsOf(m.o.Groups, n)
 
 	b := m.s.builder(groups, &m.memory)
-	g.xk = b.Input("key views", n, 1, m.s.Bins, m.s.Frames) // (N, 1, F, T)
-	g.k = m.s.tower(b, m.key, m.o.Projector, g.xk)          // (N, P)
+	g.xk = b.Input("key views", m.s.Input.Shape(n)...) // (N, C, F, T)
+	g.k = m.s.tower(b, m.key, m.o.Projector, g.xk)     // (N, P)
 	if g.key, err = b.Compile(g.k); err != nil {
 		return nil, fmt.Errorf("moco: key tower, batch of %d: %w", n, err)
 	}
 
 	b = m.s.builder(groups, &m.memory)
-	g.xq = b.Input("query views", n, 1, m.s.Bins, m.s.Frames)       // (N, 1, F, T)
+	g.xq = b.Input("query views", m.s.Input.Shape(n)...)            // (N, C, F, T)
 	g.q = m.s.tower(b, m.query, m.o.Projector, g.xq)                // (N, P)
 	keys := b.Input("keys", n, d)                                   // (N, P)
 	queue := b.Input("queue", m.o.Queue, d)                         // (K, P)
@@ -137,7 +137,7 @@ func (m *moco) graph(n int) (*mocoGraph, error) {
 		return &g, nil
 	}
 	g.z = kernel.Array{Shape: []int{2 * n, d}, Data: m.z[:2*n*d]}
-	g.key.Set(g.xk, m.xk[:n*m.s.Bins*m.s.Frames])
+	g.key.Set(g.xk, m.xk[:n*m.s.Input.Values()])
 	g.query.Set(keys, g.z.Data[n*d:])
 	g.query.Set(queue, m.queue.Data)
 	m.graphs[n] = &g
@@ -153,7 +153,7 @@ func (m *moco) Step(ctx context.Context, b Batch) (Result, error) {
 		return Result{}, err
 	}
 	m.last = nil
-	n, d, size := b.N, m.o.Projector.Out, b.Bins*b.Frames
+	n, d, size := b.N, m.o.Projector.Out, b.Input.Values()
 	xq, xk := b.X[:n*size], b.X[n*size:]   // (N, 1, F, T) each
 	q, k := g.z.Data[:n*d], g.z.Data[n*d:] // (N, P) each
 

@@ -103,7 +103,7 @@ func TestKeyTowerFollows(t *testing.T) {
 func keysAlone(t *testing.T, m *moco, b Batch) []float32 {
 	t.Helper()
 	g := model.NewBuilder(model.Training).Groups(m.o.Groups)
-	x := g.Input("x", b.N, 1, b.Bins, b.Frames)
+	x := g.Input("x", b.Input.Shape(b.N)...)
 	k := m.s.tower(g, m.key, m.o.Projector, x)
 	machine, err := g.Compile(k)
 	if err != nil {

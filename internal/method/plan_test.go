@@ -26,7 +26,7 @@ func TestDraft(t *testing.T) {
 			kept += len(a.Data)
 		}
 		// beside the state a method may keep copies of a batch's views and projections
-		if planned, batch := p.Weights+p.Arrays, 2*s.Batch*(s.Bins*s.Frames+128); planned < kept-1 || planned > kept+batch {
+		if planned, batch := p.Weights+p.Arrays, 2*s.Batch*(s.Input.Values()+128); planned < kept-1 || planned > kept+batch {
 			t.Errorf("%s: %d values planned, %d kept", name, planned, kept)
 		}
 		for name, a := range m.State() {
@@ -73,7 +73,7 @@ func TestDraft(t *testing.T) {
 
 // A network that no machine could hold is planned all the same.
 func TestDraftOfWhatCannotBe(t *testing.T) {
-	p, err := Draft(Table["moco"], Setup{Encoder: model.ResNet{Depth: 50, Width: 1024, Stem: "imagenet", Pool: "mean"}, Batch: 4096, Bins: 128, Frames: 1000})
+	p, err := Draft(Table["moco"], Setup{Encoder: model.ResNet{Depth: 50, Width: 1024, Stem: "imagenet", Pool: "mean"}, Batch: 4096, Input: model.Input{Channels: 1, Bins: 128, Frames: 1000}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,9 +58,9 @@ func (m *simclr) graph(n int) (*simclrGraph, error) {
 		return g, nil
 	}
 	b := m.s.builder(groupsOf(m.o.Groups, 2*n), &m.memory)
-	x := b.Input("views", 2*n, 1, m.s.Bins, m.s.Frames) // (2N, 1, F, T)
-	z := m.s.tower(b, m.params, m.o.Projector, x)       // (2N, P)
-	l := b.Try(loss.NTXent(z, m.o.Temperature))         // scalar
+	x := b.Input("views", m.s.Input.Shape(2*n)...) // (2N, C, F, T)
+	z := m.s.tower(b, m.params, m.o.Projector, x)  // (2N, P)
+	l := b.Try(loss.NTXent(z, m.o.Temperature))    // scalar
 	machine, err := b.CompileGrad(l, z)
 	if err != nil {
 		return nil, fmt.Errorf("simclr: batch of %d: %w", n, err)

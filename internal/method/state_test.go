@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"clr/internal/kernel"
+	"clr/internal/model"
 )
 
 // The state is all there is: a method and optimiser restored from it go on with
@@ -113,9 +114,9 @@ func TestBatchesThatDoNotFit(t *testing.T) {
 		m := newMethod(t, options()[name], setup(4))
 		short := toy(4, 0)
 		short.X = short.X[1:]
-		for _, b := range []Batch{toy(5, 0), {}, short, {N: 4, X: toy(4, 0).X, Bins: frames, Frames: bins}} {
+		for _, b := range []Batch{toy(5, 0), {}, short, {N: 4, X: toy(4, 0).X, Input: model.Input{Channels: 1, Bins: frames, Frames: bins}}} {
 			if _, err := m.Step(context.Background(), b); err == nil {
-				t.Errorf("%s takes %d pairs of %d × %d in %d values", name, b.N, b.Bins, b.Frames, len(b.X))
+				t.Errorf("%s takes %d pairs of %v in %d values", name, b.N, b.Input, len(b.X))
 			}
 		}
 	}

@@ -15,22 +15,22 @@ import (
 type Embedder struct {
 	machine *Machine
 	x, h    *G.Node
-	batch   []float32 // (N, 1, F, T)
-	size    int       // F·T
+	batch   []float32 // (N, C, F, T)
+	size    int       // C·F·T
 	dim     int
 }
 
 // NewEmbedder builds e over p, its names under name and a dot, for batches of n
-// spectrograms of bins × frames; exact as in Builder.Exact.
-func NewEmbedder(e Encoder, p *Params, name string, n, bins, frames int, exact bool) (*Embedder, error) {
+// spectrograms; exact as in Builder.Exact.
+func NewEmbedder(e Encoder, p *Params, name string, n int, in Input, exact bool) (*Embedder, error) {
 	b := NewBuilder(Inference).Frozen().Exact(exact)
-	x := b.Input("x", n, 1, bins, frames) // (N, 1, F, T)
-	h := e.Build(b, p, name, x)           // (N, D)
+	x := b.Input("x", in.Shape(n)...) // (N, C, F, T)
+	h := e.Build(b, p, name, x)       // (N, D)
 	m, err := b.Compile(h)
 	if err != nil {
 		return nil, err
 	}
-	d := &Embedder{machine: m, x: x, h: h, batch: make([]float32, n*bins*frames), size: bins * frames, dim: h.Shape()[1]}
+	d := &Embedder{machine: m, x: x, h: h, batch: make([]float32, n*in.Values()), size: in.Values(), dim: h.Shape()[1]}
 	m.Set(x, d.batch)
 	return d, nil
 }

@@ -1,13 +1,32 @@
 package model
 
-import G "gorgonia.org/gorgonia"
+import (
+	"fmt"
 
-// An Encoder maps spectrograms x (N, 1, F, T) to embeddings h (N, Dim).
+	G "gorgonia.org/gorgonia"
+)
+
+// An Input is the size of what an encoder sees of a view: (C, F, T).
+type Input struct{ Channels, Bins, Frames int }
+
+// Values is how many numbers a view has.
+func (in Input) Values() int { return in.Channels * in.Bins * in.Frames }
+
+func (in Input) String() string {
+	if in.Channels == 1 {
+		return fmt.Sprintf("%d × %d", in.Bins, in.Frames)
+	}
+	return fmt.Sprintf("%d × %d × %d", in.Channels, in.Bins, in.Frames)
+}
+
+// Shape is that of n views: (N, C, F, T).
+func (in Input) Shape(n int) []int { return []int{n, in.Channels, in.Bins, in.Frames} }
+
+// An Encoder maps spectrograms x (N, C, F, T) to embeddings h (N, Dim).
 type Encoder interface {
 	Doc() string // one line for clr list
 	Check() error
-	// Dim is the size of an embedding of spectrograms of bins × frames.
-	Dim(bins, frames int) int
+	Dim(Input) int // size of an embedding
 	// Build lays the encoder over x; its weights' names begin with name and a dot.
 	Build(b *Builder, p *Params, name string, x *G.Node) *G.Node
 }
@@ -17,10 +36,9 @@ var Encoders = map[string]Encoder{
 	"resnet": ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"},
 }
 
-// Count is the number of single weights of an encoder for spectrograms of
-// bins × frames.
-func Count(e Encoder, bins, frames int) (int, error) {
+// Count is the number of single weights of an encoder.
+func Count(e Encoder, in Input) (int, error) {
 	p, b := DraftParams(), NewBuilder(Training)
-	e.Build(b, p, "encoder", b.Input("x", 2, 1, bins, frames))
+	e.Build(b, p, "encoder", b.Input("x", in.Shape(2)...))
 	return p.Count(), b.Err()
 }

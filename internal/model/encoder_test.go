@@ -33,8 +33,8 @@ func TestEncodersHaveTheirDim(t *testing.T) {
 			if err := b.Err(); err != nil {
 				t.Fatalf("%+v: %v", e, err)
 			}
-			if got := h.Shape(); got[0] != 3 || got[1] != e.Dim(s[0], s[1]) {
-				t.Errorf("%+v of %v gives %v, Dim says %d", e, s, got, e.Dim(s[0], s[1]))
+			if got := h.Shape(); got[0] != 3 || got[1] != e.Dim(Input{1, s[0], s[1]}) {
+				t.Errorf("%+v of %v gives %v, Dim says %d", e, s, got, e.Dim(Input{1, s[0], s[1]}))
 			}
 		}
 	}

@@ -50,7 +50,7 @@ func TestFewExamples(t *testing.T) {
 	for _, e := range []ResNet{tiny, {Depth: 18, Width: 6, Stem: "imagenet", Pool: "time_mean_max"}, {Depth: 50, Width: 8, Stem: "imagenet", Pool: "max"}} {
 		p := NewParams(1)
 		embed := func(n int, x []float32) []float32 {
-			d, err := NewEmbedder(e, p, "encoder", n, bins, frames, false)
+			d, err := NewEmbedder(e, p, "encoder", n, Input{1, bins, frames}, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestFewExamples(t *testing.T) {
 			}
 			return h
 		}
-		if _, err := NewEmbedder(e, p, "encoder", 1, bins, frames, false); err != nil { // names the weights
+		if _, err := NewEmbedder(e, p, "encoder", 1, Input{1, bins, frames}, false); err != nil { // names the weights
 			t.Fatal(err)
 		}
 		unsettle(p)

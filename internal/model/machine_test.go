@@ -33,7 +33,7 @@ func TestGraphsRunOnTheTapeMachine(t *testing.T) {
 		p := NewParams(1)
 		s := newBench(t, NewBuilder(Training).Groups(2), p, e, 6, 16, 12)
 		s.machine.Set(s.x, draw(6*16*12))
-		s.machine.Set(s.dy, draw(6*e.Dim(16, 12)))
+		s.machine.Set(s.dy, draw(6*e.Dim(Input{1, 16, 12})))
 		exectest.SameOnTape(t, s.machine.Graph(), append(append(G.Nodes{}, s.machine.grads...), s.loss, s.h)...)
 	}
 }
@@ -93,7 +93,7 @@ func TestSameBytes(t *testing.T) {
 		runtime.GOMAXPROCS(threads)
 		p := NewParams(1)
 		s := newBench(t, NewBuilder(Training), p, tiny, 20, 24, 17)
-		s.run(t, draw(20*24*17), draw(20*tiny.Dim(24, 17)))
+		s.run(t, draw(20*24*17), draw(20*tiny.Dim(Input{1, 24, 17})))
 		s.machine.UpdateStats()
 		got := [][]float32{s.machine.Value(s.h).Data}
 		for _, w := range p.All() {
@@ -116,7 +116,7 @@ func TestSameBytes(t *testing.T) {
 func TestRunAllocatesNothing(t *testing.T) {
 	p := NewParams(1)
 	s := newBench(t, NewBuilder(Training), p, tiny, 4, 16, 16)
-	x, dy := draw(4*16*16), draw(4*tiny.Dim(16, 16))
+	x, dy := draw(4*16*16), draw(4*tiny.Dim(Input{1, 16, 16}))
 	ctx := context.Background()
 	if n := testing.AllocsPerRun(5, func() {
 		s.machine.Set(s.x, x)
@@ -140,7 +140,7 @@ func TestRunAllocatesNothing(t *testing.T) {
 func TestEmbedder(t *testing.T) {
 	const n, bins, frames = 18, 16, 9
 	p := NewParams(1)
-	d, err := NewEmbedder(tiny, p, "encoder", n, bins, frames, false)
+	d, err := NewEmbedder(tiny, p, "encoder", n, Input{1, bins, frames}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestEmbedder(t *testing.T) {
 			t.Errorf("rows %v embed otherwise alone", rows)
 		}
 	}
-	single, err := NewEmbedder(tiny, p, "encoder", 1, bins, frames, false)
+	single, err := NewEmbedder(tiny, p, "encoder", 1, Input{1, bins, frames}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestGraphsShareParams(t *testing.T) {
 	if len(p.All()) != weights {
 		t.Errorf("%d weights became %d", weights, len(p.All()))
 	}
-	d := tiny.Dim(16, 8)
+	d := tiny.Dim(Input{1, 16, 8})
 	big.run(t, draw(8*16*8), draw(8*d))
 	first := slices.Clone(p.All()[0].Grad.Data)
 	small.run(t, draw(3*16*8), draw(3*d))

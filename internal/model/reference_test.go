@@ -148,7 +148,7 @@ type bench struct {
 
 func newBench(t *testing.T, b *Builder, p *Params, e Encoder, n, bins, frames int) *bench {
 	t.Helper()
-	s := &bench{x: b.Input("x", n, 1, bins, frames), dy: b.Input("dy", n, e.Dim(bins, frames)), image: &optim.Param{}}
+	s := &bench{x: b.Input("x", n, 1, bins, frames), dy: b.Input("dy", n, e.Dim(Input{1, bins, frames})), image: &optim.Param{}}
 	s.h = e.Build(b, p, "encoder", s.x)
 	s.loss = b.lay("weighted", func() (*G.Node, error) {
 		packed, err := op.Apply(weighted{}, s.h, s.dy)
@@ -190,7 +190,7 @@ func testResNet(t *testing.T, depth int, c referenceCase) {
 	s := newBench(t, NewBuilder(Training), p, e, n, bins, frames)
 	var evals []*Embedder // in pixels, in lanes
 	for _, batch := range []int{n, few + n} {
-		eval, err := NewEmbedder(e, p, "encoder", batch, bins, frames, false)
+		eval, err := NewEmbedder(e, p, "encoder", batch, Input{1, bins, frames}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,7 +294,7 @@ func TestFullResNet18IsTorchvisions(t *testing.T) {
 		t.Fatalf("the formula gives %v, want %v", x[:8], c.XFirst)
 	}
 
-	eval, err := NewEmbedder(e, p, "encoder", n, bins, frames, false)
+	eval, err := NewEmbedder(e, p, "encoder", n, Input{1, bins, frames}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,13 +57,13 @@ func (e ResNet) expansion() int {
 	return 1
 }
 
-func (e ResNet) Dim(bins, frames int) int {
+func (e ResNet) Dim(in Input) int {
 	c := 8 * e.Width * e.expansion()
 	switch e.Pool {
 	case "mean_max":
 		return 2 * c
 	case "time_mean_max":
-		halvings := 3
+		bins, halvings := in.Bins, 3
 		if e.Stem == "imagenet" {
 			halvings = 5
 		}

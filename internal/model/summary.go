@@ -47,9 +47,9 @@ func (l Layer) Conv(n int) (kernel.ConvShape, bool) {
 
 // Layers are an encoder's for spectrograms of bins × frames, in order. Nothing
 // of the network's size is allocated.
-func Layers(e Encoder, bins, frames int) ([]Layer, error) {
+func Layers(e Encoder, in Input) ([]Layer, error) {
 	b := NewBuilder(Training)
-	e.Build(b, DraftParams(), "encoder", b.Input("x", 2, 1, bins, frames))
+	e.Build(b, DraftParams(), "encoder", b.Input("x", in.Shape(2)...))
 	return b.layers, b.Err()
 }
 

@@ -2,21 +2,19 @@ package model
 
 import "testing"
 
-// torchvision's ResNets with one input channel and without the classifier: its
-// published counts (11689512, 21797672, 25557032 for depths 18, 34, 50) less
-// fc (512·1000 + 1000, 2048·1000 + 1000) and two channels of the stem
-// (2·64·7·7). Depth 10 has a block less in each stage than depth 18.
+// torchvision's ResNets without the classifier: its published counts (11689512,
+// 21797672, 25557032 for depths 18, 34, 50) less fc (512·1000 + 1000, 2048·1000
+// + 1000). Depth 10 has a block less in each stage than depth 18.
 // FLOPs are twice torchvision's multiply-adds of the convolutions (1.8136,
-// 3.6635, 4.0872 G at 3 × 224 × 224, less fc) with the stem's at a third.
+// 3.6635, 4.0872 G at 3 × 224 × 224, less fc).
 func TestLayersCount(t *testing.T) {
-	const stem = 64 * 49 * 112 * 112 // multiply-adds of the stem a channel
 	for depth, want := range map[int]struct{ weights, macs int }{
-		18: {11689512 - 513000 - 2*3136, 1814073344 - 512000 - 2*stem},
-		34: {21797672 - 513000 - 2*3136, 3663761408 - 512000 - 2*stem},
-		50: {25557032 - 2049000 - 2*3136, 4089184256 - 2048000 - 2*stem},
+		18: {11689512 - 513000, 1814073344 - 512000},
+		34: {21797672 - 513000, 3663761408 - 512000},
+		50: {25557032 - 2049000, 4089184256 - 2048000},
 	} {
 		e := ResNet{Depth: depth, Width: 64, Stem: "imagenet", Pool: "mean"}
-		layers, err := Layers(e, 224, 224)
+		layers, err := Layers(e, Input{3, 224, 224})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,14 +26,14 @@ func TestLayersCount(t *testing.T) {
 		if weights != want.weights || flops != 2*want.macs {
 			t.Errorf("resnet%d: %d weights and %d FLOPs, want %d and %d", depth, weights, flops, want.weights, 2*want.macs)
 		}
-		if n, err := Count(e, 224, 224); n != weights || err != nil {
+		if n, err := Count(e, Input{3, 224, 224}); n != weights || err != nil {
 			t.Errorf("resnet%d: Count says %d, %v", depth, n, err)
 		}
 	}
 }
 
 func TestLayers(t *testing.T) {
-	layers, err := Layers(ResNet{Depth: 10, Width: 8, Stem: "imagenet", Pool: "mean_max"}, 64, 96)
+	layers, err := Layers(ResNet{Depth: 10, Width: 8, Stem: "imagenet", Pool: "mean_max"}, Input{1, 64, 96})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +54,7 @@ func TestLayers(t *testing.T) {
 	if n := 2 * 8 * 32 * 48 * 49; stem.FLOPs() != n || stem.TrainingFLOPs(true) != 2*n || stem.TrainingFLOPs(false) != 3*n {
 		t.Errorf("the stem takes %d FLOPs, %d in training", stem.FLOPs(), stem.TrainingFLOPs(true))
 	}
-	if _, err := Layers(ResNet{Depth: 10, Width: 8, Stem: "imagenet", Pool: "mean"}, 0, 96); err == nil {
+	if _, err := Layers(ResNet{Depth: 10, Width: 8, Stem: "imagenet", Pool: "mean"}, Input{1, 0, 96}); err == nil {
 		t.Error("no error for spectrograms without bins")
 	}
 }

@@ -46,7 +46,7 @@ func TestWatchNamesTheLayer(t *testing.T) {
 	for _, e := range []ResNet{tiny, {Depth: 50, Width: 2, Stem: "imagenet", Pool: "time_mean_max"}} {
 		p := NewParams(1)
 		s := newBench(t, NewBuilder(Training).Groups(2), p, e, n, 16, 12)
-		x, dy := draw(n*16*12), draw(n*e.Dim(16, 12))
+		x, dy := draw(n*16*12), draw(n*e.Dim(Input{1, 16, 12}))
 		all := watched(t, s, x, dy)
 		if f := firstBad(all); f != nil {
 			t.Fatalf("not finite: %s", show(f))
@@ -85,7 +85,7 @@ func TestWatchNamesTheLayer(t *testing.T) {
 func TestWatchNamesTheExample(t *testing.T) {
 	const n = 18
 	s := newBench(t, NewBuilder(Training), NewParams(1), tiny, n, 16, 12)
-	x, dy := draw(n*16*12), draw(n*tiny.Dim(16, 12))
+	x, dy := draw(n*16*12), draw(n*tiny.Dim(Input{1, 16, 12}))
 	for row := range n {
 		at := row*16*12 + 7
 		old := x[at]

@@ -296,7 +296,7 @@ func fewRows(t *testing.T, run, fold, to string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		one := make([]float32, d.bins*c.View.Frames)
+		one := make([]float32, d.input.Bins*c.View.Frames)
 		if err := d.views(e.norm).Window(one, &s, c.View.Frames, 0); err != nil {
 			t.Fatal(err)
 		}

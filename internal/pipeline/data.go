@@ -12,6 +12,7 @@ import (
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/model"
 )
 
 // data is a corpus made ready: its features and the ways it is divided.
@@ -21,9 +22,9 @@ type data struct {
 	store  *audio.Store
 	from   *audio.Originals // what the store was made from
 	splits []eval.Split
-	by     string // column that divides the clips
-	hash   string // of the corpus: recordings, stretches, labels, division, order
-	bins   int
+	by     string      // column that divides the clips
+	hash   string      // of the corpus: recordings, stretches, labels, division, order
+	input  model.Input // size of a view
 
 	background *backgrounds // that augmentations lay under clips; nil where nothing is trained
 	heard      string       // hash of the backgrounds; empty if there are none
@@ -86,7 +87,8 @@ func (d *data) build(ctx context.Context, corpus *audio.Corpus, con Console) (er
 
 // ready divides the clips and checks what the rest of the path relies on.
 func (d *data) ready() error {
-	d.bins, _ = d.store.Entry(0)
+	rows, _ := d.store.Entry(0)
+	d.input = d.c.input(rows)
 	d.from = d.store.Originals(d.corpus)
 	if err := d.divide(); err != nil {
 		return err
@@ -185,27 +187,30 @@ func hears(s eval.Split) []int { return append(append([]int(nil), s.Train...), s
 // that is no longer the store's is refused.
 func (d *data) readClip(i int) (audio.Clip, error) { return d.from.Clip(i, d.c.SampleRate) }
 
-// A normalization is the corpus's mean and deviation, from training clips only,
+// A normalization is each channel's mean and deviation, from training clips only,
 // and each bin's where view.normalize asks for them.
 type normalization struct {
-	mean, std       float32
-	binMean, binStd []float32 // (bins) or nil
+	mean, std       []float32 // (C)
+	binMean, binStd []float32 // (C·F) or nil
 }
 
 func (d *data) normalization(clips []int) (normalization, error) {
-	m, err := d.store.MeanStd(clips)
+	m, err := d.store.MeanStd(clips, d.input.Channels)
 	if err != nil {
 		return normalization{}, err
 	}
-	if m.Std == 0 {
-		return normalization{}, fault.New(fault.Data, "check the recordings: are they silent?",
-			"all features of the %d training clips have the value %g", len(clips), m.Mean)
+	var n normalization
+	for c, std := range m.Std {
+		if std == 0 {
+			return normalization{}, fault.New(fault.Data, "check the recordings: are they silent?",
+				"all features of the %d training clips have the value %g in channel %d", len(clips), m.Mean[c], c)
+		}
+		n.mean, n.std = append(n.mean, float32(m.Mean[c])), append(n.std, float32(std))
 	}
-	n := normalization{mean: float32(m.Mean), std: float32(m.Std)}
 	if d.c.View.Normalize == "corpus_band" {
 		for b, std := range m.BinStd {
-			if std < leastStd*m.Std {
-				std = m.Std
+			if all := m.Std[b/d.input.Bins]; std < leastStd*all {
+				std = all
 			}
 			n.binMean, n.binStd = append(n.binMean, float32(m.BinMean[b])), append(n.binStd, float32(std))
 		}
@@ -213,14 +218,14 @@ func (d *data) normalization(clips []int) (normalization, error) {
 	return n, nil
 }
 
-// leastStd is the least deviation of a bin, in that of all values. A bin below
+// leastStd is the least deviation of a bin, in that of its channel. A bin below
 // it has one value in all training clips, as an empty filter does; the deviation
 // of all values then serves, for another value must not become a million.
 const leastStd = 1e-5
 
 // arrays is how a normalization stands in a checkpoint.
 func (n normalization) arrays() map[string]kernel.Array {
-	all := map[string]kernel.Array{"input.mean": {Shape: []int{1}, Data: []float32{n.mean}}, "input.std": {Shape: []int{1}, Data: []float32{n.std}}}
+	all := map[string]kernel.Array{"input.mean": {Shape: []int{len(n.mean)}, Data: n.mean}, "input.std": {Shape: []int{len(n.std)}, Data: n.std}}
 	if n.binMean != nil {
 		all["input.bin_mean"] = kernel.Array{Shape: []int{len(n.binMean)}, Data: n.binMean}
 		all["input.bin_std"] = kernel.Array{Shape: []int{len(n.binStd)}, Data: n.binStd}
@@ -237,7 +242,7 @@ func (n normalization) meta() map[string]string {
 		}
 		return strings.Join(words, ",")
 	}
-	all := map[string]string{"clr.mean": text(n.mean), "clr.std": text(n.std)}
+	all := map[string]string{"clr.mean": text(n.mean...), "clr.std": text(n.std...)}
 	if n.binMean != nil {
 		all["clr.bin_mean"], all["clr.bin_std"] = text(n.binMean...), text(n.binStd...)
 	}
@@ -253,19 +258,21 @@ func (d *data) normalizationOf(cp *checkpoint.Checkpoint) (n normalization, err 
 		}
 		return a.Data
 	}
-	mean, std := read("input.mean", 1), read("input.std", 1)
+	n.mean, n.std = read("input.mean", d.input.Channels), read("input.std", d.input.Channels)
 	if d.c.View.Normalize == "corpus_band" {
-		n.binMean, n.binStd = read("input.bin_mean", d.bins), read("input.bin_std", d.bins)
+		n.binMean, n.binStd = read("input.bin_mean", d.input.Channels*d.input.Bins), read("input.bin_std", d.input.Channels*d.input.Bins)
 	}
 	if err != nil {
 		return normalization{}, err
 	}
-	n.mean, n.std = mean[0], std[0]
 	return n, nil
 }
 
 // views is how a clip's spectrogram becomes the network's input.
 func (d *data) views(n normalization) *augment.Views {
-	return &augment.Views{Options: d.c.View, Chain: d.c.specs(), Mean: n.mean, Std: n.std, BinMean: n.binMean, BinStd: n.binStd,
-		Zero: audio.SilenceIsZero(d.c.Feature)}
+	v := &augment.Views{Options: d.c.View, Chain: d.c.specs(), BinMean: n.binMean, BinStd: n.binStd}
+	for i, of := range audio.Channels(d.c.Feature) {
+		v.Channels = append(v.Channels, augment.Channel{Mean: n.mean[i], Std: n.std[i], Zero: audio.SilenceIsZero(of)})
+	}
+	return v
 }

@@ -42,8 +42,8 @@ func TestOpenDataMakesWhatIsMissing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d.store.Len() != 20 || d.bins != 24 || len(d.splits) != 1 || d.by != "split" {
-			t.Errorf("%d clips, %d bins, %d splits by %s", d.store.Len(), d.bins, len(d.splits), d.by)
+		if d.store.Len() != 20 || d.input.Bins != 24 || len(d.splits) != 1 || d.by != "split" {
+			t.Errorf("%d clips, %d bins, %d splits by %s", d.store.Len(), d.input.Bins, len(d.splits), d.by)
 		}
 		d.Close()
 		return b.String()
@@ -75,7 +75,7 @@ func TestNormalization(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := d.normalization([]int{0, 1, 3})
-	if err != nil || a.mean == b.mean || a.std <= 0 || a.binMean != nil {
+	if err != nil || a.mean[0] == b.mean[0] || a.std[0] <= 0 || a.binMean != nil {
 		t.Errorf("%v, %v, %v", a, b, err)
 	}
 	d.c.View.Normalize = "corpus_band"
@@ -83,8 +83,8 @@ func TestNormalization(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := d.store.MeanStd([]int{0, 1, 2})
-	if err != nil || c.mean != a.mean || c.std != a.std || len(c.binMean) != d.bins || len(c.binStd) != d.bins {
+	m, err := d.store.MeanStd([]int{0, 1, 2}, 1)
+	if err != nil || c.mean[0] != a.mean[0] || c.std[0] != a.std[0] || len(c.binMean) != d.input.Bins || len(c.binStd) != d.input.Bins {
 		t.Fatalf("%v, %v", c, err)
 	}
 	for i, mean := range m.BinMean {
@@ -102,7 +102,7 @@ func TestNormalizationOfDeadBins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := d.store.MeanStd([]int{0, 1, 2})
+	m, err := d.store.MeanStd([]int{0, 1, 2}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestNormalizationOfDeadBins(t *testing.T) {
 	for b, std := range m.BinStd {
 		if std < 1e-9 {
 			dead++
-			if n.binStd[b] != n.std {
+			if n.binStd[b] != n.std[0] {
 				t.Errorf("bin %d is divided by %v", b, n.binStd[b])
 			}
 		}

@@ -98,7 +98,7 @@ func (t *trainer) diverged(dir string, batch *views, l rundir.Line, err error, c
 		v.Moved = true
 		err = fmt.Errorf("%w (step %d, learning rate %g; clips %s)", err, l.Step, l.LR, firstOf(batch.names))
 	}
-	arrays[viewsKey] = kernel.Array{Shape: []int{2 * batch.N, 1, batch.Bins, batch.Frames}, Data: batch.X}
+	arrays[viewsKey] = kernel.Array{Shape: batch.Input.Shape(2 * batch.N), Data: batch.X}
 	path := filepath.Join(dir, divergedFile)
 	if problem := saveReplay(path, v, t.d.c, arrays); problem != nil {
 		con.Warn("the step could not be kept for clr replay: %v", problem)

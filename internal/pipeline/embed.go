@@ -60,7 +60,7 @@ func (d *data) fresh(n normalization) (encoderState, error) {
 }
 
 func (d *data) embedder(e encoderState, n int) (*model.Embedder, error) {
-	return model.NewEmbedder(d.c.Encoder, e.params, "encoder", n, d.bins, d.c.View.Frames, d.c.Engine.ExactConv)
+	return model.NewEmbedder(d.c.Encoder, e.params, "encoder", n, d.input, d.c.Engine.ExactConv)
 }
 
 // EngineOptions change how results are computed, and their last digits.
@@ -100,9 +100,9 @@ func (d *data) windows(ctx context.Context, e encoderState, show *Progress) (x [
 	}
 	views := d.views(e.norm)
 	hop := max(1, int(math.Round(d.c.Embed.Hop*float64(d.c.View.Frames))))
-	size := d.bins * d.c.View.Frames
+	size := d.input.Values()
 	p := newPool(d.c.Embed.Pool, d.store.Len(), net.Dim())
-	in := make([]float32, embedBatch*size) // (embedBatch, F, T)
+	in := make([]float32, embedBatch*size) // (embedBatch, C, F, T)
 	out := make([]float32, embedBatch*net.Dim())
 	var owner []int // clip of each window in the batch
 	flush := func() error {

@@ -57,7 +57,7 @@ func windowsOf(t *testing.T, d *data, e encoderState, clip, hop int) (all [][]fl
 	if err != nil {
 		t.Fatal(err)
 	}
-	for size := d.bins * d.c.View.Frames; len(in) > 0; in = in[size:] {
+	for size := d.input.Bins * d.c.View.Frames; len(in) > 0; in = in[size:] {
 		h := make([]float32, net.Dim())
 		if err := net.Embed(t.Context(), h, in[:size]); err != nil {
 			t.Fatal(err)

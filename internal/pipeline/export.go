@@ -154,16 +154,17 @@ func (d *data) exportEncoder(path string, e encoderState, step string) error {
 	}
 	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return strings.Compare(a.Name, b.Name) })
 	meta := map[string]string{
-		"format":      "pt",
-		"clr.version": rundir.Version(),
-		"clr.config":  string(d.c.portable().Resolved()),
-		"clr.feature": d.store.Settings(),
-		"clr.step":    step,
-		encoderKey:    e.hash(),
-		"clr.dim":     strconv.Itoa(d.c.Encoder.Dim(d.bins, d.c.View.Frames)),
-		"clr.bins":    strconv.Itoa(d.bins),
-		"clr.frames":  strconv.Itoa(d.c.View.Frames),
-		"clr.corpus":  d.hash,
+		"format":       "pt",
+		"clr.version":  rundir.Version(),
+		"clr.config":   string(d.c.portable().Resolved()),
+		"clr.feature":  d.store.Settings(),
+		"clr.step":     step,
+		encoderKey:     e.hash(),
+		"clr.dim":      strconv.Itoa(d.c.Encoder.Dim(d.input)),
+		"clr.channels": strconv.Itoa(d.input.Channels),
+		"clr.bins":     strconv.Itoa(d.input.Bins),
+		"clr.frames":   strconv.Itoa(d.c.View.Frames),
+		"clr.corpus":   d.hash,
 	}
 	maps.Copy(meta, e.norm.meta())
 	return disk.WriteFile(path, func(w io.Writer) error { return checkpoint.WriteSafetensors(w, tensors, meta) })
@@ -236,6 +237,7 @@ func (d *data) over(ctx context.Context, manifest string, con Console) (*data, e
 	if err := other.build(ctx, corpus, con); err != nil {
 		return nil, err
 	}
-	other.bins, _ = other.store.Entry(0)
+	rows, _ := other.store.Entry(0)
+	other.input = c.input(rows)
 	return other, nil
 }

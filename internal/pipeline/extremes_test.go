@@ -39,7 +39,7 @@ func TestExtremeFeatures(t *testing.T) {
 				fuzztest.Bounded(t, 0, 2<<30, func() {
 					c, err := ParseConfig("run.yaml", []byte("corpus: a.csv\n"), Overrides{Set: []string{pick, unit, l.Path + "=" + value}})
 					if err == nil {
-						_, err = c.Bins()
+						_, err = c.Input()
 					}
 					if err != nil {
 						refused++

@@ -69,7 +69,7 @@ func FuzzConfig(f *testing.F) {
 			c.CorpusPath()
 			c.StorePath()
 			c.At("elsewhere/run")
-			if _, err := c.Bins(); err != nil && fault.KindOf(err) != fault.Usage {
+			if _, err := c.Input(); err != nil && fault.KindOf(err) != fault.Usage {
 				t.Errorf("bins: %v", err)
 			}
 			if _, err := Plan(c); err != nil && fault.KindOf(err) != fault.Usage {
@@ -86,19 +86,19 @@ func FuzzReplayFile(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	bins, err := c.Bins()
+	in, err := c.Input()
 	if err != nil {
 		f.Fatal(err)
 	}
 	config := string(c.portable().Resolved())
 	step := `{"step":2,"epoch":0,"steps":9,"lr":0.1,"fold":"","seed":1,"clips":["a.wav","b.wav"],"not_finite":"loss","value":"NaN","moved":false,"loss":"+Inf","grad_norm":1,"corpus_sha256":"","clr":"devel","go":"go1","cpu_path":"x"}`
 	for _, b := range fuzztest.Some([]byte(step), 3) {
-		f.Add([]byte("1"), b, []byte(config), uint8(4), uint16(bins), uint16(c.View.Frames), "encoder.conv1.weight")
+		f.Add([]byte("1"), b, []byte(config), uint8(4), uint16(in.Bins), uint16(in.Frames), "encoder.conv1.weight")
 	}
 	for _, b := range fuzztest.Some([]byte(config), 7) {
-		f.Add([]byte("1"), []byte(step), b, uint8(4), uint16(bins), uint16(c.View.Frames), "queue")
+		f.Add([]byte("1"), []byte(step), b, uint8(4), uint16(in.Bins), uint16(in.Frames), "queue")
 	}
-	f.Add([]byte("2"), []byte(step), []byte(config), uint8(4), uint16(bins), uint16(c.View.Frames), viewsKey)
+	f.Add([]byte("2"), []byte(step), []byte(config), uint8(4), uint16(in.Bins), uint16(in.Frames), viewsKey)
 	f.Add([]byte("1"), []byte(step), []byte(config), uint8(0), uint16(0), uint16(0), "optimizer.x")
 	path := filepath.Join(f.TempDir(), divergedFile)
 	f.Fuzz(func(t *testing.T, version, step, config []byte, rows uint8, bins, frames uint16, name string) {
@@ -121,7 +121,7 @@ func FuzzReplayFile(f *testing.F) {
 			fuzztest.Refused(t, err, fault.Data, path)
 			return
 		}
-		if r.batch.N != len(r.Clips) || 2*r.batch.N != int(rows) || r.batch.Bins != int(bins) || r.batch.Frames != int(frames) || r.Step < 0 {
+		if r.batch.N != len(r.Clips) || 2*r.batch.N != int(rows) || r.batch.Input.Bins != int(bins) || r.batch.Input.Frames != int(frames) || r.Step < 0 {
 			t.Errorf("%+v of %d × %d × %d", r.divergence, rows, bins, frames)
 		}
 		fuzztest.Bounded(t, size, 64<<20, func() { _, err = r.method(nil) })

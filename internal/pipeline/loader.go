@@ -48,7 +48,7 @@ const ahead = 2
 func startLoader(ctx context.Context, d *data, o loaderOptions) (*loader, error) {
 	l := &loader{d: d, o: o, ready: make(chan *views, ahead), free: make(chan *views, ahead+1), done: make(chan struct{})}
 	for range ahead + 1 {
-		l.free <- &views{Batch: method.Batch{X: make([]float32, 2*d.c.Batch*d.bins*d.c.View.Frames)}}
+		l.free <- &views{Batch: method.Batch{X: make([]float32, 2*d.c.Batch*d.input.Values())}}
 	}
 	for range d.c.Workers {
 		w, err := newDrawer(d, o.clips, o.norm)
@@ -124,9 +124,9 @@ func (l *loader) run(ctx context.Context) error {
 
 // fill draws two views of each clip; rows are shared among the workers.
 func (l *loader) fill(ctx context.Context, v *views, clips []int, step, epoch int) error {
-	n, size := len(clips), l.d.bins*l.d.c.View.Frames
-	v.N, v.Bins, v.Frames, v.Step = n, l.d.bins, l.d.c.View.Frames, step
-	v.X = v.X[:2*n*size] // (2N, 1, F, T)
+	n, size := len(clips), l.d.input.Values()
+	v.N, v.Input, v.Step = n, l.d.input, step
+	v.X = v.X[:2*n*size] // (2N, C, F, T)
 	v.names = v.names[:0]
 	for _, c := range clips {
 		v.names = append(v.names, l.d.corpus.Items[c].Path)
@@ -179,7 +179,7 @@ type drawer struct {
 
 func newDrawer(d *data, clips []int, norm normalization) (*drawer, error) {
 	w := &drawer{d: d, clips: clips, views: d.views(norm), waves: augment.Waves{Chain: d.c.waves()}}
-	w.draw = augment.Draw{Rand: rand.New(&w.source),
+	w.draw = augment.Draw{Rand: rand.New(&w.source), Source: &w.source,
 		OtherSpec: func() (audio.Spectrogram, error) { return d.store.Spectrogram(w.other()) },
 		OtherWave: func() (audio.Clip, error) { return d.readClip(w.other()) }}
 	if d.background != nil {
@@ -192,7 +192,7 @@ func newDrawer(d *data, clips []int, norm normalization) (*drawer, error) {
 	return w, err
 }
 
-// view draws one view of a clip into dst (F, T).
+// view draws one view of a clip into dst (C, F, T).
 func (w *drawer) view(dst []float32, clip, epoch, view int) error {
 	if len(w.waves.Chain) == 0 {
 		s, err := w.d.store.Spectrogram(clip)

@@ -32,8 +32,8 @@ func draw(t *testing.T, d *data, start, stop int) (all []drawn) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v.Bins != d.bins || v.Frames != d.c.View.Frames || len(v.X) != 2*v.N*v.Bins*v.Frames || len(v.names) != v.N {
-			t.Fatalf("step %d: N %d, bins %d, frames %d, %d values, %d names", v.Step, v.N, v.Bins, v.Frames, len(v.X), len(v.names))
+		if v.Input != d.input || len(v.X) != 2*v.N*v.Input.Values() || len(v.names) != v.N {
+			t.Fatalf("step %d: N %d, of %v, %d values, %d names", v.Step, v.N, v.Input, len(v.X), len(v.names))
 		}
 		all = append(all, drawn{v.Step, v.N, slices.Clone(v.names), slices.Clone(v.X)})
 	}
@@ -43,7 +43,7 @@ func draw(t *testing.T, d *data, start, stop int) (all []drawn) {
 func startFor(t *testing.T, ctx context.Context, d *data, start, stop int) *loader {
 	t.Helper()
 	clips := hears(d.splits[0])
-	l, err := startLoader(ctx, d, loaderOptions{clips: clips, norm: normalization{std: 1}, start: start, stop: stop,
+	l, err := startLoader(ctx, d, loaderOptions{clips: clips, norm: normalization{mean: []float32{0}, std: []float32{1}}, start: start, stop: stop,
 		batches: d.c.batches(len(clips))})
 	if err != nil {
 		t.Fatal(err)

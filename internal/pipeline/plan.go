@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"clr/internal/audio"
 	"clr/internal/host"
 	"clr/internal/method"
 	"clr/internal/model"
@@ -16,6 +17,7 @@ import (
 // Sizes are bytes. The program itself, some 30 MB, comes on top.
 type MemoryPlan struct {
 	Batch      int `json:"batch"` // clips; each gives two views
+	Channels   int `json:"channels"`
 	Bins       int `json:"bins"`
 	Frames     int `json:"frames"`
 	Parameters int `json:"parameters"` // of the encoder
@@ -49,24 +51,24 @@ type GraphPlan struct {
 // Plan works out what a config will take. It builds the graphs, and allocates
 // nothing that grows with them but their nodes.
 func Plan(c *Config) (*MemoryPlan, error) {
-	bins, err := c.Bins()
+	in, err := c.Input()
 	if err != nil {
 		return nil, err
 	}
-	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Bins: bins, Frames: c.View.Frames, ExactConv: c.Engine.ExactConv}
+	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: in, ExactConv: c.Engine.ExactConv}
 	draft, err := method.Draft(c.Method, s)
 	if err != nil {
 		return nil, err
 	}
 	encoder := model.DraftParams()
-	embedder, err := model.NewEmbedder(c.Encoder, encoder, "encoder", embedBatch, bins, c.View.Frames, c.Engine.ExactConv)
+	embedder, err := model.NewEmbedder(c.Encoder, encoder, "encoder", embedBatch, in, c.Engine.ExactConv)
 	if err != nil {
 		return nil, err
 	}
 	const float = 4
-	view := float * bins * c.View.Frames
+	view := float * in.Values()
 	p := &MemoryPlan{
-		Batch: c.Batch, Bins: bins, Frames: c.View.Frames, Parameters: encoder.Count(),
+		Batch: c.Batch, Channels: in.Channels, Bins: in.Bins, Frames: in.Frames, Parameters: encoder.Count(),
 		Graph: draft.GraphBytes(), Weights: float * draft.Weights, Optimizer: float * optim.StateSize(c.Optimizer, draft.Params),
 		Arrays: float * draft.Arrays, Views: (ahead + 1) * 2 * c.Batch * view,
 	}
@@ -89,14 +91,20 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	return p, nil
 }
 
-// Bins is the number of rows of the feature.
-func (c *Config) Bins() (int, error) {
+// Input is the size of a view.
+func (c *Config) Input() (model.Input, error) {
 	f, err := c.Feature.New(c.SampleRate)
 	if err != nil {
-		return 0, err
+		return model.Input{}, err
 	}
 	bins, _ := f.Shape(c.SampleRate) // of a second
-	return bins, nil
+	return c.input(bins), nil
+}
+
+// input is the size of a view of a feature that has so many rows.
+func (c *Config) input(rows int) model.Input {
+	channels := len(audio.Channels(c.Feature))
+	return model.Input{Channels: channels, Bins: rows / channels, Frames: c.View.Frames}
 }
 
 // fits refuses a config whose training cannot be held.
@@ -132,7 +140,7 @@ func (p *MemoryPlan) Write(con Console) error {
 	row("weights", p.Weights, fmt.Sprintf("%d parameters in the encoder", p.Parameters))
 	row("optimizer", p.Optimizer, "")
 	row("method's arrays", p.Arrays, "")
-	row("views", p.Views, fmt.Sprintf("%d batches of %d × 2 views of %d × %d", ahead+1, p.Batch, p.Bins, p.Frames))
+	row("views", p.Views, fmt.Sprintf("%d batches of %d × 2 views of %v", ahead+1, p.Batch, model.Input{Channels: p.Channels, Bins: p.Bins, Frames: p.Frames}))
 	if p.Backgrounds > 0 {
 		row("backgrounds", p.Backgrounds, "at most, of recordings that are mixed in")
 	}

@@ -24,8 +24,8 @@ func TestPlanIsWhatTrainingTakes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.Bins != d.bins {
-			t.Errorf("%s: %d bins planned, %d there", method, p.Bins, d.bins)
+		if p.Bins != d.input.Bins {
+			t.Errorf("%s: %d bins planned, %d there", method, p.Bins, d.input.Bins)
 		}
 		kept, opt := 0, 0
 		for _, a := range tr.method.State() {

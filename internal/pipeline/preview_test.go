@@ -99,7 +99,7 @@ func TestPreviewPairsAreTheLoaders(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			size := v.Bins * v.Frames
+			size := v.Input.Values()
 			for i, clip := range v.names {
 				p, err := newPreviewer(d, PreviewOptions{Clip: clip})
 				if err != nil {

@@ -38,7 +38,7 @@ type Rerun struct {
 	Config    string         `json:"config"`
 }
 
-// A viewsSummary tells of the batch's views (2N, F, T).
+// A viewsSummary tells of the batch's views (2N, C, F, T).
 type viewsSummary struct {
 	Shape     []int      `json:"shape"`
 	NotFinite int        `json:"not_finite"` // values
@@ -195,15 +195,15 @@ func (r *Rerun) clipsIn(s method.Seen) (clips []string) {
 }
 
 func (r *Rerun) lookAtViews(b method.Batch) {
-	size := b.Bins * b.Frames
-	v := viewsSummary{Shape: []int{2 * b.N, b.Bins, b.Frames}}
+	size := b.Input.Values()
+	v := viewsSummary{Shape: b.Input.Shape(2 * b.N)}
 	most := float32(-1)
 	for row := range 2 * b.N {
 		x := b.X[row*size : (row+1)*size]
 		e := model.ExtentOf(x)
 		l := viewLine{Clip: r.Recorded.Clips[row%b.N], View: 1 + row/b.N, Min: number(e.Min), Max: number(e.Max), NotFinite: e.NotFinite}
 		if e.NotFinite > 0 && v.NotFinite == 0 {
-			v.First = fmt.Sprintf("%s, view %d: bin %d of frame %d is %v", l.Clip, l.View, e.First/b.Frames, e.First%b.Frames, x[e.First])
+			v.First = fmt.Sprintf("%s, view %d: %s is %v", l.Clip, l.View, placeIn(b.Input, e.First), x[e.First])
 		}
 		if top := max(-e.Min, e.Max); top > most {
 			most, v.Largest = top, row
@@ -216,6 +216,15 @@ func (r *Rerun) lookAtViews(b method.Batch) {
 		v.Rows = append(v.Rows, l)
 	}
 	r.Views = v
+}
+
+// placeIn says where in a view value i lies.
+func placeIn(in model.Input, i int) string {
+	row, frame := i/in.Frames, i%in.Frames
+	if in.Channels == 1 {
+		return fmt.Sprintf("bin %d of frame %d", row, frame)
+	}
+	return fmt.Sprintf("bin %d of frame %d of channel %d", row%in.Bins, frame, row/in.Bins)
 }
 
 func (r *Rerun) lookAtState(arrays map[string]kernel.Array) {

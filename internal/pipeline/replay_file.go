@@ -16,6 +16,7 @@ import (
 	"clr/internal/host"
 	"clr/internal/kernel"
 	"clr/internal/method"
+	"clr/internal/model"
 )
 
 // A replayFile is one that was read and believed.
@@ -55,10 +56,10 @@ func readReplay(path string) (*replayFile, error) {
 		return nil, f.wrong("the step's description: %w", err)
 	}
 	x := cp.Arrays[viewsKey]
-	if n := len(f.Clips); n == 0 || f.Step < 0 || len(x.Shape) != 4 || x.Shape[0] != 2*n || x.Shape[1] != 1 {
+	if n := len(f.Clips); n == 0 || f.Step < 0 || len(x.Shape) != 4 || x.Shape[0] != 2*n {
 		return nil, f.wrong("the views of step %d are %v, for %d clips", f.Step, x.Shape, n)
 	}
-	f.batch = method.Batch{N: len(f.Clips), X: x.Data, Bins: x.Shape[2], Frames: x.Shape[3], Step: f.Step}
+	f.batch = method.Batch{N: len(f.Clips), X: x.Data, Input: model.Input{Channels: x.Shape[1], Bins: x.Shape[2], Frames: x.Shape[3]}, Step: f.Step}
 	return f, f.parse()
 }
 
@@ -68,12 +69,12 @@ func (f *replayFile) parse() (err error) {
 	if f.c, err = ParseConfig(f.path, []byte(f.config), Overrides{Set: []string{"corpus=none", "workers=1"}}); err != nil {
 		return f.unknown(err)
 	}
-	bins, err := f.c.Bins()
+	in, err := f.c.Input()
 	if err != nil {
 		return f.unknown(err)
 	}
-	if bins != f.batch.Bins || f.c.View.Frames != f.batch.Frames {
-		return f.wrong("the views are of %d × %d, by its config they would be of %d × %d", f.batch.Bins, f.batch.Frames, bins, f.c.View.Frames)
+	if in != f.batch.Input {
+		return f.wrong("the views are of %v, by its config they would be of %v", f.batch.Input, in)
 	}
 	return nil
 }
@@ -89,7 +90,7 @@ func (f *replayFile) unknown(err error) error {
 // method makes the method as it stood at the step. Its memory is taken when the
 // file is known to fill it.
 func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
-	s := method.Setup{Encoder: f.c.Encoder, Batch: f.batch.N, Bins: f.batch.Bins, Frames: f.batch.Frames, Seed: f.c.Seed, ExactConv: f.c.Engine.ExactConv}
+	s := method.Setup{Encoder: f.c.Encoder, Batch: f.batch.N, Input: f.batch.Input, Seed: f.c.Seed, ExactConv: f.c.Engine.ExactConv}
 	plan, err := method.Draft(f.c.Method, s)
 	if err != nil {
 		return nil, f.unknown(err)

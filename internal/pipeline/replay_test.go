@@ -137,7 +137,7 @@ func TestReplayOfABadView(t *testing.T) {
 	}{{"simclr", "training", 1}, {"moco", "query tower", 1}, {"moco", "key tower", 2}} {
 		const clip, bin, frame = 3, 7, 11
 		s := stopAt(t, c.method, func(_ *trainer, v *views) {
-			v.X[(((c.view-1)*v.N+clip)*v.Bins+bin)*v.Frames+frame] = float32(math.Inf(1))
+			v.X[(((c.view-1)*v.N+clip)*v.Input.Bins+bin)*v.Input.Frames+frame] = float32(math.Inf(1))
 		})
 		name := s.batch.names[clip]
 		r := replay(t, elsewhere(t, s))

@@ -10,6 +10,7 @@ import (
 // A Summary is an encoder's layers and size.
 type Summary struct {
 	Encoder    string  `json:"encoder"` // what it was called
+	Channels   int     `json:"channels"`
 	Bins       int     `json:"bins"`
 	Frames     int     `json:"frames"`
 	Layers     []Layer `json:"layers"`
@@ -29,17 +30,17 @@ type Layer struct {
 	FLOPs      int    `json:"flops"`
 }
 
-// Summarize looks at an encoder for spectrograms of bins × frames.
-func Summarize(name string, e model.Encoder, batch, bins, frames int) (*Summary, error) {
-	layers, err := model.Layers(e, bins, frames)
+// Summarize looks at an encoder for such spectrograms.
+func Summarize(name string, e model.Encoder, batch int, in model.Input) (*Summary, error) {
+	layers, err := model.Layers(e, in)
 	if err != nil {
 		return nil, err
 	}
-	embedder, err := model.NewEmbedder(e, model.DraftParams(), "encoder", batch, bins, frames, false)
+	embedder, err := model.NewEmbedder(e, model.DraftParams(), "encoder", batch, in, false)
 	if err != nil {
 		return nil, err
 	}
-	s := &Summary{Encoder: name, Bins: bins, Frames: frames, Dim: embedder.Dim(), Batch: batch, Plan: embedder.Plan().Bytes}
+	s := &Summary{Encoder: name, Channels: in.Channels, Bins: in.Bins, Frames: in.Frames, Dim: embedder.Dim(), Batch: batch, Plan: embedder.Plan().Bytes}
 	for _, l := range layers {
 		s.Layers = append(s.Layers, Layer{l.Name, l.Kind, l.Out, l.Weights, l.FLOPs()})
 		s.Parameters += l.Weights
@@ -65,7 +66,7 @@ func (s *Summary) Write(con Console) error {
 	for _, l := range s.Layers {
 		line("%-34s%-13s%16s%12d%12.2f", l.Name, l.Kind, fmt.Sprintf("%d×%d×%d", l.Out[0], l.Out[1], l.Out[2]), l.Parameters, float64(l.FLOPs)/1e6)
 	}
-	line("%s of %d × %d: embedding of %d, %d parameters, %.1f MFLOPs an example; %s to embed %d at a time",
-		s.Encoder, s.Bins, s.Frames, s.Dim, s.Parameters, float64(s.FLOPs)/1e6, size(s.Plan), s.Batch)
+	line("%s of %v: embedding of %d, %d parameters, %.1f MFLOPs an example; %s to embed %d at a time",
+		s.Encoder, model.Input{Channels: s.Channels, Bins: s.Bins, Frames: s.Frames}, s.Dim, s.Parameters, float64(s.FLOPs)/1e6, size(s.Plan), s.Batch)
 	return err
 }

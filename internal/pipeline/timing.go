@@ -133,7 +133,7 @@ func (r *Timing) draw(ctx context.Context, t *trainer) error {
 
 func (r *Timing) drawBatch(ctx context.Context, w *drawer) (float64, error) {
 	const rounds = 5
-	dst := make([]float32, w.d.bins*w.d.c.View.Frames)
+	dst := make([]float32, w.d.input.Values())
 	var took []float64
 	for range rounds {
 		began := time.Now()

@@ -61,7 +61,7 @@ func (t *trainer) build() error {
 		return nil
 	}
 	c := t.d.c
-	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Bins: t.d.bins, Frames: c.View.Frames, Seed: c.Seed, ExactConv: c.Engine.ExactConv})
+	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Seed: c.Seed, ExactConv: c.Engine.ExactConv})
 	if err != nil {
 		return err
 	}
