@@ -127,9 +127,10 @@ func (w *storeWriter) keep(b *builder, before int) error {
 }
 
 // whole says whether b is exactly what is written for a record: be its head or
-// its padding damaged, equal builds would no longer be equal bytes.
+// its padding damaged, equal builds would no longer be equal bytes. An index may
+// have another checksum for it than its head.
 func whole(b []byte, r record) bool {
-	return bytes.Equal(b, encodeRecord(r.key, r.bins, r.frames, b[align:align+r.size()]))
+	return binary.LittleEndian.Uint32(b[12:]) == r.crc && bytes.Equal(b, encodeRecord(r.key, r.bins, r.frames, b[align:align+r.size()]))
 }
 
 // decodeHead reads the head of a record with its data at an offset of a file.
