@@ -99,13 +99,13 @@ func (p *previewer) clipSection() preview.Section {
 }
 
 func (p *previewer) aloneSection(ctx context.Context) (preview.Section, error) {
-	s := preview.Section{Title: "Each augmentation alone",
-		About: "As it stands in the chain, but happening each time (p is 1 here), before normalisation. Augmentations of the waveform change the whole clip; " +
-			"those of the spectrogram, a view's length from its middle."}
+	which := "As it stands in the chain"
 	if p.o.All {
-		s.About = "Every augmentation there is, with its defaults, but happening each time (p is 1 here), before normalisation. Augmentations of the waveform change the whole clip; " +
-			"those of the spectrogram, a view's length from its middle."
+		which = "The chain's as they stand there, then all others with their defaults"
 	}
+	s := preview.Section{Title: "Each augmentation alone",
+		About: which + ", but happening each time (p is 1 here), before normalisation. Augmentations of the waveform change the whole clip; " +
+			"those of the spectrogram, a view's length from its middle."}
 	for i, a := range p.shown {
 		if err := ctx.Err(); err != nil {
 			return s, err
@@ -148,14 +148,18 @@ func (p *previewer) aloneRow(file string, a augment.Augmentation) (preview.Row, 
 		}
 		all = append(all, s)
 	}
+	longest := 0.0
+	for _, s := range all {
+		longest = max(longest, p.seconds(s))
+	}
 	all, row.Scale = p.coloured(p.d.c.Feature.Unit(), all...)
 	for i, s := range all {
-		cell := preview.Cell{Caption: fmt.Sprintf("draw %d", i), Figures: p.figure(fmt.Sprintf("%s-%d", file, i), s, row.Scale.Range, cellWidth, p.seconds(all[0]))}
+		cell := preview.Cell{Caption: fmt.Sprintf("draw %d", i), Figures: p.figure(fmt.Sprintf("%s-%d", file, i), s, row.Scale.Range, cellWidth, longest)}
 		if i == 0 {
 			cell.Caption = "before"
 		}
 		if clips != nil {
-			wave := preview.Waveform(cell.Figures[0].Name+"-waveform", clips[i], cellWidth/p.seconds(all[0]))
+			wave := preview.Waveform(cell.Figures[0].Name+"-waveform", clips[i], cellWidth/longest)
 			cell.Figures = append([]preview.Figure{wave}, cell.Figures...)
 			cell.Sound = preview.Play(clips[i])
 		}

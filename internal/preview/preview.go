@@ -71,9 +71,13 @@ func Even(all ...audio.Spectrogram) []audio.Spectrogram {
 	return even
 }
 
+// narrowest is how wide a range is at least, in parts of its greater end: what is
+// narrower is rounding, which colours from end to end would make look like sound.
+const narrowest = 1e-5
+
 // of is where a value lies in the range, 0 to 1.
 func (r Range) of(v float64) float64 {
-	if !(r.High > r.Low) || math.IsNaN(v) {
+	if !(r.High-r.Low > narrowest*max(math.Abs(r.Low), math.Abs(r.High))) || math.IsNaN(v) {
 		return 0
 	}
 	return min(max((v-r.Low)/(r.High-r.Low), 0), 1)

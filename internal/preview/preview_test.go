@@ -100,6 +100,9 @@ func TestRange(t *testing.T) {
 	if (Range{3, 3}).of(7) != 0 || RangeOf() != (Range{}) {
 		t.Error("an empty range")
 	}
+	if (Range{-13.815511, -13.81551}).of(-13.81551) != 0 || (Range{-1e-6, 1e-6}).of(0) != 0.5 {
+		t.Error("rounding has colours, or a quiet sound has none")
+	}
 }
 
 // Even takes each bin by itself, and all spectrograms together.
