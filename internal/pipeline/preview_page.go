@@ -46,13 +46,19 @@ func (p *previewer) facts() []preview.Fact {
 	if p.part == "test" {
 		place += ": pretraining never hears it"
 	}
+	length := fmt.Sprintf("%.2f s at %d Hz", float64(len(p.clip.Samples))/float64(p.clip.Rate), p.clip.Rate)
+	if p.index < len(p.d.corpus.Items) {
+		if it := p.d.corpus.Items[p.index]; it.Start > 0 || it.End > 0 {
+			length += fmt.Sprintf(", from %g s of the recording on", it.Start)
+		}
+	}
 	chain := []string{}
 	for _, a := range c.Augment {
 		chain = append(chain, nameIn(augment.Table, a))
 	}
 	facts := []preview.Fact{
 		{Name: "clip", Value: place},
-		{Name: "length", Value: fmt.Sprintf("%.2f s at %d Hz", float64(len(p.clip.Samples))/float64(p.clip.Rate), p.clip.Rate)},
+		{Name: "length", Value: length},
 		{Name: "feature", Value: fmt.Sprintf("%s, %d bins, %d frames of %.3g ms", nameIn(audio.Features, c.Feature), p.spec.Bins, p.spec.Frames, 1000*p.frame)},
 		{Name: "view", Value: fmt.Sprintf("%d frames (%.2f s), crop %s, normalize %s", c.View.Frames, float64(c.View.Frames)*p.frame, c.View.Crop, c.View.Normalize)},
 		{Name: "chain", Value: strings.Join(chain, ", ")},

@@ -231,6 +231,18 @@ func TestPreviewOtherLengths(t *testing.T) {
 	}
 }
 
+// Where recordings are cut into windows, the page says which it shows.
+func TestPreviewWindow(t *testing.T) {
+	dir := tones(t, 20)
+	page := see(t, load(t, dir, "windows={length: 0.125, hop: 0.0625}"), PreviewOptions{Clip: "1"})
+	if want := "0.12 s at 8000 Hz, from 0.0625 s of the recording on<"; !strings.Contains(page, want) {
+		t.Errorf("the page does not say %s", want)
+	}
+	if whole := see(t, load(t, dir), PreviewOptions{Clip: "1"}); strings.Contains(whole, "of the recording on") {
+		t.Error("a whole recording is called a window")
+	}
+}
+
 // A page takes the place of an earlier one, and of nothing else.
 func TestPreviewKeepsOtherFiles(t *testing.T) {
 	dir := tones(t, 20)
