@@ -91,7 +91,7 @@ func (p *previewer) coloured(unit string, all ...audio.Spectrogram) ([]audio.Spe
 	if all[0].Bins > 1 && p.d.c.Feature.Unit() == "" {
 		return preview.Even(all...), &preview.Scale{Range: preview.Range{High: 1}, Unit: "of each bin's own range"}
 	}
-	return all, &preview.Scale{Range: preview.RangeOf(all...), Unit: unit}
+	return all, &preview.Scale{Range: preview.RangeOf(all...), Unit: unit, Curve: all[0].Bins == 1}
 }
 
 func (p *previewer) clipSection() preview.Section {

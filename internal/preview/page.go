@@ -38,10 +38,11 @@ type Row struct {
 	Scale        *Scale // of the spectrograms; may be nil
 }
 
-// A Scale says what the colours of a row mean.
+// A Scale says what the colours of a row mean, or the height of its curves.
 type Scale struct {
 	Range
-	Unit string // may be empty
+	Unit  string // may be empty
+	Curve bool   // there are no colours
 }
 
 // Ends are the scale's least and greatest value, in words.
