@@ -61,7 +61,7 @@ as if the manifest listed it last. Equal input gives an equal page.`,
 	f.IntVar(&o.Draws, "draws", 3, "of each augmentation, and how many epochs' pairs")
 	f.IntVar(&o.Epoch, "epoch", 0, "of the draws and the first pair")
 	f.Uint64Var(&seed, "seed", 0, "another than the config's")
-	f.BoolVar(&o.All, "all", false, "each augmentation there is with its defaults, not those of the chain alone")
+	f.BoolVar(&o.All, "all", false, "after the chain's augmentations, all others with their defaults")
 	must(c.MarkFlagDirname("png"))
 	p.jsonFlag(c)
 	return c

@@ -111,6 +111,9 @@ func OpenStore(path string) (*Store, error) {
 }
 
 func mapStore(path string) (*Store, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // to open a pipe may never end
+		return nil, fault.New(fault.Data, "name another file for the features", "feature store %s: this is not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		remedy := "see that the file may be read"
@@ -134,9 +137,6 @@ func openStore(path string, f *os.File) (*Store, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("feature store: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fault.New(fault.Data, "name another file for the features", "feature store %s: this is not a regular file", path)
 	}
 	s := &Store{path: path, size: info.Size(), changed: info.ModTime()}
 	if info.Size() < align || info.Size() != int64(int(info.Size())) {

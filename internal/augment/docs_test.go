@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// docs/augmentations.md has one row for each augmentation of the spectrogram,
-// with all its options and a picture, and marks those that need logarithms of
-// power.
+// docs/augmentations.md has one row for each augmentation, of five cells, with all
+// its options and a picture, and marks those that need logarithms of power.
 func TestDocs(t *testing.T) {
 	text, err := os.ReadFile("../../docs/augmentations.md")
 	if err != nil {
@@ -25,23 +24,22 @@ func TestDocs(t *testing.T) {
 		}
 	}
 	for _, name := range names() {
-		a, ok := Table[name].(Spec)
-		if !ok {
-			continue
-		}
-		row := rows[name]
-		if row == "" {
-			t.Errorf("%s has no row", name)
+		a, row := Table[name], rows[name]
+		cells := strings.Split(row, "|")
+		if len(cells) != 7 {
+			t.Errorf("%s has no row, or not of five cells: %q", name, row)
 			continue
 		}
 		if strings.HasPrefix(row, "| `"+name+"` †") != NeedsLog(a) {
 			t.Errorf("%s: † should be there is %v: %s", name, NeedsLog(a), row)
 		}
-		options := strings.Split(row, "|")[3]
 		for i := range reflect.TypeOf(a).NumField() {
-			if option := reflect.TypeOf(a).Field(i).Tag.Get("yaml"); option != "p" && !strings.Contains(options, "`"+option+"`") {
+			if option := reflect.TypeOf(a).Field(i).Tag.Get("yaml"); option != "p" && !strings.Contains(cells[3], "`"+option+"`") {
 				t.Errorf("%s: option %s is not in its row", name, option)
 			}
+		}
+		if strings.TrimSpace(cells[2]) == "" || strings.TrimSpace(cells[4]) == "" {
+			t.Errorf("%s: its row says nothing of what it does, or whose it is", name)
 		}
 	}
 	for name, row := range rows {

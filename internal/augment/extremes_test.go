@@ -8,47 +8,53 @@ import (
 	"clr/internal/audio"
 )
 
-// extremes are a with each option alone, and then all, at the least, the
-// greatest, and the widest range that Check lets pass.
+// extremes are a with each option alone, and then all, at the least and the
+// greatest that Check lets pass, at what lies between, and, of ranges, the widest.
 func extremes(a Augmentation) []Augmentation {
-	far := []float64{-1e6, -120, 0, 0.01, 0.1, 0.9, 1, 2, 10, 20, 64, 100, 120, 1024, 1e6}
+	far := []float64{-1e6, -120, 0, 0.01, 0.1, 0.25, 0.9, 1, 2, 4, 8, 10, 16, 20, 24, 64, 100, 120, 1000, 1024, 3600, 192000, 1e6}
+	words := []string{"mean", "min", "noise", "time", "freq", "both", "gaussian", "box", "bilinear", "bicubic",
+		"any", "pink", "brown", "exponential", "percent", "db", "hard", "soft"}
 	set := func(a Augmentation, f func(v reflect.Value)) Augmentation {
 		v := reflect.New(reflect.TypeOf(a)).Elem()
 		v.Set(reflect.ValueOf(a))
 		f(v)
 		return v.Interface().(Augmentation)
 	}
-	number := func(v reflect.Value, x float64) {
-		if v.CanInt() {
-			v.SetInt(int64(x))
-		} else {
-			v.SetFloat(x)
-		}
-	}
 	all := [2]Augmentation{a, a}
 	var found []Augmentation
 	for i := range reflect.TypeOf(a).NumField() {
 		var passed []func(v reflect.Value)
-		try := func(f func(v reflect.Value)) {
+		try := func(f func(v reflect.Value)) bool {
 			field := func(v reflect.Value) { f(v.Field(i)) }
-			if set(a, field).Check() == nil {
+			ok := set(a, field).Check() == nil
+			if ok {
 				passed = append(passed, field)
 			}
+			return ok
 		}
 		switch reflect.TypeOf(a).Field(i).Type.Kind() {
 		case reflect.String:
-			for _, word := range []string{"mean", "min", "noise", "time", "freq", "both", "gaussian", "box", "bilinear", "bicubic"} {
+			for _, word := range words {
 				try(func(v reflect.Value) { v.SetString(word) })
 			}
 		case reflect.Array:
-			for j, lo := range far {
-				for _, hi := range far[j:] {
-					try(func(v reflect.Value) { v.Index(0).SetFloat(lo); v.Index(1).SetFloat(hi) })
+			pair := func(lo, hi float64) bool {
+				return try(func(v reflect.Value) { v.Index(0).SetFloat(lo); v.Index(1).SetFloat(hi) })
+			}
+			var ends []float64
+			for _, x := range far {
+				if pair(x, x) {
+					ends = append(ends, x)
 				}
+			}
+			pair(ends[0], ends[len(ends)-1])
+		case reflect.Int:
+			for _, x := range far {
+				try(func(v reflect.Value) { v.SetInt(int64(x)) })
 			}
 		default:
 			for _, x := range far {
-				try(func(v reflect.Value) { number(v, x) })
+				try(func(v reflect.Value) { v.SetFloat(x) })
 			}
 		}
 		for j, end := range []func(v reflect.Value){passed[0], passed[len(passed)-1]} {

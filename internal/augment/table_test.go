@@ -83,9 +83,12 @@ func apply(t testing.TB, a Augmentation, s *audio.Spectrogram, wave []float32, d
 	return out, bins, frames
 }
 
+// second is a second clip, which nobody changes.
+var second = noisy(20, 30, 9)
+
 // draws has both kinds of second clip.
 func draws(seed uint64, clip int) Draw {
-	return Draw{Rand: Rand(seed, 0, clip, 0), OtherSpec: others(noisy(20, 30, 9)), OtherWave: func() (audio.Clip, error) {
+	return Draw{Rand: Rand(seed, 0, clip, 0), OtherSpec: others(second), OtherWave: func() (audio.Clip, error) {
 		return audio.Clip{Rate: 8000, Samples: waveform(700, 9)}, nil
 	}, Background: func(string) (audio.Clip, error) {
 		return audio.Clip{Rate: 8000, Samples: waveform(500, 10)}, nil
@@ -154,34 +157,56 @@ func TestIdentityAtZero(t *testing.T) {
 	}
 }
 
+// An augmentation of probability p happens where the view's first draw lies below
+// p, and then as with p 1: what it draws after that does not depend on p.
 func TestProbability(t *testing.T) {
 	s, wave := noisy(20, 40, 1), waveform(2000, 1)
-	const p = 0.3
+	const p, n = 0.3, 150
 	for _, name := range names() {
-		a, hits := withP(Table[name], p), 0
-		certain := withP(Table[name], 1) // even then, some draws change nothing
-		base, n := 0, 2000
-		if _, ok := a.(Wave); ok { // they take longer
-			n = 300
+		in := wave
+		if _, ok := Table[name].(Spec); ok {
+			in = s.Data
 		}
+		happens, changes := 0, 0
 		for i := range n {
-			in := wave
-			if _, ok := a.(Spec); ok {
-				in = s.Data
+			want := in
+			if draws(2, i).Rand.Float64() < p {
+				happens++
+				if want, _, _ = apply(t, withP(Table[name], 1), s, wave, draws(2, i)); !slices.Equal(want, in) {
+					changes++ // even then, some draws change nothing
+				}
 			}
-			if out, _, _ := apply(t, a, s, wave, draws(2, i)); !slices.Equal(out, in) {
-				hits++
-			}
-			if out, _, _ := apply(t, certain, s, wave, draws(2, i)); !slices.Equal(out, in) {
-				base++
+			got, _, _ := apply(t, withP(Table[name], p), s, wave, draws(2, i))
+			if name != "fade" && !slices.Equal(got, want) {
+				t.Fatalf("%s: draw %d of p %g", name, i, p)
 			}
 		}
-		want := p * float64(base)
-		if name == "fade" { // decides twice
-			want = (1 - (1-p)*(1-p)) * float64(base)
+		if happens < n/5 || changes < happens/2 {
+			t.Errorf("%s happened in %d of %d draws, and changed something in %d", name, happens, n, changes)
 		}
-		if d := math.Abs(float64(hits) - want); d > 4*math.Sqrt(float64(n)*p*(1-p)) || base < n/2 {
-			t.Errorf("%s with p %g changed %d of %d, with p 1 %d", name, p, hits, n, base)
+	}
+}
+
+// A fade decides at both ends.
+func TestFadeProbability(t *testing.T) {
+	x := waveform(2000, 1)
+	const p, n = 0.3, 2000
+	var in, out, both float64
+	for i := range n {
+		y := wave(t, Fade{P: p, Seconds: 1, Shape: "linear"}, x, draws(2, i))
+		first, last := y[0] != x[0], y[len(y)-1] != x[len(x)-1]
+		switch {
+		case first && last:
+			both++
+		case first:
+			in++
+		case last:
+			out++
+		}
+	}
+	for what, c := range map[string][2]float64{"in": {in, p * (1 - p)}, "out": {out, p * (1 - p)}, "in and out": {both, p * p}} {
+		if !near(c[0]/n, c[1], 4*math.Sqrt(c[1]*(1-c[1])/n)) {
+			t.Errorf("fades %s in %g of the draws, want %g", what, c[0]/n, c[1])
 		}
 	}
 }

@@ -2,65 +2,10 @@ package augment
 
 import (
 	"math"
-	"reflect"
 	"testing"
 
 	"clr/internal/audio"
 )
-
-// waveExtremes are a with each option alone, and then all, at the least, the
-// greatest, and the widest range that Check lets pass.
-func waveExtremes(a Augmentation) []Augmentation {
-	far := []float64{-1e6, -120, 0, 0.01, 0.25, 0.9, 1, 2, 4, 8, 10, 16, 20, 24, 100, 120, 1000, 3600, 192000, 1e6}
-	words := []string{"any", "pink", "brown", "exponential", "percent", "db", "hard", "soft"}
-	set := func(a Augmentation, f func(v reflect.Value)) Augmentation {
-		v := reflect.New(reflect.TypeOf(a)).Elem()
-		v.Set(reflect.ValueOf(a))
-		f(v)
-		return v.Interface().(Augmentation)
-	}
-	all := [2]Augmentation{a, a}
-	var found []Augmentation
-	for i := range reflect.TypeOf(a).NumField() {
-		var passed []func(v reflect.Value)
-		try := func(f func(v reflect.Value)) {
-			field := func(v reflect.Value) { f(v.Field(i)) }
-			if set(a, field).Check() == nil {
-				passed = append(passed, field)
-			}
-		}
-		switch reflect.TypeOf(a).Field(i).Type.Kind() {
-		case reflect.String:
-			for _, word := range words {
-				try(func(v reflect.Value) { v.SetString(word) })
-			}
-		case reflect.Array:
-			for _, x := range far {
-				try(func(v reflect.Value) { v.Index(0).SetFloat(x); v.Index(1).SetFloat(x) })
-			}
-		case reflect.Int:
-			for _, x := range far {
-				try(func(v reflect.Value) { v.SetInt(int64(x)) })
-			}
-		default:
-			for _, x := range far {
-				try(func(v reflect.Value) { v.SetFloat(x) })
-			}
-		}
-		if len(passed) == 0 {
-			continue // a manifest
-		}
-		for j, end := range []func(v reflect.Value){passed[0], passed[len(passed)-1]} {
-			if both := set(all[j], end); both.Check() == nil {
-				all[j] = both
-			}
-		}
-		for _, f := range passed {
-			found = append(found, withP(set(a, f), 1))
-		}
-	}
-	return append(found, withP(all[0], 1), withP(all[1], 1))
-}
 
 // Whatever Check lets pass does no harm: the result is finite, has its length,
 // and silence stays silence. Buffers that others have used change nothing.
@@ -71,7 +16,7 @@ func TestWaveExtremes(t *testing.T) {
 		if _, ok := Table[name].(Wave); !ok {
 			continue
 		}
-		for _, a := range waveExtremes(Table[name]) {
+		for _, a := range extremes(Table[name]) {
 			for k, x := range inputs {
 				out := wave(t, a.(Wave), x, drawsAt1000(8, k))
 				if len(out) != len(x) && !resizes[name] || len(out) == 0 {

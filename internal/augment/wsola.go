@@ -1,6 +1,10 @@
 package augment
 
-import "math"
+import (
+	"math"
+
+	"clr/internal/kernel"
+)
 
 // What stretched does, in seconds: it copies segments, joins them by overlaps,
 // and looks for each within search to either side of where it belongs. They fit
@@ -34,6 +38,7 @@ func stretched(x []float32, rate, n int) []float32 {
 	}
 	hop := segment - overlap
 	copy(out, x[:segment])
+	likeness := make([]float32, 2*search+1)
 	last := 0 // where the segment before begins in x
 	for to := hop; to < n; to += hop {
 		need := min(segment, n-to)
@@ -43,7 +48,7 @@ func stretched(x []float32, rate, n int) []float32 {
 		low := max(min(own-search, high), 0)
 		high = max(high, low)
 		follows := x[min(last+hop, len(x)):min(last+segment, len(x))] // what would have come
-		from := alike(x, follows[:min(len(follows), need)], low, high, min(max(own, low), high))
+		from := alike(x, follows[:min(len(follows), need)], likeness, low, high, min(max(own, low), high))
 		for i := range need {
 			v := x[from+i]
 			if i < overlap && i < len(follows) {
@@ -59,13 +64,25 @@ func stretched(x []float32, rate, n int) []float32 {
 
 // alike is the place from low to high where x is most like y: the largest
 // correlation over the root of x's own power there. Among equals, as in silence,
-// it is own.
-func alike(x, y []float32, low, high, own int) int {
+// it is own. It works in r, which has room for all places.
+func alike(x, y, r []float32, low, high, own int) int {
 	n := len(y)
-	power := dot(x[low:low+n], x[low:low+n])
+	r = r[:high-low+1] // Σ x[at+i]·y[i] of each place, three i at a time
+	clear(r)
+	i := 0
+	for ; i+3 <= n; i += 3 {
+		kernel.Blend4(r, &[4][]float32{r, x[low+i:], x[low+i+1:], x[low+i+2:]}, &[4]float32{1, y[i], y[i+1], y[i+2]})
+	}
+	for ; i < n; i++ {
+		kernel.Blend(r, r, x[low+i:], 1, y[i])
+	}
+	power := 0.0
+	for _, v := range x[low : low+n] {
+		power += float64(float64(v) * float64(v))
+	}
 	best, most := own, 0.0
 	for at := low; ; at++ {
-		if r := dot(x[at:at+n], y); r > 0 && power > 0 {
+		if r := float64(r[at-low]); r > 0 && power > 0 {
 			if r /= math.Sqrt(power); r > most || r == most && at == own {
 				best, most = at, r
 			}
@@ -78,22 +95,4 @@ func alike(x, y []float32, low, high, own int) int {
 			power = max(0, power-float64(a*a)+float64(b*b))
 		}
 	}
-}
-
-// dot is Σ a·b: four sums of every fourth product.
-func dot(a, b []float32) float64 {
-	b = b[:len(a)]
-	var s [4]float32
-	for len(a) >= 4 {
-		x, y := a[:4:4], b[:4:4]
-		s[0] += float32(x[0] * y[0])
-		s[1] += float32(x[1] * y[1])
-		s[2] += float32(x[2] * y[2])
-		s[3] += float32(x[3] * y[3])
-		a, b = a[4:], b[4:]
-	}
-	for i, v := range a {
-		s[0] += float32(v * b[i])
-	}
-	return float64(s[0]+s[1]) + float64(s[2]+s[3])
 }

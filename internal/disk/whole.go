@@ -8,12 +8,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"clr/internal/fault"
 )
 
 // WriteFile makes path hold exactly what write writes, or leaves it as it was:
 // the bytes go to a file aside in the same folder, which is synced and renamed
 // over path, and the folder is synced. On any error, write's own included, the
-// file aside is removed. A full disk stays recognisable by errors.Is.
+// file aside is removed. A full disk stays recognisable by errors.Is. A device, a
+// pipe or a folder at path is refused: the rename would take a device's place.
 func WriteFile(path string, write func(io.Writer) error) error {
 	return Replace(path, write, func() error { return nil })
 }
@@ -29,6 +32,9 @@ func WriteBytes(path string, b []byte) error {
 // Replace is WriteFile with a moment for ready, between the new file being
 // safe aside and its taking the place of the old.
 func Replace(path string, write func(io.Writer) error, ready func() error) (err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fault.New(fault.Usage, "name a file", "writing %s: it is not a regular file", path)
+	}
 	f, err := aside(path)
 	if err != nil {
 		return Failed(path, err)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -118,12 +120,31 @@ func TestWriteFileNowhere(t *testing.T) {
 			t.Errorf("%s: %v, kind %v", what, err, fault.KindOf(err))
 		}
 	}
-	folder := filepath.Join(dir, "folder") // rename fails, after the writing
-	if err := os.MkdirAll(filepath.Join(folder, "full"), 0o777); err != nil {
+	folder := filepath.Join(dir, "folder")
+	if err := os.MkdirAll(folder, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteFile(folder, func(io.Writer) error { return nil }); err == nil {
-		t.Error("a folder was replaced")
+	special := []string{folder}
+	if runtime.GOOS != "windows" { // a rename would take a socket's place, and a device's
+		l, err := net.Listen("unix", filepath.Join(dir, "s"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		special = append(special, l.Addr().String())
+	}
+	for _, path := range special {
+		before, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = WriteFile(path, func(io.Writer) error { return nil })
+		if fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" || !strings.Contains(err.Error(), path) {
+			t.Errorf("%v, kind %v", err, fault.KindOf(err))
+		}
+		if after, err := os.Stat(path); err != nil || after.Mode() != before.Mode() {
+			t.Errorf("%s was replaced", path)
+		}
 	}
 	for _, n := range names(t, dir) {
 		if strings.Contains(n, "aside") {

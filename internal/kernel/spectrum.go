@@ -12,13 +12,13 @@ func Rescale(dst, a []float32, mean, w float32) {
 	runRow(&rowArgs{op: opRescale, dst: dst, a: a, w: [4]float32{mean, w}})
 }
 
-// Blend computes dst = wa·a + wb·b.
+// Blend computes dst = wa·a + wb·b. dst may be a or b.
 func Blend(dst, a, b []float32, wa, wb float32) {
 	check(len(a) >= len(dst) && len(b) >= len(dst), "Blend", "too short a row")
 	runRow(&rowArgs{op: opBlend, dst: dst, a: a, b: b, w: [4]float32{wa, wb}})
 }
 
-// Blend4 computes dst = Σ w[i]·rows[i].
+// Blend4 computes dst = Σ w[i]·rows[i]. dst may be one of the rows.
 func Blend4(dst []float32, rows *[4][]float32, w *[4]float32) {
 	for _, r := range rows {
 		check(len(r) >= len(dst), "Blend4", "too short a row")

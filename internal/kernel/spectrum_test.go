@@ -43,8 +43,8 @@ func TestSpectrumLoops(t *testing.T) {
 			}
 			A, B, C, D := wide(a), wide(b), wide(c), wide(d)
 			run("Rescale", 1e-5, func(x []float32) { Rescale(x, x, 0.75, 0.5) }, func(i int) float64 { return (A(i) - 0.75) / 2 })
-			run("Blend", 1e-5, func(x []float32) { Blend(x, a, b, 0.25, 0.75) }, func(i int) float64 { return 0.25*A(i) + 0.75*B(i) })
-			run("Blend4", 1e-5, func(x []float32) { Blend4(x, &[4][]float32{a, b, c, d}, &[4]float32{1, 2, -3, 4}) },
+			run("Blend", 1e-5, func(x []float32) { Blend(x, x, b, 0.25, 0.75) }, func(i int) float64 { return 0.25*A(i) + 0.75*B(i) })
+			run("Blend4", 1e-5, func(x []float32) { Blend4(x, &[4][]float32{x, b, c, d}, &[4]float32{1, 2, -3, 4}) },
 				func(i int) float64 { return A(i) + 2*B(i) - 3*C(i) + 4*D(i) })
 			run("AddPair", 1e-5, func(x []float32) { AddPair(x, c, d, 0.5) }, func(i int) float64 { return A(i) + (C(i)+D(i))/2 })
 			for _, k := range []float64{1, math.Ln10 / 10} {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"sync"
 
@@ -81,7 +83,9 @@ func (d *data) backgroundOf(ctx context.Context, name string) (*audio.Originals,
 		path = d.c.resolve(name)
 	}
 	corpus, err := openCorpus(d.c.over(path))
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Data, "give its path in the augmentation's manifest:, relative to the config file", "there is no manifest %s", path)
+	} else if err != nil {
 		return nil, err
 	}
 	from, err := corpus.Originals(ctx, d.c.Workers)

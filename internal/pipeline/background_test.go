@@ -147,8 +147,8 @@ func TestBackgroundRefused(t *testing.T) {
 	put(t, manifest, []byte("path\ngone.wav\n"))
 	says(t, open(under(manifest)), "background: ", manifest+":2", "gone.wav")
 	err = open(under("nowhere.csv"))
-	if says(t, err, "nowhere.csv"); fault.KindOf(err) != fault.Data {
-		t.Errorf("%v", err)
+	if says(t, err, "background: there is no manifest ", "nowhere.csv"); fault.KindOf(err) != fault.Data || !strings.Contains(fault.Remedy(err), "augmentation's manifest:") {
+		t.Errorf("%v, %s", err, fault.Remedy(err))
 	}
 	err = open(under("builtin:rain"))
 	if says(t, err, "rain"); fault.KindOf(err) != fault.Usage {

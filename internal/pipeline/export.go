@@ -6,11 +6,8 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"io"
-	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +48,7 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if err != nil {
 		return err
 	}
-	if err := o.refuse(); err != nil {
+	if err := replaceable(o.Out, "export of format "+o.Format, exported[o.Format]); err != nil {
 		return err
 	}
 	d, err := openData(ctx, c, con, false)
@@ -82,34 +79,6 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	con.Say("wrote %s", o.Out)
 	if con.JSON {
 		return json.NewEncoder(con.Out).Encode(map[string]string{"format": o.Format, "out": o.Out})
-	}
-	return nil
-}
-
-// refuse keeps an export from taking the place of anything but an earlier one: of
-// a recording, a manifest, a checkpoint, be it this run's or not.
-func (o ExportOptions) refuse() error {
-	info, err := os.Stat(o.Out)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fault.New(fault.Usage, "name a file with --out", "export: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return fault.New(fault.Usage, "name a file with --out", "%s is not a regular file", o.Out)
-	}
-	f, err := os.Open(o.Out)
-	if err != nil {
-		return fault.New(fault.Usage, "name another file with --out", "export: %w", err)
-	}
-	defer f.Close()
-	head, err := io.ReadAll(io.LimitReader(f, 1<<20)) // of a network's safetensors the header is less
-	if err != nil {
-		return fault.New(fault.Usage, "name another file with --out", "export: %w", err)
-	}
-	if len(head) > 0 && !exported[o.Format](head) {
-		return fault.New(fault.Usage, "name another file with --out, or remove this one if nobody needs it", "%s is there, and is no earlier export of format %s", o.Out, o.Format)
 	}
 	return nil
 }

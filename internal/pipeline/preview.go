@@ -13,6 +13,7 @@ import (
 	"clr/internal/augment"
 	"clr/internal/disk"
 	"clr/internal/fault"
+	"clr/internal/preview"
 )
 
 // PreviewOptions say what clr augment preview shows.
@@ -23,8 +24,11 @@ type PreviewOptions struct {
 	Fold  string // whose training; empty: the first
 	Draws int    // of each augmentation, and how many epochs' pairs
 	Epoch int    // of the draws, and of the first pair
-	All   bool   // every augmentation with its defaults, not the config's chain alone
+	All   bool   // after the chain's augmentations, all others with their defaults
 }
+
+// mostEpoch is more epochs than anybody trains for.
+const mostEpoch = 1_000_000_000
 
 // Check tells which option is out of its range.
 func (o PreviewOptions) Check() error {
@@ -35,8 +39,8 @@ func (o PreviewOptions) Check() error {
 		return fault.New(fault.Usage, "name a file with --out", "no output is given")
 	case o.Draws < 1 || o.Draws > 20:
 		return fault.New(fault.Usage, "3 are enough for a first look", "draws is %d, it must be 1 to 20", o.Draws)
-	case o.Epoch < 0:
-		return fault.New(fault.Usage, "the first epoch is 0", "epoch is %d, it must be 0 or more", o.Epoch)
+	case o.Epoch < 0 || o.Epoch > mostEpoch:
+		return fault.New(fault.Usage, "the first epoch is 0", "epoch is %d, it must be 0 to %d", o.Epoch, mostEpoch)
 	}
 	return nil
 }
@@ -45,6 +49,9 @@ func (o PreviewOptions) Check() error {
 // and the pairs that training will see.
 func Preview(ctx context.Context, c *Config, o PreviewOptions, con Console) error {
 	if err := o.Check(); err != nil {
+		return err
+	}
+	if err := replaceable(o.Out, "preview", preview.IsPage); err != nil {
 		return err
 	}
 	d, err := openData(ctx, c, con, len(c.waves()) > 0)
@@ -67,7 +74,7 @@ func Preview(ctx context.Context, c *Config, o PreviewOptions, con Console) erro
 	figures := page.Figures()
 	if o.PNG != "" {
 		if _, err := disk.MkdirAll(o.PNG); err != nil {
-			return err
+			return disk.Failed(o.PNG, err)
 		}
 		for _, f := range figures {
 			if err := disk.WriteBytes(filepath.Join(o.PNG, f.Name+".png"), f.PNG); err != nil {
@@ -166,22 +173,24 @@ func (p *previewer) read() (err error) {
 
 // choose lists the augmentations that are shown one by one.
 func (p *previewer) choose() {
+	p.shown = slices.Clone(p.d.c.Augment)
 	if !p.o.All {
-		p.shown = p.d.c.Augment
 		return
 	}
+	chain := p.names()
 	for _, name := range slices.Sorted(maps.Keys(augment.Table)) {
-		if _, ok := augment.Table[name].(augment.Background); ok {
-			p.leftOut = append(p.leftOut, name+": only a config says with which recordings")
+		if slices.Contains(chain, name) {
 			continue
 		}
 		c := *p.d.c
 		c.Augment = []augment.Augmentation{augment.Table[name]}
-		if err := c.Check(); err != nil { // it needs a file, or another feature
+		if err := c.Check(); err != nil { // the feature is none for it
 			p.leftOut = append(p.leftOut, strings.TrimPrefix(err.Error(), "augment.0: "))
-			continue
+		} else if len(c.manifests()) > 0 {
+			p.leftOut = append(p.leftOut, name+": a chain has to say with which recordings")
+		} else {
+			p.shown = append(p.shown, c.Augment...)
 		}
-		p.shown = append(p.shown, c.Augment...)
 	}
 }
 
@@ -209,12 +218,17 @@ func copied(c audio.Clip) audio.Clip {
 	return c
 }
 
-// wave makes what one augmentation of the waveform makes of the whole clip.
+// wave makes what one augmentation of the waveform makes of the whole clip. As
+// in training, silence follows one that gets shorter than a window of the feature.
 func (p *previewer) wave(a augment.Wave, draw int) (audio.Clip, audio.Spectrogram, error) {
 	c, s := copied(p.clip), audio.Spectrogram{}
 	p.drawer.address(p.index, p.o.Epoch, draw)
-	err := a.Wave(&c, p.drawer.draw)
-	if err == nil {
+	if err := a.Wave(&c, p.drawer.draw); err != nil {
+		return c, s, err
+	}
+	err := p.feature.Extract(&s, c)
+	if short := len(p.clip.Samples) - len(c.Samples); err != nil && short > 0 {
+		c.Samples = append(c.Samples, make([]float32, short)...)
 		err = p.feature.Extract(&s, c)
 	}
 	return c, s, err

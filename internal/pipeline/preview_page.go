@@ -46,13 +46,19 @@ func (p *previewer) facts() []preview.Fact {
 	if p.part == "test" {
 		place += ": pretraining never hears it"
 	}
+	length := fmt.Sprintf("%.2f s at %d Hz", float64(len(p.clip.Samples))/float64(p.clip.Rate), p.clip.Rate)
+	if p.index < len(p.d.corpus.Items) {
+		if it := p.d.corpus.Items[p.index]; it.Start > 0 || it.End > 0 {
+			length += fmt.Sprintf(", from %g s of the recording on", it.Start)
+		}
+	}
 	chain := []string{}
 	for _, a := range c.Augment {
 		chain = append(chain, nameIn(augment.Table, a))
 	}
 	facts := []preview.Fact{
 		{Name: "clip", Value: place},
-		{Name: "length", Value: fmt.Sprintf("%.2f s at %d Hz", float64(len(p.clip.Samples))/float64(p.clip.Rate), p.clip.Rate)},
+		{Name: "length", Value: length},
 		{Name: "feature", Value: fmt.Sprintf("%s, %d bins, %d frames of %.3g ms", nameIn(audio.Features, c.Feature), p.spec.Bins, p.spec.Frames, 1000*p.frame)},
 		{Name: "view", Value: fmt.Sprintf("%d frames (%.2f s), crop %s, normalize %s", c.View.Frames, float64(c.View.Frames)*p.frame, c.View.Crop, c.View.Normalize)},
 		{Name: "chain", Value: strings.Join(chain, ", ")},
@@ -85,7 +91,7 @@ func (p *previewer) coloured(unit string, all ...audio.Spectrogram) ([]audio.Spe
 	if all[0].Bins > 1 && p.d.c.Feature.Unit() == "" {
 		return preview.Even(all...), &preview.Scale{Range: preview.Range{High: 1}, Unit: "of each bin's own range"}
 	}
-	return all, &preview.Scale{Range: preview.RangeOf(all...), Unit: unit}
+	return all, &preview.Scale{Range: preview.RangeOf(all...), Unit: unit, Curve: all[0].Bins == 1}
 }
 
 func (p *previewer) clipSection() preview.Section {
@@ -99,13 +105,13 @@ func (p *previewer) clipSection() preview.Section {
 }
 
 func (p *previewer) aloneSection(ctx context.Context) (preview.Section, error) {
-	s := preview.Section{Title: "Each augmentation alone",
-		About: "As it stands in the chain, but happening each time (p is 1 here), before normalisation. Augmentations of the waveform change the whole clip; " +
-			"those of the spectrogram, a view's length from its middle."}
+	which := "As it stands in the chain"
 	if p.o.All {
-		s.About = "Every augmentation there is, with its defaults, but happening each time (p is 1 here), before normalisation. Augmentations of the waveform change the whole clip; " +
-			"those of the spectrogram, a view's length from its middle."
+		which = "The chain's as they stand there, then all others with their defaults"
 	}
+	s := preview.Section{Title: "Each augmentation alone",
+		About: which + ", but happening each time (p is 1 here), before normalisation. Augmentations of the waveform change the whole clip; " +
+			"those of the spectrogram, a view's length from its middle."}
 	for i, a := range p.shown {
 		if err := ctx.Err(); err != nil {
 			return s, err
@@ -148,14 +154,18 @@ func (p *previewer) aloneRow(file string, a augment.Augmentation) (preview.Row, 
 		}
 		all = append(all, s)
 	}
+	longest := 0.0
+	for _, s := range all {
+		longest = max(longest, p.seconds(s))
+	}
 	all, row.Scale = p.coloured(p.d.c.Feature.Unit(), all...)
 	for i, s := range all {
-		cell := preview.Cell{Caption: fmt.Sprintf("draw %d", i), Figures: p.figure(fmt.Sprintf("%s-%d", file, i), s, row.Scale.Range, cellWidth, p.seconds(all[0]))}
+		cell := preview.Cell{Caption: fmt.Sprintf("draw %d", i), Figures: p.figure(fmt.Sprintf("%s-%d", file, i), s, row.Scale.Range, cellWidth, longest)}
 		if i == 0 {
 			cell.Caption = "before"
 		}
 		if clips != nil {
-			wave := preview.Waveform(cell.Figures[0].Name+"-waveform", clips[i], cellWidth/p.seconds(all[0]))
+			wave := preview.Waveform(cell.Figures[0].Name+"-waveform", clips[i], cellWidth/longest)
 			cell.Figures = append([]preview.Figure{wave}, cell.Figures...)
 			cell.Sound = preview.Play(clips[i])
 		}

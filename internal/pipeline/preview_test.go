@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -162,10 +163,33 @@ func images(page string) string {
 	return strings.Join(regexp.MustCompile(`<image [^>]*>`).FindAllString(page, -1), "\n")
 }
 
-// With All, each augmentation is shown or said to be left out.
+// With All, the chain's augmentations are shown as they stand there, then the
+// others, but for backgrounds, of which only a chain can say which.
 func TestPreviewAll(t *testing.T) {
 	dir := tones(t, 20)
-	c := load(t, dir)
+	c := load(t, dir, "augment=[{name: background, p: 0, manifest: "+rain(t, filepath.Join(dir, "rain"))+"}, {name: gain, db: 3.25}, {name: flip}, {name: gain, db: 4.25}]")
+	page, shown, left := seeAll(t, c)
+	if want := []string{"background", "gain", "flip", "gain"}; len(shown) != len(augment.Table)+1 || !slices.Equal(shown[:4], want) || len(left) != 0 {
+		t.Errorf("%v are shown, %v left out", shown, left)
+	}
+	rows := func(name string) int { return strings.Count(page, "<h3>"+name+"</h3>") }
+	for name := range augment.Table {
+		if n := rows(name); n != 1 && (name != "gain" || n != 2) {
+			t.Errorf("%d rows of %s", n, name)
+		}
+	}
+	if !strings.Contains(page, "<dd>3.25</dd>") || !strings.Contains(page, "<dd>4.25</dd>") {
+		t.Error("the chain's gains are not shown as they stand there")
+	}
+	page, shown, left = seeAll(t, load(t, dir, "augment=[]"))
+	if len(shown) != len(augment.Table)-1 || len(left) != 1 || !strings.HasPrefix(left[0], "background: ") || rows("background") != 0 || rows("gain") != 1 {
+		t.Errorf("without a chain: %v are shown, %v left out", shown, left)
+	}
+}
+
+// seeAll makes a page with All, and gives it, what it shows and what is left out.
+func seeAll(t *testing.T, c *Config) (page string, shown, left []string) {
+	t.Helper()
 	con, said := silent()
 	con.JSON, con.Quiet = true, true
 	open(t, c) // so that nothing is said of features
@@ -181,15 +205,78 @@ func TestPreviewAll(t *testing.T) {
 	if err := json.Unmarshal(said.Bytes(), &r); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
-	page := string(get(t, out))
+	page = string(get(t, out))
 	if len(page) != r.Bytes {
 		t.Errorf("%d bytes, it says %d", len(page), r.Bytes)
 	}
-	for name := range augment.Table {
-		shown := slices.Contains(r.Augmentations, name)
-		left := slices.ContainsFunc(r.LeftOut, func(s string) bool { return strings.HasPrefix(s, name) })
-		if shown == left || shown != strings.Contains(page, "<h3>"+name+"</h3>") {
-			t.Errorf("%s is shown: %v, left out: %v", name, shown, left)
+	return page, r.Augmentations, r.LeftOut
+}
+
+// A clip that is played too fast for the feature is shown as training hears it,
+// and the draws of a row that are longer than the clip are no wider than others.
+func TestPreviewOtherLengths(t *testing.T) {
+	dir := tones(t, 20)
+	const fast = "feature={name: logmel, n_fft: 1024, win_length: 1024, hop_length: 64, n_mels: 24, f_max: 3800}"
+	see(t, load(t, dir, fast, "augment=[{name: wave_speed, factor: [4, 4]}]"), PreviewOptions{Clip: "0"})
+	page := see(t, load(t, dir, "augment=[{name: wave_speed, factor: [0.5, 0.5]}]"), PreviewOptions{Clip: "0"})
+	width := func(draw int) (w int) {
+		if _, err := fmt.Sscanf(regexp.MustCompile(fmt.Sprintf(`aria-label="01-wave_speed-%d" width="\d+`, draw)).FindString(page),
+			fmt.Sprintf(`aria-label="01-wave_speed-%d" width="%%d`, draw), &w); err != nil {
+			t.Fatal(err)
+		}
+		return w - 52 // of the axes
+	}
+	if before, after := width(0), width(1); after > cellWidth || before < cellWidth/2-9 || before > cellWidth/2+9 {
+		t.Errorf("%d pixels before, %d at half the speed; a cell has %d", before, after, cellWidth)
+	}
+}
+
+// Where recordings are cut into windows, the page says which it shows.
+func TestPreviewWindow(t *testing.T) {
+	dir := tones(t, 20)
+	page := see(t, load(t, dir, "windows={length: 0.125, hop: 0.0625}"), PreviewOptions{Clip: "1"})
+	if want := "0.12 s at 8000 Hz, from 0.0625 s of the recording on<"; !strings.Contains(page, want) {
+		t.Errorf("the page does not say %s", want)
+	}
+	if whole := see(t, load(t, dir), PreviewOptions{Clip: "1"}); strings.Contains(whole, "of the recording on") {
+		t.Error("a whole recording is called a window")
+	}
+}
+
+// A page takes the place of an earlier one, and of nothing else.
+func TestPreviewKeepsOtherFiles(t *testing.T) {
+	dir := tones(t, 20)
+	c := load(t, dir)
+	con, _ := silent()
+	show := func(o PreviewOptions) error {
+		o.Clip, o.Draws = "0", 1
+		return Preview(t.Context(), c, o, con)
+	}
+	page := filepath.Join(dir, "page.html")
+	put(t, page, nil) // as mktemp leaves it
+	for range 2 {
+		must(t, show(PreviewOptions{Out: page}))
+	}
+	mine := filepath.Join(dir, "mine.html")
+	put(t, mine, []byte("<!doctype html><title>mine</title>"))
+	for _, w := range []struct {
+		o    PreviewOptions
+		says string
+	}{
+		{PreviewOptions{Out: mine}, "no earlier preview"},
+		{PreviewOptions{Out: filepath.Join(dir, "00.wav")}, "no earlier preview"},
+		{PreviewOptions{Out: filepath.Join(dir, "manifest.csv")}, "no earlier preview"},
+		{PreviewOptions{Out: dir}, "not a regular file"},
+		{PreviewOptions{Out: filepath.Join(dir, "nowhere", "page.html")}, "nowhere"},
+		{PreviewOptions{Out: page, PNG: mine}, "mine.html"},
+	} {
+		before := get(t, dir, "00.wav")
+		err := show(w.o)
+		if says(t, err, w.says); fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" {
+			t.Errorf("%+v: kind %d, remedy %q: %v", w.o, fault.KindOf(err), fault.Remedy(err), err)
+		}
+		if !bytes.Equal(get(t, dir, "00.wav"), before) || string(get(t, mine)) != "<!doctype html><title>mine</title>" {
+			t.Fatalf("%+v changed a file", w.o)
 		}
 	}
 }
@@ -230,6 +317,7 @@ func TestPreviewRefuses(t *testing.T) {
 		{PreviewOptions{Clip: "0", Draws: 1}, fault.Usage, "no output"},
 		{PreviewOptions{Clip: "0", Out: "x"}, fault.Usage, "draws is 0"},
 		{PreviewOptions{Clip: "0", Out: "x", Draws: 1, Epoch: -1}, fault.Usage, "epoch is -1"},
+		{PreviewOptions{Clip: "0", Out: "x", Draws: 1, Epoch: math.MaxInt}, fault.Usage, "epoch is 9"},
 		{PreviewOptions{Clip: "20", Out: "x", Draws: 1}, fault.Usage, "no clip 20"},
 		{PreviewOptions{Clip: "-1", Out: "x", Draws: 1}, fault.Usage, "no clip -1"},
 		{PreviewOptions{Clip: "0x.wav", Out: "x", Draws: 1}, fault.Usage, "0x.wav"},

@@ -1,6 +1,7 @@
 package preview
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
@@ -37,10 +38,11 @@ type Row struct {
 	Scale        *Scale // of the spectrograms; may be nil
 }
 
-// A Scale says what the colours of a row mean.
+// A Scale says what the colours of a row mean, or the height of its curves.
 type Scale struct {
 	Range
-	Unit string // may be empty
+	Unit  string // may be empty
+	Curve bool   // there are no colours
 }
 
 // Ends are the scale's least and greatest value, in words.
@@ -135,6 +137,11 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 
 // Write writes the page as HTML.
 func (p *Page) Write(w io.Writer) error { return pageTemplate.Execute(w, p) }
+
+// IsPage tells a page that Write wrote by its first bytes.
+func IsPage(head []byte) bool {
+	return bytes.Contains(head[:min(len(head), 512)], []byte(`<meta name="generator" content="clr">`))
+}
 
 // dataURI is an attribute with a whole file in it.
 func dataURI(attribute, kind string, b []byte) template.HTMLAttr {

@@ -71,18 +71,23 @@ func part(i, of, n int) (from, to int) {
 // ink is the colour of a curve, to be seen on white and on black.
 var ink = color.RGBA{0x31, 0x88, 0xae, 0xff}
 
-// curve draws values over time: in each column from the least to the greatest
-// there, the range from the bottom to the top, on nothing.
+// curve draws values over time, the range from the bottom to the top, on nothing:
+// in each column from the least to the greatest there, the last of the column
+// before among them, so that the line has no gaps.
 func curve(x []float32, r Range, width, height int) []byte {
 	m := image.NewPaletted(image.Rect(0, 0, width, height), color.Palette{color.RGBA{}, ink})
 	at := func(v float32) int { // row of a value, from the top
 		return min(int((1-r.of(float64(v)))*float64(height)), height-1)
 	}
+	if len(x) == 0 {
+		width = 0
+	}
 	for col := range width {
-		if len(x) == 0 {
-			break
-		}
 		from, to := part(col, width, len(x))
+		if col > 0 {
+			_, before := part(col-1, width, len(x))
+			from = min(from, before-1)
+		}
 		low, high := x[from], x[from]
 		for _, v := range x[from:to] {
 			low, high = min(low, v), max(high, v)

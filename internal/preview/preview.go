@@ -25,8 +25,17 @@ const lowest, highest = 0.01, 0.001
 const enough = 1_000_003
 
 // RangeOf is the values of all the spectrograms together, but for a few at the
-// ends. Pictures that are to be compared need one range.
+// ends; those of single bins are curves, which have room for their peaks. Pictures
+// that are to be compared need one range.
 func RangeOf(all ...audio.Spectrogram) Range {
+	if len(all) > 0 && all[0].Bins == 1 {
+		return between(0, 0, all)
+	}
+	return between(lowest, highest, all)
+}
+
+// between leaves out these parts of the values, at the bottom and at the top.
+func between(lowest, highest float64, all []audio.Spectrogram) Range {
 	total := 0
 	for _, s := range all {
 		total += len(s.Data)
@@ -61,7 +70,7 @@ func Even(all ...audio.Spectrogram) []audio.Spectrogram {
 		for _, s := range all {
 			rows = append(rows, audio.Spectrogram{Bins: 1, Frames: s.Frames, Data: s.Row(b)})
 		}
-		r := RangeOf(rows...)
+		r := between(lowest, highest, rows)
 		for i, row := range rows {
 			for t, v := range row.Data {
 				even[i].Row(b)[t] = float32(r.of(float64(v)))
@@ -71,9 +80,13 @@ func Even(all ...audio.Spectrogram) []audio.Spectrogram {
 	return even
 }
 
+// narrowest is how wide a range is at least, in parts of its greater end: what is
+// narrower is rounding, which colours from end to end would make look like sound.
+const narrowest = 1e-5
+
 // of is where a value lies in the range, 0 to 1.
 func (r Range) of(v float64) float64 {
-	if !(r.High > r.Low) || math.IsNaN(v) {
+	if !(r.High-r.Low > narrowest*max(math.Abs(r.Low), math.Abs(r.High))) || math.IsNaN(v) {
 		return 0
 	}
 	return min(max((v-r.Low)/(r.High-r.Low), 0), 1)

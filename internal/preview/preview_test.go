@@ -94,11 +94,19 @@ func TestRange(t *testing.T) {
 	if r.Low != 99 || r.High != 9988 {
 		t.Errorf("%+v", r)
 	}
+	wave := audio.Spectrogram{Bins: 1, Frames: 10_000, Data: s.Data}
+	wave.Data[9999], wave.Data[9998] = -7, 1e6
+	if r := RangeOf(wave); r != (Range{-7, 1e6}) {
+		t.Errorf("a curve has room for %+v", r)
+	}
 	if r.of(-5) != 0 || r.of(1e9) != 1 || r.of(math.NaN()) != 0 || r.of((99+9988)/2.0) != 0.5 {
 		t.Error("values do not lie where they should")
 	}
 	if (Range{3, 3}).of(7) != 0 || RangeOf() != (Range{}) {
 		t.Error("an empty range")
+	}
+	if (Range{-13.815511, -13.81551}).of(-13.81551) != 0 || (Range{-1e-6, 1e-6}).of(0) != 0.5 {
+		t.Error("rounding has colours, or a quiet sound has none")
 	}
 }
 
@@ -139,6 +147,23 @@ func TestCurve(t *testing.T) {
 	}
 	if m.ColorIndexAt(50, 0) != 0 || m.ColorIndexAt(50, 49) != 0 || m.ColorIndexAt(99, 0) != 0 {
 		t.Error("there is ink where there is no sample")
+	}
+	// Of few values too, the line has no gaps.
+	m = picture(t, curve([]float32{1, -1, 0.5, 0, 1}, Range{-1, 1}, 200, 50))
+	for col := range 200 {
+		ends := func(col int) (top, bottom int) {
+			top = 50
+			for y := range 50 {
+				if m.ColorIndexAt(col, y) == 1 {
+					top, bottom = min(top, y), y
+				}
+			}
+			return top, bottom
+		}
+		top, bottom := ends(col)
+		if before, after := ends(max(col-1, 0)); top > bottom || top > after || bottom < before {
+			t.Errorf("column %d is inked from %d to %d, the one before from %d to %d", col, top, bottom, before, after)
+		}
 	}
 	picture(t, curve(nil, Range{}, 3, 3))
 	picture(t, curve([]float32{float32(math.NaN()), 9, -9}, Range{-1, 1}, 3, 3))
@@ -192,7 +217,7 @@ func TestPage(t *testing.T) {
 	s := audio.Spectrogram{Bins: 3, Frames: 4, Data: make([]float32, 12)}
 	f := Spectrogram("a", s, 2, Range{0, 1}, 100)
 	p := &Page{Title: `<script>"x"</script>`, Facts: []Fact{{Name: "n", Value: "a & b"}}, Sections: []Section{{Title: "one", Rows: []Row{{
-		Title: "row", Options: []Fact{{"o", "1 to 2", "meaning"}}, Scale: &Scale{Range{0, 1}, "db"},
+		Title: "row", Options: []Fact{{"o", "1 to 2", "meaning"}}, Scale: &Scale{Range: Range{0, 1}, Unit: "db"},
 		Cells: []Cell{{Caption: "c", Figures: []Figure{f}, Sound: Play(audio.Clip{Rate: 8, Samples: make([]float32, 8)})}}}}}}}
 	var b bytes.Buffer
 	if err := p.Write(&b); err != nil {
@@ -208,6 +233,11 @@ func TestPage(t *testing.T) {
 		if strings.Contains(stripped(text), w) {
 			t.Errorf("%q on the page", w)
 		}
+	}
+	p.Sections[0].Rows[0].Scale.Curve = true
+	b.Reset()
+	if err := p.Write(&b); err != nil || !strings.Contains(b.String(), "0 at the bottom, 1 db at the top") || strings.Contains(b.String(), "dark to light") {
+		t.Errorf("a curve has colours, or no ends: %v", err)
 	}
 	if n := len(p.Figures()); n != 1 {
 		t.Errorf("%d figures", n)
