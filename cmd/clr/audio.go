@@ -25,8 +25,8 @@ func (p *program) audioInfo() *cobra.Command {
 		Short: "Show what recordings are, by decoding all of them",
 		Long: `Decodes each recording to its end and shows container, encoding, channels, rate,
 frames, duration, peak and root mean square (over all channels; full scale is 1),
-or why it cannot be read. What a file is decides its content, not its name. A
-recording of any length takes a few kilobytes of memory.
+or why it cannot be read. Its content says what a file is, never its name. Recordings
+are read in small pieces: their length takes no memory.
 
 Exit code 3 says that some could not be read; the others are shown all the same.`,
 		Example: "  clr audio info calls/*.wav\n  clr audio info calls/*.flac --json",

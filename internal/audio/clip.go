@@ -1,13 +1,10 @@
 package audio
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
-
-	"clr/internal/fault"
 )
 
 // Host is the machine's own file system: Open takes any path that the
@@ -18,23 +15,6 @@ type host struct{}
 
 func (host) Open(name string) (fs.File, error)     { return os.Open(name) }
 func (host) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
-
-// seekable opens a file for decoding. What cannot seek is read into memory.
-func seekable(fsys fs.FS, path string) (io.ReadSeeker, fs.File, error) {
-	f, err := fsys.Open(path)
-	if err != nil {
-		return nil, nil, fault.New(fault.Data, "see that the path is right and the file may be read", "%w", err)
-	}
-	if r, ok := f.(io.ReadSeeker); ok {
-		return r, f, nil
-	}
-	data, err := io.ReadAll(f)
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	return bytes.NewReader(data), f, nil
-}
 
 // ReadClip is ReadClipFS on the machine's own files.
 func ReadClip(path string, rate int, start, end float64) (Clip, error) {
@@ -51,11 +31,11 @@ func ReadClipFS(fsys fs.FS, path string, rate int, start, end float64) (Clip, er
 
 // file reads a clip of a file.
 func (r *reader) file(fsys fs.FS, path string, rate int, start, end float64) (Clip, error) {
-	in, f, err := seekable(fsys, path)
+	in, err := openInput(fsys, path)
 	if err != nil {
 		return Clip{}, err
 	}
-	defer f.Close()
+	defer in.Close()
 	return r.from(in, path, rate, start, end)
 }
 
@@ -70,30 +50,36 @@ func (r *reader) from(in io.ReadSeeker, path string, rate int, start, end float6
 }
 
 // secondsOf is how long a recording is. Where its format does not say so in a
-// way that can be believed, all of it is decoded, block by block.
+// way that can be believed, all of it is read, block by block.
 func secondsOf(r io.ReadSeeker, path string) (seconds float64, err error) {
 	defer named(path, &err)
 	s, err := open(r)
 	if err != nil {
 		return 0, err
 	}
-	frames := s.frames
-	if frames < 0 {
-		frames = 0
-		for buf := s.block(); ; {
-			n, err := s.read(buf)
-			frames += int64(n / s.channels)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return 0, err
-			}
+	switch {
+	case s.frames > 0:
+	case s.walk != nil:
+		s.frames, err = s.walk()
+	default:
+		s.frames, err = s.count()
+	}
+	if err != nil {
+		return 0, err
+	}
+	return float64(s.frames) / float64(s.rate), s.check()
+}
+
+// count decodes all frames.
+func (s *source) count() (frames int64, err error) {
+	for buf := s.block(); ; {
+		n, err := s.read(buf)
+		frames += int64(n / s.channels)
+		if errors.Is(err, io.EOF) {
+			return frames, nil
 		}
-		if frames == 0 {
-			s.frames = 0
-			return 0, s.check()
+		if err != nil {
+			return 0, err
 		}
 	}
-	return float64(frames) / float64(s.rate), nil
 }

@@ -34,8 +34,9 @@ type source struct {
 	container      string // wav, flac, ...
 	encoding       string // of the samples: pcm_s16, float32, mulaw, ...; big-endian ones end in be
 	rate, channels int
-	frames         int64                            // that the file holds; -1 where a header's claim is all there is
-	seek           seeker                           // nil where only reading on leads anywhere
+	frames         int64 // that the file holds; -1 where a header's claim is all there is
+	seek           seeker
+	walk           func() (frames int64, err error) // set where a seek reads all that lies before: so it goes to the end, and counts
 	read           func(dst []float32) (int, error) // whole interleaved frames into dst; samples read; io.EOF after the last
 }
 
@@ -187,10 +188,11 @@ func tooLong(rate int) error {
 		"the clip is longer than %d samples (at %d Hz: %.0f minutes)", maxSamples, rate, maxSamples/60/float64(rate))
 }
 
-// block is a buffer of whole frames for reading.
-func (s *source) block() []float32 {
-	return make([]float32, max(1, 4096/s.channels)*s.channels)
-}
+// blockSize is how many samples, of whole frames, are well read at a time.
+func (s *source) blockSize() int { return max(1, 4096/s.channels) * s.channels }
+
+// block is a buffer for that.
+func (s *source) block() []float32 { return make([]float32, s.blockSize()) }
 
 // named puts a file's name before an error, and turns a panic into one.
 func named(name string, err *error) {

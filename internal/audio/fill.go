@@ -21,8 +21,8 @@ type made struct {
 type job struct {
 	items []int
 	out   chan made // in that order; has room for all
-	// A long recording is several jobs. Where only reading on leads to the next
-	// clip, the open recording goes from hand to hand; elsewhere nil does.
+	// A long recording is several jobs. Where a seek reads all that lies
+	// before, the open recording goes from hand to hand; elsewhere nil does.
 	take <-chan *reel // nil for the first
 	give chan<- *reel // nil for the last
 }
@@ -88,7 +88,7 @@ func (b *builder) fill(ctx context.Context, w *storeWriter) error {
 			select {
 			case l := <-hand:
 				if l != nil {
-					l.close()
+					l.Close()
 				}
 			default:
 			}

@@ -25,12 +25,12 @@ type Info struct {
 // Inspect decodes a whole recording, block by block: its length costs time and
 // no memory. Errors are data errors that name the file.
 func Inspect(ctx context.Context, fsys fs.FS, path string) (Info, error) {
-	r, f, err := seekable(fsys, path)
+	in, err := openInput(fsys, path)
 	if err != nil {
 		return Info{}, err
 	}
-	defer f.Close()
-	return inspect(ctx, r, path)
+	defer in.Close()
+	return inspect(ctx, in, path)
 }
 
 func inspect(ctx context.Context, r io.ReadSeeker, name string) (info Info, err error) {

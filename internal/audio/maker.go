@@ -57,7 +57,7 @@ func (m *maker) work(ctx context.Context, j job) {
 			if n+1 < len(j.items) || j.give != nil { // else it is ours
 				clips[n].Samples = slices.Clone(clips[n].Samples)
 			}
-			if l.seeks() && j.give != nil {
+			if l.jumps() && j.give != nil {
 				j.give <- nil
 				j.give = nil
 			}
@@ -69,7 +69,7 @@ func (m *maker) work(ctx context.Context, j job) {
 	}
 	give()
 	if l != nil {
-		l.close()
+		l.Close()
 	}
 	for n, item := range j.items {
 		if r := &results[n]; r.err == nil && !r.reused {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 
 	"github.com/hajimehoshi/go-mp3"
 
@@ -71,7 +72,7 @@ func openMP3(r io.ReadSeeker, _ int64) (*source, error) {
 	if err := m.restart(); err != nil {
 		return nil, err
 	}
-	return &source{container: "mp3", encoding: "mp3", rate: h.rate, channels: m.channels, frames: -1, seek: m.seek, read: m.read}, nil
+	return &source{container: "mp3", encoding: "mp3", rate: h.rate, channels: m.channels, frames: -1, seek: m.seek, walk: m.walk, read: m.read}, nil
 }
 
 // tag reads what encoders put into a first frame without sound: how many
@@ -194,17 +195,24 @@ func (m *mp3Reader) end() error {
 
 // seek walks the frames up to the one wanted without decoding them, but for
 // the last two, whose windows and filterbank reach into the next, and one more
-// that may end with their main data.
+// that may end with their main data. It goes on from where reading stands, or,
+// where that lies behind, begins anew.
 func (m *mp3Reader) seek(frame int64) (int64, error) {
 	if m.total >= 0 && frame >= m.total {
 		m.at = m.total
 		return m.total, nil
 	}
-	if err := m.restart(); err != nil {
-		return 0, err
-	}
 	want := (frame + m.skip) / m.samples
 	first := max(0, want-3)
+	m.dec, m.pending = nil, nil
+	if m.walker.count > first {
+		if err := m.restart(); err != nil {
+			return 0, err
+		}
+	}
+	if err := m.walker.pass(first); err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
+	}
 	for m.walker.count <= want {
 		b, err := m.walker.next()
 		if errors.Is(err, io.EOF) {
@@ -224,6 +232,20 @@ func (m *mp3Reader) seek(frame int64) (int64, error) {
 	}
 	m.at, m.drop = frame, frame+m.skip-first*m.samples
 	return frame, nil
+}
+
+// walk counts the samples, holding the frames against the tag.
+func (m *mp3Reader) walk() (int64, error) {
+	if err := m.walker.pass(math.MaxInt64); !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	if err := m.end(); !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	if m.total >= 0 {
+		return m.total, nil
+	}
+	return m.walker.count * m.samples, nil
 }
 
 // An mp3Feed gives go-mp3 the bytes of whole frames.

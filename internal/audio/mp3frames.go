@@ -200,7 +200,21 @@ func (w *mp3Walker) next() ([]byte, error) {
 	return given, nil
 }
 
-// find reads the next frame. What stands behind the last one, such as tags and
+// pass goes on to frame n without making those before it anew.
+func (w *mp3Walker) pass(n int64) error {
+	if w.err == nil && w.count < n && len(w.held.frame) > 0 { // it was found already
+		w.held.frame = w.held.frame[:0]
+		w.count++
+	}
+	for w.err == nil && w.count < n {
+		if w.err = w.find(nil); w.err == nil {
+			w.count++
+		}
+	}
+	return w.err
+}
+
+// find reads the next frame into dst; nil passes it by. What stands behind the last one, such as tags and
 // a piece of one more frame, is passed over as all players do; what stands
 // between two frames is damage.
 func (w *mp3Walker) find(dst *mp3Whole) error {
@@ -244,8 +258,10 @@ func (w *mp3Walker) take(dst *mp3Whole, h mp3Header) error {
 	case w.mono && !h.mono:
 		return fault.New(fault.Data, convert, "the frame at byte %d is stereo, those before are mono: that is not supported", at)
 	}
-	if err := dst.gather(h, w.frame, w.reservoir); err != nil {
-		return fault.New(fault.Data, fault.Remedy(err), "the frame at byte %d: %w", at, err)
+	if dst != nil {
+		if err := dst.gather(h, w.frame, w.reservoir); err != nil {
+			return fault.New(fault.Data, fault.Remedy(err), "the frame at byte %d: %w", at, err)
+		}
 	}
 	_, own := h.split(w.frame)
 	w.reservoir = append(w.reservoir, own...)

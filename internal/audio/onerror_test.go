@@ -297,7 +297,7 @@ func TestSkippedLinesAreTriedAgain(t *testing.T) {
 	build(t, plain, fsys, 1)
 	flaky := &unreadable{FS: fsys, name: "03.wav", bad: true}
 	for _, bad := range []bool{true, true, false} {
-		flaky.bad = bad
+		flaky.bad, flaky.opened = bad, 0
 		c, err := skipping(0.5).ReadCorpus(flaky, "manifest.csv")
 		if err != nil {
 			t.Fatal(err)
@@ -316,30 +316,32 @@ func TestSkippedLinesAreTriedAgain(t *testing.T) {
 	}
 }
 
-// An unreadable file system fails when one file is decoded, which begins with a
-// look at its end, but not while its content is summed up.
+// An unreadable file system fails when one file is decoded, which is after it
+// was opened to be summed up.
 type unreadable struct {
 	fs.FS
-	name string
-	bad  bool
+	name   string
+	bad    bool
+	opened int // times
 }
 
 type unreadableFile struct {
 	fs.File
-	fs     *unreadable
 	broken bool
 }
 
+func (u *unreadable) Stat(name string) (fs.FileInfo, error) { return fs.Stat(u.FS, name) }
+
 func (u *unreadable) Open(name string) (fs.File, error) {
 	f, err := u.FS.Open(name)
-	if name == u.name {
-		return &unreadableFile{File: f, fs: u}, err
+	if name != u.name {
+		return f, err
 	}
-	return f, err
+	u.opened++
+	return &unreadableFile{File: f, broken: u.bad && u.opened > 1}, err
 }
 
 func (f *unreadableFile) Seek(offset int64, whence int) (int64, error) {
-	f.broken = f.broken || f.fs.bad && whence == io.SeekEnd
 	return f.File.(io.Seeker).Seek(offset, whence)
 }
 

@@ -50,31 +50,27 @@ func (o *Originals) Clip(i, rate int) (Clip, error) {
 	if err != nil {
 		return Clip{}, err
 	}
-	defer l.close()
+	defer l.Close()
 	return l.clip(it, rate)
 }
 
-// compare sees that an open file has the content, and gives what the file is.
-func (o *original) compare(r io.ReadSeeker, f fs.File) (fs.FileInfo, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
+// compare sees that an open file has the content.
+func (o *original) compare(in *input) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.seen != nil && sameFile(o.seen, info) {
-		return info, nil
+	if o.seen != nil && sameFile(o.seen, in.info) {
+		return nil
 	}
-	sum, err := sumOf(r)
+	sum, err := sumOf(in)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if sum != o.sum {
-		return nil, fault.New(fault.Data, "bring it back as it was, or run clr features again and start another run",
+		return fault.New(fault.Data, "bring it back as it was, or run clr features again and start another run",
 			"the recording has changed: its SHA-256 was %.6x…, now it is %.6x…", o.sum, sum)
 	}
-	o.seen = info
-	return info, nil
+	o.seen = in.info
+	return nil
 }
 
 // sumOf is the SHA-256 of all of r.
@@ -120,12 +116,12 @@ func (o *original) length(fsys fs.FS, file string) (float64, error) {
 	defer o.mu.Unlock()
 	if o.seconds == 0 && o.unmeasured == nil {
 		o.unmeasured = fault.Guard(func() error {
-			r, f, err := seekable(fsys, file)
+			in, err := openInput(fsys, file)
 			if err != nil {
 				return err
 			}
-			defer f.Close()
-			o.seconds, err = secondsOf(r, file)
+			defer in.Close()
+			o.seconds, err = secondsOf(in, file)
 			return err
 		})
 	}
@@ -133,18 +129,14 @@ func (o *original) length(fsys fs.FS, file string) (float64, error) {
 }
 
 func (o *original) look(fsys fs.FS, file string) error {
-	r, f, err := seekable(fsys, file)
+	in, err := openInput(fsys, file)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat() // before, so that a change of now shows later
-	if err == nil {
-		o.sum, err = sumOf(r)
-	}
-	if err != nil {
+	defer in.Close()
+	if o.sum, err = sumOf(in); err != nil {
 		return fault.New(fault.Data, "see that the files named may be read", "%s: %w", file, err)
 	}
-	o.seen = info
+	o.seen = in.info // from before, so that a change of now shows later
 	return nil
 }

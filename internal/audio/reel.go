@@ -1,37 +1,30 @@
 package audio
 
 import (
-	"io"
-	"io/fs"
-
 	"clr/internal/fault"
 )
 
 // A reel is a recording that is kept open while clips are cut from it. Those
 // in the order of their starts take one pass through the file.
 type reel struct {
+	*input
 	c    *Corpus
 	o    *original
 	path string
-	r    io.ReadSeeker
-	f    fs.File
-	as   fs.FileInfo // what the file was when the tape was put in
-	tape *tape       // nil: not in
+	tape *tape // nil: not in
 }
 
 // open opens the recording of an item.
 func (o *Originals) open(it Item) (*reel, error) {
-	r, f, err := seekable(o.corpus.fsys, it.File)
+	in, err := openInput(o.corpus.fsys, it.File)
 	if err != nil {
 		return nil, err
 	}
-	return &reel{c: o.corpus, o: o.files[it.File], path: it.File, r: r, f: f}, nil
+	return &reel{input: in, c: o.corpus, o: o.files[it.File], path: it.File}, nil
 }
 
-func (l *reel) close() { l.f.Close() }
-
-// seeks says that clips in any order cost no more than in theirs.
-func (l *reel) seeks() bool { return l.tape != nil && l.tape.s.seek != nil }
+// jumps says that clips in any order cost no more than in theirs.
+func (l *reel) jumps() bool { return l.tape != nil && l.tape.s.walk == nil }
 
 // attempts is how often a file is read that changes while it is read.
 const attempts = 3
@@ -40,25 +33,22 @@ const attempts = 3
 // is read.
 func (l *reel) clip(it Item, rate int) (Clip, error) {
 	for range attempts {
-		if l.tape != nil && l.tape.passed(FrameAt(it.Start, l.tape.s.rate)) {
-			l.tape = nil
-		}
 		if l.tape == nil {
-			info, err := l.o.compare(l.r, l.f)
-			if err != nil {
+			if err := l.o.compare(l.input); err != nil {
 				return Clip{}, fault.New(fault.Data, fault.Remedy(err), "%s: %w", l.path, err)
 			}
-			l.as = info
 		}
 		c, failed := l.cut(it, rate)
-		after, err := l.f.Stat()
+		same, err := l.same()
+		if same {
+			return c, failed
+		}
+		if l.tape = nil; err == nil {
+			err = l.look()
+		}
 		if err != nil {
 			return Clip{}, fault.New(fault.Data, replace, "%w", err)
 		}
-		if sameFile(l.as, after) {
-			return c, failed
-		}
-		l.tape = nil
 	}
 	return Clip{}, fault.New(fault.Data, "wait until nobody writes the recordings", "%s changes while it is read", l.path)
 }
@@ -66,7 +56,7 @@ func (l *reel) clip(it Item, rate int) (Clip, error) {
 func (l *reel) cut(it Item, rate int) (c Clip, err error) {
 	defer named(l.path, &err)
 	if l.tape == nil {
-		s, err := open(l.r)
+		s, err := open(l.input)
 		if err != nil {
 			return Clip{}, err
 		}

@@ -21,13 +21,13 @@ type Form struct {
 // keep; at counts the frames before them. An error of visit ends the scan.
 // Errors are data errors that name the file; a sample that is not finite is one.
 func Scan(fsys fs.FS, path string, visit func(form Form, at int64, block []float32) error) (form Form, frames int64, err error) {
-	r, f, err := seekable(fsys, path)
+	in, err := openInput(fsys, path)
 	if err != nil {
 		return Form{}, 0, err
 	}
-	defer f.Close()
+	defer in.Close()
 	defer named(path, &err)
-	s, err := open(r)
+	s, err := open(in)
 	if err != nil {
 		return Form{}, 0, err
 	}

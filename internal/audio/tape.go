@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 
 	"clr/internal/fault"
 )
@@ -16,29 +17,23 @@ type tape struct {
 	mix  Downmix
 	held []float32 // what mix keeps of the frames from at on
 	at   int64
-	buf  []float32
-	end  int64 // frames of the recording; -1 until reading has come there
-	err  error // why reading ended before
+	buf  []float32 // a block of frames that are to be mixed
+	end  int64     // frames of the recording; -1 until reading has come there
+	err  error     // why reading ended before
 }
 
-func newTape(s *source, mix Downmix) *tape { return &tape{s: s, mix: mix, buf: s.block(), end: -1} }
+func newTape(s *source, mix Downmix) *tape { return &tape{s: s, mix: mix, end: -1} }
 
 // next is the frame that is read next.
 func (t *tape) next() int64 { return t.at + int64(len(t.held)/t.mix.width(t.s.channels)) }
-
-// passed says that a stretch lies behind, where the source cannot go.
-func (t *tape) passed(first int64) bool { return first < t.at && t.s.seek == nil }
 
 // stretch reads frames first to last (-1: to the end). It gives what there is,
 // until it is called again; total is the recording's frames, or -1 where reading
 // stopped before its end.
 func (t *tape) stretch(first, last int64) (samples []float32, total int64, err error) {
-	if t.passed(first) {
-		panic("audio: a tape does not run backwards")
-	}
 	width := t.mix.width(t.s.channels)
 	switch next := t.next(); {
-	case t.s.seek != nil && (first < t.at || first > next):
+	case first < t.at || first > next+int64(t.s.rate): // to read on for a second costs less than most seeks
 		at, err := t.s.seek(first)
 		if err != nil {
 			return nil, -1, err
@@ -54,10 +49,11 @@ func (t *tape) stretch(first, last int64) (samples []float32, total int64, err e
 		t.held, t.at = t.held[:0], next
 	}
 	if t.s.frames > 0 {
-		n := t.s.frames - t.at
+		n := t.s.frames
 		if last >= 0 {
-			n = min(n, last-t.at)
+			n = min(n, last)
 		}
+		n -= max(t.at, first)
 		if n := int(min(n, maxSamples/int64(width))) * width; n > cap(t.held) {
 			t.held = append(make([]float32, 0, n), t.held...)
 		}
@@ -86,18 +82,40 @@ func (t *tape) stretch(first, last int64) (samples []float32, total int64, err e
 // read takes one block from the source. Of what lies before first nothing is
 // kept, and nothing is read that lies behind last.
 func (t *tape) read(first, last int64) error {
-	channels := t.s.channels
-	buf := t.buf
+	channels, next := t.s.channels, t.next()
+	size := int64(t.s.blockSize())
 	if last >= 0 {
-		buf = buf[:min(int64(len(buf)), (last-t.next())*int64(channels))]
+		size = min(size, (last-next)*int64(channels))
+	}
+	if frames := t.s.frames; frames > 0 {
+		if next >= frames {
+			t.end = next
+			return nil
+		}
+		size = min(size, (frames-next)*int64(channels))
+	}
+	var buf []float32
+	straight := first <= next && t.mix.width(channels) == channels // all is kept as it is
+	if straight {
+		t.held = slices.Grow(t.held, int(size))
+		buf = t.held[len(t.held):][:size]
+	} else {
+		if t.buf == nil {
+			t.buf = t.s.block()
+		}
+		buf = t.buf[:size]
 	}
 	n, err := t.s.read(buf)
 	frames := buf[:n-n%channels]
-	if skip := min(first-t.next(), int64(len(frames)/channels)); skip > 0 {
-		t.at += skip
-		frames = frames[int(skip)*channels:]
+	if straight {
+		t.held = t.held[:len(t.held)+len(frames)]
+	} else {
+		if skip := min(first-next, int64(len(frames)/channels)); skip > 0 {
+			t.at += skip
+			frames = frames[int(skip)*channels:]
+		}
+		t.held = t.mix.add(t.held, frames, channels)
 	}
-	t.held = t.mix.add(t.held, frames, channels)
 	switch {
 	case len(t.held) > maxSamples:
 		return tooLong(t.s.rate)

@@ -54,6 +54,10 @@ for law in mulaw alaw; do
 	ff $law.wav -c:a pcm_s16le $law.wav.wav
 done
 
+# Of rates that decoders seldom meet.
+ff 8k.wav -af asetrate=24000 -c:a flac 24k.flac
+ff 24k.flac -c:a pcm_s16le 24k.flac.wav
+
 # Refused by name.
 ff 8k.wav -ar 8000 -b:a 32k mpeg25.mp3
 ff 8k.wav -ar 16000 -c:a mp2 -b:a 64k layer2.mp2
