@@ -11,13 +11,33 @@ import (
 )
 
 // Host is the machine's own file system: Open takes any path that the
-// operating system does, absolute or with "..", which os.DirFS refuses.
+// operating system does, absolute or with "..", which os.DirFS refuses, and
+// opens files only: a pipe or a device may never end, or never begin.
 func Host() fs.FS { return host{} }
 
 type host struct{}
 
-func (host) Open(name string) (fs.File, error)     { return os.Open(name) }
 func (host) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+
+func (host) Open(name string) (fs.File, error) {
+	if info, err := os.Stat(name); err == nil { // before it is opened: a pipe without a writer would never be
+		if err := isFile(info); err != nil {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+	}
+	return os.Open(name)
+}
+
+// isFile says what something is that is not a file with bytes in it.
+func isFile(info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return errors.New("this is a folder, not a file")
+	case !info.Mode().IsRegular():
+		return errors.New("this is not a regular file")
+	}
+	return nil
+}
 
 // seekable opens a file for decoding. What cannot seek is read into memory.
 func seekable(fsys fs.FS, path string) (io.ReadSeeker, fs.File, error) {

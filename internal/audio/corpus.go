@@ -266,11 +266,8 @@ func (p *manifest) look(file string) error {
 		return e.Err
 	case err != nil:
 		return err
-	case info.IsDir():
-		return errors.New("this is a folder, not a recording")
-	case !info.Mode().IsRegular(): // a pipe or a device may never end
-		return errors.New("this is not a regular file")
 	}
-	p.seen[file] = true
-	return nil
+	err = isFile(info)
+	p.seen[file] = err == nil
+	return err
 }

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
 
+	"clr/internal/audio"
 	"clr/internal/fault"
 )
 
@@ -37,7 +39,7 @@ func (r row) get(column string) string {
 // csv reads a CSV file of the corpus that must have some columns. Lines that
 // are wrong are mistakes and left out.
 func (r *reader) csv(file string, need ...string) (rows []row) {
-	data, err := os.ReadFile(r.path(file))
+	data, err := fs.ReadFile(audio.Host(), r.path(file))
 	if err != nil {
 		r.missing(file, err)
 		return nil
@@ -84,7 +86,7 @@ func (r *reader) csv(file string, need ...string) (rows []row) {
 
 // lines reads a list with one name a line.
 func (r *reader) lines(file string) []string {
-	data, err := os.ReadFile(r.path(file))
+	data, err := fs.ReadFile(audio.Host(), r.path(file))
 	if err != nil {
 		r.missing(file, err)
 		return nil
@@ -96,7 +98,7 @@ func (r *reader) lines(file string) []string {
 // file's order, so that its size does not matter. each takes the member's value
 // from the decoder; what it finds wrong is a mistake at the member's line.
 func (r *reader) object(file string, each func(key string, line func() int, value func(any) error) error) {
-	f, err := os.Open(r.path(file))
+	f, err := audio.Host().Open(r.path(file))
 	if err != nil {
 		r.missing(file, err)
 		return
@@ -155,7 +157,7 @@ func (r *reader) lineAt(file string, offset int64) int {
 	if len(r.faults) > fault.Most {
 		return 0
 	}
-	f, err := os.Open(r.path(file))
+	f, err := audio.Host().Open(r.path(file))
 	if err != nil {
 		return 0
 	}

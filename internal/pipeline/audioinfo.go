@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -85,10 +84,7 @@ func writeInfos(con Console, paths []string, infos []audio.Info, errs []error) e
 				audio.Info
 			}{path, infos[i]}
 		}
-		e := json.NewEncoder(con.Out)
-		e.SetIndent("", " ")
-		e.SetEscapeHTML(false)
-		return e.Encode(all)
+		return con.Show(all)
 	}
 	rows := [][]string{{"path", "container", "encoding", "channels", "rate", "frames", "duration", "peak", "rms"}}
 	for i, path := range paths {

@@ -57,7 +57,7 @@ func Import(ctx context.Context, o ImportOptions, con Console) error {
 	}
 	s := m.Summary()
 	if con.JSON {
-		return showJSON(con, struct {
+		return con.Show(struct {
 			Manifest string `json:"manifest"`
 			layout.Summary
 		}{o.Out, s})

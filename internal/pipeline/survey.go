@@ -3,7 +3,6 @@ package pipeline
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"clr/internal/audio"
@@ -36,7 +35,7 @@ func CheckData(ctx context.Context, o SurveyOptions, con Console) error {
 	}
 	r := survey.Check(c, heard, divisions, rate)
 	if con.JSON {
-		err = showJSON(con, r)
+		err = con.Show(r)
 	} else {
 		err = r.Write(con.Out)
 	}
@@ -55,7 +54,7 @@ func DataStats(ctx context.Context, o SurveyOptions, con Console) error {
 	}
 	s := survey.Measure(c, heard)
 	if con.JSON {
-		err = showJSON(con, s)
+		err = con.Show(s)
 	} else {
 		err = s.Write(con.Out)
 	}
@@ -63,13 +62,6 @@ func DataStats(ctx context.Context, o SurveyOptions, con Console) error {
 		err = fault.New(fault.Data, "clr data check "+c.Path+" says why", "%s: %d of %d clips cannot be read", c.Path, s.Unreadable, s.Clips)
 	}
 	return err
-}
-
-func showJSON(con Console, v any) error {
-	e := json.NewEncoder(con.Out)
-	e.SetIndent("", " ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
 }
 
 // listen hears the corpus that the options name.
