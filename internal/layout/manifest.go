@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"clr/internal/audio"
 	"clr/internal/disk"
@@ -116,7 +114,7 @@ func (m *Manifest) Write(w io.Writer, dir string) error {
 	return out.Error()
 }
 
-// Hash finds each clip's SHA-256, of its file, with a goroutine per core;
+// Hash finds each clip's SHA-256, of its file, on all cores;
 // progress is told of files done.
 func (m *Manifest) Hash(ctx context.Context, progress func(done, total int)) error {
 	var files []string
@@ -127,33 +125,12 @@ func (m *Manifest) Hash(ctx context.Context, progress func(done, total int)) err
 			files = append(files, c.File)
 		}
 	}
-	sums, errs := make([]string, len(files)), make([]error, len(files))
-	next, done := make(chan int), make(chan bool)
-	var wg sync.WaitGroup
-	for range min(len(files), runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			for i := range next {
-				sums[i], errs[i] = disk.Hash(audio.Host(), filepath.Join(m.Root, filepath.FromSlash(files[i])))
-				done <- true
-			}
-		})
-	}
-	go func() {
-		defer close(done)
-		defer wg.Wait()
-		defer close(next)
-		for i := range files {
-			select {
-			case next <- i:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	for n := 1; <-done; n++ {
-		progress(n, len(files))
-	}
-	if err := ctx.Err(); err != nil {
+	sums := make([]string, len(files))
+	errs, err := audio.Each(ctx, 0, len(files), func(done int) { progress(done, len(files)) }, func(i int) (err error) {
+		sums[i], err = disk.Hash(audio.Host(), filepath.Join(m.Root, filepath.FromSlash(files[i])))
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil }); len(errs) > 0 {

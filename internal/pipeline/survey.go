@@ -66,16 +66,7 @@ func DataStats(ctx context.Context, o SurveyOptions, con Console) error {
 
 // listen hears the corpus that the options name.
 func (o SurveyOptions) listen(ctx context.Context, hash bool, con Console) (*audio.Corpus, []survey.Hearing, error) {
-	var c *audio.Corpus
-	var err error
-	switch {
-	case o.Manifest != "":
-		c, err = audio.ReadCorpus(audio.Host(), o.Manifest)
-	case o.Config != nil:
-		c, err = openCorpus(o.Config)
-	default:
-		err = fault.New(fault.Usage, "name a manifest, or a config with --config", "no corpus is given")
-	}
+	c, err := o.corpus()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -83,6 +74,22 @@ func (o SurveyOptions) listen(ctx context.Context, hash bool, con Console) (*aud
 	defer show.End()
 	heard, err := survey.Listen(ctx, c, survey.Options{Hash: hash, Progress: func(done int) { show.At(done, "") }})
 	return c, heard, err
+}
+
+// corpus reads the manifest, or the config's. A recording that is not there is
+// for the survey to find, as one that cannot be read.
+func (o SurveyOptions) corpus() (*audio.Corpus, error) {
+	switch {
+	case o.Manifest != "":
+		r := audio.DefaultReading
+		r.OnError.Do = "skip"
+		return r.ReadCorpus(audio.Host(), o.Manifest)
+	case o.Config != nil:
+		c := *o.Config
+		c.OnError.Do = "skip"
+		return openCorpus(&c)
+	}
+	return nil, fault.New(fault.Usage, "name a manifest, or a config with --config", "no corpus is given")
 }
 
 // divisions are the ways in which the clips will be divided: the config's, or
