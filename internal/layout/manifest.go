@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -78,19 +79,49 @@ func (m *Manifest) columns() []column {
 	})
 }
 
-// Write writes the manifest as a CSV file that will be in the folder dir, to
-// which its paths are relative.
-func (m *Manifest) Write(w io.Writer, dir string) error {
-	root, err := filepath.Abs(m.Root)
-	if err != nil {
-		return err
+// way is how the folder root is come to from the folder dir. Where it leads up,
+// both are taken without links: what is above a link is not what is above the
+// folder that it leads to.
+func way(dir, root string) (string, error) {
+	here, err := os.Getwd()
+	if err == nil {
+		here, err = filepath.EvalSymlinks(here)
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return err
+	if err != nil {
+		return "", err
+	}
+	full := func(path string) string {
+		if filepath.IsAbs(path) {
+			return filepath.Clean(path)
+		}
+		return filepath.Join(here, path)
+	}
+	dir, root = full(dir), full(root)
+	if base, err := filepath.Rel(dir, root); err == nil && filepath.IsLocal(base) {
+		return base, nil
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", err
+	}
+	if root, err = filepath.EvalSymlinks(root); err != nil {
+		return "", err
 	}
 	base, err := filepath.Rel(dir, root)
 	if err != nil { // another volume
-		base = root
+		return root, nil
+	}
+	return base, nil
+}
+
+// Write writes the manifest as a CSV file that will be in the folder dir, to
+// which its paths are relative.
+func (m *Manifest) Write(w io.Writer, dir string) error {
+	base, err := way(dir, m.Root)
+	if err != nil {
+		return err
+	}
+	if err := oneLine(base); err != nil {
+		return fault.New(fault.Data, "rename the folder, or write the manifest into the corpus", "the way from the manifest to the corpus: %w", err)
 	}
 	columns := m.columns()
 	row := []string{"path"}

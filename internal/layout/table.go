@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -47,7 +48,7 @@ func (r *reader) csv(file string, need ...string) (rows []row) {
 	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
 	in.FieldsPerRecord = -1
 	var columns []string
-	for {
+	for r.ctx.Err() == nil {
 		fields, err := in.Read()
 		if e := (*csv.ParseError)(nil); errors.As(err, &e) {
 			r.fault(file, e.Line, "%w; fields with commas or quotes stand in double quotes", e.Err)
@@ -67,6 +68,12 @@ func (r *reader) csv(file string, need ...string) (rows []row) {
 		switch {
 		case columns == nil:
 			columns = fields
+			for i, c := range columns {
+				if c != "" && slices.Contains(columns[:i], c) {
+					r.fault(file, line, "the column %s is there twice; rename or remove one of them", c)
+					need = nil
+				}
+			}
 			for _, c := range need {
 				if !slices.Contains(columns, c) {
 					r.fault(file, line, "there is no column %s among %s", c, strings.Join(columns, ","))
@@ -82,6 +89,7 @@ func (r *reader) csv(file string, need ...string) (rows []row) {
 			rows = append(rows, row{line, columns, fields})
 		}
 	}
+	return rows
 }
 
 // lines reads a list with one name a line.
@@ -123,7 +131,7 @@ func (r *reader) object(file string, each func(key string, line func() int, valu
 		fail(fmt.Errorf("it begins with %v, not with an object {", t))
 		return
 	}
-	for in.More() {
+	for r.ctx.Err() == nil && in.More() {
 		t, err := in.Token()
 		if err != nil {
 			fail(err)
@@ -133,9 +141,10 @@ func (r *reader) object(file string, each func(key string, line func() int, valu
 		broken := error(nil)
 		err = each(t.(string), func() int { return r.lineAt(file, at) }, func(v any) error {
 			err := in.Decode(v)
-			if e := (*json.UnmarshalTypeError)(nil); err != nil && !errors.As(err, &e) {
-				broken = err
+			if e := (*json.UnmarshalTypeError)(nil); errors.As(err, &e) {
+				return fmt.Errorf("%s is a %s, which the layout %s has not there", cmp.Or(e.Field, "its value"), e.Value, r.m.Layout)
 			}
+			broken = err
 			return err
 		})
 		if broken != nil {
@@ -146,8 +155,13 @@ func (r *reader) object(file string, each func(key string, line func() int, valu
 			r.fault(file, r.lineAt(file, at), "%s: %w", t, err)
 		}
 	}
+	if r.ctx.Err() != nil {
+		return
+	}
 	if _, err := in.Token(); err != nil {
 		fail(err)
+	} else if _, err := in.Token(); err != io.EOF {
+		fail(errors.New("there is more behind the object that it holds"))
 	}
 }
 
