@@ -54,7 +54,7 @@ func (p *program) measures(f func(ctx context.Context, watch func() bench.Machin
 			return err
 		}
 		if p.json {
-			return writeJSON(p.out, r)
+			return p.console().Show(r)
 		}
 		return r.Write(p.out)
 	})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -80,12 +79,12 @@ func (p *program) list() *cobra.Command {
 			p.started = true
 			if len(args) == 1 {
 				if p.json {
-					return writeJSON(p.out, all[args[0]])
+					return p.console().Show(all[args[0]])
 				}
 				return writeEntries(p.out, "", all[args[0]])
 			}
 			if p.json {
-				return writeJSON(p.out, all)
+				return p.console().Show(all)
 			}
 			for i, kind := range names {
 				if i > 0 {
@@ -116,13 +115,6 @@ func writeEntries(w io.Writer, indent string, all []entry) error {
 	return nil
 }
 
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", " ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
-}
-
 func (p *program) version() *cobra.Command {
 	verbose := false
 	c := &cobra.Command{
@@ -147,7 +139,7 @@ func (p *program) version() *cobra.Command {
 			}{rundir.Version(), revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH,
 				kernel.CPU(), kernel.WhyCPU(), strings.Join(kernel.CPUFeatures(), " "), runtime.GOMAXPROCS(0)}
 			if p.json {
-				return writeJSON(p.out, v)
+				return p.console().Show(v)
 			}
 			_, err := fmt.Fprintf(p.out, "clr %s\nrevision  %s\ngo        %s\nplatform  %s\ncpu path  %s: %s\ndetected  %s\nthreads   %d\n",
 				v.Version, v.Revision, v.Go, v.Platform, v.CPU, v.Why, cmp.Or(v.Detected, "nothing that matters here"), v.Threads)

@@ -8,13 +8,22 @@ import (
 )
 
 // Host is the machine's own file system: Open takes any path that the
-// operating system does, absolute or with "..", which os.DirFS refuses.
+// operating system does, absolute or with "..", which os.DirFS refuses, and
+// opens files only: a pipe or a device may never end, or never begin.
 func Host() fs.FS { return host{} }
 
 type host struct{}
 
-func (host) Open(name string) (fs.File, error)     { return os.Open(name) }
 func (host) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+
+func (host) Open(name string) (fs.File, error) {
+	if info, err := os.Stat(name); err == nil { // before it is opened: a pipe without a writer would never be
+		if err := irregular(info); err != nil {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+	}
+	return os.Open(name)
+}
 
 // ReadClip is ReadClipFS on the machine's own files.
 func ReadClip(path string, rate int, start, end float64) (Clip, error) {

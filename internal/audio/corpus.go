@@ -116,6 +116,7 @@ type manifest struct {
 	name   string
 	corpus *Corpus
 	faults []error
+	folder string          // the manifest's own, without links, once it was asked for
 	seen   map[string]bool // files looked for; true if there
 }
 
@@ -241,15 +242,30 @@ func (p *manifest) seconds(line int, name string, it Item, column func(string) i
 }
 
 // locate turns a path of the manifest into one of its file system. It may lead
-// out of the manifest's folder.
+// out of the manifest's folder: up from where that is, not from a link to it.
 func (p *manifest) locate(name string) string {
 	if _, ok := p.fsys.(host); ok {
+		name, dir := filepath.Clean(filepath.FromSlash(name)), filepath.Dir(p.name)
 		if filepath.IsAbs(name) {
-			return filepath.Clean(name)
+			return name
 		}
-		return filepath.Join(filepath.Dir(p.name), filepath.FromSlash(name))
+		if !filepath.IsLocal(name) {
+			dir = p.real(dir)
+		}
+		return filepath.Join(dir, name)
 	}
 	return path.Join(path.Dir(p.name), name)
+}
+
+// real is a folder without links, if there are any.
+func (p *manifest) real(dir string) string {
+	if p.folder == "" {
+		p.folder = dir
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			p.folder = real
+		}
+	}
+	return p.folder
 }
 
 // look sees that a recording is there and a file.
@@ -267,9 +283,7 @@ func (p *manifest) look(file string) error {
 	case err != nil:
 		return err
 	}
-	if err := irregular(info); err != nil {
-		return err
-	}
-	p.seen[file] = true
-	return nil
+	err = irregular(info)
+	p.seen[file] = err == nil
+	return err
 }

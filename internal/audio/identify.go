@@ -4,13 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
-
-	"clr/internal/fault"
 )
 
 // A taken is what a build knows of a line of the manifest.
@@ -18,38 +14,6 @@ type taken struct {
 	seconds float64 // of its recording, where windows depend on it
 	err     error   // why the line cannot be used
 	clips   int     // that it gives
-}
-
-// each calls f for numbers below n on several goroutines, and keeps the errors
-// in their places. It ends early with a context's, or with a mistake.
-func (b *builder) each(ctx context.Context, n int, f func(i int) error) ([]error, error) {
-	errs := make([]error, n)
-	next := make(chan int)
-	var wg sync.WaitGroup
-	for range min(b.workers, n) {
-		wg.Go(func() {
-			for i := range next {
-				errs[i] = fault.Guard(func() error { return f(i) })
-			}
-		})
-	}
-	for i := range n {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- i
-	}
-	close(next)
-	wg.Wait()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	for _, err := range errs {
-		if mistake := (*fault.Panic)(nil); errors.As(err, &mistake) {
-			return nil, err
-		}
-	}
-	return errs, nil
 }
 
 // identify finds what each line's file holds, and cuts the lines into clips.
@@ -63,7 +27,7 @@ func (b *builder) identify(ctx context.Context) error {
 	}
 	known := b.old.lengths()
 	b.lines = make([]taken, len(lines))
-	errs, err := b.each(ctx, len(lines), func(i int) (err error) {
+	errs, err := Each(ctx, b.workers, len(lines), nil, func(i int) (err error) {
 		it := lines[i]
 		o := b.originals.files[it.File]
 		if err := o.identify(b.corpus, it); err != nil || !b.corpus.reading.Windows.on() || it.End != 0 {
@@ -163,7 +127,7 @@ func (b *builder) retry(ctx context.Context) error {
 	if len(again) == 0 {
 		return nil
 	}
-	errs, err := b.each(ctx, len(again), func(n int) error {
+	errs, err := Each(ctx, b.workers, len(again), nil, func(n int) error {
 		m := maker{builder: b}
 		j := job{items: again[n], out: make(chan made, len(again[n]))}
 		m.work(ctx, j)

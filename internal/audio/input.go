@@ -62,7 +62,7 @@ func openInput(fsys fs.FS, path string) (*input, error) {
 func irregular(info fs.FileInfo) error {
 	switch {
 	case info.IsDir():
-		return errors.New("this is a folder, not a recording")
+		return errors.New("this is a folder, not a file")
 	case !info.Mode().IsRegular():
 		return errors.New("this is not a regular file")
 	}

@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	"clr/internal/fault"
 )
@@ -21,21 +19,14 @@ func (c *Corpus) Originals(ctx context.Context, workers int) (*Originals, error)
 			o.files[it.File] = new(original)
 		}
 	}
-	errs := make([]error, len(c.Items))
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(workers, len(c.Items)) {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(c.Items) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				it := c.Items[i]
-				if err := fault.Guard(func() error { return o.files[it.File].identify(c, it) }); err != nil {
-					errs[i] = fmt.Errorf("%s:%d: %s: %w", c.Path, it.Line, it.Path, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if err := ctx.Err(); err != nil {
+	errs, err := Each(ctx, workers, len(c.Items), nil, func(i int) error {
+		it := c.Items[i]
+		if err := o.files[it.File].identify(c, it); err != nil {
+			return fmt.Errorf("%s:%d: %s: %w", c.Path, it.Line, it.Path, err)
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	var faults []error

@@ -21,7 +21,7 @@ type Reading struct {
 var DefaultReading = Reading{Channels: "mean", Resample: "torchaudio", OnError: OnError{Do: "fail", Most: 0.05}}
 
 // ReadCorpus is the function of that name, for recordings that are to be read so.
-// Where what fails is skipped, files that are not there are found out by Build.
+// Where what fails is skipped, files that are not there are found out when they are read.
 func (r Reading) ReadCorpus(fsys fs.FS, name string) (*Corpus, error) {
 	c := &Corpus{Path: name, fsys: fsys, reading: r, reader: newReader(r)}
 	if err := c.read(); err != nil {

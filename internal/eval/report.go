@@ -157,5 +157,6 @@ func bootstrap(splits [][]float64, draws int, seed uint64) [2]float64 {
 func (r Report) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", " ")
+	e.SetEscapeHTML(false)
 	return e.Encode(r)
 }

@@ -85,7 +85,7 @@ func FuzzLists(f *testing.F) {
 		}
 		var m *Manifest
 		var err error
-		fuzztest.Bounded(t, len(b), 4<<20, func() { m, err = Read(l.layout, root, l.o) })
+		fuzztest.Bounded(t, len(b), 4<<20, func() { m, err = Read(t.Context(), l.layout, root, l.o) })
 		if err != nil {
 			fuzztest.Refused(t, err, fault.Data, root)
 			return

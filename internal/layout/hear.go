@@ -84,7 +84,9 @@ func (r *reader) hearMetadata(t *hearTask) bool {
 			var n any // null where there are none
 			err := value(&n)
 			if n, ok := n.(json.Number); ok && err == nil {
-				t.folds, err = strconv.Atoi(n.String())
+				if t.folds, err = strconv.Atoi(n.String()); err != nil {
+					err = fmt.Errorf("it is %s, not a whole number", n)
+				}
 			}
 			return err
 		}
@@ -120,7 +122,7 @@ func (r *reader) hearMetadata(t *hearTask) bool {
 func (r *reader) hearRate(t *hearTask) bool {
 	var rates []int
 	for _, name := range r.folders() {
-		if n, err := strconv.Atoi(name); err == nil && n > 0 {
+		if n, err := strconv.Atoi(name); err == nil && n > 0 && strconv.Itoa(n) == name {
 			rates = append(rates, n)
 		}
 	}

@@ -6,6 +6,7 @@
 package layout
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -55,7 +56,7 @@ var Table = map[string]Layout{
 // Read reads the corpus at root as a layout of Table. All that is wrong with
 // it, up to 20 mistakes, comes in one data error, each with file and, where
 // there is one, line; options that mean nothing are usage errors.
-func Read(name, root string, o Options) (*Manifest, error) {
+func Read(ctx context.Context, name, root string, o Options) (*Manifest, error) {
 	l, ok := Table[name]
 	if !ok {
 		return nil, fault.New(fault.Usage, "", "layout: there is no layout %q", name)
@@ -65,10 +66,12 @@ func Read(name, root string, o Options) (*Manifest, error) {
 	} else if !info.IsDir() {
 		return nil, fault.New(fault.Data, "give the folder that the corpus was unpacked to", "%s is a file, not a folder", root)
 	}
-	r := &reader{root: root, o: o, m: &Manifest{Layout: name, Root: root},
-		present: map[string]bool{}, known: map[string]bool{}, taken: map[string]bool{}}
+	r := &reader{ctx: ctx, root: root, o: o, m: &Manifest{Layout: name, Root: root},
+		ways: map[string]int{}, present: map[string]bool{}, known: map[string]bool{}, taken: map[string]bool{}}
 	l.read(r)
 	switch {
+	case ctx.Err() != nil: // then some is not read
+		return nil, ctx.Err()
 	case r.usage != nil:
 		return nil, r.usage
 	case len(r.faults) > 0:
@@ -83,12 +86,15 @@ func Read(name, root string, o Options) (*Manifest, error) {
 // A reader is a corpus while it is read. Files are named by their path below
 // the root, with slashes.
 type reader struct {
+	ctx    context.Context
 	root   string
 	o      Options
 	m      *Manifest
 	faults []error // with the corpus
 	usage  error   // with the options
 
+	ways    map[string]int  // how often the walk came to a folder, by its real path
+	lost    bool            // it came to one by too many
 	present map[string]bool // recordings found
 	known   map[string]bool // recordings that a list or a name accounts for
 	taken   map[string]bool // recordings that have become clips
@@ -119,9 +125,9 @@ func (r *reader) missing(file string, err error) {
 		err = e.Err
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		err = errors.New("there is no such file")
+		err = fmt.Errorf("there is no such file; the layout %s has it", r.m.Layout)
 	}
-	r.fault(file, 0, "%w; the layout %s has it", err, r.m.Layout)
+	r.fault(file, 0, "%w", err)
 }
 
 // pattern compiles an option that is a regular expression.

@@ -166,7 +166,7 @@ func TestLayouts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := corpus(t, c.files)
-			m, err := Read(c.layout, root, c.o)
+			m, err := Read(t.Context(), c.layout, root, c.o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -237,7 +237,7 @@ func TestMistakes(t *testing.T) {
 		"bad json":      {"nsynth", with(files("nsynth-test/audio/a.wav"), "nsynth-test/examples.json", "{\n \"a\": {\"pitch\": 60},\n\n \"b\" 7\n}"), Options{Label: "pitch"}, fault.Data, []string{"examples.json:4: "}, 1},
 		"cut json":      {"hear", task("{\n \"a.wav\": [\"dog\"]"), Options{}, fault.Data, []string{"train.json:2: the file is cut"}, 1},
 		"list json":     {"hear", task("[]"), Options{}, fault.Data, []string{"train.json:1: it begins with ["}, 1},
-		"wrong json":    {"hear", task("{\n \"a.wav\": \"dog\"}"), Options{}, fault.Data, []string{"train.json:2: a.wav: json: cannot unmarshal"}, 1},
+		"wrong json":    {"hear", task("{\n \"a.wav\": \"dog\"}"), Options{}, fault.Data, []string{"train.json:2: a.wav: its value is a string, which the layout hear has not there"}, 1},
 		"unknown label": {"hear", task("{\n \"a.wav\": [\"cow\"]}"), Options{}, fault.Data, []string{`train.json:2: a.wav: the label "cow" is not in labelvocabulary.csv`}, 1},
 		"no recording":  {"hear", task("{\n\n \"z.wav\": [\"cat\"], \"a.wav\": [\"dog\"]}"), Options{}, fault.Data, []string{"train.json:3: 16000/train/z.wav is listed, but not there"}, 1},
 		"no rate":       {"hear", hear(scene, files("readme.txt")), Options{}, fault.Data, []string{"there is no folder of recordings"}, 1},
@@ -257,7 +257,7 @@ func TestMistakes(t *testing.T) {
 		"no share":      {"folder", files("a.wav"), Options{Split: []float64{1, 0}}, fault.Usage, []string{"--split has the share 0"}, 1},
 		"nothing":       {"folder", files("a.txt"), Options{}, fault.Data, []string{"holds no recordings"}, 1},
 	} {
-		_, err := Read(c.layout, corpus(t, c.files), c.o)
+		_, err := Read(t.Context(), c.layout, corpus(t, c.files), c.o)
 		if fault.KindOf(err) != c.kind || fault.Remedy(err) == "" {
 			t.Errorf("%s: kind %d, remedy %q: %v", name, fault.KindOf(err), fault.Remedy(err), err)
 			continue
@@ -276,7 +276,7 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 	for _, root := range []string{filepath.Join(t.TempDir(), "none"), filepath.Join(corpus(t, files("a.wav")), "a.wav")} {
-		if _, err := Read("folder", root, Options{}); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), root) {
+		if _, err := Read(t.Context(), "folder", root, Options{}); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), root) {
 			t.Errorf("%s: %v", root, err)
 		}
 	}

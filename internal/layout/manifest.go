@@ -5,11 +5,10 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"clr/internal/audio"
 	"clr/internal/disk"
@@ -80,19 +79,49 @@ func (m *Manifest) columns() []column {
 	})
 }
 
-// Write writes the manifest as a CSV file that will be in the folder dir, to
-// which its paths are relative.
-func (m *Manifest) Write(w io.Writer, dir string) error {
-	root, err := filepath.Abs(m.Root)
-	if err != nil {
-		return err
+// way is how the folder root is come to from the folder dir. Where it leads up,
+// both are taken without links: what is above a link is not what is above the
+// folder that it leads to.
+func way(dir, root string) (string, error) {
+	here, err := os.Getwd()
+	if err == nil {
+		here, err = filepath.EvalSymlinks(here)
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return err
+	if err != nil {
+		return "", err
+	}
+	full := func(path string) string {
+		if filepath.IsAbs(path) {
+			return filepath.Clean(path)
+		}
+		return filepath.Join(here, path)
+	}
+	dir, root = full(dir), full(root)
+	if base, err := filepath.Rel(dir, root); err == nil && filepath.IsLocal(base) {
+		return base, nil
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", err
+	}
+	if root, err = filepath.EvalSymlinks(root); err != nil {
+		return "", err
 	}
 	base, err := filepath.Rel(dir, root)
 	if err != nil { // another volume
-		base = root
+		return root, nil
+	}
+	return base, nil
+}
+
+// Write writes the manifest as a CSV file that will be in the folder dir, to
+// which its paths are relative.
+func (m *Manifest) Write(w io.Writer, dir string) error {
+	base, err := way(dir, m.Root)
+	if err != nil {
+		return err
+	}
+	if err := oneLine(base); err != nil {
+		return fault.New(fault.Data, "rename the folder, or write the manifest into the corpus", "the way from the manifest to the corpus: %w", err)
 	}
 	columns := m.columns()
 	row := []string{"path"}
@@ -116,7 +145,7 @@ func (m *Manifest) Write(w io.Writer, dir string) error {
 	return out.Error()
 }
 
-// Hash finds each clip's SHA-256, of its file, with a goroutine per core;
+// Hash finds each clip's SHA-256, of its file, on all cores;
 // progress is told of files done.
 func (m *Manifest) Hash(ctx context.Context, progress func(done, total int)) error {
 	var files []string
@@ -127,33 +156,12 @@ func (m *Manifest) Hash(ctx context.Context, progress func(done, total int)) err
 			files = append(files, c.File)
 		}
 	}
-	sums, errs := make([]string, len(files)), make([]error, len(files))
-	next, done := make(chan int), make(chan bool)
-	var wg sync.WaitGroup
-	for range min(len(files), runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			for i := range next {
-				sums[i], errs[i] = disk.Hash(audio.Host(), filepath.Join(m.Root, filepath.FromSlash(files[i])))
-				done <- true
-			}
-		})
-	}
-	go func() {
-		defer close(done)
-		defer wg.Wait()
-		defer close(next)
-		for i := range files {
-			select {
-			case next <- i:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	for n := 1; <-done; n++ {
-		progress(n, len(files))
-	}
-	if err := ctx.Err(); err != nil {
+	sums := make([]string, len(files))
+	errs, err := audio.Each(ctx, 0, len(files), func(done int) { progress(done, len(files)) }, func(i int) (err error) {
+		sums[i], err = disk.Hash(audio.Host(), filepath.Join(m.Root, filepath.FromSlash(files[i])))
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil }); len(errs) > 0 {

@@ -61,7 +61,7 @@ func manifestOf(t *testing.T, dir string) map[string]map[string]string {
 // beside it.
 func TestSharedFSDD(t *testing.T) {
 	dir := sharedFolder(t, "data/fsdd")
-	m, err := Read("fsdd", dir, Options{})
+	m, err := Read(t.Context(), "fsdd", dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestSharedESC10(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "meta/esc50.csv"), []byte(list.String()), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	m, err := Read("esc50", root, Options{Only: "esc10"})
+	m, err := Read(t.Context(), "esc50", root, Options{Only: "esc10"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestSharedESC10(t *testing.T) {
 
 func TestHash(t *testing.T) {
 	root := corpus(t, files("a.wav", "b.wav", "c.wav", "d/e.wav"))
-	m, err := Read("folder", root, Options{Unlabelled: true})
+	m, err := Read(t.Context(), "folder", root, Options{Unlabelled: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestLinks(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	m, err := Read("folder", root, Options{})
+	m, err := Read(t.Context(), "folder", root, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestLinks(t *testing.T) {
 	if err := os.Symlink("nowhere", filepath.Join(root, "real/d.wav")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Read("folder", root, Options{}); err == nil || !strings.Contains(err.Error(), "real/d.wav: this link leads nowhere") {
+	if _, err := Read(t.Context(), "folder", root, Options{}); err == nil || !strings.Contains(err.Error(), "real/d.wav: this link leads nowhere") {
 		t.Errorf("a dead link: %v", err)
 	}
 }

@@ -2,16 +2,19 @@ package layout
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
 
+	"clr/internal/audio"
 	"clr/internal/fault"
 )
 
@@ -37,7 +40,7 @@ func (r row) get(column string) string {
 // csv reads a CSV file of the corpus that must have some columns. Lines that
 // are wrong are mistakes and left out.
 func (r *reader) csv(file string, need ...string) (rows []row) {
-	data, err := os.ReadFile(r.path(file))
+	data, err := fs.ReadFile(audio.Host(), r.path(file))
 	if err != nil {
 		r.missing(file, err)
 		return nil
@@ -45,7 +48,7 @@ func (r *reader) csv(file string, need ...string) (rows []row) {
 	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
 	in.FieldsPerRecord = -1
 	var columns []string
-	for {
+	for r.ctx.Err() == nil {
 		fields, err := in.Read()
 		if e := (*csv.ParseError)(nil); errors.As(err, &e) {
 			r.fault(file, e.Line, "%w; fields with commas or quotes stand in double quotes", e.Err)
@@ -65,6 +68,12 @@ func (r *reader) csv(file string, need ...string) (rows []row) {
 		switch {
 		case columns == nil:
 			columns = fields
+			for i, c := range columns {
+				if c != "" && slices.Contains(columns[:i], c) {
+					r.fault(file, line, "the column %s is there twice; rename or remove one of them", c)
+					need = nil
+				}
+			}
 			for _, c := range need {
 				if !slices.Contains(columns, c) {
 					r.fault(file, line, "there is no column %s among %s", c, strings.Join(columns, ","))
@@ -80,11 +89,12 @@ func (r *reader) csv(file string, need ...string) (rows []row) {
 			rows = append(rows, row{line, columns, fields})
 		}
 	}
+	return rows
 }
 
 // lines reads a list with one name a line.
 func (r *reader) lines(file string) []string {
-	data, err := os.ReadFile(r.path(file))
+	data, err := fs.ReadFile(audio.Host(), r.path(file))
 	if err != nil {
 		r.missing(file, err)
 		return nil
@@ -96,7 +106,7 @@ func (r *reader) lines(file string) []string {
 // file's order, so that its size does not matter. each takes the member's value
 // from the decoder; what it finds wrong is a mistake at the member's line.
 func (r *reader) object(file string, each func(key string, line func() int, value func(any) error) error) {
-	f, err := os.Open(r.path(file))
+	f, err := audio.Host().Open(r.path(file))
 	if err != nil {
 		r.missing(file, err)
 		return
@@ -121,7 +131,7 @@ func (r *reader) object(file string, each func(key string, line func() int, valu
 		fail(fmt.Errorf("it begins with %v, not with an object {", t))
 		return
 	}
-	for in.More() {
+	for r.ctx.Err() == nil && in.More() {
 		t, err := in.Token()
 		if err != nil {
 			fail(err)
@@ -131,9 +141,10 @@ func (r *reader) object(file string, each func(key string, line func() int, valu
 		broken := error(nil)
 		err = each(t.(string), func() int { return r.lineAt(file, at) }, func(v any) error {
 			err := in.Decode(v)
-			if e := (*json.UnmarshalTypeError)(nil); err != nil && !errors.As(err, &e) {
-				broken = err
+			if e := (*json.UnmarshalTypeError)(nil); errors.As(err, &e) {
+				return fmt.Errorf("%s is a %s, which the layout %s has not there", cmp.Or(e.Field, "its value"), e.Value, r.m.Layout)
 			}
+			broken = err
 			return err
 		})
 		if broken != nil {
@@ -144,8 +155,13 @@ func (r *reader) object(file string, each func(key string, line func() int, valu
 			r.fault(file, r.lineAt(file, at), "%s: %w", t, err)
 		}
 	}
+	if r.ctx.Err() != nil {
+		return
+	}
 	if _, err := in.Token(); err != nil {
 		fail(err)
+	} else if _, err := in.Token(); err != io.EOF {
+		fail(errors.New("there is more behind the object that it holds"))
 	}
 }
 
@@ -155,7 +171,7 @@ func (r *reader) lineAt(file string, offset int64) int {
 	if len(r.faults) > fault.Most {
 		return 0
 	}
-	f, err := os.Open(r.path(file))
+	f, err := audio.Host().Open(r.path(file))
 	if err != nil {
 		return 0
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"clr/internal/audio"
 )
@@ -26,12 +27,23 @@ func (r *reader) recordings(folder string) []string {
 	return found
 }
 
+// maxWays is by how many ways a folder may be come to. Links that lead from each
+// folder to all others make more ways than could ever be walked.
+const maxWays = 1000
+
 // walk goes down a folder. above are the real paths of those that it is in: a
 // link that leads back up is not followed.
 func (r *reader) walk(folder string, above []string, found *[]string) error {
 	real, err := filepath.EvalSymlinks(r.path(folder))
-	if err != nil || slices.Contains(above, real) {
+	if err != nil || slices.Contains(above, real) || r.ctx.Err() != nil {
 		return err
+	}
+	switch r.ways[real]++; {
+	case r.lost:
+		return nil
+	case r.ways[real] > maxWays:
+		r.lost = true
+		return fmt.Errorf("links lead to this folder, %s, by more than %d ways; remove some", real, maxWays)
 	}
 	entries, err := os.ReadDir(r.path(folder))
 	if err != nil {
@@ -110,7 +122,7 @@ func (r *reader) refuse(c Clip, labels []string) error {
 	if c.End == "" && r.taken[c.File] {
 		return fmt.Errorf("%s is listed twice", c.File)
 	}
-	for _, v := range append([]string{c.Split, c.Fold, c.Group}, labels...) {
+	for _, v := range append([]string{c.File, c.Split, c.Fold, c.Group}, labels...) {
 		if err := oneLine(v); err != nil {
 			return err
 		}
@@ -126,10 +138,11 @@ func (r *reader) refuse(c Clip, labels []string) error {
 	return nil
 }
 
-// oneLine refuses what a manifest cannot hold: CSV says all line breaks alike.
+// oneLine refuses what a manifest cannot hold, for CSV says all line breaks alike,
+// and what would draw on a terminal where it is shown.
 func oneLine(value string) error {
-	if strings.ContainsAny(value, "\r\n") {
-		return fmt.Errorf("%.80q holds a line break; take it out", value)
+	if strings.ContainsFunc(value, func(c rune) bool { return c != '\t' && unicode.IsControl(c) }) {
+		return fmt.Errorf("%.80q holds a line break or another control character; take it out", value)
 	}
 	return nil
 }
@@ -138,6 +151,9 @@ func oneLine(value string) error {
 func (r *reader) there(file string) bool {
 	if r.present[file] {
 		return true
+	}
+	if r.ctx.Err() != nil {
+		return false
 	}
 	info, err := os.Stat(r.path(file))
 	return err == nil && info.Mode().IsRegular()

@@ -2,14 +2,9 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"clr/internal/audio"
@@ -20,36 +15,15 @@ import (
 // shows what each is, in the order given. The error, of the data kind,
 // counts those that could not be read; they are shown too.
 func AudioInfo(ctx context.Context, paths []string, con Console) error {
-	infos, errs := make([]audio.Info, len(paths)), make([]error, len(paths))
+	infos := make([]audio.Info, len(paths))
 	show := con.Progress("decoding", 0, len(paths))
-	next := make(chan int)
-	var done atomic.Int64
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(paths)) {
-		wg.Go(func() {
-			for i := range next {
-				errs[i] = fault.Guard(func() (err error) {
-					infos[i], err = audio.Inspect(ctx, audio.Host(), paths[i])
-					return err
-				})
-				done.Add(1)
-			}
-		})
-	}
-	for i := range paths {
-		next <- i
-		show.At(int(done.Load()), "")
-	}
-	close(next)
-	wg.Wait()
-	show.End()
-	if err := ctx.Err(); err != nil {
+	errs, err := audio.Each(ctx, 0, len(paths), func(done int) { show.At(done, "") }, func(i int) (err error) {
+		infos[i], err = audio.Inspect(ctx, audio.Host(), paths[i])
 		return err
-	}
-	for _, err := range errs {
-		if mistake := (*fault.Panic)(nil); errors.As(err, &mistake) {
-			return err
-		}
+	})
+	show.End()
+	if err != nil {
+		return err
 	}
 	if err := writeInfos(con, paths, infos, errs); err != nil {
 		return err
@@ -85,10 +59,7 @@ func writeInfos(con Console, paths []string, infos []audio.Info, errs []error) e
 				audio.Info
 			}{path, infos[i]}
 		}
-		e := json.NewEncoder(con.Out)
-		e.SetIndent("", " ")
-		e.SetEscapeHTML(false)
-		return e.Encode(all)
+		return con.Show(all)
 	}
 	rows := [][]string{{"path", "container", "encoding", "channels", "rate", "frames", "duration", "peak", "rms"}}
 	for i, path := range paths {

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -12,9 +11,7 @@ import (
 // Write shows a comparison, as text or as JSON.
 func (c *Comparison) Write(con Console) error {
 	if con.JSON {
-		e := json.NewEncoder(con.Out)
-		e.SetIndent("", " ")
-		return e.Encode(c)
+		return con.Show(c)
 	}
 	var b strings.Builder
 	for i, r := range c.Runs {

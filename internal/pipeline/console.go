@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"sync"
@@ -65,6 +66,14 @@ func (c Console) Say(format string, args ...any) {
 // Warn prints one line that a person should not miss, even with Quiet.
 func (c Console) Warn(format string, args ...any) {
 	fmt.Fprintf(c.Err, "warning: "+format+"\n", args...)
+}
+
+// Show writes a result as JSON: indented, names as they are.
+func (c Console) Show(v any) error {
+	e := json.NewEncoder(c.Out)
+	e.SetIndent("", " ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
 }
 
 // Progress starts a progress display of total units, of which from were done

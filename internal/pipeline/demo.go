@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,7 +69,7 @@ func Demo(ctx context.Context, o DemoOptions, con Console) error {
 	}
 	result.Seconds = time.Since(began).Seconds()
 	if con.JSON {
-		return json.NewEncoder(con.Out).Encode(result)
+		return con.Show(result)
 	}
 	_, err = con.Out.Write([]byte(result.table(c)))
 	return err

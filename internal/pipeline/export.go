@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"io"
 	"maps"
 	"slices"
@@ -78,7 +77,7 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	}
 	con.Say("wrote %s", o.Out)
 	if con.JSON {
-		return json.NewEncoder(con.Out).Encode(map[string]string{"format": o.Format, "out": o.Out})
+		return con.Show(map[string]string{"format": o.Format, "out": o.Out})
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"clr/internal/audio"
@@ -21,7 +20,7 @@ func Features(ctx context.Context, c *Config, con Console) error {
 	}
 	defer store.Close()
 	if con.JSON {
-		return json.NewEncoder(con.Out).Encode(struct {
+		return con.Show(struct {
 			Store string `json:"store"`
 			Clips int    `json:"clips"`
 			Made  int    `json:"made"`

@@ -1,15 +1,19 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"clr/internal/audio"
 	"clr/internal/disk"
 	"clr/internal/fault"
 	"clr/internal/layout"
@@ -29,12 +33,10 @@ func Import(ctx context.Context, o ImportOptions, con Console) error {
 	if !strings.EqualFold(filepath.Ext(o.Out), ".csv") {
 		return fault.New(fault.Usage, "name it manifest.csv, for example", "a manifest is a .csv file, --out is %q", o.Out)
 	}
-	if _, err := os.Lstat(o.Out); err == nil && !o.Force {
-		return fault.New(fault.Usage, "name another file, or write over it with --force", "%s is there already", o.Out)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return disk.Failed(o.Out, err)
+	if err := o.refuse(); err != nil {
+		return err
 	}
-	m, err := layout.Read(o.Layout, o.Root, o.Layouts)
+	m, err := layout.Read(ctx, o.Layout, o.Root, o.Layouts)
 	if err != nil {
 		return err
 	}
@@ -57,13 +59,45 @@ func Import(ctx context.Context, o ImportOptions, con Console) error {
 	}
 	s := m.Summary()
 	if con.JSON {
-		return showJSON(con, struct {
+		return con.Show(struct {
 			Manifest string `json:"manifest"`
 			layout.Summary
 		}{o.Out, s})
 	}
 	_, err = fmt.Fprintf(con.Out, "%s: %s\n", o.Out, describe(s))
 	return err
+}
+
+// refuse keeps a manifest from taking the place of what is there: of anything
+// without Force, and with it of anything but a manifest, such as a list of the
+// corpus itself.
+func (o ImportOptions) refuse() error {
+	const another = "name another file with --out"
+	if _, err := os.Lstat(o.Out); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return disk.Failed(o.Out, err)
+	}
+	if !o.Force {
+		return fault.New(fault.Usage, "name another file, or write over it with --force", "%s is there already", o.Out)
+	}
+	f, err := audio.Host().Open(o.Out)
+	if errors.Is(err, fs.ErrNotExist) { // a link that leads nowhere
+		return nil
+	}
+	if err != nil {
+		return fault.New(fault.Usage, another, "%w", err)
+	}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	if err != nil {
+		return fault.New(fault.Usage, another, "%w", err)
+	}
+	columns, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")))).Read()
+	if !errors.Is(err, io.EOF) && !slices.Contains(columns, "path") {
+		return fault.New(fault.Usage, another+", or remove this one if nobody needs it", "%s is there, and is no manifest: its first line has no column path", o.Out)
+	}
+	return nil
 }
 
 // describe is a summary in one line.

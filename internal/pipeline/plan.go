@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -124,9 +123,7 @@ func size(n int) string { return host.Bytes(int64(n)) }
 // Write shows a plan, as a table or as JSON.
 func (p *MemoryPlan) Write(con Console) error {
 	if con.JSON {
-		e := json.NewEncoder(con.Out)
-		e.SetIndent("", " ")
-		return e.Encode(p)
+		return con.Show(p)
 	}
 	var err error
 	row := func(name string, bytes int, note string) {

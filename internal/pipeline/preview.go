@@ -86,7 +86,7 @@ func Preview(ctx context.Context, c *Config, o PreviewOptions, con Console) erro
 		return err
 	}
 	if con.JSON {
-		return showJSON(con, struct {
+		return con.Show(struct {
 			Page          string   `json:"page"`
 			Clip          string   `json:"clip"`
 			Index         int      `json:"index"` // in the corpus; one past its end: a file that is not there

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,10 +10,7 @@ import (
 // Write shows a rerun, as tables or as JSON.
 func (r *Rerun) Write(con Console) error {
 	if con.JSON {
-		e := json.NewEncoder(con.Out)
-		e.SetIndent("", " ")
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
+		return con.Show(r)
 	}
 	var b strings.Builder
 	r.heading(&b)

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"clr/internal/model"
@@ -52,9 +51,7 @@ func Summarize(name string, e model.Encoder, batch int, in model.Input) (*Summar
 // Write shows a summary, as a table or as JSON.
 func (s *Summary) Write(con Console) error {
 	if con.JSON {
-		e := json.NewEncoder(con.Out)
-		e.SetIndent("", " ")
-		return e.Encode(s)
+		return con.Show(s)
 	}
 	var err error
 	line := func(format string, args ...any) {

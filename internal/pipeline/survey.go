@@ -3,7 +3,6 @@ package pipeline
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"clr/internal/audio"
@@ -36,7 +35,7 @@ func CheckData(ctx context.Context, o SurveyOptions, con Console) error {
 	}
 	r := survey.Check(c, heard, divisions, rate)
 	if con.JSON {
-		err = showJSON(con, r)
+		err = con.Show(r)
 	} else {
 		err = r.Write(con.Out)
 	}
@@ -55,7 +54,7 @@ func DataStats(ctx context.Context, o SurveyOptions, con Console) error {
 	}
 	s := survey.Measure(c, heard)
 	if con.JSON {
-		err = showJSON(con, s)
+		err = con.Show(s)
 	} else {
 		err = s.Write(con.Out)
 	}
@@ -65,25 +64,9 @@ func DataStats(ctx context.Context, o SurveyOptions, con Console) error {
 	return err
 }
 
-func showJSON(con Console, v any) error {
-	e := json.NewEncoder(con.Out)
-	e.SetIndent("", " ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
-}
-
 // listen hears the corpus that the options name.
 func (o SurveyOptions) listen(ctx context.Context, hash bool, con Console) (*audio.Corpus, []survey.Hearing, error) {
-	var c *audio.Corpus
-	var err error
-	switch {
-	case o.Manifest != "":
-		c, err = audio.ReadCorpus(audio.Host(), o.Manifest)
-	case o.Config != nil:
-		c, err = openCorpus(o.Config)
-	default:
-		err = fault.New(fault.Usage, "name a manifest, or a config with --config", "no corpus is given")
-	}
+	c, err := o.corpus()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -91,6 +74,22 @@ func (o SurveyOptions) listen(ctx context.Context, hash bool, con Console) (*aud
 	defer show.End()
 	heard, err := survey.Listen(ctx, c, survey.Options{Hash: hash, Progress: func(done int) { show.At(done, "") }})
 	return c, heard, err
+}
+
+// corpus reads the manifest, or the config's. A recording that is not there is
+// for the survey to find, as one that cannot be read.
+func (o SurveyOptions) corpus() (*audio.Corpus, error) {
+	switch {
+	case o.Manifest != "":
+		r := audio.DefaultReading
+		r.OnError.Do = "skip"
+		return r.ReadCorpus(audio.Host(), o.Manifest)
+	case o.Config != nil:
+		c := *o.Config
+		c.OnError.Do = "skip"
+		return openCorpus(&c)
+	}
+	return nil, fault.New(fault.Usage, "name a manifest, or a config with --config", "no corpus is given")
 }
 
 // divisions are the ways in which the clips will be divided: the config's, or

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -262,9 +261,7 @@ func unlike(cp *checkpoint.Checkpoint, t *trainer, step int) *Difference {
 // Write shows a verification, as text or as JSON.
 func (v *Verification) Write(con Console) error {
 	if con.JSON {
-		e := json.NewEncoder(con.Out)
-		e.SetIndent("", " ")
-		return e.Encode(v)
+		return con.Show(v)
 	}
 	for _, f := range v.Folds {
 		steps := fmt.Sprintf("%d of %d steps", f.Steps, f.Total)

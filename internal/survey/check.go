@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -140,12 +141,23 @@ func (k *checker) files() {
 		case errors.Is(h.Err, errRange):
 			k.find("clip.range", i, "", "%s", strings.TrimSuffix(h.Err.Error(), ": "+errRange.Error()))
 		case h.Err != nil && !seen[it.File]:
-			k.find("file.unreadable", i, "", "%s", strings.TrimPrefix(h.Err.Error(), it.File+": "))
+			k.find("file.unreadable", i, "", "%s", reason(h.Err, it.File))
 			seen[it.File] = true
 		case h.Err == nil && it.SHA256 != "" && it.SHA256 != h.File:
 			k.find("file.hash", i, h.File, "its SHA-256 is %s, the manifest says %s", h.File, it.SHA256)
 		}
 	}
+}
+
+// reason is an error without the file's name, which the finding has.
+func reason(err error, file string) string {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		err = e.Err
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return "there is no such file"
+	}
+	return strings.TrimPrefix(err.Error(), file+": ")
 }
 
 func (k *checker) levels() {

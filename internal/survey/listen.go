@@ -9,13 +9,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
 
 	"clr/internal/audio"
 	"clr/internal/disk"
-	"clr/internal/fault"
 )
 
 // A Hearing is what was heard of one clip.
@@ -43,35 +40,11 @@ type Options struct {
 func Listen(ctx context.Context, c *audio.Corpus, o Options) ([]Hearing, error) {
 	heard := make([]Hearing, len(c.Items))
 	files, clips := recordings(c)
-	errs := make([]error, len(files)) // mistakes of ours
-	next, done := make(chan int), make(chan bool)
-	var wg sync.WaitGroup
-	for range min(len(files), cmp.Or(max(0, o.Workers), runtime.GOMAXPROCS(0))) {
-		wg.Go(func() {
-			for i := range next {
-				errs[i] = fault.Guard(func() error { return listen(ctx, c, files[i], clips[files[i]], o.Hash, heard) })
-				done <- true
-			}
-		})
-	}
-	go func() {
-		defer close(done)
-		defer wg.Wait()
-		defer close(next)
-		for i := range files {
-			select {
-			case next <- i:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	for n := 1; <-done; n++ {
-		if o.Progress != nil {
-			o.Progress(n)
-		}
-	}
-	if err := ctx.Err(); err != nil {
+	errs, err := audio.Each(ctx, o.Workers, len(files), o.Progress, func(i int) error {
+		listen(ctx, c, files[i], clips[files[i]], o.Hash, heard)
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	return heard, errors.Join(errs...)
@@ -96,7 +69,7 @@ func Recordings(c *audio.Corpus) int {
 }
 
 // listen hears the clips of one file.
-func listen(ctx context.Context, c *audio.Corpus, file string, clips []int, hash bool, heard []Hearing) error {
+func listen(ctx context.Context, c *audio.Corpus, file string, clips []int, hash bool, heard []Hearing) {
 	starts := slices.Clone(clips)
 	slices.SortStableFunc(starts, func(a, b int) int { return cmp.Compare(c.Items[a].Start, c.Items[b].Start) })
 	waiting, meters := starts, []*meter(nil)
@@ -121,7 +94,7 @@ func listen(ctx context.Context, c *audio.Corpus, file string, clips []int, hash
 		return nil
 	})
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return
 	}
 	for _, m := range meters {
 		finish(m)
@@ -137,7 +110,6 @@ func listen(ctx context.Context, c *audio.Corpus, file string, clips []int, hash
 			h.Err = outside(c.Items[i], float64(frames)/float64(form.Rate))
 		}
 	}
-	return nil
 }
 
 // errRange marks clips that lie outside of their recordings.

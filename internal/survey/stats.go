@@ -99,7 +99,7 @@ func partsOf(heard []Hearing, clips []int, values func(i int) []string) []Part {
 			}
 		}
 	}
-	var parts []Part
+	parts := []Part{} // in JSON [], not null
 	for _, v := range slices.SortedFunc(maps.Keys(count), byNumber) {
 		parts = append(parts, Part{v, count[v], sum(lengths[v]), spread(lengths[v])})
 	}
