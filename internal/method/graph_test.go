@@ -56,7 +56,7 @@ func TestLossIsOfTheProjections(t *testing.T) {
 // graphs are all that a method runs.
 func graphs(m Method) []*model.Machine {
 	switch m := m.(type) {
-	case *simclr:
+	case *siamese:
 		return []*model.Machine{m.last.machine}
 	case *moco:
 		return []*model.Machine{m.last.query, m.last.key}

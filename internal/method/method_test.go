@@ -30,6 +30,10 @@ func options() map[string]Options {
 	return map[string]Options{
 		"simclr":          SimCLR{Temperature: 0.2, Projector: norm, Groups: 1},
 		"simclr by views": SimCLR{Temperature: 0.2, Projector: norm, Groups: 2},
+		"barlow_twins":    BarlowTwins{Lambda: 0.005, Projector: norm, Groups: 2},
+		"byol":            BYOL{Momentum: 0.9, Projector: norm, Predictor: norm, Groups: 2},
+		"simsiam":         SimSiam{Projector: norm, Predictor: norm, Groups: 2},
+		"vicreg":          VICReg{Sim: 25, Var: 25, Cov: 1, Projector: norm, Groups: 1},
 		"moco":            MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: plain, Groups: 1},
 		"moco in groups":  MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: norm, Groups: 2},
 	}
