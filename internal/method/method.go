@@ -85,7 +85,7 @@ type Options interface {
 var Table = map[string]Options{
 	"barlow_twins": BarlowTwins{Lambda: 0.005, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
 	"byol":         BYOL{Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
-	"simsiam":      SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
+	"simsiam":      SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
 	"vicreg":       VICReg{Sim: 25, Var: 25, Cov: 1, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
 	"simclr":       SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"moco":         MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},

@@ -54,6 +54,10 @@ func TestDraft(t *testing.T) {
 			if want := m.graphs[8].machine.Plan().Bytes; p.GraphBytes() != want {
 				t.Errorf("%s: %d bytes of graphs planned, %d compiled", name, p.GraphBytes(), want)
 			}
+		case *byol:
+			if want := max(m.graphs[8].online.Plan().Bytes, m.graphs[8].target.Plan().Bytes); p.GraphBytes() != want {
+				t.Errorf("%s: %d bytes of graphs planned, %d compiled", name, p.GraphBytes(), want)
+			}
 		case *moco:
 			if want := max(m.graphs[8].key.Plan().Bytes, m.graphs[8].query.Plan().Bytes); p.GraphBytes() != want {
 				t.Errorf("%s: %d bytes of graphs planned, %d compiled", name, p.GraphBytes(), want)
