@@ -33,6 +33,20 @@ func dot(a, b []float64) float64 {
 
 // The losses as the papers write them, in float64 loops over rows in[0], in[1], ...
 // They do not normalise: that is done before.
+type loops func(in ...rows) float64
+
+// with sets the temperature.
+func with(tau float64, l func(float64, ...rows) float64) loops {
+	return func(in ...rows) float64 { return l(tau, in...) }
+}
+
+// learnt takes it from the last input.
+func learnt(l func(float64, ...rows) float64) loops {
+	return func(in ...rows) float64 {
+		last := len(in) - 1
+		return l(math.Exp(-in[last].x[0]), in[:last]...)
+	}
+}
 
 // ntxentLoops is SimCLR's algorithm 1.
 func ntxentLoops(tau float64, in ...rows) float64 {
@@ -74,7 +88,7 @@ func infonceLoops(tau float64, in ...rows) float64 {
 	return total / float64(q.n)
 }
 
-func crossEntropyLoops(_ float64, in ...rows) float64 {
+func crossEntropyLoops(in ...rows) float64 {
 	total := 0.0
 	for i := range in[0].n {
 		total += crossEntropyOf(in[0].row(i), int(in[1].x[i]))

@@ -9,12 +9,10 @@
 package loss
 
 import (
-	"fmt"
-	"math"
-
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"clr/internal/kernel"
 	"clr/internal/op"
 )
 
@@ -32,8 +30,21 @@ var Table = map[string]Line{
 	"nt_xent":       "SimCLR's: a view's other half against the rest of the batch",
 }
 
-// fused makes the scalar of a packed loss over its inputs.
-func fused(f op.Func, in ...*gorgonia.Node) (*gorgonia.Node, error) {
+// fused is a loss with its gradients as one op.Func.
+type fused struct {
+	sig     string                        // name and settings
+	wrt     []bool                        // for each input, whether it has a gradient
+	check   func(in []tensor.Shape) error // of settings and shapes
+	scratch func(in []tensor.Shape) int   // float32s; nil is none
+	run     func(d gradients, in []kernel.Array, scratch []float32) (loss float64, err error)
+}
+
+// gradients are where run writes the gradient by each input, row-major; nil for
+// an input that has none.
+type gradients [3][]float32
+
+// of makes the scalar of a loss over its inputs.
+func (f fused) of(in ...*gorgonia.Node) (*gorgonia.Node, error) {
 	packed, err := op.Apply(f, in...)
 	if err != nil {
 		return nil, err
@@ -41,12 +52,45 @@ func fused(f op.Func, in ...*gorgonia.Node) (*gorgonia.Node, error) {
 	return op.LossOf(packed)
 }
 
-// checkTemperature refuses what logits cannot be divided by.
-func checkTemperature(t float64) error {
-	if !(t > 0) || math.IsInf(t, 0) {
-		return fmt.Errorf("the temperature is %g, must be positive", t)
+func (f fused) Sig() string     { return f.sig }
+func (f fused) DiffWRT() []bool { return f.wrt }
+
+func (f fused) Infer(in ...tensor.Shape) (tensor.Shape, error) {
+	if err := f.check(in); err != nil {
+		return nil, err
 	}
-	return nil
+	var grads []tensor.Shape
+	for i, s := range in {
+		if f.wrt[i] {
+			grads = append(grads, s)
+		}
+	}
+	return op.PackedShape(grads...), nil
+}
+
+func (f fused) Diff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	return op.PackedDiff(f.wrt, in, out, grad)
+}
+
+func (f fused) Scratch(in ...tensor.Shape) int {
+	if f.scratch == nil {
+		return 0
+	}
+	return f.scratch(in)
+}
+
+func (f fused) Run(out kernel.Array, in []kernel.Array, scratch []float32) error {
+	var d gradients
+	at := 1
+	for i := range in {
+		if f.wrt[i] {
+			d[i] = out.Data[at:][:len(in[i].Data)]
+			at += len(d[i])
+		}
+	}
+	loss, err := f.run(d, in, scratch)
+	out.Data[0] = float32(loss)
+	return err
 }
 
 // isRows reports whether each shape is a matrix, rows of vectors.

@@ -37,14 +37,14 @@ func labels(r *rand.Rand, n, classes int) kernel.Array {
 	return a
 }
 
-// packed runs a fused loss by itself: its value and its gradient by in[0].
+// packed runs a loss by itself: its value and all of its gradients, one after the other.
 func packed(t *testing.T, f op.Func, in ...kernel.Array) (float64, []float32) {
 	t.Helper()
-	loss, grad, err := tryPacked(f, in...)
+	loss, grads, err := tryPacked(f, in...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return loss, grad
+	return loss, grads
 }
 
 func tryPacked(f op.Func, in ...kernel.Array) (float64, []float32, error) {
@@ -84,47 +84,84 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 type variant struct {
 	name  string
 	f     op.Func
-	loops func(float64, ...rows) float64
-	tau   float64
+	loops loops
+	steep float64 // how steep the loss is, for what float32 leaves of a gradient
 	in    []kernel.Array
+}
+
+func (v variant) String() string { return fmt.Sprintf("%s %v", v.f.Sig(), v.in[0].Shape) }
+
+// wide are the inputs in float64.
+func (v variant) wide() []rows {
+	in := make([]rows, len(v.in))
+	for i, a := range v.in {
+		in[i] = wide(a)
+	}
+	return in
 }
 
 // variants are the losses over awkward sizes.
 func variants(length float64) []variant {
 	r := rand.New(rand.NewPCG(1, 2))
 	var vs []variant
+	add := func(name string, f op.Func, l loops, steep float64, in ...kernel.Array) {
+		vs = append(vs, variant{name, f, l, steep, in})
+	}
 	for _, tau := range []float64{0.07, 0.5} {
-		for _, s := range [][3]int{{1, 1, 1}, {1, 3, 2}, {2, 8, 5}, {5, 7, 33}, {17, 16, 3}} {
-			n, d, k := s[0], s[1], s[2]
-			vs = append(vs,
-				variant{"nt_xent", ntxent{tau}, ntxentLoops, tau, []kernel.Array{draw(r, length, 2*n, d)}},
-				variant{"info_nce", infonce{tau}, infonceLoops, tau,
-					[]kernel.Array{draw(r, length, n, d), draw(r, length, n, d), draw(r, length, k, d)}},
-				variant{"cross_entropy", crossEntropy{}, crossEntropyLoops, 1, []kernel.Array{draw(r, length/tau, n, d), labels(r, n, d)}})
+		s := kernel.Array{Shape: []int{1}, Data: []float32{float32(-math.Log(tau))}}
+		for _, size := range [][3]int{{1, 1, 1}, {1, 3, 2}, {2, 8, 5}, {5, 7, 33}, {17, 16, 3}} {
+			n, d, k := size[0], size[1], size[2]
+			rows := func(n int) kernel.Array { return draw(r, length, n, d) }
+			add("nt_xent", ntxent(divide(tau)), with(tau, ntxentLoops), 1/tau, rows(2*n))
+			add("nt_xent", ntxent(learn), learnt(ntxentLoops), 1/tau, rows(2*n), s)
+			add("info_nce", infonce(divide(tau)), with(tau, infonceLoops), 1/tau, rows(n), rows(n), rows(k))
+			add("cross_entropy", crossEntropy(), crossEntropyLoops, 1, draw(r, length/tau, n, d), labels(r, n, d))
 		}
 	}
 	return vs
+}
+
+func divide(tau float64) temperature { return temperature{number: tau} }
+
+var learn = temperature{learnt: true}
+
+// Every loss of the table is tried, and none besides.
+func TestTable(t *testing.T) {
+	tried := map[string]bool{}
+	for _, v := range variants(1) {
+		tried[v.name] = true
+		if _, ok := Table[v.name]; !ok {
+			t.Errorf("the table has no %s", v.name)
+		}
+	}
+	for name := range Table {
+		if !tried[name] {
+			t.Errorf("%s is not tried", name)
+		}
+	}
 }
 
 // The fused losses equal the papers' loops, and their gradients the loops'
 // central differences.
 func TestLossesAreThePapers(t *testing.T) {
 	for _, v := range variants(1) {
-		name := fmt.Sprintf("%s %v", v.f.Sig(), v.in[0].Shape)
-		loss, grad := packed(t, v.f, v.in...)
-		in := make([]rows, len(v.in))
-		for i, a := range v.in {
-			in[i] = wide(a)
-		}
-		near(t, name, loss, v.loops(v.tau, in...), 1e-6)
+		loss, grads := packed(t, v.f, v.in...)
+		in := v.wide()
+		near(t, v.String(), loss, v.loops(in...), 1e-6)
 		const h = 1e-5
-		for i, x := range in[0].x {
-			in[0].x[i] = x + h
-			up := v.loops(v.tau, in...)
-			in[0].x[i] = x - h
-			down := v.loops(v.tau, in...)
-			in[0].x[i] = x
-			near(t, fmt.Sprintf("%s gradient %d", name, i), float64(grad[i]), (up-down)/(2*h), 2e-6/v.tau)
+		for j, has := range v.f.DiffWRT() {
+			if !has {
+				continue
+			}
+			for i, x := range in[j].x {
+				in[j].x[i] = x + h
+				up := v.loops(in...)
+				in[j].x[i] = x - h
+				down := v.loops(in...)
+				in[j].x[i] = x
+				near(t, fmt.Sprintf("%v gradient of input %d, %d", v, j, i), float64(grads[0]), (up-down)/(2*h), 2e-6*v.steep)
+				grads = grads[1:]
+			}
 		}
 	}
 }
@@ -132,16 +169,11 @@ func TestLossesAreThePapers(t *testing.T) {
 // Logits of ±1e4 neither overflow nor lose the gradient.
 func TestLargeLogits(t *testing.T) {
 	for _, v := range variants(1e2) { // products up to 1e4, divided by the temperature
-		name := fmt.Sprintf("%s %v", v.f.Sig(), v.in[0].Shape)
-		loss, grad := packed(t, v.f, v.in...)
-		in := make([]rows, len(v.in))
-		for i, a := range v.in {
-			in[i] = wide(a)
-		}
-		near(t, name, loss, v.loops(v.tau, in...), 1e-4)
-		for i, g := range grad {
+		loss, grads := packed(t, v.f, v.in...)
+		near(t, v.String(), loss, v.loops(v.wide()...), 1e-3) // float32 has 1e4 to 1e-3
+		for i, g := range grads {
 			if math.IsNaN(float64(g)) || math.IsInf(float64(g), 0) {
-				t.Fatalf("%s gradient %d is %g", name, i, g)
+				t.Fatalf("%v gradient %d is %g", v, i, g)
 			}
 		}
 	}
@@ -153,7 +185,7 @@ func TestClosedForms(t *testing.T) {
 		for i := range 2 * n {
 			equal.Data[4*i] = 1
 		}
-		loss, grad := packed(t, ntxent{0.1}, equal)
+		loss, grad := packed(t, ntxent(divide(0.1)), equal)
 		near(t, fmt.Sprintf("equal rows, N=%d", n), loss, math.Log(float64(2*n-1)), 1e-6)
 		for _, g := range grad {
 			near(t, "gradient at equal rows", float64(g), 0, 2e-6) // the pulls of all rows cancel
@@ -164,13 +196,13 @@ func TestClosedForms(t *testing.T) {
 			corners.Data[i*n+i%n] = 1
 		}
 		const tau = 0.5
-		loss, _ = packed(t, ntxent{tau}, corners)
+		loss, _ = packed(t, ntxent(divide(tau)), corners)
 		near(t, fmt.Sprintf("corners, N=%d", n), loss, math.Log1p(float64(2*n-2)*math.Exp(-1/tau)), 1e-6)
 		// a queue of K keys all equal to query and key
 		one := kernel.Array{Shape: []int{n, 4}, Data: equal.Data[:4*n]}
-		loss, _ = packed(t, infonce{tau}, one, one, equal)
+		loss, _ = packed(t, infonce(divide(tau)), one, one, equal)
 		near(t, fmt.Sprintf("equal keys, K=%d", 2*n), loss, math.Log(float64(2*n+1)), 1e-6)
-		loss, _ = packed(t, crossEntropy{}, kernel.New(n, 10), kernel.New(n))
+		loss, _ = packed(t, crossEntropy(), kernel.New(n, 10), kernel.New(n))
 		near(t, "equal logits", loss, math.Log(10), 1e-6)
 	}
 }
@@ -181,7 +213,7 @@ func TestNaNShows(t *testing.T) {
 	for _, v := range variants(1) {
 		v.in[0].Data[0] = nan
 		if loss, _ := packed(t, v.f, v.in...); !math.IsNaN(loss) && v.in[0].Shape[0] > 1 {
-			t.Errorf("%s %v of a NaN is %g", v.name, v.in[0].Shape, loss)
+			t.Errorf("%v of a NaN is %g", v, loss)
 		}
 	}
 }
@@ -193,16 +225,17 @@ func TestRefusals(t *testing.T) {
 		in   []kernel.Array
 		want string
 	}{
-		{ntxent{0}, []kernel.Array{two}, "temperature is 0, must be positive"},
-		{ntxent{math.NaN()}, []kernel.Array{two}, "must be positive"},
-		{infonce{-1}, []kernel.Array{two, two, two}, "temperature is -1, must be positive"},
-		{ntxent{1}, []kernel.Array{kernel.New(3, 2)}, "want z (2N, D)"},
-		{infonce{1}, []kernel.Array{two, kernel.New(3, 3), two}, "want q (N, D), k (N, D)"},
-		{infonce{1}, []kernel.Array{two, two, kernel.New(2, 4)}, "want q (N, D), k (N, D)"},
-		{crossEntropy{}, []kernel.Array{two, kernel.New(3)}, "want logits (N, C)"},
-		{crossEntropy{}, []kernel.Array{two, {Shape: []int{2}, Data: []float32{0, 3}}}, "label 3 of row 1 is not one of 3 classes"},
-		{crossEntropy{}, []kernel.Array{two, {Shape: []int{2}, Data: []float32{0.5, 0}}}, "label 0.5 of row 0"},
-		{crossEntropy{}, []kernel.Array{two, {Shape: []int{2}, Data: []float32{-1, 0}}}, "label -1 of row 0"},
+		{ntxent(divide(0)), []kernel.Array{two}, "temperature is 0, must be positive"},
+		{ntxent(divide(math.NaN())), []kernel.Array{two}, "must be positive"},
+		{infonce(divide(-1)), []kernel.Array{two, two, two}, "temperature is -1, must be positive"},
+		{ntxent(divide(1)), []kernel.Array{kernel.New(3, 2)}, "want z (2N, D)"},
+		{ntxent(learn), []kernel.Array{two, two}, "want s (1)"},
+		{infonce(divide(1)), []kernel.Array{two, kernel.New(3, 3), two}, "want q (N, D), k (N, D)"},
+		{infonce(divide(1)), []kernel.Array{two, two, kernel.New(2, 4)}, "want q (N, D), k (N, D)"},
+		{crossEntropy(), []kernel.Array{two, kernel.New(3)}, "want logits (N, C)"},
+		{crossEntropy(), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0, 3}}}, "label 3 of row 1 is not one of 3 classes"},
+		{crossEntropy(), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0.5, 0}}}, "label 0.5 of row 0"},
+		{crossEntropy(), []kernel.Array{two, {Shape: []int{2}, Data: []float32{-1, 0}}}, "label -1 of row 0"},
 	} {
 		_, _, err := tryPacked(c.f, c.in...)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -231,7 +264,7 @@ func TestRunsAllocateNothing(t *testing.T) {
 			scratch = make([]float32, f.Scratch(shapes...))
 		}
 		if n := testing.AllocsPerRun(10, func() { _ = v.f.Run(out, v.in, scratch) }); n > 0 {
-			t.Errorf("%s %v allocates %g times a run", v.name, v.in[0].Shape, n)
+			t.Errorf("%v allocates %g times a run", v, n)
 		}
 	}
 }
