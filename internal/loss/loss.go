@@ -9,6 +9,9 @@
 package loss
 
 import (
+	"fmt"
+	"math"
+
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -25,8 +28,12 @@ func (l Line) Doc() string { return string(l) }
 // Table names the losses. They are functions on graph nodes, which methods and
 // probes choose; a config cannot.
 var Table = map[string]Line{
+	"barlow_twins":  "the correlations of two views' columns, pulled to the identity",
+	"byol":          "squared distance of unit predictions from the other view's targets",
 	"cross_entropy": "of labels: what probes minimise",
 	"info_nce":      "MoCo's: a query's own key against a queue of others",
+	"simsiam":       "minus the cosine of predictions with the other view's targets",
+	"vicreg":        "views alike, columns spread and uncorrelated",
 	"nt_xent":       "SimCLR's: a view's other half against the rest of the batch",
 }
 
@@ -91,6 +98,14 @@ func (f fused) Run(out kernel.Array, in []kernel.Array, scratch []float32) error
 	loss, err := f.run(d, in, scratch)
 	out.Data[0] = float32(loss)
 	return err
+}
+
+// checkWeight refuses what no term can be weighted with.
+func checkWeight(name string, w float64) error {
+	if !(w >= 0) || math.IsInf(w, 0) {
+		return fmt.Errorf("%s is %g, must not be negative", name, w)
+	}
+	return nil
 }
 
 // isRows reports whether each shape is a matrix, rows of vectors.

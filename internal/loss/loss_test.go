@@ -68,9 +68,11 @@ func tryPacked(f op.Func, in ...kernel.Array) (float64, []float32, error) {
 }
 
 // fill puts in what a function must not read.
-func fill(x []float32) {
+func fill(x []float32) { fillWith(x, float32(math.NaN())) }
+
+func fillWith(x []float32, v float32) {
 	for i := range x {
-		x[i] = float32(math.NaN())
+		x[i] = v
 	}
 }
 
@@ -115,6 +117,13 @@ func variants(length float64) []variant {
 			add("nt_xent", ntxent(divide(tau)), with(tau, ntxentLoops), 1/tau, rows(2*n))
 			add("nt_xent", ntxent(learn), learnt(ntxentLoops), 1/tau, rows(2*n), s)
 			add("info_nce", infonce(divide(tau)), with(tau, infonceLoops), 1/tau, rows(n), rows(n), rows(k))
+			add("byol", cosine("byol", 4, 4), byolLoops, 1, rows(2*n), rows(2*n))
+			add("simsiam", cosine("simsiam", 0, 1), simsiamLoops, 1, rows(2*n), rows(2*n))
+			add("barlow_twins", barlowTwins(0.05/tau), with(0.05/tau, barlowTwinsLoops), 30, rows(2*n))
+			if n > 1 {
+				o := VICRegOptions{Sim: 25, Var: 2 / tau, Cov: 1}
+				add("vicreg", vicreg(o), vicregLoops(o), 1, rows(2*n))
+			}
 			add("cross_entropy", crossEntropy(), crossEntropyLoops, 1, draw(r, length/tau, n, d), labels(r, n, d))
 		}
 	}
@@ -207,6 +216,47 @@ func TestClosedForms(t *testing.T) {
 	}
 }
 
+// What the papers say of views that agree, or do not.
+func TestClosedFormsOfViews(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	z := draw(r, 1, 8, 5)
+	opposite := kernel.New(8, 5)
+	for i, v := range z.Data {
+		opposite.Data[i] = -v
+	}
+	for _, c := range []struct {
+		f    op.Func
+		z    kernel.Array
+		want float64
+	}{
+		{cosine("byol", 4, 4), z, 0},
+		{cosine("byol", 4, 4), opposite, 8},
+		{cosine("simsiam", 0, 1), z, -1},
+		{cosine("simsiam", 0, 1), opposite, 1},
+	} {
+		loss, _ := packed(t, c.f, z, c.z)
+		near(t, c.f.Sig(), loss, c.want, 1e-6)
+	}
+
+	// columns of ±1 that are orthogonal and the same in both views
+	hadamard := []float32{1, 1, 1, -1, 1, -1, -1, -1, 1, 1, -1, -1}
+	same := kernel.Array{Shape: []int{8, 3}, Data: append(hadamard[:12:12], hadamard...)}
+	loss, _ := packed(t, barlowTwins(1), same)
+	near(t, "identity", loss, 0, 1e-6)
+	loss, _ = packed(t, vicreg(VICRegOptions{25, 25, 1}), same)
+	near(t, "spread and uncorrelated", loss, 0, 1e-6)
+
+	equal := kernel.New(8, 3) // collapse: no variance, no correlation
+	fillWith(equal.Data, 1)
+	loss, grads := packed(t, barlowTwins(1), equal)
+	near(t, "collapsed Barlow Twins", loss, 3, 1e-6)
+	loss, _ = packed(t, vicreg(VICRegOptions{25, 25, 1}), equal)
+	near(t, "collapsed VICReg", loss, 25*(1-0.01), 1e-6)
+	for _, g := range grads {
+		near(t, "gradient at collapse", float64(g), 0, 0)
+	}
+}
+
 // A loss that is not a number must show, so that training can stop on it.
 func TestNaNShows(t *testing.T) {
 	nan := float32(math.NaN())
@@ -232,6 +282,12 @@ func TestRefusals(t *testing.T) {
 		{ntxent(learn), []kernel.Array{two, two}, "want s (1)"},
 		{infonce(divide(1)), []kernel.Array{two, kernel.New(3, 3), two}, "want q (N, D), k (N, D)"},
 		{infonce(divide(1)), []kernel.Array{two, two, kernel.New(2, 4)}, "want q (N, D), k (N, D)"},
+		{cosine("byol", 4, 4), []kernel.Array{two, kernel.New(2, 4)}, "want p (2N, P) and z (2N, P)"},
+		{cosine("byol", 4, 4), []kernel.Array{kernel.New(3, 3), kernel.New(3, 3)}, "want p (2N, P) and z (2N, P)"},
+		{barlowTwins(-1), []kernel.Array{two}, "lambda is -1, must not be negative"},
+		{barlowTwins(1), []kernel.Array{kernel.New(3, 2)}, "want z (2N, D)"},
+		{vicreg(VICRegOptions{}), []kernel.Array{two}, "of two pairs or more"},
+		{vicreg(VICRegOptions{Cov: math.Inf(1)}), []kernel.Array{kernel.New(4, 2)}, "cov is +Inf, must not be negative"},
 		{crossEntropy(), []kernel.Array{two, kernel.New(3)}, "want logits (N, C)"},
 		{crossEntropy(), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0, 3}}}, "label 3 of row 1 is not one of 3 classes"},
 		{crossEntropy(), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0.5, 0}}}, "label 0.5 of row 0"},
