@@ -91,6 +91,18 @@ func TestReference(t *testing.T) {
 		{"vicreg", false, 1, [][]string{{"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
 			return VICReg(in[0], VICRegOptions{p.Sim, p.Var, p.Cov})
 		}},
+		{"supcon_out", true, 1, [][]string{{"z"}, {"labels"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return SupCon(in[0], in[1], p.Temperature)
+		}},
+		{"info_nce_inbatch", true, 2, [][]string{{"a"}, {"b"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return InBatch(in[0], in[1], p.Temperature, true)
+		}},
+		{"cola_bilinear", false, 3, [][]string{{"a"}, {"w"}, {"b"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return Bilinear(in[0], in[1], in[2])
+		}},
+		{"swav_swapped", false, 1, [][]string{{"s1", "s2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return SwAV(in[0], SwAVOptions{2, 2, p.Epsilon, p.Iterations, p.Temperature})
+		}},
 		{"cross_entropy", false, 1, [][]string{{"logits"}, {"labels"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
 			return CrossEntropy(in[0], in[1])
 		}},

@@ -46,7 +46,7 @@ func infonce(t temperature) fused {
 			dq := grads[0] // (N, D)
 			for i := range n {
 				key := keys[i*d : (i+1)*d]
-				logit := scale * kernel.Dot(q[i*d:(i+1)*d], key)
+				logit := float64(scale * kernel.Dot(q[i*d:(i+1)*d], key))
 				total := kernel.Softmax(s[i*k:(i+1)*k], logit, scale, weight) // row i of s: from cosines to gradients
 				loss += total - logit
 				pull := weight * math.Expm1(logit-total) // (softmax - 1) / (τ N), without cancellation

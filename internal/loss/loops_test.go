@@ -188,3 +188,126 @@ func vicregLoops(o VICRegOptions) loops {
 		return total
 	}
 }
+
+// supconLoops is L_out; labels are in[1].
+func supconLoops(tau float64, in ...rows) float64 {
+	z, labels, total := in[0], in[1].x, 0.0
+	for i := range z.n {
+		var logits []float64
+		var positives []int // by place in logits
+		for k := range z.n {
+			if k == i {
+				continue
+			}
+			if labels[i] >= 0 && labels[k] == labels[i] {
+				positives = append(positives, len(logits))
+			}
+			logits = append(logits, dot(z.row(i), z.row(k))/tau)
+		}
+		for _, p := range positives {
+			total += crossEntropyOf(logits, p) / float64(len(positives))
+		}
+	}
+	return total / float64(z.n)
+}
+
+// inBatchLoops is one way: a chooses among b.
+func inBatchLoops(tau float64, in ...rows) float64 {
+	a, b, total := in[0], in[1], 0.0
+	for i := range a.n {
+		var logits []float64
+		for j := range b.n {
+			logits = append(logits, dot(a.row(i), b.row(j))/tau)
+		}
+		total += crossEntropyOf(logits, i)
+	}
+	return total / float64(a.n)
+}
+
+func bothWaysLoops(tau float64, in ...rows) float64 {
+	return (inBatchLoops(tau, in[0], in[1]) + inBatchLoops(tau, in[1], in[0])) / 2
+}
+
+func mocoV3Loops(tau float64, in ...rows) float64 { return 2 * tau * inBatchLoops(tau, in...) }
+
+func bilinearLoops(in ...rows) float64 {
+	a, w, b := in[0], in[1], in[2]
+	p := rows{a.n, w.d, make([]float64, a.n*w.d)}
+	for i := range a.n {
+		for j := range w.n {
+			for k, v := range w.row(j) {
+				p.row(i)[k] += a.row(i)[j] * v
+			}
+		}
+	}
+	return inBatchLoops(1, p, b)
+}
+
+// sinkhornLoops is the appendix's code: divide by sums of columns, then of rows.
+// Logarithms are kept instead of what would overflow.
+func sinkhornLoops(epsilon float64, iterations int, scores rows) rows {
+	q := rows{scores.n, scores.d, slices.Clone(scores.x)}
+	for i := range q.x {
+		q.x[i] /= epsilon
+	}
+	logSum := func(x []float64) float64 { return crossEntropyOf(x, 0) + x[0] }
+	for range iterations {
+		for k := range q.d {
+			var column []float64
+			for b := range q.n {
+				column = append(column, q.row(b)[k])
+			}
+			sum := logSum(column)
+			for b := range q.n {
+				q.row(b)[k] -= sum
+			}
+		}
+		for b := range q.n {
+			sum := logSum(q.row(b))
+			for k := range q.d {
+				q.row(b)[k] -= sum
+			}
+		}
+	}
+	for i, v := range q.x {
+		q.x[i] = math.Exp(v)
+	}
+	return q
+}
+
+// swavLoops are the swapped predictions of the assignments that the inputs have now:
+// they stay when the scores are moved for a difference.
+func swavLoops(o SwAVOptions, in ...rows) loops {
+	n, k := in[0].n/o.Views, in[0].d
+	var q []rows
+	for a := range o.Assign {
+		var all rows
+		if len(in) > 1 {
+			all.n = in[1].n / o.Assign
+			all.x = append(all.x, in[1].x[a*all.n*k:(a+1)*all.n*k]...)
+		}
+		all = rows{all.n + n, k, append(all.x, in[0].x[a*n*k:(a+1)*n*k]...)}
+		all = sinkhornLoops(o.Epsilon, o.Iterations, all)
+		q = append(q, rows{n, k, all.x[(all.n-n)*k:]})
+	}
+	return func(in ...rows) float64 {
+		total := 0.0
+		for a := range o.Assign {
+			for v := range o.Views {
+				if v == a {
+					continue
+				}
+				for i := range n {
+					var logits []float64
+					for _, s := range in[0].row(v*n + i) {
+						logits = append(logits, s/o.Temperature)
+					}
+					for j, q := range q[a].row(i) {
+						total += q * crossEntropyOf(logits, j)
+					}
+				}
+			}
+		}
+		return total / float64(n*o.Assign*(o.Views-1))
+	}
+}

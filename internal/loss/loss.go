@@ -29,12 +29,17 @@ func (l Line) Doc() string { return string(l) }
 // probes choose; a config cannot.
 var Table = map[string]Line{
 	"barlow_twins":  "the correlations of two views' columns, pulled to the identity",
+	"bilinear":      "COLA's: a learnt product of two views against the rest of the batch",
 	"byol":          "squared distance of unit predictions from the other view's targets",
 	"cross_entropy": "of labels: what probes minimise",
+	"in_batch":      "rows of one side against those of the other: CLIP's, NNCLR's",
 	"info_nce":      "MoCo's: a query's own key against a queue of others",
-	"simsiam":       "minus the cosine of predictions with the other view's targets",
-	"vicreg":        "views alike, columns spread and uncorrelated",
+	"moco_v3":       "in_batch with constant keys, times twice the temperature",
 	"nt_xent":       "SimCLR's: a view's other half against the rest of the batch",
+	"simsiam":       "minus the cosine of predictions with the other view's targets",
+	"supcon":        "nt_xent with all clips of a label as positives",
+	"swav":          "a view's balanced assignment to prototypes, predicted from another view",
+	"vicreg":        "views alike, columns spread and uncorrelated",
 }
 
 // fused is a loss with its gradients as one op.Func.

@@ -117,6 +117,19 @@ func variants(length float64) []variant {
 			add("nt_xent", ntxent(divide(tau)), with(tau, ntxentLoops), 1/tau, rows(2*n))
 			add("nt_xent", ntxent(learn), learnt(ntxentLoops), 1/tau, rows(2*n), s)
 			add("info_nce", infonce(divide(tau)), with(tau, infonceLoops), 1/tau, rows(n), rows(n), rows(k))
+			classes := append(labels(r, 2*n-1, 3).Data, -1) // 0 to 2, and one unlabelled
+			add("supcon", supcon(divide(tau)), with(tau, supconLoops), 1/tau, rows(2*n), kernel.Array{Shape: []int{2 * n}, Data: classes})
+			add("in_batch", inBatch(divide(tau), false), with(tau, inBatchLoops), 1/tau, rows(n), rows(n))
+			add("in_batch", inBatch(divide(tau), true), with(tau, bothWaysLoops), 1/tau, rows(n), rows(n))
+			add("in_batch", inBatch(learn, true), learnt(bothWaysLoops), 1/tau, rows(n), rows(n), s)
+			add("moco_v3", mocoV3(divide(tau)), with(tau, mocoV3Loops), 1, rows(n), rows(n))
+			add("bilinear", bilinear(), bilinearLoops, 1, rows(n), draw(r, 1, d, k), draw(r, length, n, k))
+			for _, views := range []int{2, 3} {
+				o := SwAVOptions{Views: views, Assign: 2, Epsilon: tau, Iterations: 3, Temperature: tau}
+				scores, queue := draw(r, length*length, views*n, d), draw(r, length*length, 2*k, d)
+				add("swav", swav(o, 1), swavLoops(o, wide(scores)), 1/tau, scores)
+				add("swav", swav(o, 2), swavLoops(o, wide(scores), wide(queue)), 1/tau, scores, queue)
+			}
 			add("byol", cosine("byol", 4, 4), byolLoops, 1, rows(2*n), rows(2*n))
 			add("simsiam", cosine("simsiam", 0, 1), simsiamLoops, 1, rows(2*n), rows(2*n))
 			add("barlow_twins", barlowTwins(0.05/tau), with(0.05/tau, barlowTwinsLoops), 30, rows(2*n))
@@ -216,6 +229,78 @@ func TestClosedForms(t *testing.T) {
 	}
 }
 
+// Special cases of one loss are another.
+func TestLossesAreEachOther(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	const n, d, tau = 7, 5, 0.3
+	same := func(what string, f op.Func, in []kernel.Array, g op.Func, others []kernel.Array, times float64) {
+		t.Helper()
+		loss, grads := packed(t, f, in...)
+		want, wants := packed(t, g, others...)
+		near(t, what, loss, times*want, 1e-6)
+		for i := range n * d { // by the first input
+			near(t, what+" gradient", float64(grads[i]), times*float64(wants[i]), 1e-6)
+		}
+	}
+	z := draw(r, 1, 2*n, d)
+	pairs := kernel.New(2 * n)
+	for i := range pairs.Data {
+		pairs.Data[i] = float32(i % n)
+	}
+	same("SupCon of pairs", supcon(divide(tau)), []kernel.Array{z, pairs}, ntxent(divide(tau)), []kernel.Array{z}, 1)
+	a, b := draw(r, 1, n, d), draw(r, 1, n, d)
+	same("MoCo v3", mocoV3(divide(tau)), []kernel.Array{a, b}, inBatch(divide(tau), false), []kernel.Array{a, b}, 2*tau)
+	identity := kernel.New(d, d)
+	for i := range d {
+		identity.Data[i*d+i] = 1
+	}
+	same("bilinear by the identity", bilinear(), []kernel.Array{a, identity, b}, inBatch(divide(1), false), []kernel.Array{a, b}, 1)
+}
+
+// Without positives a row is nothing but a negative.
+func TestSupConWithoutPositives(t *testing.T) {
+	z := draw(rand.New(rand.NewPCG(7, 8)), 1, 4, 3)
+	loss, grads := packed(t, supcon(divide(0.1)), z, kernel.Array{Shape: []int{4}, Data: []float32{0, 1, -1, -1}})
+	near(t, "loss", loss, 0, 0)
+	for _, g := range grads {
+		near(t, "gradient", float64(g), 0, 0)
+	}
+}
+
+// Assignments are PyTorch's; a sample's add up to 1, and after many iterations all
+// prototypes are used equally. Equal scores are assigned equally.
+func TestSinkhorn(t *testing.T) {
+	c := reference(t, "losses/swav_sinkhorn")
+	q := c.Inputs["scores"].array(t)
+	n, k := q.Shape[0], q.Shape[1]
+	scratch := make([]float32, SinkhornScratch(n, k))
+	fill(scratch)
+	Sinkhorn(q.Data, n, k, c.Params.Epsilon, c.Params.Iterations, scratch)
+	c.Outputs["q"].compare(t, c.Name, q.Data)
+
+	for _, length := range []float64{1, 1e4} {
+		q := draw(rand.New(rand.NewPCG(9, 10)), length, 12, 4)
+		Sinkhorn(q.Data, 12, 4, 0.1*length, 200, make([]float32, SinkhornScratch(12, 4)))
+		w := wide(q)
+		for i := range 12 {
+			near(t, "row", 4*mean(w.row(i)), 1, 1e-6)
+		}
+		for j := range 4 {
+			sum := 0.0
+			for i := range 12 {
+				sum += w.row(i)[j]
+			}
+			near(t, "column", sum, 3, 1e-5)
+		}
+	}
+	equal := kernel.New(6, 4)
+	fillWith(equal.Data, 1e4)
+	Sinkhorn(equal.Data, 6, 4, 0.05, 1, make([]float32, SinkhornScratch(6, 4)))
+	for _, v := range equal.Data {
+		near(t, "equal", float64(v), 0.25, 1e-7)
+	}
+}
+
 // What the papers say of views that agree, or do not.
 func TestClosedFormsOfViews(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
@@ -261,7 +346,11 @@ func TestClosedFormsOfViews(t *testing.T) {
 func TestNaNShows(t *testing.T) {
 	nan := float32(math.NaN())
 	for _, v := range variants(1) {
+		was, _ := packed(t, v.f, v.in...)
 		v.in[0].Data[0] = nan
+		if v.name == "supcon" && was == 0 {
+			continue // nothing but negatives: there is no loss
+		}
 		if loss, _ := packed(t, v.f, v.in...); !math.IsNaN(loss) && v.in[0].Shape[0] > 1 {
 			t.Errorf("%v of a NaN is %g", v, loss)
 		}
@@ -288,6 +377,20 @@ func TestRefusals(t *testing.T) {
 		{barlowTwins(1), []kernel.Array{kernel.New(3, 2)}, "want z (2N, D)"},
 		{vicreg(VICRegOptions{}), []kernel.Array{two}, "of two pairs or more"},
 		{vicreg(VICRegOptions{Cov: math.Inf(1)}), []kernel.Array{kernel.New(4, 2)}, "cov is +Inf, must not be negative"},
+		{supcon(divide(1)), []kernel.Array{two, kernel.New(3)}, "want z (M, D) and labels (M)"},
+		{supcon(divide(1)), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0, 0.5}}}, "label 0.5 of row 1 is not a whole number"},
+		{supcon(divide(1)), []kernel.Array{two, {Shape: []int{2}, Data: []float32{float32(math.NaN()), 0}}}, "label NaN of row 0"},
+		{inBatch(divide(1), true), []kernel.Array{two, kernel.New(3, 3)}, "want two times (N, D)"},
+		{inBatch(divide(0), true), []kernel.Array{two, two}, "temperature is 0, must be positive"},
+		{mocoV3(divide(1)), []kernel.Array{two, kernel.New(2, 4)}, "want two times (N, D)"},
+		{bilinear(), []kernel.Array{two, two, two}, "want a (N, D), w (D, E), b (N, E)"},
+		{swav(SwAVOptions{2, 3, 1, 1, 1}, 1), []kernel.Array{two}, "assign is 3, must be 1 to the 2 views"},
+		{swav(SwAVOptions{1, 1, 1, 1, 1}, 1), []kernel.Array{two}, "views is 1, must be 2 or more"},
+		{swav(SwAVOptions{2, 2, 0, 1, 1}, 1), []kernel.Array{two}, "epsilon is 0, must be positive"},
+		{swav(SwAVOptions{2, 2, 1, 0, 1}, 1), []kernel.Array{two}, "iterations is 0, must be positive"},
+		{swav(SwAVOptions{2, 2, 1, 1, 0}, 1), []kernel.Array{two}, "temperature is 0, must be positive"},
+		{swav(SwAVOptions{2, 2, 1, 1, 1}, 1), []kernel.Array{kernel.New(3, 2)}, "want the scores of 2 views"},
+		{swav(SwAVOptions{2, 2, 1, 1, 1}, 2), []kernel.Array{two, kernel.New(2, 4)}, "want a queue for each of 2 views"},
 		{crossEntropy(), []kernel.Array{two, kernel.New(3)}, "want logits (N, C)"},
 		{crossEntropy(), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0, 3}}}, "label 3 of row 1 is not one of 3 classes"},
 		{crossEntropy(), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0.5, 0}}}, "label 0.5 of row 0"},

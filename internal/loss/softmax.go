@@ -15,7 +15,7 @@ var none = math.Inf(-1)
 // contrast is the cross entropy of the logits scale·x of one row against the
 // class positive. It turns x into the gradient by the logits, times weight.
 func contrast(x []float32, positive int, scale, weight float64) float64 {
-	logit := scale * float64(x[positive])
+	logit := float64(scale * float64(x[positive]))
 	total := kernel.Softmax(x, none, scale, weight)
 	x[positive] = float32(weight * math.Expm1(logit-total)) // softmax - 1, without cancellation
 	return total - logit
