@@ -10,12 +10,12 @@ import (
 )
 
 // BYOL is the loss of Grill et al. 2020, equation 2, over unit rows: predictions p
-// (2N, P) of the online network and targets z (2N, P), where row i of z is the
-// other view's, which row i of p predicts:
+// (2N, P) of the online network and targets z (2N, P), rows i and i+N of both
+// being the two views of one clip. A row of p predicts the other view's of z:
 //
-//	‖p - z‖² = 2 - 2 p·z
+//	‖p₁ - z₂‖² + ‖p₂ - z₁‖² = 4 - 2 p₁·z₂ - 2 p₂·z₁
 //
-// added over both orders and averaged over the N pairs: 0 to 8. Targets are
+// averaged over the N pairs: 0 to 8. Targets are
 // constants: no gradient.
 func BYOL(p, z *gorgonia.Node) (*gorgonia.Node, error) {
 	return cosine("byol", 4, 4).of(p, z)
@@ -30,7 +30,7 @@ func SimSiam(p, z *gorgonia.Node) (*gorgonia.Node, error) {
 	return cosine("simsiam", 0, 1).of(p, z)
 }
 
-// cosine is rest - slope · (mean of p·z).
+// cosine is rest - slope · (mean of p·z with the other view's z).
 func cosine(name string, rest, slope float64) fused {
 	return fused{
 		sig: name,
@@ -42,9 +42,10 @@ func cosine(name string, rest, slope float64) fused {
 			return nil
 		},
 		run: func(grads gradients, in []kernel.Array, _ []float32) (float64, error) {
-			p, z, m := in[0].Data, in[1].Data, float64(in[0].Shape[0])
-			kernel.Scale(grads[0], z, float32(-slope/m))
-			return rest - float64(slope*kernel.Dot(p, z)/m), nil
+			p, z, m, half := in[0].Data, in[1].Data, float64(in[0].Shape[0]), len(in[0].Data)/2
+			kernel.Scale(grads[0][:half], z[half:], float32(-slope/m))
+			kernel.Scale(grads[0][half:], z[:half], float32(-slope/m))
+			return rest - float64(slope*(kernel.Dot(p[:half], z[half:])+kernel.Dot(p[half:], z[:half]))/m), nil
 		},
 	}
 }

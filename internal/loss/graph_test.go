@@ -79,10 +79,10 @@ func TestReference(t *testing.T) {
 		{"info_nce_moco", true, 1, [][]string{{"q"}, {"k"}, {"queue"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
 			return InfoNCE(in[0], in[1], in[2], p.Temperature)
 		}},
-		{"byol", true, 1, [][]string{{"p1", "p2"}, {"z2", "z1"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+		{"byol", true, 1, [][]string{{"p1", "p2"}, {"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
 			return BYOL(in[0], in[1])
 		}},
-		{"simsiam", true, 1, [][]string{{"p1", "p2"}, {"z2", "z1"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+		{"simsiam", true, 1, [][]string{{"p1", "p2"}, {"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
 			return SimSiam(in[0], in[1])
 		}},
 		{"barlow_twins", false, 1, [][]string{{"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {

@@ -108,7 +108,7 @@ func crossEntropyOf(logits []float64, class int) float64 {
 func byolLoops(in ...rows) float64 {
 	p, z, total := in[0], in[1], 0.0
 	for i := range p.n {
-		total += 2 - 2*dot(p.row(i), z.row(i))
+		total += 2 - 2*dot(p.row(i), z.row((i+p.n/2)%p.n))
 	}
 	return total / float64(p.n/2)
 }
@@ -116,7 +116,7 @@ func byolLoops(in ...rows) float64 {
 func simsiamLoops(in ...rows) float64 {
 	p, z, total := in[0], in[1], 0.0
 	for i := range p.n {
-		total += -dot(p.row(i), z.row(i)) / 2
+		total += -dot(p.row(i), z.row((i+p.n/2)%p.n)) / 2
 	}
 	return total / float64(p.n/2)
 }

@@ -8,7 +8,6 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"clr/internal/exec"
-	"clr/internal/fault"
 	"clr/internal/kernel"
 	"clr/internal/loss"
 	"clr/internal/model"
