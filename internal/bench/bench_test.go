@@ -42,6 +42,9 @@ func TestTrainingFLOPs(t *testing.T) {
 	if got, want := trainingFLOPs(layers, "simclr"), 2*(3*forward-stem); got != want {
 		t.Errorf("simclr: %g, want %g", got, want)
 	}
+	if got, want := trainingFLOPs(layers, "byol"), 2*(4*forward-stem); got != want {
+		t.Errorf("byol: %g, want %g", got, want)
+	}
 	if got, want := trainingFLOPs(layers, "moco"), 4*forward-stem; got != want {
 		t.Errorf("moco: %g, want %g", got, want)
 	}
@@ -173,7 +176,7 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range [][3]string{{"byol", "sgd", `no method "byol"`}, {"moco", "best", `no optimizer "best"`}} {
+	for _, c := range [][3]string{{"simclrr", "sgd", `no method "simclrr"`}, {"moco", "best", `no optimizer "best"`}} {
 		_, err := Train(t.Context(), tiny("mean", 10), c[0], c[1], one)
 		if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), c[2]) || fault.Remedy(err) == "" {
 			t.Errorf("%v, want %s", err, c[2])

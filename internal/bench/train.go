@@ -88,7 +88,8 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 }
 
 // trainingFLOPs are those of a clip's two views through the encoder. MoCo's
-// second view goes forward only, through the key tower.
+// second view goes forward only, through the key tower; BYOL's both go forward
+// once more, through the target tower.
 func trainingFLOPs(layers []model.Layer, method string) float64 {
 	full, forward, first := 0, 0, true
 	for _, l := range layers {
@@ -96,8 +97,11 @@ func trainingFLOPs(layers []model.Layer, method string) float64 {
 		forward += l.FLOPs()
 		first = first && l.FLOPs() == 0
 	}
-	if method == "moco" {
+	switch method {
+	case "moco":
 		return float64(full + forward)
+	case "byol":
+		return 2 * float64(full+forward)
 	}
 	return 2 * float64(full)
 }

@@ -30,7 +30,7 @@ func graph(t *testing.T, build func(in []*gorgonia.Node) (*gorgonia.Node, error)
 		}
 		nodes = append(nodes, n)
 	}
-	loss, err := build(nodes)
+	loss, err := build(slices.Clone(nodes))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,43 +59,82 @@ func graph(t *testing.T, build func(in []*gorgonia.Node) (*gorgonia.Node, error)
 	return value(loss), out
 }
 
-// PyTorch's numbers, through normalisation and graph.
+// PyTorch's numbers, through normalisation and graph. An input is rows of one or
+// more reference arrays; the first wrt have gradients.
 func TestReference(t *testing.T) {
-	for _, name := range []string{"losses/nt_xent_t0.5", "losses/nt_xent_t0.1"} {
-		c := reference(t, name)
-		z1, z2 := c.Inputs["z1"].array(t), c.Inputs["z2"].array(t)
-		z := kernel.Array{Shape: []int{2 * z1.Shape[0], z1.Shape[1]}, Data: append(slices.Clone(z1.Data), z2.Data...)}
-		loss, d := graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
-			z, err := op.Normalize(in[0])
-			if err != nil {
-				return nil, err
-			}
-			return NTXent(z, c.Params.Temperature)
-		}, 1, z)
-		c.Outputs["loss"].compare(t, name, loss.Data)
-		c.Outputs["d_z1"].compare(t, name+" d_z1", d[0].Data[:len(z1.Data)])
-		c.Outputs["d_z2"].compare(t, name+" d_z2", d[0].Data[len(z1.Data):])
-	}
-
-	c := reference(t, "losses/info_nce_moco")
-	loss, d := graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
-		unit := make([]*gorgonia.Node, len(in))
-		for i := range in {
-			var err error
-			if unit[i], err = op.Normalize(in[i]); err != nil {
-				return nil, err
+	type params = referenceParams
+	for _, c := range []struct {
+		name string
+		unit bool // rows are normalised
+		wrt  int
+		in   [][]string
+		loss func(in []*gorgonia.Node, p params) (*gorgonia.Node, error)
+	}{
+		{"nt_xent_t0.5", true, 1, [][]string{{"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return NTXent(in[0], p.Temperature)
+		}},
+		{"nt_xent_t0.1", true, 1, [][]string{{"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return NTXent(in[0], p.Temperature)
+		}},
+		{"info_nce_moco", true, 1, [][]string{{"q"}, {"k"}, {"queue"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return InfoNCE(in[0], in[1], in[2], p.Temperature)
+		}},
+		{"byol", true, 1, [][]string{{"p1", "p2"}, {"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return BYOL(in[0], in[1])
+		}},
+		{"simsiam", true, 1, [][]string{{"p1", "p2"}, {"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return SimSiam(in[0], in[1])
+		}},
+		{"barlow_twins", false, 1, [][]string{{"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return BarlowTwins(in[0], p.Lambda)
+		}},
+		{"vicreg", false, 1, [][]string{{"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return VICReg(in[0], VICRegOptions{p.Sim, p.Var, p.Cov})
+		}},
+		{"supcon_out", true, 1, [][]string{{"z"}, {"labels"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return SupCon(in[0], in[1], p.Temperature)
+		}},
+		{"info_nce_inbatch", true, 2, [][]string{{"a"}, {"b"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return InBatch(in[0], in[1], p.Temperature, true)
+		}},
+		{"cola_bilinear", false, 3, [][]string{{"a"}, {"w"}, {"b"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return Bilinear(in[0], in[1], in[2])
+		}},
+		{"swav_swapped", false, 1, [][]string{{"s1", "s2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return SwAV(in[0], SwAVOptions{2, 2, p.Epsilon, p.Iterations, p.Temperature})
+		}},
+		{"cross_entropy", false, 1, [][]string{{"logits"}, {"labels"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return CrossEntropy(in[0], in[1])
+		}},
+	} {
+		r := reference(t, "losses/"+c.name)
+		in := make([]kernel.Array, len(c.in))
+		for i, names := range c.in {
+			for _, name := range names {
+				a := r.Inputs[name].array(t)
+				in[i].Data = append(in[i].Data, a.Data...)
+				in[i].Shape = append([]int{len(names) * a.Shape[0]}, a.Shape[1:]...)
 			}
 		}
-		return InfoNCE(unit[0], unit[1], unit[2], c.Params.Temperature)
-	}, 1, c.Inputs["q"].array(t), c.Inputs["k"].array(t), c.Inputs["queue"].array(t))
-	c.Outputs["loss"].compare(t, c.Name, loss.Data)
-	c.Outputs["d_q"].compare(t, c.Name+" d_q", d[0].Data)
-
-	c = reference(t, "losses/cross_entropy")
-	loss, d = graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return CrossEntropy(in[0], in[1]) }, 1,
-		c.Inputs["logits"].array(t), c.Inputs["labels"].array(t))
-	c.Outputs["loss"].compare(t, c.Name, loss.Data)
-	c.Outputs["d_logits"].compare(t, c.Name+" d_logits", d[0].Data)
+		loss, d := graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) {
+			for i := range in {
+				if c.unit && len(in[i].Shape()) == 2 {
+					var err error
+					if in[i], err = op.Normalize(in[i]); err != nil {
+						return nil, err
+					}
+				}
+			}
+			return c.loss(in, r.Params)
+		}, c.wrt, in...)
+		r.Outputs["loss"].compare(t, c.name, loss.Data)
+		for i, names := range c.in[:c.wrt] {
+			n := len(d[i].Data) / len(names)
+			for j, name := range names {
+				r.Outputs["d_"+name].compare(t, c.name+" d_"+name, d[i].Data[j*n:(j+1)*n])
+			}
+		}
+	}
 }
 
 // Keys and queue are constants: Gorgonia finds no way to them.

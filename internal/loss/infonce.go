@@ -8,7 +8,6 @@ import (
 	"gorgonia.org/tensor"
 
 	"clr/internal/kernel"
-	"clr/internal/op"
 )
 
 // InfoNCE is MoCo's loss (He et al. 2020, equation 1) of unit queries q (N, D)
@@ -17,54 +16,46 @@ import (
 //	-log( exp(q·k/τ) / (exp(q·k/τ) + Σ_queue exp(q·k'/τ)) )
 //
 // averaged over the queries. Keys and queue are constants: no gradient.
-func InfoNCE(q, k, queue *gorgonia.Node, temperature float64) (*gorgonia.Node, error) {
-	return fused(infonce{temperature}, q, k, queue)
+func InfoNCE(q, k, queue *gorgonia.Node, tau float64) (*gorgonia.Node, error) {
+	return infonce(temperature{number: tau}).of(q, k, queue)
 }
 
-type infonce struct{ temperature float64 }
+func infonce(t temperature) fused {
+	return fused{
+		sig: fmt.Sprintf("info_nce{%v}", t),
+		wrt: []bool{true, false, false},
+		check: func(in []tensor.Shape) error {
+			q, k, queue := in[0], in[1], in[2]
+			if !isRows(q, k, queue) || k[0] != q[0] || k[1] != q[1] || queue[1] != q[1] {
+				return fmt.Errorf("want q (N, D), k (N, D), queue (K, D)")
+			}
+			return t.check(in)
+		},
+		scratch: func(in []tensor.Shape) int {
+			n, d, k := in[0][0], in[0][1], in[2][0]
+			return n*k + max(kernel.MatMulScratch(n, k, d), kernel.MatMulScratch(n, d, k))
+		},
+		run: func(grads gradients, in []kernel.Array, scratch []float32) (float64, error) {
+			q, keys, queue := in[0].Data, in[1].Data, in[2].Data
+			n, d, k := in[0].Shape[0], in[0].Shape[1], in[2].Shape[0]
+			s, scratch := scratch[:n*k], scratch[n*k:]
+			kernel.MatMul(s, q, queue, n, k, d, false, true, false, scratch) // s = q queueᵀ  (N, K)
 
-func (l infonce) Sig() string     { return fmt.Sprintf("info_nce{temperature %g}", l.temperature) }
-func (l infonce) DiffWRT() []bool { return []bool{true, false, false} }
-
-func (l infonce) Infer(in ...tensor.Shape) (tensor.Shape, error) {
-	if err := checkTemperature(l.temperature); err != nil {
-		return nil, err
+			tau := t.of(in)
+			loss, scale, weight := 0.0, 1/tau, 1/(tau*float64(n))
+			dq := grads[0] // (N, D)
+			for i := range n {
+				key := keys[i*d : (i+1)*d]
+				logit := float64(scale * kernel.Dot(q[i*d:(i+1)*d], key))
+				total := kernel.Softmax(s[i*k:(i+1)*k], logit, scale, weight) // row i of s: from cosines to gradients
+				loss += total - logit
+				pull := weight * math.Expm1(logit-total) // (softmax - 1) / (τ N), without cancellation
+				for j, v := range key {
+					dq[i*d+j] = float32(pull * float64(v))
+				}
+			}
+			kernel.MatMul(dq, s, queue, n, d, k, false, false, true, scratch) // dq += s queue
+			return loss / float64(n), nil
+		},
 	}
-	q, k, queue := in[0], in[1], in[2]
-	if !isRows(q, k, queue) || k[0] != q[0] || k[1] != q[1] || queue[1] != q[1] {
-		return nil, fmt.Errorf("want q (N, D), k (N, D), queue (K, D)")
-	}
-	return op.PackedShape(q), nil
-}
-
-func (l infonce) Diff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return op.PackedDiff(l.DiffWRT(), in, out, grad)
-}
-
-func (l infonce) Scratch(in ...tensor.Shape) int {
-	n, d, k := in[0][0], in[0][1], in[2][0]
-	return n*k + max(kernel.MatMulScratch(n, k, d), kernel.MatMulScratch(n, d, k))
-}
-
-func (l infonce) Run(out kernel.Array, in []kernel.Array, scratch []float32) error {
-	q, keys, queue := in[0].Data, in[1].Data, in[2].Data
-	n, d, k := in[0].Shape[0], in[0].Shape[1], in[2].Shape[0]
-	s, scratch := scratch[:n*k], scratch[n*k:]
-	kernel.MatMul(s, q, queue, n, k, d, false, true, false, scratch) // s = q queueᵀ  (N, K)
-
-	loss, scale, weight := 0.0, 1/l.temperature, 1/(l.temperature*float64(n))
-	dq := out.Data[1:] // (N, D)
-	for i := range n {
-		key := keys[i*d : (i+1)*d]
-		logit := scale * kernel.Dot(q[i*d:(i+1)*d], key)
-		total := kernel.Softmax(s[i*k:(i+1)*k], logit, scale, weight) // row i of s: from cosines to gradients
-		loss += total - logit
-		pull := weight * math.Expm1(logit-total) // (softmax - 1) / (τ N), without cancellation
-		for j, v := range key {
-			dq[i*d+j] = float32(pull * float64(v))
-		}
-	}
-	out.Data[0] = float32(loss / float64(n))
-	kernel.MatMul(dq, s, queue, n, d, k, false, false, true, scratch) // dq += s queue
-	return nil
 }

@@ -24,9 +24,15 @@ type referenceFile struct {
 	}
 }
 
+type referenceParams struct {
+	Temperature, Margin, Lambda, Sim, Var, Cov, Epsilon float64
+	Iterations                                          int
+	Smoothing                                           float64 `json:"label_smoothing"`
+}
+
 type referenceCase struct {
 	Name            string
-	Params          struct{ Temperature float64 }
+	Params          referenceParams
 	Inputs, Outputs map[string]referenceFile
 }
 

@@ -83,8 +83,12 @@ type Options interface {
 
 // Table holds the methods by name with their defaults.
 var Table = map[string]Options{
-	"simclr": SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"moco":   MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
+	"barlow_twins": BarlowTwins{Lambda: 0.005, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
+	"byol":         BYOL{Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
+	"simsiam":      SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
+	"vicreg":       VICReg{Sim: 25, Var: 25, Cov: 1, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
+	"simclr":       SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"moco":         MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
 }
 
 // check refuses what no method can work with; rows is what a tower sees of a
@@ -148,6 +152,29 @@ func checkHead(temperature float64, projector model.MLP, groups int) error {
 	if !(temperature > 0) {
 		return fault.New(fault.Usage, "", "temperature is %g, must be positive", temperature)
 	}
+	return checkProjector(projector, groups)
+}
+
+// checkPredictor is for methods that guess one projection from another.
+func checkPredictor(projector, predictor model.MLP, groups int) error {
+	if err := predictor.Check(); err != nil {
+		return fmt.Errorf("predictor: %w", err)
+	}
+	if predictor.Out != projector.Out {
+		return fault.New(fault.Usage, fmt.Sprintf("set predictor.out to %d", projector.Out),
+			"predictor: out is %d, the projections that it guesses have %d", predictor.Out, projector.Out)
+	}
+	return checkProjector(projector, groups)
+}
+
+func checkMomentum(m float64) error {
+	if !(m >= 0 && m <= 1) {
+		return fault.New(fault.Usage, "", "momentum is %g, must be between 0 and 1", m)
+	}
+	return nil
+}
+
+func checkProjector(projector model.MLP, groups int) error {
 	if groups < 1 {
 		return fault.New(fault.Usage, "", "bn_groups is %d, must be 1 or more", groups)
 	}

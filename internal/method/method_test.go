@@ -30,6 +30,10 @@ func options() map[string]Options {
 	return map[string]Options{
 		"simclr":          SimCLR{Temperature: 0.2, Projector: norm, Groups: 1},
 		"simclr by views": SimCLR{Temperature: 0.2, Projector: norm, Groups: 2},
+		"barlow_twins":    BarlowTwins{Lambda: 0.005, Projector: norm, Groups: 2},
+		"byol":            BYOL{Momentum: 0.9, Projector: norm, Predictor: norm, Groups: 2},
+		"simsiam":         SimSiam{Projector: norm, Predictor: norm, Groups: 2},
+		"vicreg":          VICReg{Sim: 25, Var: 25, Cov: 1, Projector: norm, Groups: 1},
 		"moco":            MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: plain, Groups: 1},
 		"moco in groups":  MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: norm, Groups: 2},
 	}
@@ -170,14 +174,17 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// Every method tells clips apart far better than by chance.
+// Every contrastive method tells clips apart far better than by chance.
 func TestMethodsLearn(t *testing.T) {
 	const n = 8
 	for _, name := range names(options()) {
 		m := newMethod(t, options()[name], setup(n))
 		steps, chance := 60, math.Log(2*n-1)
-		if strings.HasPrefix(name, "moco") { // more slowly, as the queue has to fill first
+		switch {
+		case strings.HasPrefix(name, "moco"): // more slowly, as the queue has to fill first
 			steps, chance = 150, math.Log(19+1)
+		case !strings.HasPrefix(name, "simclr"):
+			continue
 		}
 		losses := train(t, m, sgd(m), n, 0, steps)
 		last := 0.0
@@ -187,6 +194,50 @@ func TestMethodsLearn(t *testing.T) {
 		t.Logf("%s: %.3f -> %.3f, chance %.3f", name, losses[0], last, chance)
 		if last > 0.65*chance {
 			t.Errorf("%s: the loss goes from %g to %g; chance is %g", name, losses[0], last, chance)
+		}
+	}
+}
+
+// top1 is how many rows have the other view of their clip nearest of all.
+func top1(z kernel.Array) float64 {
+	m, hits := z.Shape[0], 0
+	row := func(i int) []float32 { return z.Data[i*z.Shape[1] : (i+1)*z.Shape[1]] }
+	for i := range m {
+		best, at := math.Inf(-1), -1
+		for j := range m {
+			if c := kernel.Dot(row(i), row(j)); j != i && c > best {
+				best, at = c, j
+			}
+		}
+		if at == (i+m/2)%m {
+			hits++
+		}
+	}
+	return float64(hits) / float64(m)
+}
+
+// Every method brings the views of a clip together and keeps clips apart.
+func TestViewsFindEachOther(t *testing.T) {
+	const n = 24
+	for _, name := range names(options()) {
+		m := newMethod(t, options()[name], setup(n))
+		opt, steps := optim.SGD{LR: 0.05, Momentum: 0.9}.New(m.Params()), 150
+		for s := range steps {
+			step(t, m, toy(n, s))
+			lr := 0.05
+			if name == "vicreg" { // its weights make gradients 25 times as large
+				lr = 0.002
+			}
+			opt.Step(m.Params(), lr)
+			m.Advance(float64(s+1) / float64(steps))
+		}
+		found := 0.0
+		for s := range 4 {
+			found += top1(step(t, m, toy(n, 200+s)).Z) / 4
+		}
+		t.Logf("%s: %.2f", name, found)
+		if found < 0.3 { // 1/47 by chance
+			t.Errorf("%s: %.2f of the views find their other half", name, found)
 		}
 	}
 }

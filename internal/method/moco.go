@@ -42,8 +42,8 @@ func (o MoCo) Check() error {
 	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
 		return err
 	}
-	if !(o.Momentum >= 0 && o.Momentum <= 1) {
-		return fault.New(fault.Usage, "", "momentum is %g, must be between 0 and 1", o.Momentum)
+	if err := checkMomentum(o.Momentum); err != nil {
+		return err
 	}
 	if o.Queue < 1 || o.Queue > maxQueue {
 		return fault.New(fault.Usage, "", "queue is %d, must be between 1 and %d", o.Queue, maxQueue)

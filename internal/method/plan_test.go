@@ -50,8 +50,12 @@ func TestDraft(t *testing.T) {
 			t.Errorf("%s: no graph was planned", name)
 		}
 		switch m := m.(type) {
-		case *simclr:
+		case *siamese:
 			if want := m.graphs[8].machine.Plan().Bytes; p.GraphBytes() != want {
+				t.Errorf("%s: %d bytes of graphs planned, %d compiled", name, p.GraphBytes(), want)
+			}
+		case *byol:
+			if want := max(m.graphs[8].online.Plan().Bytes, m.graphs[8].target.Plan().Bytes); p.GraphBytes() != want {
 				t.Errorf("%s: %d bytes of graphs planned, %d compiled", name, p.GraphBytes(), want)
 			}
 		case *moco:

@@ -259,3 +259,8 @@ func channels(x *G.Node) int {
 	}
 	return s[3]
 }
+
+// StopGradient is x, through which no gradient passes.
+func (b *Builder) StopGradient(x *G.Node) *G.Node {
+	return b.lay("stop gradient", func() (*G.Node, error) { return op.StopGradient(x) })
+}

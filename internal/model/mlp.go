@@ -13,9 +13,10 @@ import (
 // SimCLR's projector, without it MoCo v2's. Layers are numbered as in PyTorch's
 // Sequential(Linear, [BatchNorm1d,] ReLU, ..., Linear).
 type MLP struct {
-	Hidden []int `yaml:"hidden" doc:"sizes of the hidden layers"`
-	Out    int   `yaml:"out" doc:"size of the result"`
-	Norm   bool  `yaml:"norm" doc:"batch normalisation after each hidden layer, which then has no bias of its own"`
+	Hidden  []int `yaml:"hidden" doc:"sizes of the hidden layers"`
+	Out     int   `yaml:"out" doc:"size of the result"`
+	Norm    bool  `yaml:"norm" doc:"batch normalisation after each hidden layer, which then has no bias of its own"`
+	OutNorm bool  `yaml:"out_norm" doc:"batch normalisation of the result too, as SimSiam's and MoCo v3's projectors have it"`
 }
 
 // maxLayer bounds the units of a layer: more can only be a slip, and would end
@@ -50,5 +51,9 @@ func (h MLP) Build(b *Builder, p *Params, name string, x *G.Node) *G.Node {
 		}
 		next() // the ReLU, which has no weights, has a number
 	}
-	return b.Rows(b.Linear(p, next(), x, h.Out, true, false))
+	x = b.Linear(p, next(), x, h.Out, !h.OutNorm, false)
+	if h.OutNorm {
+		x = b.BatchNorm(p, next(), x, Norm{})
+	}
+	return b.Rows(x)
 }

@@ -1,0 +1,66 @@
+package loss
+
+import (
+	"fmt"
+	"math"
+
+	"gorgonia.org/tensor"
+
+	"clr/internal/kernel"
+)
+
+// none is the logit of what is no class.
+var none = math.Inf(-1)
+
+// contrast is the cross entropy of the logits scale·x of one row against the
+// class positive. It turns x into the gradient by the logits, times weight.
+func contrast(x []float32, positive int, scale, weight float64) float64 {
+	logit := float64(scale * float64(x[positive]))
+	total := kernel.Softmax(x, none, scale, weight)
+	x[positive] = float32(weight * math.Expm1(logit-total)) // softmax - 1, without cancellation
+	return total - logit
+}
+
+// A temperature divides the products of rows before the softmax. It is a number,
+// or it is learnt as CLIP's is (Radford et al. 2021, section 2.5): then the last
+// input, of shape (1), holds s, and the products are multiplied by exp(s).
+type temperature struct {
+	number float64
+	learnt bool
+}
+
+func (t temperature) String() string {
+	if t.learnt {
+		return "learnt temperature"
+	}
+	return fmt.Sprintf("temperature %g", t.number)
+}
+
+// wrt says which inputs have a gradient, from those before the temperature.
+func (t temperature) wrt(before ...bool) []bool {
+	if t.learnt {
+		return append(before, true)
+	}
+	return before
+}
+
+func (t temperature) check(in []tensor.Shape) error {
+	if t.learnt {
+		if s := in[len(in)-1]; len(s) != 1 || s[0] != 1 {
+			return fmt.Errorf("want s (1), the logarithm of the logits' scale")
+		}
+		return nil
+	}
+	if !(t.number > 0) || math.IsInf(t.number, 0) {
+		return fmt.Errorf("the temperature is %g, must be positive", t.number)
+	}
+	return nil
+}
+
+// of is the temperature of a run.
+func (t temperature) of(in []kernel.Array) float64 {
+	if t.learnt {
+		return math.Exp(-float64(in[len(in)-1].Data[0]))
+	}
+	return t.number
+}

@@ -1,0 +1,41 @@
+package method
+
+import (
+	"gorgonia.org/gorgonia"
+
+	"clr/internal/fault"
+	"clr/internal/loss"
+	"clr/internal/model"
+)
+
+// BarlowTwins is Zbontar et al. 2021, "Barlow Twins: self-supervised learning via
+// redundancy reduction", algorithm 1: over the batch, each dimension of one
+// view's projections should follow the same dimension of the other's, and no
+// other dimension.
+type BarlowTwins struct {
+	Lambda    float64   `yaml:"lambda" doc:"weight of the products of different dimensions"`
+	Projector model.MLP `yaml:"projector" doc:"from embedding to projection, wide as in the paper; thrown away after pretraining"`
+	Groups    int       `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; 2 keeps the two views apart"`
+}
+
+func (o BarlowTwins) Doc() string {
+	return "Barlow Twins (Zbontar et al. 2021): dimensions of the two views agree, and do not repeat each other"
+}
+
+func (o BarlowTwins) Check() error {
+	if !(o.Lambda >= 0 && o.Lambda <= 1) {
+		return fault.New(fault.Usage, "the paper's is 0.005", "lambda is %g, must be between 0 and 1", o.Lambda)
+	}
+	return checkProjector(o.Projector, o.Groups)
+}
+
+// Unit implements Options: the tower sees both views at once.
+func (o BarlowTwins) Unit() int { return unitOf(o.Groups, 2) }
+
+func (o BarlowTwins) New(s Setup) (Method, error) {
+	return newSiamese("barlow_twins", s, o.Groups, func(b *model.Builder, p *model.Params, x *gorgonia.Node) (z, l *gorgonia.Node) {
+		h := s.Encoder.Build(b, p, "encoder", x)                    // (2N, D)
+		z = o.Projector.Build(b, p, "projector", h)                 // (2N, P)
+		return b.Normalize(z), b.Try(loss.BarlowTwins(z, o.Lambda)) // scalar
+	})
+}
