@@ -65,7 +65,7 @@ func TestMP3Seeks(t *testing.T) {
 	}
 	tagged := formatFile(t, "mpeg2_padded.mp3")
 	unpadded := bytes.Clone(tagged) // as a tag copied from a longer file has it
-	clear(unpadded[bytes.Index(unpadded, []byte("Lavc"))+21:][:3])
+	clear(unpadded[bytes.Index(unpadded, []byte("Lavf"))+21:][:3])
 	whole, err := Decode(bytes.NewReader(unpadded), "unpadded")
 	if err != nil {
 		t.Fatal(err)
