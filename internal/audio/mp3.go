@@ -106,7 +106,8 @@ func (m *mp3Reader) tag(h mp3Header, frame []byte) bool {
 		return true // other encoders do not agree on what they count
 	}
 	delay, padding := int64(b[21])<<4|int64(b[22])>>4, int64(b[22]&15)<<8|int64(b[23])
-	if total := frames*m.samples - delay - padding; total > 0 {
+	// Padding that is shorter than the decoder's delay leaves no sound to cut off.
+	if total := frames*m.samples - delay - max(padding, mp3Delay); total > 0 {
 		m.frames, m.skip, m.total = frames, delay+mp3Delay, total
 	}
 	return true

@@ -64,6 +64,18 @@ func TestMP3Seeks(t *testing.T) {
 		}
 	}
 	tagged := formatFile(t, "mpeg2_padded.mp3")
+	unpadded := bytes.Clone(tagged) // as a tag copied from a longer file has it
+	clear(unpadded[bytes.Index(unpadded, []byte("Lavf"))+21:][:3])
+	whole, err := Decode(bytes.NewReader(unpadded), "unpadded")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSeeks(t, "unpadded", unpadded, whole)
+	if s, err := open(bytes.NewReader(unpadded)); err != nil {
+		t.Error(err)
+	} else if n, err := s.walk(); err != nil || n != int64(len(whole.Samples)/whole.Channels) {
+		t.Errorf("unpadded: walking counts %d frames, decoding %d: %v", n, len(whole.Samples)/whole.Channels, err)
+	}
 	s, err := open(bytes.NewReader(tagged[:len(tagged)-10]))
 	if err != nil {
 		t.Fatal(err)
