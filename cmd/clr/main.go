@@ -25,6 +25,9 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if isTerminal(stdout) {
+		stdout = pipeline.NewTerminal(stdout)
+	}
 	if isTerminal(stderr) {
 		stderr = pipeline.NewTerminal(stderr)
 	}

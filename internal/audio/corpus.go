@@ -92,7 +92,7 @@ func (c *Corpus) read() error {
 	}
 	data, err := fs.ReadFile(fsys, name)
 	if err != nil {
-		return fault.New(fault.Data, "give the manifest's path in corpus:", "manifest: %w", err)
+		return fault.New(fault.Data, "see that the manifest's path is right and that it may be read", "manifest: %w", err)
 	}
 	p := manifest{fsys: fsys, name: name, corpus: c}
 	p.read(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))

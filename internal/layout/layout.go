@@ -74,6 +74,8 @@ func Read(ctx context.Context, name, root string, o Options) (*Manifest, error) 
 		return nil, ctx.Err()
 	case r.usage != nil:
 		return nil, r.usage
+	case len(r.faults) > 0 && len(r.present) == 0:
+		return nil, fault.List(fault.Data, "see that this is the folder that holds "+l.doc, r.faults)
 	case len(r.faults) > 0:
 		return nil, fault.List(fault.Data, "unpack the corpus again, or mend the files named", r.faults)
 	case len(r.m.Clips) == 0:

@@ -1,10 +1,14 @@
 package layout
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -250,6 +254,13 @@ func TestMistakes(t *testing.T) {
 		"20 at a time":  {"evar", with(files("a.wav"), "x.csv", many), Options{}, fault.Data, []string{"x.csv:2: gone.wav", "x.csv:21: gone.wav", "and 10 more"}, 21},
 		"empty label":   {"evar", with(files("a.wav"), "x.csv", "file_name,label\na.wav,\"x,,y\"\n"), Options{}, fault.Data, []string{"x.csv:2: a.wav has an empty label"}, 1},
 		"loose":         {"folder", files("dog/a.wav", "b.wav"), Options{}, fault.Data, []string{"b.wav: this recording stands beside the folders", "--unlabelled"}, 1},
+		"column twice":  {"evar", with(files("a.wav"), "x.csv", "file_name,label,split,label\na.wav,x,train,y\n"), Options{}, fault.Data, []string{"x.csv:1: the column label is there twice"}, 1},
+		"more json":     {"hear", task("{\n \"a.wav\": [\"dog\"]}\n{}"), Options{}, fault.Data, []string{"train.json:3: there is more behind the object"}, 1},
+		"odd rate":      {"hear", hear(scene, files("+16000/train/a.wav", "016000/train/a.wav")), Options{}, fault.Data, []string{"there is no folder of recordings"}, 1},
+		"odd folds":     {"hear", with(task("{}"), "task_metadata.json", `{"nfolds": 1.5}`), Options{}, fault.Data, []string{"task_metadata.json:1: nfolds: it is 1.5, not a whole number"}, 1},
+		"odd event":     {"hear", event("{\n \"a.wav\": [{\"label\": \"dog\", \"start\": \"5\", \"end\": 5}]}"), Options{}, fault.Data, []string{"train.json:2: a.wav: ", "tart is a string, which the layout hear has not there"}, 1},
+		"broken name":   {"folder", files("dog/a\nb.wav"), Options{}, fault.Data, []string{`"dog/a\nb.wav" holds a line break`}, 2},
+		"drawing name":  {"folder", files("do\x1b[31mg/b.wav"), Options{}, fault.Data, []string{`"do\x1b[31mg/b.wav" holds a line break or another control character`}, 1},
 		"no group":      {"folder", files("dog/a.wav", "dog/s1_b.wav"), Options{Group: `^(s\d)`}, fault.Data, []string{`dog/a.wav: --group ^(s\d) finds nothing in "a.wav"`}, 1},
 		"bad group":     {"folder", files("a.wav"), Options{Group: "("}, fault.Usage, []string{"--group: error parsing regexp"}, 1},
 		"bad shares":    {"folder", files("a.wav"), Options{Split: []float64{0.5, 0.4}}, fault.Usage, []string{"sum up to 0.9"}, 1},
@@ -282,11 +293,85 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// docs/data.md has a row for each layout.
+// A corpus is not read on when nobody waits for it any more.
+func TestReadStops(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for _, l := range lists {
+		if m, err := Read(ctx, l.layout, corpus(t, with(l.files, l.name, l.texts[0])), l.o); m != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, %v", l.layout, m, err)
+		}
+	}
+}
+
+// The folder that a manifest says its paths from may be come to by a link, and
+// so may the corpus, and the folder that somebody works in.
+func TestManifestBehindLinks(t *testing.T) {
+	top := t.TempDir()
+	plant(t, filepath.Join(top, "corpus"), files("dog/a.wav"))
+	for _, dir := range []string{"deep/er/lists", "work"} {
+		if err := os.MkdirAll(filepath.Join(top, dir), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{"lists": "deep/er/lists", "deep/corpus": "../corpus", "inside": "work"} {
+		if err := os.Symlink(to, filepath.Join(top, name)); err != nil {
+			t.Skip(err)
+		}
+	}
+	for _, c := range []struct{ work, root, dir, want string }{
+		{".", "corpus", ".", "corpus"},
+		{".", "corpus", "lists", "../../../corpus"},
+		{".", "corpus", "deep/er/lists", "../../../corpus"},
+		{".", "deep/corpus", ".", "deep/corpus"}, // a link below stays one
+		{".", "deep/corpus", "deep/er", "../../corpus"},
+		{"lists", "../../../corpus", ".", "../../../corpus"},
+		{"lists", "../../corpus", "..", "../../corpus"},
+		{"inside", "../corpus", ".", "../corpus"},
+	} {
+		t.Chdir(filepath.Join(top, c.work))
+		m, err := Read(t.Context(), "folder", c.root, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := m.Write(&b, c.dir); err != nil {
+			t.Fatal(err)
+		}
+		if want := "path,label\n" + c.want + "/dog/a.wav,dog\n"; b.String() != want {
+			t.Errorf("%+v: it makes\n%s\nnot\n%s", c, &b, want)
+		}
+		name := filepath.Join(c.dir, "m.csv")
+		if err := os.WriteFile(name, []byte(b.String()), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{name, filepath.Join(top, c.work, name)} {
+			if _, err := audio.ReadCorpus(audio.Host(), name); err != nil {
+				t.Errorf("%+v: the manifest %s cannot be read: %v", c, name, err)
+			}
+		}
+	}
+	m, err := Read(t.Context(), "folder", corpus(t, files("dog/a.wav")), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Root = filepath.Join(top, "a\r\nb"); os.Mkdir(m.Root, 0o777) == nil {
+		if err := m.Write(io.Discard, top); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), `"a\r\nb" holds a line break`) {
+			t.Errorf("a folder whose name has a line break: %v", err)
+		}
+	}
+}
+
+// docs/data.md has a row for each layout, and tells every key of the summary.
 func TestLayoutsAreDocumented(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/data.md")
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Summary]()) {
+		if key, _, _ := strings.Cut(f.Tag.Get("json"), ","); !strings.Contains(string(doc), "`"+key+"`") {
+			t.Errorf("docs/data.md lacks the key %s", key)
+		}
 	}
 	for name, l := range Table {
 		if !strings.Contains(string(doc), "\n| `"+name+"` | ") {

@@ -172,6 +172,21 @@ func TestLinks(t *testing.T) {
 	if got := written(t, m); got != want {
 		t.Errorf("it makes\n%s\nnot\n%s", got, want)
 	}
+	maze := corpus(t, files("0/a.wav"))
+	for i := range 6 {
+		from := filepath.Join(maze, fmt.Sprint(i))
+		if err := os.MkdirAll(from, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		for j := range 6 {
+			if err := os.Symlink(fmt.Sprintf("../%d", j), filepath.Join(from, fmt.Sprintf("to%d", j))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := Read(t.Context(), "folder", maze, Options{}); err == nil || !strings.Contains(err.Error(), "by more than 100 ways") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a maze: %v", err)
+	}
 	if err := os.Symlink("nowhere", filepath.Join(root, "real/d.wav")); err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func (r *reader) recordings(folder string) []string {
 
 // maxWays is by how many ways a folder may be come to. Links that lead from each
 // folder to all others make more ways than could ever be walked.
-const maxWays = 1000
+const maxWays = 100
 
 // walk goes down a folder. above are the real paths of those that it is in: a
 // link that leads back up is not followed.

@@ -1,11 +1,13 @@
 package pipeline
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"sync"
 	"time"
+	"unicode"
 )
 
 // A Console is where a command speaks: results to Out, all else to Err. Where
@@ -17,7 +19,8 @@ type Console struct {
 }
 
 // A Terminal is a terminal's screen, on which one line may be open: progress,
-// drawn again and again. Whatever else is written begins below it.
+// drawn again and again. Whatever else is written begins below it, and commands
+// nothing: names come from other people's files.
 type Terminal struct {
 	mu     sync.Mutex
 	screen io.Writer
@@ -31,7 +34,18 @@ func (t *Terminal) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.close()
-	return t.screen.Write(b)
+	if _, err := t.screen.Write(bytes.Map(inert, b)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// inert shows what a terminal would obey as a character that it does not.
+func inert(c rune) rune {
+	if unicode.IsControl(c) && c != '\n' && c != '\t' {
+		return unicode.ReplacementChar
+	}
+	return c
 }
 
 // draw puts a line in the place of the one that is open.

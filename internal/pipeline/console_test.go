@@ -49,6 +49,15 @@ func TestProgressTimeLeft(t *testing.T) {
 	}
 }
 
+// A name from somebody's file cannot move a terminal's cursor or draw over lines.
+func TestTerminalObeysNoNames(t *testing.T) {
+	var b bytes.Buffer
+	n, err := NewTerminal(&b).Write([]byte("a\tb\n\x1b[2Jc\rd\xff狗\u009b\n"))
+	if want := "a\tb\n\ufffd[2Jc\ufffdd\ufffd狗\ufffd\n"; b.String() != want || n != 18 || err != nil {
+		t.Errorf("%q, %d, %v; want %q", &b, n, err, want)
+	}
+}
+
 // On a terminal one line is drawn again and again, and ended once.
 func TestProgressOnATerminal(t *testing.T) {
 	var b bytes.Buffer

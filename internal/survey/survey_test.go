@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -355,6 +356,39 @@ func TestCodesAreDocumented(t *testing.T) {
 	}
 	if rows := strings.Count(string(doc), " | error | ") + strings.Count(string(doc), " | warning | ") + strings.Count(string(doc), " | note | "); rows != len(Codes) {
 		t.Errorf("docs/data.md has %d codes, there are %d", rows, len(Codes))
+	}
+}
+
+// docs/data.md tells every key of the JSON.
+func TestKeysAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/data.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, checks, _ := strings.Cut(string(doc), "\n## Checks\n")
+	checks, stats, _ := strings.Cut(checks, "\n## Statistics\n")
+	for _, c := range []struct {
+		v   any
+		doc string
+	}{{Report{}, checks}, {Finding{}, checks}, {Stats{}, stats}, {Distribution{}, stats}, {Part{}, stats}} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(c.v)) {
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if key == "" || !strings.Contains(c.doc, "`"+key+"`") {
+				t.Errorf("docs/data.md does not tell %T's key %q", c.v, key)
+			}
+		}
+	}
+}
+
+// Where nothing is found or heard, JSON has empty lists.
+func TestEmptyLists(t *testing.T) {
+	sounds := fstest.MapFS{"no.wav": {Data: []byte("no recording at all, is it")}, "a.wav": wav(8000, 1, tone(440, 4000))}
+	well, heardWell := heardOf(t, "path\na.wav\n", sounds)
+	c, heard := heardOf(t, "path\nno.wav\n", sounds)
+	for _, v := range []any{Check(well, heardWell, nil, 0), Measure(c, heard)} {
+		if b, err := json.Marshal(v); err != nil || strings.Contains(string(b), "null") {
+			t.Errorf("%s, %v", b, err)
+		}
 	}
 }
 
