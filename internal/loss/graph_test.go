@@ -103,6 +103,21 @@ func TestReference(t *testing.T) {
 		{"swav_swapped", false, 1, [][]string{{"s1", "s2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
 			return SwAV(in[0], SwAVOptions{2, 2, p.Epsilon, p.Iterations, p.Temperature})
 		}},
+		{"contrastive_pair", false, 2, [][]string{{"a"}, {"b"}, {"similar"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return Contrastive(in[0], in[1], in[2], p.Margin)
+		}},
+		{"triplet_margin", false, 1, [][]string{{"anchor", "positive", "negative"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return GivenTriplets(in[0], TripletOptions{Margin: p.Margin})
+		}},
+		{"triplet_facenet", true, 1, [][]string{{"anchor", "positive", "negative"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return GivenTriplets(in[0], TripletOptions{Margin: p.Margin, Squared: true})
+		}},
+		{"cross_entropy_smooth", false, 1, [][]string{{"logits"}, {"labels"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return CrossEntropySmooth(in[0], in[1], p.Smoothing)
+		}},
+		{"bce_multilabel", false, 1, [][]string{{"logits"}, {"targets"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return BCE(in[0], in[1])
+		}},
 		{"cross_entropy", false, 1, [][]string{{"logits"}, {"labels"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
 			return CrossEntropy(in[0], in[1])
 		}},

@@ -88,12 +88,29 @@ func infonceLoops(tau float64, in ...rows) float64 {
 	return total / float64(q.n)
 }
 
-func crossEntropyLoops(in ...rows) float64 {
+func crossEntropyLoops(in ...rows) float64 { return smoothLoops(0, in...) }
+
+func smoothLoops(epsilon float64, in ...rows) float64 {
 	total := 0.0
 	for i := range in[0].n {
-		total += crossEntropyOf(in[0].row(i), int(in[1].x[i]))
+		for c := range in[0].d {
+			target := epsilon / float64(in[0].d)
+			if c == int(in[1].x[i]) {
+				target += 1 - epsilon
+			}
+			total += target * crossEntropyOf(in[0].row(i), c)
+		}
 	}
 	return total / float64(in[0].n)
+}
+
+func bceLoops(in ...rows) float64 {
+	total := 0.0
+	for i, x := range in[0].x {
+		t := in[1].x[i]
+		total += t*crossEntropyOf([]float64{0, x}, 1) + (1-t)*crossEntropyOf([]float64{0, x}, 0) // softmax of (0, x)
+	}
+	return total / float64(len(in[0].x))
 }
 
 func crossEntropyOf(logits []float64, class int) float64 {
@@ -302,12 +319,103 @@ func swavLoops(o SwAVOptions, in ...rows) loops {
 					for _, s := range in[0].row(v*n + i) {
 						logits = append(logits, s/o.Temperature)
 					}
+					all := crossEntropyOf(logits, 0) + logits[0] // log Σ exp
 					for j, q := range q[a].row(i) {
-						total += q * crossEntropyOf(logits, j)
+						total += q * (all - logits[j])
 					}
 				}
 			}
 		}
 		return total / float64(n*o.Assign*(o.Views-1))
+	}
+}
+
+func contrastiveLoops(margin float64, in ...rows) float64 {
+	a, b, total := in[0], in[1], 0.0
+	for i := range a.n {
+		d := apart(a.row(i), b.row(i))
+		if in[2].x[i] == 1 {
+			total += d * d / 2
+		} else {
+			total += math.Pow(max(0, margin-d), 2) / 2
+		}
+	}
+	return total / float64(a.n)
+}
+
+func apart(a, b []float64) float64 {
+	sum := 0.0
+	for i := range a {
+		sum += (a[i] - b[i]) * (a[i] - b[i])
+	}
+	return math.Sqrt(sum)
+}
+
+// tripletLoops lists the terms of triplets, as each kind of mining has them.
+func tripletLoops(o TripletOptions) loops {
+	return func(in ...rows) float64 {
+		z, labels := in[0], in[1].x
+		d := func(i, j int) float64 {
+			if o.Squared {
+				return math.Pow(apart(z.row(i), z.row(j)), 2)
+			}
+			return apart(z.row(i), z.row(j))
+		}
+		var terms []float64
+		term := func(positive, negative float64) { terms = append(terms, max(0, o.Margin+positive-negative)) }
+		for a := range z.n {
+			var positives, negatives []float64
+			for i := range z.n {
+				switch {
+				case labels[a] < 0 || i == a:
+				case labels[i] == labels[a]:
+					positives = append(positives, d(a, i))
+				default:
+					negatives = append(negatives, d(a, i))
+				}
+			}
+			if len(positives) == 0 || len(negatives) == 0 {
+				continue
+			}
+			slices.Sort(negatives)
+			switch o.Mining {
+			case "hard":
+				term(slices.Max(positives), negatives[0])
+			case "semi_hard":
+				for _, p := range positives {
+					farther := slices.IndexFunc(negatives, func(n float64) bool { return n > p })
+					if farther < 0 {
+						farther = len(negatives) - 1
+					}
+					term(p, negatives[farther])
+				}
+			case "all":
+				for _, p := range positives {
+					for _, n := range negatives {
+						if o.Margin+p-n > 0 {
+							term(p, n)
+						}
+					}
+				}
+			}
+		}
+		if len(terms) == 0 {
+			return 0
+		}
+		return mean(terms)
+	}
+}
+
+func givenTripletsLoops(o TripletOptions) loops {
+	return func(in ...rows) float64 {
+		n, total := in[0].n/3, 0.0
+		for i := range n {
+			p, n := apart(in[0].row(i), in[0].row(n+i)), apart(in[0].row(i), in[0].row(2*n+i))
+			if o.Squared {
+				p, n = p*p, n*n
+			}
+			total += max(0, o.Margin+p-n)
+		}
+		return total / float64(n)
 	}
 }
