@@ -12,7 +12,7 @@ import (
 
 // Contrastive is the loss of Hadsell, Chopra and LeCun 2006, equation 4, of pairs of
 // rows a and b (N, D), with similar (N) 1 where the two of a pair belong together and
-// 0 where not. With the distance d = ‖a - b‖
+// 0 where not (the paper's Y is the other way round). With the distance d = ‖a - b‖
 //
 //	½ d² if similar, else ½ max(0, margin - d)²
 //

@@ -3,7 +3,7 @@ package loss
 import "math"
 
 // Sinkhorn turns the scores q (M, K) of M samples and K prototypes into assignments,
-// in place (Caron et al. 2020, equations 3 and 4): the matrix exp(scores/ε) whose
+// in place (Caron et al. 2020, equations 3 to 5): the matrix exp(scores/ε) whose
 // columns, then rows, are scaled to equal sums, so many times over. A sample's
 // assignment, a row, adds up to 1, and all prototypes are used about equally. A
 // queue's samples are further rows.
