@@ -12,15 +12,14 @@ import "math"
 func Sinkhorn(q []float32, m, k int, epsilon float64, iterations int, scratch []float32) {
 	row, column := logs(scratch[:2*m]), logs(scratch[2*m:2*(m+k)]) // of the scales
 	clear(row)
+	clear(column)
 	logit := func(i, j int) float64 { return float64(q[i*k+j])/epsilon + row.at(i) + column.at(j) }
 	for range iterations {
-		clear(column)
-		for j := range k {
-			column.set(j, -logSum(m, func(i int) float64 { return logit(i, j) }))
+		for j := range k { // divide each column by its sum
+			column.set(j, column.at(j)-logSum(m, func(i int) float64 { return logit(i, j) }))
 		}
-		clear(row)
 		for i := range m {
-			row.set(i, -logSum(k, func(j int) float64 { return logit(i, j) }))
+			row.set(i, row.at(i)-logSum(k, func(j int) float64 { return logit(i, j) }))
 		}
 	}
 	for i := range m {
