@@ -9,8 +9,8 @@ import (
 	"clr/internal/kernel"
 )
 
-// Bilinear is COLA's loss (Saeed, Grangier and Zeghidour 2021, equations 1 and 2)
-// over rows a (N, D) and b (N, E) of the two views, which are not normalised, and a
+// Bilinear is COLA's loss (Saeed, Grangier and Zeghidour 2021, section 2) over
+// rows a (N, D) and b (N, E) of the two views, which are not normalised, and a
 // weight w (D, E) that is learnt:
 //
 //	-log( exp(aᵢᵀ W bᵢ) / Σⱼ exp(aᵢᵀ W bⱼ) )

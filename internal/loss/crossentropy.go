@@ -13,16 +13,25 @@ import (
 // (N, C) and labels (N) that hold the class, 0 to C-1, as a number. A run with
 // another label fails.
 func CrossEntropy(logits, labels *gorgonia.Node) (*gorgonia.Node, error) {
-	return crossEntropy().of(logits, labels)
+	return crossEntropy(0).of(logits, labels)
 }
 
-func crossEntropy() fused {
+// CrossEntropySmooth is CrossEntropy with smoothed labels (Szegedy et al. 2016,
+// section 7): the target of the label is 1-ε+ε/C, that of each other class ε/C.
+func CrossEntropySmooth(logits, labels *gorgonia.Node, epsilon float64) (*gorgonia.Node, error) {
+	return crossEntropy(epsilon).of(logits, labels)
+}
+
+func crossEntropy(epsilon float64) fused {
 	return fused{
-		sig: "cross_entropy",
+		sig: fmt.Sprintf("cross_entropy{smoothing %g}", epsilon),
 		wrt: []bool{true, false},
 		check: func(in []tensor.Shape) error {
 			if !isRows(in[0]) || len(in[1]) != 1 || in[1][0] != in[0][0] {
 				return fmt.Errorf("want logits (N, C) and labels (N)")
+			}
+			if !(epsilon >= 0 && epsilon <= 1) {
+				return fmt.Errorf("smoothing is %g, must be from 0 to 1", epsilon)
 			}
 			return nil
 		},
@@ -35,9 +44,25 @@ func crossEntropy() fused {
 				if label < 0 || label >= c || float32(label) != l {
 					return 0, fmt.Errorf("label %g of row %d is not one of %d classes", l, i, c)
 				}
-				loss += contrast(grads[0][i*c:(i+1)*c], label, 1, weight)
+				x, dx := in[0].Data[i*c:(i+1)*c], grads[0][i*c:(i+1)*c]
+				loss += contrast(dx, label, 1, weight)
+				if epsilon > 0 {
+					loss += float64(epsilon * smooth(dx, x, label, epsilon*weight))
+				}
 			}
 			return loss * weight, nil
 		},
 	}
+}
+
+// smooth is what smoothing all of the label's target adds: x[label] - mean(x). It
+// adds the gradient of that to dx, times weight.
+func smooth(dx, x []float32, label int, weight float64) float64 {
+	mean, share := 0.0, 1/float64(len(x))
+	for j, v := range x {
+		mean += float64(float64(v) * share)
+		dx[j] -= float32(weight * share)
+	}
+	dx[label] += float32(weight)
+	return float64(x[label]) - mean
 }

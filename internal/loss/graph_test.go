@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -103,6 +104,21 @@ func TestReference(t *testing.T) {
 		{"swav_swapped", false, 1, [][]string{{"s1", "s2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
 			return SwAV(in[0], SwAVOptions{2, 2, p.Epsilon, p.Iterations, p.Temperature})
 		}},
+		{"contrastive_pair", false, 2, [][]string{{"a"}, {"b"}, {"similar"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return Contrastive(in[0], in[1], in[2], p.Margin)
+		}},
+		{"triplet_margin", false, 1, [][]string{{"anchor", "positive", "negative"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return GivenTriplets(in[0], TripletOptions{Margin: p.Margin})
+		}},
+		{"triplet_facenet", true, 1, [][]string{{"anchor", "positive", "negative"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return GivenTriplets(in[0], TripletOptions{Margin: p.Margin, Squared: true})
+		}},
+		{"cross_entropy_smooth", false, 1, [][]string{{"logits"}, {"labels"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return CrossEntropySmooth(in[0], in[1], p.Smoothing)
+		}},
+		{"bce_multilabel", false, 1, [][]string{{"logits"}, {"targets"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
+			return BCE(in[0], in[1])
+		}},
 		{"cross_entropy", false, 1, [][]string{{"logits"}, {"labels"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
 			return CrossEntropy(in[0], in[1])
 		}},
@@ -137,23 +153,84 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// Keys and queue are constants: Gorgonia finds no way to them.
-func TestKeysHaveNoGradient(t *testing.T) {
-	g := gorgonia.NewGraph()
-	var in []*gorgonia.Node
-	for i, rows := range []int{2, 2, 5} {
-		n, err := op.Input(g, fmt.Sprint("in", i), rows, 3)
-		if err != nil {
-			t.Fatal(err)
+// Keys, targets, labels and queues are constants: Gorgonia finds no way to them.
+func TestConstantsHaveNoGradient(t *testing.T) {
+	type nodes = []*gorgonia.Node
+	for name, c := range map[string]struct {
+		shapes [][]int // the last is the constant's
+		loss   func(in nodes) (*gorgonia.Node, error)
+	}{
+		"info_nce keys":   {[][]int{{2, 3}, {5, 3}, {2, 3}}, func(in nodes) (*gorgonia.Node, error) { return InfoNCE(in[0], in[2], in[1], 0.2) }},
+		"info_nce queue":  {[][]int{{2, 3}, {2, 3}, {5, 3}}, func(in nodes) (*gorgonia.Node, error) { return InfoNCE(in[0], in[1], in[2], 0.2) }},
+		"moco_v3 keys":    {[][]int{{2, 3}, {2, 3}}, func(in nodes) (*gorgonia.Node, error) { return MoCoV3(in[0], in[1], 0.2) }},
+		"byol targets":    {[][]int{{2, 3}, {2, 3}}, func(in nodes) (*gorgonia.Node, error) { return BYOL(in[0], in[1]) }},
+		"simsiam targets": {[][]int{{2, 3}, {2, 3}}, func(in nodes) (*gorgonia.Node, error) { return SimSiam(in[0], in[1]) }},
+		"swav queue": {[][]int{{2, 3}, {4, 3}}, func(in nodes) (*gorgonia.Node, error) {
+			return SwAVQueue(in[0], in[1], SwAVOptions{2, 2, 0.05, 3, 0.1})
+		}},
+		"supcon labels":      {[][]int{{2, 3}, {2}}, func(in nodes) (*gorgonia.Node, error) { return SupCon(in[0], in[1], 0.1) }},
+		"triplet labels":     {[][]int{{2, 3}, {2}}, func(in nodes) (*gorgonia.Node, error) { return Triplet(in[0], in[1], TripletOptions{1, false, "all"}) }},
+		"contrastive labels": {[][]int{{2, 3}, {2, 3}, {2}}, func(in nodes) (*gorgonia.Node, error) { return Contrastive(in[0], in[1], in[2], 1) }},
+		"bce targets":        {[][]int{{2, 3}, {2, 3}}, func(in nodes) (*gorgonia.Node, error) { return BCE(in[0], in[1]) }},
+	} {
+		g := gorgonia.NewGraph()
+		var in nodes
+		for i, shape := range c.shapes {
+			n, err := op.Input(g, fmt.Sprint("in", i), shape...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in = append(in, n)
 		}
-		in = append(in, n)
+		loss, err := c.loss(in)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, err := op.Grad(loss, in[len(in)-1]); err == nil {
+			t.Errorf("%s have a gradient", name)
+		}
 	}
-	loss, err := InfoNCE(in[0], in[1], in[2], 0.2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := op.Grad(loss, in...); err == nil {
-		t.Error("keys or queue have a gradient")
+}
+
+// A learnt temperature is the fixed one at exp(-s), and s goes where the loss falls.
+func TestLearntTemperature(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const tau = 0.25
+	s := kernel.Array{Shape: []int{1}, Data: []float32{float32(-math.Log(tau))}}
+	a, b := draw(r, 1, 6, 4), draw(r, 1, 6, 4)
+	for _, c := range []struct {
+		what          string
+		in            []kernel.Array
+		learnt, fixed func(in []*gorgonia.Node, tau float64) (*gorgonia.Node, error)
+	}{
+		{"NT-Xent", []kernel.Array{a, s},
+			func(in []*gorgonia.Node, _ float64) (*gorgonia.Node, error) { return NTXentLearnt(in[0], in[1]) },
+			func(in []*gorgonia.Node, tau float64) (*gorgonia.Node, error) { return NTXent(in[0], tau) }},
+		{"in-batch", []kernel.Array{a, b, s},
+			func(in []*gorgonia.Node, _ float64) (*gorgonia.Node, error) {
+				return InBatchLearnt(in[0], in[1], in[2], true)
+			},
+			func(in []*gorgonia.Node, tau float64) (*gorgonia.Node, error) {
+				return InBatch(in[0], in[1], tau, true)
+			}},
+	} {
+		last := len(c.in) - 1
+		loss, d := graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return c.learnt(in, 0) }, last+1, c.in...)
+		at := func(tau float64) (float64, []kernel.Array) {
+			loss, d := graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return c.fixed(in, tau) }, last, c.in[:last]...)
+			return float64(loss.Data[0]), d
+		}
+		want, wants := at(tau)
+		near(t, c.what, float64(loss.Data[0]), want, 1e-6)
+		for i := range wants {
+			for j, g := range wants[i].Data {
+				near(t, c.what+" gradient", float64(d[i].Data[j]), float64(g), 1e-6)
+			}
+		}
+		const h = 0.01
+		up, _ := at(tau * math.Exp(-h))
+		down, _ := at(tau * math.Exp(h))
+		near(t, c.what+" gradient of s", float64(d[last].Data[0]), (up-down)/(2*h), 1e-4)
 	}
 }
 

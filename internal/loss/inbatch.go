@@ -26,7 +26,8 @@ func InBatch(a, b *gorgonia.Node, tau float64, symmetric bool) (*gorgonia.Node, 
 }
 
 // InBatchLearnt is InBatch with the temperature τ = exp(-s) for s (1), which has a
-// gradient too, as CLIP learns it.
+// gradient too, as CLIP learns it. CLIP keeps exp(s) at 100 or less, which is for who
+// moves s to do.
 func InBatchLearnt(a, b, s *gorgonia.Node, symmetric bool) (*gorgonia.Node, error) {
 	return inBatch(temperature{learnt: true}, symmetric).of(a, b, s)
 }

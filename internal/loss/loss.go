@@ -29,8 +29,10 @@ func (l Line) Doc() string { return string(l) }
 // probes choose; a config cannot.
 var Table = map[string]Line{
 	"barlow_twins":  "the correlations of two views' columns, pulled to the identity",
+	"bce":           "of several labels a clip, each by itself",
 	"bilinear":      "COLA's: a learnt product of two views against the rest of the batch",
 	"byol":          "squared distance of unit predictions from the other view's targets",
+	"contrastive":   "of pairs: similar ones together, others a margin apart",
 	"cross_entropy": "of labels: what probes minimise",
 	"in_batch":      "rows of one side against those of the other: CLIP's, NNCLR's",
 	"info_nce":      "MoCo's: a query's own key against a queue of others",
@@ -39,6 +41,7 @@ var Table = map[string]Line{
 	"simsiam":       "minus the cosine of predictions with the other view's targets",
 	"supcon":        "nt_xent with all clips of a label as positives",
 	"swav":          "a view's balanced assignment to prototypes, predicted from another view",
+	"triplet":       "a negative farther than a positive by a margin, in chosen triplets",
 	"vicreg":        "views alike, columns spread and uncorrelated",
 }
 

@@ -3,7 +3,7 @@ package loss
 import "math"
 
 // Sinkhorn turns the scores q (M, K) of M samples and K prototypes into assignments,
-// in place (Caron et al. 2020, equations 3 and 4): the matrix exp(scores/ε) whose
+// in place (Caron et al. 2020, equations 3 to 5): the matrix exp(scores/ε) whose
 // columns, then rows, are scaled to equal sums, so many times over. A sample's
 // assignment, a row, adds up to 1, and all prototypes are used about equally. A
 // queue's samples are further rows.
@@ -12,15 +12,14 @@ import "math"
 func Sinkhorn(q []float32, m, k int, epsilon float64, iterations int, scratch []float32) {
 	row, column := logs(scratch[:2*m]), logs(scratch[2*m:2*(m+k)]) // of the scales
 	clear(row)
+	clear(column)
 	logit := func(i, j int) float64 { return float64(q[i*k+j])/epsilon + row.at(i) + column.at(j) }
 	for range iterations {
-		clear(column)
-		for j := range k {
-			column.set(j, -logSum(m, func(i int) float64 { return logit(i, j) }))
+		for j := range k { // divide each column by its sum
+			column.set(j, column.at(j)-logSum(m, func(i int) float64 { return logit(i, j) }))
 		}
-		clear(row)
 		for i := range m {
-			row.set(i, -logSum(k, func(j int) float64 { return logit(i, j) }))
+			row.set(i, row.at(i)-logSum(k, func(j int) float64 { return logit(i, j) }))
 		}
 	}
 	for i := range m {

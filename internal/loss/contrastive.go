@@ -1,0 +1,87 @@
+package loss
+
+import (
+	"fmt"
+	"math"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"clr/internal/kernel"
+)
+
+// Contrastive is the loss of Hadsell, Chopra and LeCun 2006, equation 4, of pairs of
+// rows a and b (N, D), with similar (N) 1 where the two of a pair belong together and
+// 0 where not (the paper's Y is the other way round). With the distance d = ‖a - b‖
+//
+//	½ d² if similar, else ½ max(0, margin - d)²
+//
+// averaged over the pairs. Two equal rows that are not similar have no direction to
+// part in: their gradient is 0.
+func Contrastive(a, b, similar *gorgonia.Node, margin float64) (*gorgonia.Node, error) {
+	return contrastive(margin).of(a, b, similar)
+}
+
+func contrastive(margin float64) fused {
+	return fused{
+		sig: fmt.Sprintf("contrastive{margin %g}", margin),
+		wrt: []bool{true, true, false},
+		check: func(in []tensor.Shape) error {
+			a, b, similar := in[0], in[1], in[2]
+			if !isRows(a, b) || a[0] != b[0] || a[1] != b[1] || len(similar) != 1 || similar[0] != a[0] {
+				return fmt.Errorf("want a (N, D), b (N, D), similar (N)")
+			}
+			return checkMargin(margin)
+		},
+		run: func(grads gradients, in []kernel.Array, _ []float32) (float64, error) {
+			n, d := in[0].Shape[0], in[0].Shape[1]
+			loss := 0.0
+			for i, similar := range in[2].Data {
+				at := i * d
+				a, b, da, db := in[0].Data[at:at+d], in[1].Data[at:at+d], grads[0][at:at+d], grads[1][at:at+d]
+				apart, pull := distance(a, b), 1/float64(n) // pull: the gradient by a is pull · (a - b)
+				switch similar {
+				case 1:
+					loss += float64(apart * apart / 2)
+				case 0:
+					short := max(0, margin-apart) // NaN shows
+					loss += float64(short * short / 2)
+					pull *= -perDistance(short, apart)
+				default:
+					return 0, fmt.Errorf("similar is %g for pair %d, must be 0 or 1", similar, i)
+				}
+				for j := range a {
+					da[j] = float32(pull * (float64(a[j]) - float64(b[j])))
+					db[j] = -da[j]
+				}
+			}
+			return loss / float64(n), nil
+		},
+	}
+}
+
+// distance is ‖a - b‖.
+func distance(a, b []float32) float64 {
+	sum := 0.0
+	for j, v := range a {
+		diff := float64(v) - float64(b[j])
+		sum += float64(diff * diff)
+	}
+	return math.Sqrt(sum)
+}
+
+// perDistance is x/d, and 0 where nothing is apart.
+func perDistance(x, d float64) float64 {
+	if d == 0 {
+		return 0
+	}
+	return x / d
+}
+
+// checkMargin refuses what rows cannot be apart.
+func checkMargin(margin float64) error {
+	if !(margin > 0) || math.IsInf(margin, 0) {
+		return fmt.Errorf("the margin is %g, must be positive", margin)
+	}
+	return nil
+}
