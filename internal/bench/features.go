@@ -69,6 +69,14 @@ func Features(ctx context.Context, watch func() Machine) (*FeatureSpeed, error) 
 // featureSpeed is the best of some rounds, in seconds of audio a second.
 func featureSpeed(ctx context.Context, o audio.FeatureOptions, clip audio.Clip, threads int) (float64, error) {
 	best := 0.0
+	features := make([]audio.Feature, threads)
+	for i := range features { // windows and filters are made once, not a clip
+		f, err := o.New(clip.Rate)
+		if err != nil {
+			return 0, err
+		}
+		features[i] = f
+	}
 	for range featureRounds {
 		counts, errs := make([]int, threads), make([]error, threads)
 		began := time.Now()
@@ -76,16 +84,12 @@ func featureSpeed(ctx context.Context, o audio.FeatureOptions, clip audio.Clip, 
 		for i := range threads {
 			wg.Go(func() {
 				errs[i] = fault.Guard(func() error {
-					f, err := o.New(clip.Rate)
-					if err != nil {
-						return err
-					}
 					var s audio.Spectrogram
 					for counts[i] == 0 || time.Since(began) < featureTime {
 						if err := ctx.Err(); err != nil {
 							return err
 						}
-						if err := f.Extract(&s, clip); err != nil {
+						if err := features[i].Extract(&s, clip); err != nil {
 							return err
 						}
 						counts[i]++
