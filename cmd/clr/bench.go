@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -152,14 +153,17 @@ goes nowhere. With --memory, one feature over a clip of a second, without files.
 			case memory && e.Folder != "":
 				return nil, fault.New(fault.Usage, "leave one of them out", "--memory and --files exclude each other")
 			case memory || e.Folder != "":
+				e.Feature = cmp.Or(e.Feature, "logmel")
 				return e.Run(ctx, watch)
+			case e.Feature != "" || e.Threads != 0:
+				return nil, fault.New(fault.Usage, "add --memory, or --files with a folder", "--feature and --threads are for one feature, and without --memory or --files all are timed")
 			}
 			return bench.Features(ctx, watch)
 		}),
 	}
 	p.jsonFlag(c)
 	names := slices.Sorted(maps.Keys(audio.Features))
-	c.Flags().StringVar(&e.Feature, "feature", "logmel", "with --files or --memory: "+strings.Join(names, ", "))
+	c.Flags().StringVar(&e.Feature, "feature", "", "with --files or --memory: "+strings.Join(names, ", ")+"; logmel if left out")
 	c.Flags().StringVar(&e.Folder, "files", "", "folder of recordings to decode")
 	c.Flags().BoolVar(&memory, "memory", false, "a clip in memory, no files")
 	c.Flags().IntVar(&e.Threads, "threads", 0, "with --files or --memory: threads; 0 is one for each core")

@@ -3,8 +3,10 @@ package audio
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -189,6 +191,26 @@ func TestBadRecordingsAreAllNamed(t *testing.T) {
 		!strings.Contains(err.Error(), "manifest.csv:2: 00.wav") || !strings.Contains(err.Error(), "abab") {
 		t.Errorf("a wrong sha256: %v", err)
 	}
+}
+
+// A WAV file may hold floats of any size. Kaldi's scale makes powers of 1e17 infinite.
+func TestSamplesBeyondAllScale(t *testing.T) {
+	loud := testWAV{tag: 3, channels: 1, rate: 16000, align: 4, bits: 32, dataSize: -1, riffSize: -1}
+	for i := range 16000 {
+		loud.data = binary.LittleEndian.AppendUint32(loud.data, math.Float32bits(1e17*float32(i%7-3)))
+	}
+	fsys := toneFS(2)
+	fsys["01.wav"].Data = loud.bytes()
+	c := readCorpus(t, fsys)
+	_, _, err := Build(context.Background(), filepath.Join(t.TempDir(), "features"), c, kaldiDefaults, 16000, BuildOptions{Workers: 1})
+	if fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" || !strings.Contains(err.Error(), "manifest.csv:3: 01.wav: bin 0 of frame 0 is NaN: the loudest sample is 3e+17") {
+		t.Errorf("error %v", err)
+	}
+	s, _, err := Build(context.Background(), filepath.Join(t.TempDir(), "features"), c, tinyMel, 16000, BuildOptions{Workers: 1})
+	if err != nil {
+		t.Fatalf("what a float holds is no mistake: %v", err)
+	}
+	s.Close()
 }
 
 // /dev/full stands for a disk without room.

@@ -83,7 +83,8 @@ type chromaCQT struct {
 }
 
 func (f *chromaCQT) Shape(samples int) (bins, frames int) {
-	return f.options.NChroma, f.wavelets.frames(samples)
+	_, frames = f.wavelets.Shape(samples)
+	return f.options.NChroma, frames
 }
 
 func (f *chromaCQT) Extract(dst *Spectrogram, c Clip) error {

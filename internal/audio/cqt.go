@@ -52,7 +52,7 @@ func (o CQT) widened(rate int, gamma float64) (Feature, error) {
 	if err := broken(o.rules(rate, gamma)); err != nil {
 		return nil, err
 	}
-	return &cqt{o, newWavelets(o, gamma, rate)}, nil
+	return &cqt{newWavelets(o, gamma, rate), o}, nil
 }
 
 func (o CQT) rules(rate int, gamma float64) []rule {
@@ -82,13 +82,10 @@ func (o CQT) rules(rate int, gamma float64) []rule {
 		{highest <= float64(rate)/2, "n_bins", fmt.Sprintf("puts the highest bin at %.5g Hz, from where it reaches up to %.5g Hz, above half the sample rate, %v; set it or f_min lower",
 			shortest.hz, highest, float64(rate)/2)},
 		{longest.length <= sizeLimit, "f_min", fmt.Sprintf("is %v: the lowest bin's window has %.0f samples, set it higher, for %d at most", o.FMin, longest.length, sizeLimit)},
-		{all <= windowsLimit, "f_min", fmt.Sprintf("is %v: the windows of all bins have %.0f samples together, set it higher or bins_per_octave lower, for %d at most", o.FMin, all, windowsLimit)},
+		{all <= weightsLimit, "f_min", fmt.Sprintf("is %v: the windows of all bins have %.0f samples together, set it higher or bins_per_octave lower, for %d at most", o.FMin, all, weightsLimit)},
 		{shortest.length >= 4, "filter_scale", fmt.Sprintf("is %v: the highest bin's window has %.2g samples, set it higher, for 4 or more", o.FilterScale, shortest.length)},
 	}...)
 }
-
-// windowsLimit bounds the memory of all bins' filters, to some hundreds of MB.
-const windowsLimit = 1 << 23
 
 // alpha is the relative bandwidth, of which filter_scale/alpha is Q.
 func (o CQT) alpha() float64 {
@@ -119,16 +116,12 @@ func noiseBandwidth(window string) float64 {
 }
 
 type cqt struct {
-	options  CQT
-	wavelets *wavelets
-}
-
-func (f *cqt) Shape(samples int) (bins, frames int) {
-	return f.options.NBins, f.wavelets.frames(samples)
+	*wavelets
+	options CQT
 }
 
 func (f *cqt) Extract(dst *Spectrogram, c Clip) error {
-	if err := f.wavelets.power(dst, c); err != nil {
+	if err := f.power(dst, c); err != nil {
 		return err
 	}
 	if f.options.Value == "magnitude" {

@@ -229,6 +229,50 @@ func TestFeatureTable(t *testing.T) {
 	}
 }
 
+// A mirrored clip may be longer than a window and shorter than what Kaldi counts
+// as one frame, half a hop.
+func TestKaldiWithoutFrames(t *testing.T) {
+	fbank := kaldiDefaults
+	fbank.SnipEdges, fbank.FrameShift = false, 100 // 1600 samples
+	for _, o := range []FeatureOptions{fbank, KaldiMFCC{NumCeps: 13, Fbank: fbank}} {
+		f, err := o.New(16000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s Spectrogram
+		if err := f.Extract(&s, Clip{Rate: 16000, Samples: make([]float32, 799)}); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "one frame needs 800") {
+			t.Errorf("799 samples: error %v", err)
+		}
+		if err := f.Extract(&s, Clip{Rate: 16000, Samples: make([]float32, 800)}); err != nil || s.Frames != 1 {
+			t.Errorf("800 samples: %d frames, error %v", s.Frames, err)
+		}
+	}
+}
+
+// A short hop and a long transform make more values than memory holds.
+func TestSpectrogramsAreBounded(t *testing.T) {
+	line := Features["stft"].(STFT)
+	line.NFFT, line.HopLength = 1<<15, 1
+	for want, o := range map[string]FeatureOptions{"20001 frames of 16385 bins": line, "20001 frames of 20000 bins": Waveform{20000, 1}} {
+		f, err := o.New(16000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		samples := 20000
+		if _, ok := o.(Waveform); ok {
+			samples = 40000
+		}
+		var s Spectrogram
+		err = f.Extract(&s, Clip{Rate: 16000, Samples: make([]float32, samples)})
+		if fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+		if cap(s.Data) > 0 {
+			t.Errorf("%s: memory for %d values was taken", want, cap(s.Data))
+		}
+	}
+}
+
 // Defaults suit the rates that recordings have; at 8 kHz those do not that name
 // a frequency near 8 kHz or seven octaves.
 func TestDefaultsAtOtherRates(t *testing.T) {

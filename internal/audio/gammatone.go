@@ -132,10 +132,9 @@ func (f *gammatone) Shape(samples int) (bins, frames int) {
 }
 
 func (f *gammatone) Extract(dst *Spectrogram, c Clip) error {
-	if err := fits(c, f.rate, f.stft.needs()); err != nil {
+	if err := ready(dst, f, c, f.rate, f.stft.needs()); err != nil {
 		return err
 	}
-	dst.Resize(f.Shape(len(c.Samples)))
 	for t := 0; t < dst.Frames; t += kernel.Lanes {
 		f.bank.project(dst, 0, t, f.stft.block(t, c.Samples), kernel.Lanes)
 	}

@@ -110,8 +110,14 @@ type kaldi struct {
 	energy    [kernel.Lanes]float64 // of the frames of the last block
 }
 
-// needs is how many samples the shortest clip has: one window.
-func (f *kaldi) needs() int { return len(f.window) }
+// needs is how many samples the shortest clip has: one window, and without
+// snip_edges enough for a frame.
+func (f *kaldi) needs() int {
+	if f.options.SnipEdges {
+		return len(f.window)
+	}
+	return max(len(f.window), f.hop-f.hop/2)
+}
 
 func (f *kaldi) frames(samples int) int {
 	switch {
@@ -132,10 +138,9 @@ func (f *kaldi) Shape(samples int) (bins, frames int) {
 }
 
 func (f *kaldi) Extract(dst *Spectrogram, c Clip) error {
-	if err := fits(c, f.rate, f.needs()); err != nil {
+	if err := ready(dst, f, c, f.rate, f.needs()); err != nil {
 		return err
 	}
-	dst.Resize(f.Shape(len(c.Samples)))
 	at, energyAt := 0, 0
 	if f.options.UseEnergy && !f.options.HTKCompat {
 		at = 1

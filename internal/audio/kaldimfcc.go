@@ -72,10 +72,9 @@ func (f *kaldiMFCC) Shape(samples int) (bins, frames int) {
 }
 
 func (f *kaldiMFCC) Extract(dst *Spectrogram, c Clip) error {
-	if err := fits(c, f.bank.rate, f.bank.needs()); err != nil {
+	if err := ready(dst, f, c, f.bank.rate, f.bank.needs()); err != nil {
 		return err
 	}
-	dst.Resize(f.Shape(len(c.Samples)))
 	energyAt := 0
 	if f.bank.options.HTKCompat {
 		energyAt = dst.Bins - 1

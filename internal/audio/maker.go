@@ -99,10 +99,29 @@ func (m *maker) extract(item int, clip Clip) (_ []byte, err error) {
 			return nil, err
 		}
 	}
-	if err := m.feature.Extract(&m.spec, clip); err != nil {
+	if err = m.feature.Extract(&m.spec, clip); err == nil {
+		err = finite(&m.spec, clip)
+	}
+	if err != nil {
 		return nil, fault.New(fault.Data, fault.Remedy(err), "%s: %w", b.items[item].Path, err)
 	}
 	return encodeSpectrogram(b.keys[item], &m.spec), nil
+}
+
+// finite sees that samples far beyond full scale have not made a value that is no
+// number.
+func finite(s *Spectrogram, c Clip) error {
+	for i, v := range s.Data {
+		if v-v != 0 {
+			loudest := float32(0)
+			for _, x := range c.Samples {
+				loudest = max(loudest, x, -x)
+			}
+			return fault.New(fault.Data, "export the recording at full scale, -1 to 1, or take its line out of the manifest",
+				"bin %d of frame %d is %v: the loudest sample is %v", i/s.Frames, i%s.Frames, v, loudest)
+		}
+	}
+	return nil
 }
 
 // reuse copies a record of the old store; one that is damaged is made again.

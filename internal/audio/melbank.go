@@ -20,12 +20,14 @@ func (m melBank) lanes() bank {
 	return newBank(len(m), first, weights)
 }
 
-// sparse makes a bank from weights(filter, bin).
-func sparse(filters, bins int, weights func(filter, bin int) float64) melBank {
+// sparse makes a bank from weights(filter, bin), above 0 between two places on
+// the axis of the bins alone.
+func sparse(filters, bins int, between func(filter int) (low, high float64), weights func(filter, bin int) float64) melBank {
 	bank := make(melBank, filters)
 	for i := range bank {
+		low, high := between(i)
 		first, row := 0, []float64(nil)
-		for k := range bins {
+		for k := max(0, int(low)-1); k < min(bins, int(high)+2); k++ { // one more for rounding
 			w := weights(i, k)
 			if w <= 0 {
 				continue
@@ -85,7 +87,9 @@ func newMelBank(bins, mels int, rate, low, high float64, scale, norm string) mel
 	for i := range points {
 		points[i] = s.hz(from + (to-from)*float64(i)/float64(mels+1))
 	}
-	return sparse(mels, bins, func(i, k int) float64 {
+	perHz := float64(bins-1) / (rate / 2)
+	between := func(i int) (low, high float64) { return points[i] * perHz, points[i+2] * perHz }
+	return sparse(mels, bins, between, func(i, k int) float64 {
 		f := rate / 2 * float64(k) / float64(bins-1)
 		up := (f - points[i]) / (points[i+1] - points[i])
 		down := (points[i+2] - f) / (points[i+2] - points[i+1])
@@ -103,7 +107,12 @@ func newKaldiBank(fft, mels int, rate, low, high float64) melBank {
 	mel := func(f float64) float64 { return 1127 * math.Log(1+f/700) }
 	from := mel(low)
 	step := (mel(high) - from) / float64(mels+1)
-	return sparse(mels, fft/2, func(i, k int) float64 {
+	between := func(i int) (low, high float64) {
+		left := from + float64(i)*step
+		bin := func(m float64) float64 { return 700 * math.Expm1(m/1127) * float64(fft) / rate }
+		return bin(left), bin(left + 2*step)
+	}
+	return sparse(mels, fft/2, between, func(i, k int) float64 {
 		left, m := from+float64(i)*step, mel(float64(k)*rate/float64(fft))
 		return max(0, min((m-left)/step, (left+2*step-m)/step))
 	})

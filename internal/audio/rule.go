@@ -31,8 +31,12 @@ func broken(rules []rule) error {
 	return nil
 }
 
-// weightsRule bounds the filters that weigh all bins of a spectrum.
+// weightsLimit bounds the memory of all of a feature's filters, to some hundreds
+// of MB at most.
+const weightsLimit = 1 << 23
+
+// weightsRule bounds filters that weigh all bins of a spectrum.
 func weightsRule(setting string, filters, nfft int) rule {
-	const most = 1 << 26
-	return rule{filters*(nfft/2+1) <= most, setting, fmt.Sprintf("is %d: with n_fft = %d that is more than %d weights; set one of them lower", filters, nfft, most)}
+	return rule{filters*(nfft/2+1) <= weightsLimit, setting,
+		fmt.Sprintf("is %d: with n_fft = %d that is more than %d weights; set one of them lower", filters, nfft, weightsLimit)}
 }

@@ -125,6 +125,7 @@ func TestSettingsAreChecked(t *testing.T) {
 		{16000, gammatone(func(o *Gammatone) { o.WinLength = 1 }), "win_length"},
 		{16000, gammatone(func(o *Gammatone) { o.NFilters = 0 }), "n_filters"},
 		{16000, gammatone(func(o *Gammatone) { o.NFilters, o.NFFT = 4096, 1<<17 }), "n_filters"},
+		{16000, gammatone(func(o *Gammatone) { o.NFFT = 1000000 }), "n_filters is 64: with n_fft = 1000000 that is more than 8388608 weights"},
 		{16000, gammatone(func(o *Gammatone) { o.FMin = 0 }), "f_min"},
 		{16000, gammatone(func(o *Gammatone) { o.FMax = 9000 }), "f_max"},
 		{16000, gammatone(func(o *Gammatone) { o.Width = 0 }), "width"},

@@ -45,7 +45,7 @@ func (o Spectral) Check(rate int) error {
 			rule{!slices.Contains(o.Values[:i], name), "values", fmt.Sprintf("has %s twice, name it once", name)})
 	}
 	rules = append(rules, []rule{
-		{o.P > 0 && o.P <= 16, "p", fmt.Sprintf("is %v, set it above 0, to 16 at most", o.P)},
+		{o.P >= 0.01 && o.P <= 16, "p", fmt.Sprintf("is %v, set it from 0.01 to 16", o.P)},
 		{o.RollPercent > 0 && o.RollPercent < 1, "roll_percent", fmt.Sprintf("is %v, set it between 0 and 1", o.RollPercent)},
 		{o.Quantile > 0 && o.Quantile < 1, "quantile", fmt.Sprintf("is %v, set it between 0 and 1", o.Quantile)},
 		{o.FMin > 0, "f_min", fmt.Sprintf("is %v, set it above 0", o.FMin)},
@@ -94,10 +94,9 @@ type spectral struct {
 func (f *spectral) Shape(samples int) (bins, frames int) { return f.bins, f.stft.frames(samples) }
 
 func (f *spectral) Extract(dst *Spectrogram, c Clip) error {
-	if err := fits(c, f.rate, f.stft.needs()); err != nil {
+	if err := ready(dst, f, c, f.rate, f.stft.needs()); err != nil {
 		return err
 	}
-	dst.Resize(f.Shape(len(c.Samples)))
 	f.valleys.Resize(len(f.bands), dst.Frames)
 	for from := 0; from < dst.Frames; from += kernel.Lanes {
 		rows := f.stft.block(from, c.Samples)

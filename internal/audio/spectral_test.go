@@ -204,7 +204,7 @@ func TestSpectralIsChecked(t *testing.T) {
 		"no bin lies in band 0":             func(o *Spectral) { o.NFFT, o.WinLength, o.FMin = 64, 64, 200 },
 		"quantile":                          func(o *Spectral) { o.Quantile = math.NaN() },
 		"roll_percent":                      func(o *Spectral) { o.RollPercent = 1 },
-		"p is 0":                            func(o *Spectral) { o.P = 0 },
+		"p is 1e-300":                       func(o *Spectral) { o.P = 1e-300 },
 		"window":                            func(o *Spectral) { o.Window = "kaiser" },
 	} {
 		o := Features["spectral"].(Spectral)

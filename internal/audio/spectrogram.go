@@ -81,10 +81,9 @@ func (f *spectrogram) Shape(samples int) (bins, frames int) {
 }
 
 func (f *spectrogram) Extract(dst *Spectrogram, c Clip) error {
-	if err := fits(c, f.rate, f.stft.needs()); err != nil {
+	if err := ready(dst, f, c, f.rate, f.stft.needs()); err != nil {
 		return err
 	}
-	dst.Resize(f.Shape(len(c.Samples)))
 	for t := 0; t < dst.Frames; t += kernel.Lanes {
 		n := min(kernel.Lanes, dst.Frames-t)
 		switch f.options.Value {

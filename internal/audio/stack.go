@@ -73,7 +73,7 @@ func (o Stack) New(rate int) (Feature, error) {
 }
 
 func (o Stack) make(rate int) (*stack, error) {
-	f := &stack{bins: o.Bins}
+	f := &stack{rate: rate, bins: o.Bins}
 	fewest := sizeLimit
 	for _, of := range o.Of {
 		one, err := of.New(rate)
@@ -111,6 +111,7 @@ func (o Stack) make(rate int) (*stack, error) {
 }
 
 type stack struct {
+	rate int
 	of   []Feature
 	bins int // of a channel
 	one  Spectrogram
@@ -122,10 +123,14 @@ func (f *stack) Shape(samples int) (bins, frames int) {
 }
 
 func (f *stack) Extract(dst *Spectrogram, c Clip) error {
-	dst.Resize(f.Shape(len(c.Samples)))
 	for i, of := range f.of {
 		if err := of.Extract(&f.one, c); err != nil {
 			return err
+		}
+		if i == 0 { // which refuses a clip that is too short for all
+			if err := ready(dst, f, c, f.rate, 1); err != nil {
+				return err
+			}
 		}
 		if f.one.Frames != dst.Frames {
 			return fault.New(fault.Data, "choose features with one hop and one window", "channel %d has %d frames, channel 0 has %d", i, f.one.Frames, dst.Frames)

@@ -124,6 +124,26 @@ func mirrored(i, n int) int {
 	return min(i, 2*(n-1)-i)
 }
 
+// valuesLimit bounds the spectrogram of a clip to 1 GiB, as maxSamples does the clip.
+const valuesLimit = maxSamples
+
+// ready makes room in dst for the spectrogram of a clip, which has to fit and to
+// have needs samples.
+func ready(dst *Spectrogram, f interface {
+	Shape(samples int) (bins, frames int)
+}, c Clip, rate, needs int) error {
+	if err := fits(c, rate, needs); err != nil {
+		return err
+	}
+	bins, frames := f.Shape(len(c.Samples))
+	if bins > valuesLimit/frames {
+		return fault.New(fault.Data, "cut it into windows:, or set a longer hop in feature:",
+			"the clip has %d samples, which make %d frames of %d bins; a spectrogram has %d values at most", len(c.Samples), frames, bins, valuesLimit)
+	}
+	dst.Resize(bins, frames)
+	return nil
+}
+
 // fits sees that a clip has a feature's rate, and samples enough for a frame.
 func fits(c Clip, rate, needs int) error {
 	if c.Rate != rate {

@@ -45,10 +45,9 @@ func (f waveform) Shape(samples int) (bins, frames int) {
 }
 
 func (f waveform) Extract(dst *Spectrogram, c Clip) error {
-	if err := fits(c, f.rate, f.options.FrameLength); err != nil {
+	if err := ready(dst, f, c, f.rate, f.options.FrameLength); err != nil {
 		return err
 	}
-	dst.Resize(f.Shape(len(c.Samples)))
 	for b := range dst.Bins {
 		row, x := dst.Row(b), c.Samples[b:]
 		if f.options.HopLength == 1 {

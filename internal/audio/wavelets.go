@@ -171,16 +171,17 @@ func kept(x []float64, loss float64) (low, high int) {
 	return low, high
 }
 
-// frames is how many frames a clip has, of which the highest bin's window needs
-// to lie in it; zeros or mirrored samples fill the others.
-func (f *wavelets) frames(samples int) int { return f.octaves[0].frames(samples) }
+// Shape is that of a clip's transform. The highest bin's window needs to lie in
+// the clip; zeros or mirrored samples fill the others.
+func (f *wavelets) Shape(samples int) (bins, frames int) {
+	return f.bins, f.octaves[0].frames(samples)
+}
 
 // power computes |X|²: (bins, frames).
 func (f *wavelets) power(dst *Spectrogram, c Clip) error {
-	if err := fits(c, f.rate, f.octaves[0].needs()); err != nil {
+	if err := ready(dst, f, c, f.rate, f.octaves[0].needs()); err != nil {
 		return err
 	}
-	dst.Resize(f.bins, f.frames(len(c.Samples)))
 	for _, g := range f.octaves {
 		for t := 0; t < dst.Frames; t += kernel.Lanes {
 			g.filters.Apply(g.sums, kernel.Lanes, g.spectra.numbers(g.cut(t, c.Samples)), kernel.Lanes)

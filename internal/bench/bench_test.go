@@ -10,10 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"clr/internal/audio"
 	"clr/internal/fault"
 	"clr/internal/method"
 	"clr/internal/model"
@@ -210,12 +212,17 @@ func TestExtraction(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r, err := Extraction{Feature: "logmel", Folder: dir, Threads: 2}.Run(context.Background(), one)
+	r, err := Extraction{Feature: "logmel", Folder: dir}.Run(context.Background(), one)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Files != files || math.Abs(r.AudioS-0.4*float64(files)) > 1e-9 || r.Rate <= 0 || r.PerThread != r.Rate/2 || r.Threads != 2 {
+	if r.Files != files || math.Abs(r.AudioS-0.4*float64(files)) > 1e-9 || r.Rate <= 0 || r.PerThread != r.Rate/float64(r.Threads) || r.Threads != runtime.GOMAXPROCS(0) {
 		t.Errorf("%+v", r)
+	}
+	for _, threads := range []int{-1, runtime.GOMAXPROCS(0) + 1} {
+		if _, err := (Extraction{Feature: "logmel", Threads: threads}).Run(context.Background(), one); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "--threads") {
+			t.Errorf("%d threads: %v", threads, err)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, "c.wav"), []byte("RIFF"), 0o666); err != nil {
 		t.Fatal(err)
@@ -226,4 +233,25 @@ func TestExtraction(t *testing.T) {
 	if _, err := (Extraction{Feature: "logmel", Folder: t.TempDir()}).Run(context.Background(), one); fault.KindOf(err) != fault.Data {
 		t.Errorf("an empty folder: %v", err)
 	}
+}
+
+// What a feature prepares once is no part of its speed.
+func TestSetupIsNotTimed(t *testing.T) {
+	w, err := newExtractor(slowToPrepare{audio.Waveform{FrameLength: 1, HopLength: 1}}, 1, func() (audio.Clip, error) {
+		return audio.Clip{Rate: featureRate, Samples: make([]float32, featureRate)}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rate, err := w.rate(t.Context(), time.Millisecond)
+	if err != nil || rate < 100 { // with New in a round it is 10 at most
+		t.Errorf("%v seconds of audio a second, error %v", rate, err)
+	}
+}
+
+type slowToPrepare struct{ audio.Waveform }
+
+func (o slowToPrepare) New(rate int) (audio.Feature, error) {
+	time.Sleep(100 * time.Millisecond)
+	return o.Waveform.New(rate)
 }

@@ -53,48 +53,41 @@ func (e Extraction) Run(ctx context.Context, watch func() Machine) (*ExtractionS
 		names := slices.Sorted(maps.Keys(audio.Features))
 		return nil, fault.New(fault.Usage, "one of "+strings.Join(names, ", "), "there is no feature %q", e.Feature)
 	}
-	if e.Threads < 0 {
-		return nil, fault.New(fault.Usage, "set it to 1 or more, or leave it out for all cores", "--threads is %d", e.Threads)
+	cores := runtime.GOMAXPROCS(0)
+	if e.Threads < 0 || e.Threads > cores {
+		return nil, fault.New(fault.Usage, "leave it out for all cores", "--threads is %d, it must be 1 to %d, the cores there are", e.Threads, cores)
 	}
 	if e.Threads == 0 {
-		e.Threads = runtime.GOMAXPROCS(0)
+		e.Threads = cores
 	}
 	r := &ExtractionSpeed{Bench: "features", Feature: e.Feature, SampleRate: featureRate, From: "memory"}
-	w := extractor{options: o, threads: e.Threads}
+	var clips []func() (audio.Clip, error)
+	var files []string
 	if e.Folder == "" {
 		clip := audio.Clip{Rate: featureRate, Samples: sound()[:int(extractionClip*featureRate)]}
-		w.clips = append(w.clips, func() (audio.Clip, error) { return clip, nil })
+		clips = append(clips, func() (audio.Clip, error) { return clip, nil })
 	} else {
-		files, err := recordings(e.Folder)
-		if err != nil {
+		var err error
+		if files, err = recordings(e.Folder); err != nil {
 			return nil, err
 		}
 		for _, path := range files {
-			w.clips = append(w.clips, func() (audio.Clip, error) { return audio.ReadClip(path, featureRate, 0, 0) })
+			clips = append(clips, func() (audio.Clip, error) { return audio.ReadClip(path, featureRate, 0, 0) })
 		}
-		w.names = files
 		r.From, r.Files = e.Folder, len(files)
 	}
-	var err error
+	w, err := newExtractor(o, e.Threads, clips...)
+	if err != nil {
+		return nil, err
+	}
+	w.names = files
 	if r.AudioS, err = w.pass(ctx, 1); err != nil {
 		return nil, err
 	}
 	r.Machine = watch()
 	r.Threads = e.Threads
-	passes := 1
-	for round := 0; round < featureRounds; {
-		began := time.Now()
-		seconds, err := w.pass(ctx, passes)
-		if err != nil {
-			return nil, err
-		}
-		took := time.Since(began)
-		if took < extractionTime { // too short to be timed
-			passes *= 2
-			continue
-		}
-		r.Rate = max(r.Rate, seconds/took.Seconds())
-		round++
+	if r.Rate, err = w.rate(ctx, extractionTime); err != nil {
+		return nil, err
 	}
 	r.PerThread = r.Rate / float64(e.Threads)
 	return r, nil
@@ -123,10 +116,42 @@ func recordings(folder string) ([]string, error) {
 
 // An extractor makes features of clips on some threads.
 type extractor struct {
-	options audio.FeatureOptions
-	threads int
-	clips   []func() (audio.Clip, error)
-	names   []string // of files
+	features []audio.Feature // a thread's each
+	specs    []audio.Spectrogram
+	clips    []func() (audio.Clip, error)
+	names    []string // of their files, where they have some
+}
+
+func newExtractor(o audio.FeatureOptions, threads int, clips ...func() (audio.Clip, error)) (*extractor, error) {
+	w := &extractor{features: make([]audio.Feature, threads), specs: make([]audio.Spectrogram, threads), clips: clips}
+	for i := range w.features {
+		var err error
+		if w.features[i], err = o.New(featureRate); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// rate is in seconds of audio a second, the best of some rounds that take so long
+// at least.
+func (w *extractor) rate(ctx context.Context, least time.Duration) (float64, error) {
+	best, passes := 0.0, 1
+	for round := 0; round < featureRounds; {
+		began := time.Now()
+		seconds, err := w.pass(ctx, passes)
+		if err != nil {
+			return 0, err
+		}
+		took := time.Since(began)
+		if took < least { // too short to be timed
+			passes *= 2
+			continue
+		}
+		best = max(best, seconds/took.Seconds())
+		round++
+	}
+	return best, nil
 }
 
 // pass goes so often over all clips, each thread taking the next, and gives the
@@ -134,15 +159,10 @@ type extractor struct {
 func (w *extractor) pass(ctx context.Context, times int) (float64, error) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	seconds, errs := make([]float64, w.threads), make([]error, w.threads)
-	for i := range w.threads {
+	seconds, errs := make([]float64, len(w.features)), make([]error, len(w.features))
+	for i, f := range w.features {
 		wg.Go(func() {
 			errs[i] = fault.Guard(func() error {
-				f, err := w.options.New(featureRate)
-				if err != nil {
-					return err
-				}
-				var s audio.Spectrogram
 				for {
 					n := int(next.Add(1)) - 1
 					if n >= times*len(w.clips) {
@@ -155,7 +175,7 @@ func (w *extractor) pass(ctx context.Context, times int) (float64, error) {
 					if err != nil {
 						return err
 					}
-					if err := f.Extract(&s, c); err != nil {
+					if err := f.Extract(&w.specs[i], c); err != nil {
 						if w.names != nil {
 							err = fmt.Errorf("%s: %w", w.names[n%len(w.clips)], err)
 						}

@@ -9,11 +9,9 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"clr/internal/audio"
-	"clr/internal/fault"
 )
 
 // A FeatureSpeed is what Features found, by feature.
@@ -38,7 +36,7 @@ const (
 	featureRate   = 16000 // Hz
 	featureClip   = 5.0   // seconds, ESC-50's
 	featureRounds = 3
-	featureTime   = 60 * time.Millisecond // of a round
+	featureTime   = 40 * time.Millisecond // of a round, at least
 )
 
 // Features times every feature, with its defaults, on synthetic sound: tones
@@ -66,49 +64,13 @@ func Features(ctx context.Context, watch func() Machine) (*FeatureSpeed, error) 
 	return r, nil
 }
 
-// featureSpeed is the best of some rounds, in seconds of audio a second.
+// featureSpeed is in seconds of audio a second.
 func featureSpeed(ctx context.Context, o audio.FeatureOptions, clip audio.Clip, threads int) (float64, error) {
-	best := 0.0
-	features := make([]audio.Feature, threads)
-	for i := range features { // windows and filters are made once, not a clip
-		f, err := o.New(clip.Rate)
-		if err != nil {
-			return 0, err
-		}
-		features[i] = f
+	w, err := newExtractor(o, threads, func() (audio.Clip, error) { return clip, nil })
+	if err != nil {
+		return 0, err
 	}
-	for range featureRounds {
-		counts, errs := make([]int, threads), make([]error, threads)
-		began := time.Now()
-		var wg sync.WaitGroup
-		for i := range threads {
-			wg.Go(func() {
-				errs[i] = fault.Guard(func() error {
-					var s audio.Spectrogram
-					for counts[i] == 0 || time.Since(began) < featureTime {
-						if err := ctx.Err(); err != nil {
-							return err
-						}
-						if err := features[i].Extract(&s, clip); err != nil {
-							return err
-						}
-						counts[i]++
-					}
-					return nil
-				})
-			})
-		}
-		wg.Wait()
-		took, clips := time.Since(began).Seconds(), 0
-		for i, err := range errs {
-			if err != nil {
-				return 0, err
-			}
-			clips += counts[i]
-		}
-		best = max(best, float64(clips)*featureClip/took)
-	}
-	return best, nil
+	return w.rate(ctx, featureTime)
 }
 
 // sound is a clip of three gliding tones in noise.

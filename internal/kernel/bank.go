@@ -12,7 +12,12 @@ type bankFilter struct{ first, count int32 }
 
 // NewBank makes a bank of filters that weigh the rows from first[i] on.
 func NewBank(first []int, weights [][]float64) *Bank {
-	b := &Bank{}
+	b := &Bank{filters: make([]bankFilter, 0, len(weights))}
+	total := 0
+	for _, row := range weights {
+		total += max(1, len(row))
+	}
+	b.weights = make([]float32, 0, total)
 	for i, row := range weights {
 		if len(row) == 0 {
 			row = []float64{0}
