@@ -29,7 +29,7 @@ func (o Waveform) New(rate int) (Feature, error) {
 	if err := o.Check(rate); err != nil {
 		return nil, err
 	}
-	return waveform{o, rate}, nil
+	return &waveform{o, rate}, nil
 }
 
 type waveform struct {
@@ -37,14 +37,14 @@ type waveform struct {
 	rate    int
 }
 
-func (f waveform) Shape(samples int) (bins, frames int) {
+func (f *waveform) Shape(samples int) (bins, frames int) {
 	if samples < f.options.FrameLength {
 		return f.options.FrameLength, 0
 	}
 	return f.options.FrameLength, 1 + (samples-f.options.FrameLength)/f.options.HopLength
 }
 
-func (f waveform) Extract(dst *Spectrogram, c Clip) error {
+func (f *waveform) Extract(dst *Spectrogram, c Clip) error {
 	if err := ready(dst, f, c, f.rate, f.options.FrameLength); err != nil {
 		return err
 	}
