@@ -79,7 +79,8 @@ type Distance struct {
 }
 
 // Drift measures how far tower b is from tower a, which leads. Both hold arrays
-// of the same names and shapes.
+// of the same names and shapes; running statistics, which are larger than
+// weights, would outweigh them.
 func Drift(a, b map[string]kernel.Array) (Distance, error) {
 	var d Distance
 	for name := range b {

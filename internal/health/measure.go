@@ -22,7 +22,7 @@ type Report struct {
 	Dimensions int `json:"dimensions"` // P
 	NotFinite  int `json:"not_finite"` // rows with a value that is not
 
-	Std         float64 `json:"std"`             // deviation over the 2N rows of a dimension, mean over dimensions
+	Std         float64 `json:"std"`             // deviation of a dimension over the rows of a view, mean over dimensions
 	StdSpread   float64 `json:"std_spread"`      // 1/√P: what Std comes to where rows fill the sphere; none can have more
 	StdLeast    float64 `json:"std_least"`       // deviation of the dimension that has the least
 	Dead        int     `json:"dead_dimensions"` // with a deviation below a hundredth of StdSpread
@@ -31,7 +31,7 @@ type Report struct {
 	Uniformity  float64 `json:"uniformity"`      // log of the mean of exp(-2·squared distance) over two clips' views: -8 to 0, 0 where all are equal
 	PositiveCos float64 `json:"positive_cosine"` // mean over the N pairs of views of one clip
 	NegativeCos float64 `json:"negative_cosine"` // mean over the 2N(N-1) pairs of views of two clips
-	Top1        float64 `json:"top1"`            // share of rows to which, of all others, their clip's other view is most similar; n equally similar count 1/n
+	Top1        float64 `json:"top1"`            // share of rows to which, of all rows of the other view, their clip's is most similar; n equally similar count 1/n, so that chance is 1/N
 
 	Positives [Bins]int `json:"positive_histogram"` // of the cosines
 	Negatives [Bins]int `json:"negative_histogram"`
@@ -52,7 +52,7 @@ type Meter struct {
 	best         []match // (2N)
 }
 
-// A match is how a row's other rows compare with its clip's other view.
+// A match is how the other view's rows compare with that of a row's own clip.
 type match struct {
 	positive float64
 	beaten   bool // another is more similar
@@ -61,6 +61,10 @@ type match struct {
 
 // Measure reports on projections z (2N, P), N first views before the N second
 // ones. It takes time by N²P.
+//
+// The two views may come from two towers, which place them apart: so deviations
+// are from each view's mean (two collapsed towers would look spread otherwise),
+// and Top1 asks the other view only.
 //
 //   - Std: Chen & He 2021, "Exploring simple Siamese representation learning", §4.1.
 //   - RankMe: exp of the entropy of the singular values divided by their sum,
@@ -111,19 +115,10 @@ func (m *Meter) gather(z kernel.Array, r *Report) {
 }
 
 func (m *Meter) deviations(r *Report) {
-	p, rows := r.Dimensions, float64(2*r.Pairs)
+	n, p := r.Pairs, r.Dimensions
 	r.StdSpread, r.StdLeast = 1/math.Sqrt(float64(p)), math.Inf(1)
 	for k := range p {
-		sum := 0.0
-		for at := k; at < len(m.x); at += p {
-			sum += m.x[at]
-		}
-		mean, squares := sum/rows, 0.0
-		for at := k; at < len(m.x); at += p {
-			d := m.x[at] - mean
-			squares += float64(d * d)
-		}
-		std := math.Sqrt(squares / rows)
+		std := math.Sqrt((variance(m.x[k:n*p], p, n) + variance(m.x[n*p+k:], p, n)) / 2)
 		r.Std += std
 		r.StdLeast = min(r.StdLeast, std)
 		if std < r.StdSpread/100 {
@@ -131,6 +126,20 @@ func (m *Meter) deviations(r *Report) {
 		}
 	}
 	r.Std /= float64(p)
+}
+
+// variance is of n values, each so many behind the last.
+func variance(x []float64, each, n int) float64 {
+	sum, squares := 0.0, 0.0
+	for i := range n {
+		sum += x[i*each]
+	}
+	mean := sum / float64(n)
+	for i := range n {
+		d := x[i*each] - mean
+		squares += float64(d * d)
+	}
+	return squares / float64(n)
 }
 
 var lapacks lapackgonum.Implementation
@@ -194,9 +203,10 @@ func (m *Meter) compare(r *Report) {
 			cos := dot(row(i), row(j))
 			r.Negatives[bin(cos)]++
 			r.NegativeCos += cos
-			m.best[i].meet(cos)
-			m.best[j].meet(cos)
-			if i/n == j/n {
+			if i/n != j/n {
+				m.best[i].meet(cos)
+				m.best[j].meet(cos)
+			} else {
 				apart := max(0, self+dot(row(j), row(j))-float64(2*cos))
 				near[i/n] += math.Exp(-2 * apart)
 			}
