@@ -150,14 +150,11 @@ func (m *Meter) rank(n, p int) float64 {
 	rows, short := 2*n, min(2*n, p)
 	m.copied = append(m.copied[:0], m.x...)
 	m.singular = grown(m.singular, short)
-	var size [1]float64
-	svd := func(work []float64, lwork int) bool {
-		return lapacks.Dgesvd(lapack.SVDNone, lapack.SVDNone, rows, p, m.copied, p, m.singular, nil, 1, nil, 1, work, lwork)
-	}
-	svd(size[:], -1)
-	m.work = grown(m.work, int(size[0]))
-	if !svd(m.work, len(m.work)) { // LAPACK's iteration gave up, which finite unit rows are not known to bring about
-		return 0
+	m.work = grown(m.work, max(1, len(m.work)))
+	lapacks.Dgesvd(lapack.SVDNone, lapack.SVDNone, rows, p, m.copied, p, m.singular, nil, 1, nil, 1, m.work, -1) // asks how much it needs
+	m.work = grown(m.work, int(m.work[0]))
+	if !lapacks.Dgesvd(lapack.SVDNone, lapack.SVDNone, rows, p, m.copied, p, m.singular, nil, 1, nil, 1, m.work, len(m.work)) {
+		return 0 // its iteration gave up, which finite unit rows are not known to bring about
 	}
 	sum, entropy := 0.0, 0.0
 	for _, s := range m.singular {

@@ -31,7 +31,7 @@ var Defaults = Options{
 	OnCollapse: "warn", Grace: 100, Patience: 3,
 	Std: 0.2, Rank: 0.1, Chance: 0.98,
 	Still: 1e-6, Vanishing: 1e-5, Exploding: 100, Update: 0.5,
-	Epochs: 1, Turned: 0.9, Drift: 0.7,
+	Epochs: 1, Turned: 0.9, Drift: 0.45,
 }
 
 // Check refuses thresholds that mean nothing.
