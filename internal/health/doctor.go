@@ -137,7 +137,7 @@ func (d *Doctor) examine(s Sample) (found []finding) {
 	case t == nil:
 	case t.WorstBy > d.o.Drift:
 		say("tower.drift", "the following tower's %s is %.3g of its size away from the leading tower's (at most %g, drift)", t.Worst, t.WorstBy, d.o.Drift)
-	case t.Relative == 0:
+	case t.Relative == 0 && t.NotFinite == 0:
 		say("tower.same", "the following tower is equal to the leading one: their distance is 0, and should be more")
 	}
 	return found
