@@ -28,6 +28,7 @@ var floors = map[string]int{
 	"clr/internal/preview":         3,
 	"clr/internal/layout":          3,
 	"clr/internal/survey":          3,
+	"clr/internal/health":          2,
 	"clr/internal/optim":           2,
 	"clr/internal/checkpoint":      2,
 	"clr/internal/audio":           2,

@@ -1,0 +1,218 @@
+package health
+
+import (
+	"fmt"
+	"math"
+
+	"clr/internal/fault"
+)
+
+// A Sample is what was measured at one step. What was not measured is left zero.
+type Sample struct {
+	Step   int // of the run, from 0
+	Loss   float64
+	Chance float64 // the loss of guessing, such as log(2N-1) for NT-Xent; 0: the method's has none
+	Z      Report
+	Layers []Norms
+	Drift  *Distance // of a following tower, after the step
+	Queue  *Queue
+}
+
+// A Severity says what a warning is about.
+type Severity string
+
+// The severities.
+const (
+	Caution  Severity = "caution"  // training may yet go well
+	Collapse Severity = "collapse" // what is learnt is worth nothing; on_collapse decides
+)
+
+// A Warning is something that looks wrong.
+type Warning struct {
+	Step     int      `json:"step"`
+	Code     string   `json:"code"` // what is wrong, such as collapse.complete
+	Severity Severity `json:"severity"`
+	Text     string   `json:"text"` // a sentence with the value and the threshold
+	Try      string   `json:"try"`
+}
+
+// A complaint is what a code stands for.
+type complaint struct {
+	severity Severity
+	try      string
+}
+
+// codes are all that a Doctor can say. Their names never change.
+var codes = map[string]complaint{
+	"projection.not_finite": {Collapse, "lower the learning rate or warm up longer; the last good checkpoint can go on from there"},
+	"collapse.complete": {Collapse, "see that something keeps projections apart: negatives in the batch or queue, or both a predictor and a stop-gradient; " +
+		"then lower the learning rate, and take augmentations out that leave nothing of a clip"},
+	"collapse.dimensions": {Collapse, "widen the projector's hidden layers or give them batch norm, lower the temperature, enlarge the batch, " +
+		"or make the augmentations stronger, so that fewer directions do not do"},
+	"loss.at_chance":      {Caution, "weaken the augmentations, raise the learning rate or lower the temperature; see with clr preview that two views of a clip have something in common"},
+	"gradient.not_finite": {Caution, "lower the learning rate or warm up longer"},
+	"gradient.collapse": {Caution, "raise the learning rate or the temperature; where the loss is still high, the network's units are dead or its output is " +
+		"constant: start again with a lower rate, a warm-up and batch norm"},
+	"gradient.vanishing": {Caution, "use batch norm, fewer layers or a lower learning rate from the start; a unit whose input stays negative passes no gradient on"},
+	"gradient.exploding": {Caution, "lower the learning rate or warm up longer, and look at the batch's clips for silence and clipping"},
+	"update.large":       {Caution, "lower the learning rate or warm up longer"},
+	"queue.stale":        {Caution, "make the queue shorter, the batch larger or the momentum higher"},
+	"tower.drift":        {Caution, "lower the momentum, so that the tower follows faster, or the learning rate"},
+	"tower.same":         {Caution, "raise the momentum above 0: a tower that is the other gives keys no constancy"},
+}
+
+// A finding is a code that a sample looks like, in words.
+type finding struct{ code, text string }
+
+// A Doctor watches one run. It is fed samples in the order of the steps; which
+// steps are measured does not matter. A run that is resumed has a new one.
+type Doctor struct {
+	o     Options
+	bad   map[string]int // samples in a row that look like a code
+	usual float64        // mean of the log of all layers' gradient norm, recent samples counting more
+	known int            // samples that usual is of
+}
+
+// NewDoctor makes one; the options have passed Check.
+func NewDoctor(o Options) *Doctor { return &Doctor{o: o, bad: map[string]int{}} }
+
+// See gives the warnings that a sample is the reason for. A code is told once, and
+// again only after it was gone. The error is not nil where on_collapse is stop
+// and a warning is of a collapse: the run ends with exit code 4.
+func (d *Doctor) See(s Sample) ([]Warning, error) {
+	var told []Warning
+	var stop error
+	was := d.bad
+	d.bad = map[string]int{}
+	for _, f := range d.examine(s) {
+		count := was[f.code] + 1
+		d.bad[f.code] = count
+		if count != d.patience(f.code) {
+			continue
+		}
+		c := codes[f.code]
+		told = append(told, Warning{s.Step, f.code, c.severity, f.text, c.try})
+		if c.severity == Collapse && d.o.OnCollapse == "stop" && stop == nil {
+			stop = fault.New(fault.Diverged, c.try, "%s at step %d: %s", f.code, s.Step, f.text)
+		}
+	}
+	return told, stop
+}
+
+// patience is 1 for what cannot be a matter of chance.
+func (d *Doctor) patience(code string) int {
+	if code == "projection.not_finite" || code == "gradient.not_finite" {
+		return 1
+	}
+	return d.o.Patience
+}
+
+// examine finds what a sample looks like, each code at most once.
+func (d *Doctor) examine(s Sample) (found []finding) {
+	say := func(code, format string, args ...any) {
+		found = append(found, finding{code, fmt.Sprintf(format, args...)})
+	}
+	if n := s.Z.NotFinite; n > 0 {
+		say("projection.not_finite", "%d projections hold a value that is not finite", n)
+	}
+	for _, l := range s.Layers {
+		if l.NotFinite > 0 {
+			say("gradient.not_finite", "%s has %d values of weight, gradient or update that are not finite", l.Name, l.NotFinite)
+			break
+		}
+	}
+	if s.Step < d.o.Grace {
+		return found
+	}
+	collapsed := d.projections(s, say)
+	if most := d.o.Chance * s.Chance; s.Chance > 0 && s.Loss > most && !collapsed {
+		say("loss.at_chance", "the loss is %.4g, that of guessing %.4g: nothing is learnt (above %.4g, chance: %g)", s.Loss, s.Chance, most, d.o.Chance)
+	}
+	d.gradients(s.Layers, say)
+	if q := s.Queue; q != nil && (q.Epochs > d.o.Epochs || q.Turned > d.o.Turned) {
+		say("queue.stale", "the queue's oldest key is of %d steps ago, which is %.3g epochs (at most %g, queue_epochs) in which %.2g of the key tower was replaced (at most %g, queue_turned)",
+			q.Age, q.Epochs, d.o.Epochs, q.Turned, d.o.Turned)
+	}
+	switch t := s.Drift; {
+	case t == nil:
+	case t.WorstBy > d.o.Drift:
+		say("tower.drift", "the following tower's %s is %.3g of its size away from the leading tower's (at most %g, drift)", t.Worst, t.WorstBy, d.o.Drift)
+	case t.Relative == 0 && t.NotFinite == 0:
+		say("tower.same", "the following tower is equal to the leading one: their distance is 0, and should be more")
+	}
+	return found
+}
+
+type say func(code, format string, args ...any)
+
+// projections says whether they are collapsed.
+func (d *Doctor) projections(s Sample, say say) bool {
+	z := s.Z
+	if z.Pairs < 2 || z.Dimensions == 0 {
+		return false
+	}
+	if share := z.Std / z.StdSpread; share < d.o.Std {
+		say("collapse.complete", "the projections of all clips are nearly the same: their deviation is %.3g, %.2g of the %.3g of an even spread (at least %g, std)",
+			z.Std, share, z.StdSpread, d.o.Std)
+		return true
+	}
+	most := min(z.Pairs, z.Dimensions)
+	if least := 1 + d.o.Rank*float64(most-1); z.RankMe > 0 && most > 1 && z.RankMe < least {
+		say("collapse.dimensions", "the projections of %d clips lie in few of the %d dimensions: RankMe is %.3g (at least %.3g, rank: %g)",
+			z.Pairs, z.Dimensions, z.RankMe, least, d.o.Rank)
+		return true
+	}
+	return false
+}
+
+// gradients looks at layers that have one.
+func (d *Doctor) gradients(layers []Norms, say say) {
+	var weights, gradients float64 // squares
+	var largest, smallest, moved Norms
+	few := 0
+	for _, l := range layers {
+		weights += float64(l.Weight * l.Weight)
+		gradients += float64(l.Gradient * l.Gradient)
+		if l.Gradient >= largest.Gradient {
+			largest = l
+		}
+		if l.Weight > 0 && l.Update/l.Weight > d.o.Update && (moved.Weight == 0 || l.Update/l.Weight > moved.Update/moved.Weight) {
+			moved = l
+		}
+	}
+	if weights == 0 {
+		return
+	}
+	for _, l := range layers {
+		if l.Gradient < d.o.Vanishing*largest.Gradient {
+			if few++; few == 1 || l.Gradient < smallest.Gradient {
+				smallest = l
+			}
+		}
+	}
+	weight, gradient := math.Sqrt(weights), math.Sqrt(gradients)
+	if moved.Weight > 0 {
+		say("update.large", "the step moved %s by %.3g, %.2g of its weights' %.3g (at most %g, update)", moved.Name, moved.Update, moved.Update/moved.Weight, moved.Weight, d.o.Update)
+	}
+	if gradient < d.o.Still*weight {
+		say("gradient.collapse", "the gradient has collapsed: its norm over all layers is %.3g, the weights' %.3g (at least %g of that, still)", gradient, weight, d.o.Still)
+		return
+	}
+	if few > 0 {
+		say("gradient.vanishing", "the gradient vanishes in %d of %d layers, most in %s: its norm is %.3g, in %s it is %.3g (at least %g of that, vanishing)",
+			few, len(layers), smallest.Name, smallest.Gradient, largest.Name, largest.Gradient, d.o.Vanishing)
+	}
+	if usual := math.Exp(d.usual); d.known >= settled && gradient > d.o.Exploding*usual {
+		say("gradient.exploding", "the gradient explodes: its norm over all layers is %.3g, where %.3g is usual (at most %g of that, exploding); largest is %s with %.3g",
+			gradient, usual, d.o.Exploding, largest.Name, largest.Gradient)
+		return // such a one is not usual
+	}
+	if gradient == 0 {
+		return
+	}
+	d.known++
+	d.usual += (math.Log(gradient) - d.usual) / float64(min(d.known, settled))
+}
+
+// settled is how many samples make usual.
+const settled = 10

@@ -1,0 +1,144 @@
+package health
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"clr/internal/fault"
+	"clr/internal/kernel"
+)
+
+// A Layer is a group of parameters, or a part of one: those of one name count
+// together.
+type Layer struct {
+	Name             string
+	Weight, Gradient []float32
+	Update           []float32 // by how much the step moved the weights; nil where that is not known
+}
+
+// Norms are Euclidean lengths over all of a layer's values that are finite.
+type Norms struct {
+	Name      string  `json:"name"`
+	Weight    float64 `json:"weight"`
+	Gradient  float64 `json:"gradient"`
+	Update    float64 `json:"update"`     // 0 where it is not known
+	NotFinite int     `json:"not_finite"` // values of the three that are not
+}
+
+// Layers measures each layer, in the order in which names first appear.
+func Layers(parts []Layer) []Norms {
+	var norms []Norms // squares, until the end
+	at := map[string]int{}
+	for _, p := range parts {
+		i, known := at[p.Name]
+		if !known {
+			i = len(norms)
+			at[p.Name], norms = i, append(norms, Norms{Name: p.Name})
+		}
+		n := &norms[i]
+		for _, of := range []struct {
+			sum *float64
+			x   []float32
+		}{{&n.Weight, p.Weight}, {&n.Gradient, p.Gradient}, {&n.Update, p.Update}} {
+			squares, bad := sumSquares(of.x)
+			*of.sum += squares
+			n.NotFinite += bad
+		}
+	}
+	for i := range norms {
+		n := &norms[i]
+		n.Weight, n.Gradient, n.Update = math.Sqrt(n.Weight), math.Sqrt(n.Gradient), math.Sqrt(n.Update)
+	}
+	return norms
+}
+
+// sumSquares is Σ x² over what is finite, and how many values are not.
+func sumSquares(x []float32) (squares float64, bad int) {
+	if squares = kernel.SumSquares(x); squares-squares == 0 {
+		return squares, 0
+	}
+	squares = 0
+	for _, v := range x {
+		if v-v != 0 {
+			bad++
+			continue
+		}
+		squares += float64(float64(v) * float64(v))
+	}
+	return squares, bad
+}
+
+// A Distance is how far one tower is from another.
+type Distance struct {
+	Relative  float64 `json:"relative"`   // ‖a-b‖ / ‖a‖ over all arrays, or ‖b‖ where a is zero
+	Worst     string  `json:"worst"`      // the array with the largest, of those of two dimensions or more
+	WorstBy   float64 `json:"worst_by"`   // and its own
+	NotFinite int     `json:"not_finite"` // values of a-b that are not, which are left out
+}
+
+// Drift measures how far tower b is from tower a, which leads. Both hold arrays
+// of the same names and shapes; running statistics, which are larger than
+// weights, would outweigh them.
+func Drift(a, b map[string]kernel.Array) (Distance, error) {
+	var d Distance
+	for name := range b {
+		if _, ok := a[name]; !ok {
+			return d, fault.New(fault.Run, "", "drift: the leading tower lacks %s", name)
+		}
+	}
+	var apart, lead float64
+	for _, name := range slices.Sorted(maps.Keys(a)) {
+		x := a[name]
+		y, ok := b[name]
+		if !ok {
+			return Distance{}, fault.New(fault.Run, "", "drift: the following tower lacks %s", name)
+		}
+		if !slices.Equal(x.Shape, y.Shape) || len(x.Data) != len(y.Data) {
+			return Distance{}, fault.New(fault.Run, "", "drift: %s is %v in one tower and %v in the other", name, x.Shape, y.Shape)
+		}
+		var between, squares float64
+		for i, v := range x.Data {
+			gap := float64(v) - float64(y.Data[i])
+			if gap-gap != 0 {
+				d.NotFinite++
+				continue
+			}
+			between += float64(gap * gap)
+			squares += float64(float64(v) * float64(v))
+		}
+		if by := ratio(between, squares); len(x.Shape) > 1 && by > d.WorstBy {
+			d.Worst, d.WorstBy = name, by
+		}
+		apart, lead = apart+between, lead+squares
+	}
+	d.Relative = ratio(apart, lead)
+	return d, nil
+}
+
+// ratio is the root of squares over squares.
+func ratio(apart, lead float64) float64 {
+	if lead == 0 {
+		lead = 1
+	}
+	return math.Sqrt(apart / lead)
+}
+
+// A Queue is what MoCo's negatives are.
+type Queue struct {
+	Age    int     `json:"age"`    // steps since the oldest key was made
+	Epochs float64 `json:"epochs"` // the same in epochs: above 1, a query meets older keys of its own clip among its negatives
+	Turned float64 `json:"turned"` // share of the key tower that was replaced since: 1 - momentum^age
+}
+
+// QueueAge is the queue's before a step, 0 being a run's first, where each takes
+// batch of the corpus's clips and a key tower follows with momentum. Before keys
+// have gone round once, what was drawn at random has no age.
+func QueueAge(keys, batch, clips, step int, momentum float64) (Queue, error) {
+	if keys < 1 || batch < 1 || clips < 1 || step < 0 || !(momentum >= 0 && momentum <= 1) {
+		return Queue{}, fmt.Errorf("queue of %d keys, batch of %d, %d clips, step %d, momentum %g: cannot tell its age", keys, batch, clips, step, momentum)
+	}
+	age := min(step, (keys+batch-1)/batch)
+	return Queue{age, float64(age) * float64(batch) / float64(clips), 1 - math.Pow(momentum, float64(age))}, nil
+}

@@ -1,0 +1,66 @@
+package health
+
+import (
+	"math"
+
+	"clr/internal/fault"
+)
+
+// Options are what a Doctor thinks normal. The thresholds of Defaults stand well
+// between what healthy and broken runs were seen to do: a small ResNet on toy
+// sounds (TestDoctor prints its own), and the configs for FSDD and ESC-10 with
+// encoders of half the width over 240 steps a fold (batch 64, P = 128).
+type Options struct {
+	OnCollapse string  `yaml:"on_collapse" doc:"warn: say so and go on; stop: end the run with exit code 4"`
+	Grace      int     `yaml:"grace" doc:"steps of the run that are not judged, while nothing is learnt yet"`
+	Patience   int     `yaml:"patience" doc:"measurements in a row that must look bad before it is said"`
+	Std        float64 `yaml:"std" doc:"collapse.complete: least deviation of unit projections, as a share of 1/√d, that of an even spread"`
+	Rank       float64 `yaml:"rank" doc:"collapse.dimensions: least number of directions in use (RankMe), as a share of those that a batch can use"`
+	Chance     float64 `yaml:"chance" doc:"loss.at_chance: largest loss, as a share of what guessing costs"`
+	Still      float64 `yaml:"still" doc:"gradient.collapse: least gradient of all layers, as a share of their weights"`
+	Vanishing  float64 `yaml:"vanishing" doc:"gradient.vanishing: least gradient of a layer, as a share of the largest layer's"`
+	Exploding  float64 `yaml:"exploding" doc:"gradient.exploding: largest gradient of all layers, in multiples of what is usual in this run"`
+	Update     float64 `yaml:"update" doc:"update.large: largest move of a layer in a step, as a share of its weights"`
+	Epochs     float64 `yaml:"queue_epochs" doc:"queue.stale: largest age of a key in epochs; above 1 a clip's own keys are among its negatives"`
+	Turned     float64 `yaml:"queue_turned" doc:"queue.stale: largest share of the key tower that may be replaced while a key is in the queue"`
+	Drift      float64 `yaml:"drift" doc:"tower.drift: largest distance of a following tower's weights from the leading tower's, as a share of the latter"`
+}
+
+// Defaults are the options where a config says nothing.
+var Defaults = Options{
+	OnCollapse: "warn", Grace: 100, Patience: 3,
+	Std: 0.2, Rank: 0.1, Chance: 0.98,
+	Still: 1e-6, Vanishing: 1e-5, Exploding: 100, Update: 0.5,
+	Epochs: 1, Turned: 0.9, Drift: 0.45,
+}
+
+// Check refuses thresholds that mean nothing.
+func (o Options) Check() error {
+	if o.OnCollapse != "warn" && o.OnCollapse != "stop" {
+		return fault.New(fault.Usage, "use warn or stop", "on_collapse is %q", o.OnCollapse)
+	}
+	if o.Grace < 0 {
+		return fault.New(fault.Usage, "0 judges from the first step", "grace is %d, must be 0 or more", o.Grace)
+	}
+	if o.Patience < 1 {
+		return fault.New(fault.Usage, "1 warns at once", "patience is %d, must be 1 or more", o.Patience)
+	}
+	for _, v := range []struct {
+		name  string
+		value float64
+		most  float64
+	}{
+		{"std", o.Std, 1}, {"rank", o.Rank, 1}, {"still", o.Still, 1}, {"vanishing", o.Vanishing, 1}, {"queue_turned", o.Turned, 1},
+		{"chance", o.Chance, math.MaxFloat64}, {"exploding", o.Exploding, math.MaxFloat64}, {"update", o.Update, math.MaxFloat64},
+		{"queue_epochs", o.Epochs, math.MaxFloat64}, {"drift", o.Drift, math.MaxFloat64},
+	} {
+		switch {
+		case v.value >= 0 && v.value <= v.most:
+		case v.most == 1:
+			return fault.New(fault.Usage, "", "%s is %g, must be 0 to 1", v.name, v.value)
+		default:
+			return fault.New(fault.Usage, "a very large number is never reached", "%s is %g, must be a number of 0 or more", v.name, v.value)
+		}
+	}
+	return nil
+}
