@@ -3,6 +3,8 @@ package health
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"clr/internal/fault"
 )
@@ -68,26 +70,47 @@ type finding struct{ code, text string }
 // steps are measured does not matter. A run that is resumed has a new one.
 type Doctor struct {
 	o     Options
-	bad   map[string]int // samples in a row that look like a code
-	usual float64        // mean of the log of all layers' gradient norm, recent samples counting more
-	known int            // samples that usual is of
+	bouts map[string]*bout // of what recent samples look like
+	usual float64          // mean of the log of all layers' gradient norm, recent samples counting more
+	known int              // samples that usual is of
+	mean  mean
 }
 
+// A bout is a code that is looked at: samples in a row that look like it, and
+// since then samples that do not.
+type bout struct{ bad, good int }
+
 // NewDoctor makes one; the options have passed Check.
-func NewDoctor(o Options) *Doctor { return &Doctor{o: o, bad: map[string]int{}} }
+func NewDoctor(o Options) *Doctor { return &Doctor{o: o, bouts: map[string]*bout{}} }
 
 // See gives the warnings that a sample is the reason for. A code is told once, and
-// again only after it was gone. The error is not nil where on_collapse is stop
-// and a warning is of a collapse: the run ends with exit code 4.
+// again only after it was gone for as many samples as it takes to be told. The
+// error is not nil where on_collapse is stop and a warning is of a collapse: the
+// run ends with exit code 4.
 func (d *Doctor) See(s Sample) ([]Warning, error) {
 	var told []Warning
 	var stop error
-	was := d.bad
-	d.bad = map[string]int{}
-	for _, f := range d.examine(s) {
-		count := was[f.code] + 1
-		d.bad[f.code] = count
-		if count != d.patience(f.code) {
+	found := broken(s)
+	s, enough := d.gather(s)
+	if enough && float64(s.Step)*weight(s.Z) >= float64(d.o.Grace) {
+		found = append(found, d.examine(s)...)
+	}
+	for code, b := range d.bouts {
+		if !enough && !urgent(code) || slices.ContainsFunc(found, func(f finding) bool { return f.code == code }) {
+			continue
+		}
+		if b.good++; b.bad < d.patience(code) || b.good >= d.patience(code) {
+			delete(d.bouts, code)
+		}
+	}
+	for _, f := range found {
+		b := d.bouts[f.code]
+		if b == nil {
+			b = &bout{}
+			d.bouts[f.code] = b
+		}
+		b.good = 0
+		if b.bad++; b.bad != d.patience(f.code) {
 			continue
 		}
 		c := codes[f.code]
@@ -99,30 +122,68 @@ func (d *Doctor) See(s Sample) ([]Warning, error) {
 	return told, stop
 }
 
-// patience is 1 for what cannot be a matter of chance.
+// urgent says that a code cannot be a matter of chance.
+func urgent(code string) bool { return strings.HasSuffix(code, ".not_finite") }
+
 func (d *Doctor) patience(code string) int {
-	if code == "projection.not_finite" || code == "gradient.not_finite" {
+	if urgent(code) {
 		return 1
 	}
 	return d.o.Patience
 }
 
-// examine finds what a sample looks like, each code at most once.
-func (d *Doctor) examine(s Sample) (found []finding) {
-	say := func(code, format string, args ...any) {
-		found = append(found, finding{code, fmt.Sprintf(format, args...)})
+// few clips say little: with batches of 2 or 6 a healthy run's deviation, rank and
+// loss were seen on either side of any threshold. So samples are averaged until
+// they are of so many clips.
+const few = 32
+
+// weight is a batch's part of what is enough.
+func weight(z Report) float64 {
+	if z.Pairs < 2 { // nothing to average
+		return 1
 	}
+	return min(1, float64(z.Pairs)/few)
+}
+
+// A mean is of the samples since the last that was judged.
+type mean struct{ weight, loss, std, rank float64 }
+
+// gather gives a sample its mean with those before, and says whether that is of
+// enough clips.
+func (d *Doctor) gather(s Sample) (Sample, bool) {
+	w, m := weight(s.Z), &d.mean
+	if w == 1 {
+		return s, true
+	}
+	m.weight += w
+	m.loss += float64(w * s.Loss)
+	m.std += float64(w * s.Z.Std)
+	m.rank += float64(w * s.Z.RankMe)
+	if m.weight < 1 {
+		return s, false
+	}
+	s.Loss, s.Z.Std, s.Z.RankMe = m.loss/m.weight, m.std/m.weight, m.rank/m.weight
+	*m = mean{}
+	return s, true
+}
+
+// broken finds what is not finite.
+func broken(s Sample) (found []finding) {
 	if n := s.Z.NotFinite; n > 0 {
-		say("projection.not_finite", "%d projections hold a value that is not finite", n)
+		found = append(found, finding{"projection.not_finite", fmt.Sprintf("%d projections hold a value that is not finite", n)})
 	}
 	for _, l := range s.Layers {
 		if l.NotFinite > 0 {
-			say("gradient.not_finite", "%s has %d values of weight, gradient or update that are not finite", l.Name, l.NotFinite)
-			break
+			return append(found, finding{"gradient.not_finite", fmt.Sprintf("%s has %d values of weight, gradient or update that are not finite", l.Name, l.NotFinite)})
 		}
 	}
-	if s.Step < d.o.Grace {
-		return found
+	return found
+}
+
+// examine finds what else a sample looks like, each code at most once.
+func (d *Doctor) examine(s Sample) (found []finding) {
+	say := func(code, format string, args ...any) {
+		found = append(found, finding{code, fmt.Sprintf(format, args...)})
 	}
 	collapsed := d.projections(s, say)
 	if most := d.o.Chance * s.Chance; s.Chance > 0 && s.Loss > most && !collapsed {
@@ -169,7 +230,7 @@ func (d *Doctor) projections(s Sample, say say) bool {
 func (d *Doctor) gradients(layers []Norms, say say) {
 	var weights, gradients float64 // squares
 	var largest, smallest, moved Norms
-	few := 0
+	faint := 0
 	for _, l := range layers {
 		weights += float64(l.Weight * l.Weight)
 		gradients += float64(l.Gradient * l.Gradient)
@@ -185,7 +246,7 @@ func (d *Doctor) gradients(layers []Norms, say say) {
 	}
 	for _, l := range layers {
 		if l.Gradient < d.o.Vanishing*largest.Gradient {
-			if few++; few == 1 || l.Gradient < smallest.Gradient {
+			if faint++; faint == 1 || l.Gradient < smallest.Gradient {
 				smallest = l
 			}
 		}
@@ -198,9 +259,9 @@ func (d *Doctor) gradients(layers []Norms, say say) {
 		say("gradient.collapse", "the gradient has collapsed: its norm over all layers is %.3g, the weights' %.3g (at least %g of that, still)", gradient, weight, d.o.Still)
 		return
 	}
-	if few > 0 {
+	if faint > 0 {
 		say("gradient.vanishing", "the gradient vanishes in %d of %d layers, most in %s: its norm is %.3g, in %s it is %.3g (at least %g of that, vanishing)",
-			few, len(layers), smallest.Name, smallest.Gradient, largest.Name, largest.Gradient, d.o.Vanishing)
+			faint, len(layers), smallest.Name, smallest.Gradient, largest.Name, largest.Gradient, d.o.Vanishing)
 	}
 	if usual := math.Exp(d.usual); d.known >= settled && gradient > d.o.Exploding*usual {
 		say("gradient.exploding", "the gradient explodes: its norm over all layers is %.3g, where %.3g is usual (at most %g of that, exploding); largest is %s with %.3g",

@@ -96,6 +96,22 @@ func TestDoctorTells(t *testing.T) {
 	}
 }
 
+// What comes and goes is told once.
+func TestDoctorDoesNotRepeat(t *testing.T) {
+	d := NewDoctor(Defaults)
+	step, told := settle(t, d, 0), 0
+	for i := range 40 {
+		s := well(step + i)
+		if i%5 < Defaults.Patience { // three that are ill, two that are well
+			ill["collapse.complete"].change(&s)
+		}
+		told += len(see(t, d, s))
+	}
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
+}
+
 // Before the grace is over only what is not finite is told, and what passes
 // before the patience is over never is.
 func TestDoctorWaits(t *testing.T) {
@@ -124,6 +140,30 @@ func TestDoctorWaits(t *testing.T) {
 				}
 			}
 			see(t, d, well(step))
+		}
+	}
+}
+
+// Small batches are averaged: what they are in the mean is judged, and not before
+// as many clips were seen.
+func TestDoctorAndSmallBatches(t *testing.T) {
+	for _, c := range []struct {
+		std  [2]float64 // by turns
+		told int
+	}{{[2]float64{0.005, 0.04}, 0}, {[2]float64{0.005, 0.02}, 1}} {
+		d, told := NewDoctor(Defaults), 0
+		for step := range 1000 {
+			s := well(step)
+			s.Z.Pairs, s.Z.RankMe, s.Z.Std = 4, 3.9, c.std[step%2]
+			w := see(t, d, s)
+			told += len(w)
+			// grace is over at step 800, then the patience takes three times eight steps
+			if len(w) > 0 && (step < 800+16 || step > 800+24 || !strings.Contains(w[0].Text, "is 0.0125, 0.14 of")) {
+				t.Errorf("step %d: %+v", step, w)
+			}
+		}
+		if told != c.told {
+			t.Errorf("deviations of %v: told %d times, want %d", c.std, told, c.told)
 		}
 	}
 }

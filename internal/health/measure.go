@@ -22,8 +22,8 @@ type Report struct {
 	Dimensions int `json:"dimensions"` // P
 	NotFinite  int `json:"not_finite"` // rows with a value that is not
 
-	Std         float64 `json:"std"`             // deviation of a dimension over the rows of a view, mean over dimensions
-	StdSpread   float64 `json:"std_spread"`      // 1/√P: what Std comes to where rows fill the sphere; none can have more
+	Std         float64 `json:"std"`             // deviation of a dimension over the rows of a view (with N-1), mean over dimensions
+	StdSpread   float64 `json:"std_spread"`      // 1/√P: what Std comes to where rows fill the sphere
 	StdLeast    float64 `json:"std_least"`       // deviation of the dimension that has the least
 	Dead        int     `json:"dead_dimensions"` // with a deviation below a hundredth of StdSpread
 	RankMe      float64 `json:"rankme"`          // how many directions are in use: 1 to min(2N, P), or 0 where all rows are zeros
@@ -128,7 +128,7 @@ func (m *Meter) deviations(r *Report) {
 	r.Std /= float64(p)
 }
 
-// variance is of n values, each so many behind the last.
+// variance is the unbiased one of n values, each so many behind the last.
 func variance(x []float64, each, n int) float64 {
 	sum, squares := 0.0, 0.0
 	for i := range n {
@@ -139,7 +139,7 @@ func variance(x []float64, each, n int) float64 {
 		d := x[i*each] - mean
 		squares += float64(d * d)
 	}
-	return squares / float64(n)
+	return squares / float64(n-1)
 }
 
 var lapacks lapackgonum.Implementation

@@ -72,7 +72,7 @@ func TestOrthonormalRows(t *testing.T) {
 		z.Data[i*n+i%n] = float32(1 + i) // lengths do not count
 	}
 	r := Measure(z)
-	near(t, "std", r.Std, math.Sqrt(1./n-1./(n*n)))
+	near(t, "std", r.Std, 1/math.Sqrt(n))
 	near(t, "spread", r.StdSpread, 1/math.Sqrt(n))
 	near(t, "RankMe", r.RankMe, n)
 	near(t, "alignment", r.Alignment, 0)
@@ -185,7 +185,7 @@ func TestLoops(t *testing.T) {
 					mean += x[view+i][k] / float64(n)
 				}
 				for i := range n {
-					v += (x[view+i][k] - mean) * (x[view+i][k] - mean) / float64(2*n)
+					v += (x[view+i][k] - mean) * (x[view+i][k] - mean) / float64(2*(n-1))
 				}
 			}
 			std += math.Sqrt(v) / float64(p)

@@ -12,8 +12,8 @@ import (
 // encoders of half the width over 240 steps a fold (batch 64, P = 128).
 type Options struct {
 	OnCollapse string  `yaml:"on_collapse" doc:"warn: say so and go on; stop: end the run with exit code 4"`
-	Grace      int     `yaml:"grace" doc:"steps of the run that are not judged, while nothing is learnt yet"`
-	Patience   int     `yaml:"patience" doc:"measurements in a row that must look bad before it is said"`
+	Grace      int     `yaml:"grace" doc:"steps of the run that are not judged, while nothing is learnt yet; batches below 32 clips count in part"`
+	Patience   int     `yaml:"patience" doc:"measurements in a row that must look bad before it is said; those of batches below 32 clips are averaged"`
 	Std        float64 `yaml:"std" doc:"collapse.complete: least deviation of unit projections, as a share of 1/√d, that of an even spread"`
 	Rank       float64 `yaml:"rank" doc:"collapse.dimensions: least number of directions in use (RankMe), as a share of those that a batch can use"`
 	Chance     float64 `yaml:"chance" doc:"loss.at_chance: largest loss, as a share of what guessing costs"`
