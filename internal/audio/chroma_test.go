@@ -34,7 +34,7 @@ func TestChromaSTFTAgainstDefinition(t *testing.T) {
 	for _, o := range []ChromaSTFT{
 		base,
 		with(func(o *ChromaSTFT) { o.Norm, o.Tuning, o.PadMode = "none", 0.3, "reflect" }),
-		with(func(o *ChromaSTFT) { o.Norm, o.NChroma, o.OctWidth = "2", 24, 0 }),
+		with(func(o *ChromaSTFT) { o.Norm, o.NChroma, o.OctWidth, o.Tuning = "2", 24, 0, -0.4 }),
 		with(func(o *ChromaSTFT) { o.Norm, o.NChroma, o.CtrOct, o.OctWidth, o.Center = "1", 7, 4, 1, false }),
 	} {
 		n := float64(o.NChroma)
@@ -79,6 +79,47 @@ func TestChromaSTFTAgainstDefinition(t *testing.T) {
 		}
 		definedNorm(want, o.Norm)
 		near(t, fmt.Sprintf("%+v", o), extract(t, o, c), want, 1e-5)
+	}
+}
+
+// However quiet a clip, its frames are divided by their size.
+func TestChromaOfQuietClips(t *testing.T) {
+	c := noise(16000, 4000)
+	for i := range c.Samples {
+		c.Samples[i] *= 1e-9
+	}
+	for _, name := range []string{"chroma_stft", "chroma_cqt"} {
+		s := extract(t, Features[name], c)
+		for i := range s.Frames {
+			top := float32(0)
+			for b := range s.Bins {
+				top = max(top, s.Row(b)[i])
+			}
+			if top != 1 {
+				t.Errorf("%s: the largest class of frame %d is %v, want 1", name, i, top)
+			}
+		}
+	}
+}
+
+// Classes below the threshold are 0, all others stay.
+func TestChromaThreshold(t *testing.T) {
+	o := Features["chroma_cqt"].(ChromaCQT)
+	o.Norm = "none"
+	c := noise(16000, 4000)
+	plain := extract(t, o, c)
+	o.Threshold = float64(plain.Row(3)[2])
+	cut, below := extract(t, o, c), 0
+	for i, v := range plain.Data {
+		if v < plain.Row(3)[2] {
+			v, below = 0, below+1
+		}
+		if cut.Data[i] != v {
+			t.Fatalf("value %d is %v, want %v", i, cut.Data[i], v)
+		}
+	}
+	if below == 0 || below == len(plain.Data)-1 {
+		t.Errorf("%d of %d values lie below", below, len(plain.Data))
 	}
 }
 

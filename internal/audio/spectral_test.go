@@ -195,6 +195,60 @@ func TestSpectralOfKnownSounds(t *testing.T) {
 	}
 }
 
+// Zero crossings at the clip's ends and near 0, which counts as positive.
+func TestZeroCrossings(t *testing.T) {
+	o := Features["spectral"].(Spectral)
+	o.Values, o.NFFT, o.WinLength = []string{"zcr"}, 64, 64
+	first, faint := make([]float32, 64), make([]float32, 64)
+	first[0] = -1
+	for i := range faint {
+		faint[i] = 5e-11 * float32(1-i%2*2)
+	}
+	for want, x := range map[float32][]float32{1.0 / 64: first, 0: faint} {
+		if got := extract(t, o, Clip{Rate: 16000, Samples: x}).Data[0]; got != want {
+			t.Errorf("%v crossings a sample, want %v", got, want)
+		}
+	}
+}
+
+// Contrast looks no more than 80 dB below the clip's loudest, and at no more bins
+// than a band has.
+func TestContrastLimits(t *testing.T) {
+	o := Features["spectral"].(Spectral)
+	o.Values, o.NFFT, o.WinLength, o.HopLength, o.Center, o.Window = []string{"contrast"}, 512, 512, 512, false, "blackman"
+	c := tone(1000, 1024) // loud, then below the limit
+	for i := range 512 {
+		c.Samples[512+i] *= 3e-9
+	}
+	s := extract(t, o, c)
+	peaks, valleys := make([][]float64, s.Bins), make([][]float64, s.Bins)
+	for i := range 2 {
+		m := make([]float64, 257)
+		for k := range m {
+			m[k] = cmplx.Abs(definedSTFT(o.stft(), c.Samples, i, k))
+		}
+		up, down := definedContrast(o, m)
+		for b := range peaks {
+			peaks[b], valleys[b] = append(peaks[b], up[b]), append(valleys[b], down[b])
+		}
+	}
+	inDB(peaks)
+	inDB(valleys)
+	for b := range peaks {
+		for i := range 2 {
+			if got, want := float64(s.Row(b)[i]), peaks[b][i]-valleys[b][i]; math.Abs(got-want) > 2e-2 {
+				t.Errorf("band %d, frame %d is %v dB, want %v", b, i, got, want)
+			}
+		}
+	}
+	o.Quantile = 0.99 // peaks and valleys are the same bins
+	for i, v := range extract(t, o, c).Data {
+		if math.Abs(float64(v)) > 0.5 {
+			t.Errorf("value %d is %v dB, want about 0", i, v)
+		}
+	}
+}
+
 func TestSpectralIsChecked(t *testing.T) {
 	for want, change := range map[string]func(*Spectral){
 		"values is empty":                   func(o *Spectral) { o.Values = nil },

@@ -102,6 +102,24 @@ func holds(t *testing.T, s *Store, c *Corpus) {
 	}
 }
 
+// A store is that of its clips alone.
+func TestStoreOfOtherClips(t *testing.T) {
+	fsys, path := toneFS(3), filepath.Join(t.TempDir(), "features")
+	build(t, path, fsys, 1)
+	s, err := OpenStore(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, change := range []func(*Item){func(it *Item) { it.Start = 0.001 }, func(it *Item) { it.End = 0.5 }, func(it *Item) { it.Path = "x.wav" }} {
+		c := readCorpus(t, fsys)
+		change(&c.Items[1])
+		if _, err := s.Corpus(c, tinyMel, 16000); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), "clip 1 is ") {
+			t.Errorf("another clip in the manifest: error %v", err)
+		}
+	}
+}
+
 func TestDamagedStore(t *testing.T) {
 	fsys, path := toneFS(4), filepath.Join(t.TempDir(), "features")
 	s, _ := build(t, path, fsys, 1)
