@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"testing"
+
+	"clr/internal/reftest"
 )
 
 // blobs are k Gaussian classes in d dimensions; mix > 0 makes features alike,
@@ -118,9 +120,9 @@ func TestLogisticMatchesScikitLearn(t *testing.T) {
 		name string
 		c    float64
 	}{{"metrics/logistic_C1.0", 1}, {"metrics/logistic_C0.01", 0.01}} {
-		ref := reference(t, c.name)
-		train := Set{X: ref.Inputs["train"].array(t), N: 40, D: 6, Labels: ref.Inputs["train_labels"].ints(t), Classes: classNames(4)}
-		test := Set{X: ref.Inputs["test"].array(t), N: 30, D: 6, Labels: ref.Inputs["test_labels"].ints(t), Classes: classNames(4)}
+		ref := reftest.Get[any](t, c.name)
+		train := Set{X: ref.Inputs["train"].Values(t), N: 40, D: 6, Labels: ref.Inputs["train_labels"].Ints(t), Classes: classNames(4)}
+		test := Set{X: ref.Inputs["test"].Values(t), N: 30, D: 6, Labels: ref.Inputs["test_labels"].Ints(t), Classes: classNames(4)}
 		for _, tolerance := range []float64{1e-8, 1e-6} {
 			m, end, err := FitLogistic(context.Background(), train, c.c, Solver{tolerance, 1000}, nil)
 			if err != nil || !end.Converged || end.Gradient > tolerance {
@@ -132,24 +134,24 @@ func TestLogisticMatchesScikitLearn(t *testing.T) {
 				proba[i] = math.Exp(logp[i])
 			}
 			predicted := Predict(logp, 4)
-			ref.match(t, "coef", m.W...)
+			reftest.Match(t, ref.Outputs["coef"], "coef", m.W...)
 			// The stored optimum is as flat as scikit-learn left it, which
 			// is less flat than ours, and flattest along the intercepts:
 			// theirs are 1.2e-4 off, over the manifest's 1e-4.
-			_, theirs := slope(train, c.c, ref.Outputs["coef"].array(t), ref.Outputs["intercept"].array(t))
+			_, theirs := slope(train, c.c, ref.Outputs["coef"].Values(t), ref.Outputs["intercept"].Values(t))
 			_, ours := slope(train, c.c, m.W, m.B)
 			if ours > theirs/10 {
 				t.Errorf("gradient %v, scikit-learn's is %v", ours, theirs)
 			}
-			for k, want := range ref.Outputs["intercept"].array(t) {
+			for k, want := range ref.Outputs["intercept"].Values(t) {
 				if math.Abs(m.B[k]-want) > 2e-4 {
 					t.Errorf("intercept %d: %v, want %v", k, m.B[k], want)
 				}
 			}
-			ref.match(t, "objective", end.Objective)
-			ref.match(t, "test_proba", proba...)
-			ref.match(t, "test_predictions", floats(predicted)...)
-			ref.match(t, "test_accuracy", Measure(logp, test.Labels, 4).Accuracy)
+			reftest.Match(t, ref.Outputs["objective"], "objective", end.Objective)
+			reftest.Match(t, ref.Outputs["test_proba"], "test_proba", proba...)
+			reftest.Match(t, ref.Outputs["test_predictions"], "test_predictions", floats(predicted)...)
+			reftest.Match(t, ref.Outputs["test_accuracy"], "test_accuracy", Measure(logp, test.Labels, 4).Accuracy)
 			t.Logf("%s to %.0e: %d iterations, gradient %.1e", c.name, tolerance, end.Iterations, end.Gradient)
 		}
 	}
@@ -247,4 +249,21 @@ func BenchmarkPath(b *testing.B) {
 			}
 		})
 	}
+}
+
+func floats(v []int) []float64 {
+	out := make([]float64, len(v))
+	for i := range v {
+		out[i] = float64(v[i])
+	}
+	return out
+}
+
+// classNames are "c0", "c1", ...
+func classNames(k int) []string {
+	out := make([]string, k)
+	for i := range out {
+		out[i] = fmt.Sprint("c", i)
+	}
+	return out
 }

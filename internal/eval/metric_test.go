@@ -5,24 +5,26 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"clr/internal/reftest"
 )
 
 func TestMetricsMatchScikitLearn(t *testing.T) {
-	ref := reference(t, "metrics/multiclass")
-	scores, labels := ref.Inputs["scores"].array(t), ref.Inputs["labels"].ints(t)
+	ref := reftest.Get[any](t, "metrics/multiclass")
+	scores, labels := ref.Inputs["scores"].Values(t), ref.Inputs["labels"].Ints(t)
 	m := Measure(scores, labels, 7)
 	predicted := Predict(scores, 7)
-	ref.match(t, "predictions", floats(predicted)...)
-	ref.match(t, "accuracy", m.Accuracy)
-	ref.match(t, "balanced_accuracy", m.Balanced)
-	ref.match(t, "macro_f1", m.MacroF1)
-	ref.match(t, "weighted_f1", m.Weighted)
-	ref.match(t, "top5", m.Top5)
+	reftest.Match(t, ref.Outputs["predictions"], "predictions", floats(predicted)...)
+	reftest.Match(t, ref.Outputs["accuracy"], "accuracy", m.Accuracy)
+	reftest.Match(t, ref.Outputs["balanced_accuracy"], "balanced_accuracy", m.Balanced)
+	reftest.Match(t, ref.Outputs["macro_f1"], "macro_f1", m.MacroF1)
+	reftest.Match(t, ref.Outputs["weighted_f1"], "weighted_f1", m.Weighted)
+	reftest.Match(t, ref.Outputs["top5"], "top5", m.Top5)
 	var flat []int
 	for _, row := range Confusion(labels, predicted, 7) {
 		flat = append(flat, row...)
 	}
-	ref.match(t, "confusion", floats(flat)...)
+	reftest.Match(t, ref.Outputs["confusion"], "confusion", floats(flat)...)
 }
 
 // TestMetricsByHand has a class that never occurs, one that is never

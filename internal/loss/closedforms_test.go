@@ -8,6 +8,7 @@ import (
 
 	"clr/internal/kernel"
 	"clr/internal/op"
+	"clr/internal/reftest"
 )
 
 func TestClosedForms(t *testing.T) {
@@ -144,13 +145,13 @@ func TestSupConWithoutPositives(t *testing.T) {
 // Assignments are PyTorch's; a sample's add up to 1, and after many iterations all
 // prototypes are used equally. Equal scores are assigned equally.
 func TestSinkhorn(t *testing.T) {
-	c := reference(t, "losses/swav_sinkhorn")
-	q := c.Inputs["scores"].array(t)
+	c := reftest.Get[params](t, "losses/swav_sinkhorn")
+	q := c.Inputs["scores"].Array(t)
 	n, k := q.Shape[0], q.Shape[1]
 	scratch := make([]float32, SinkhornScratch(n, k))
 	fill(scratch)
 	Sinkhorn(q.Data, n, k, c.Params.Epsilon, c.Params.Iterations, scratch)
-	c.Outputs["q"].compare(t, c.Name, q.Data)
+	reftest.Match(t, c.Outputs["q"], c.Name, q.Data...)
 
 	for _, length := range []float64{1, 1e4} {
 		q := draw(rand.New(rand.NewPCG(9, 10)), length, 12, 4)

@@ -1,103 +1,35 @@
 package optim_test
 
 import (
-	"bytes"
-	"encoding/binary"
-	"encoding/json"
-	"math"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"clr/internal/kernel"
 	"clr/internal/optim"
+	"clr/internal/reftest"
 )
 
-// The arrays that PyTorch computed; testdata/reference/README.md tells how.
-const reference = "../../testdata/reference"
-
-type referenceFile struct {
-	File      string
-	DType     string
-	Shape     []int
-	Tolerance struct {
-		MaxAbs float64 `json:"max_abs"`
-		RelL2  float64 `json:"rel_l2"`
-	}
+// settings are those of PyTorch's cases.
+type settings struct {
+	Momentum      float64
+	Nesterov      bool
+	WeightDecay   float64 `json:"weight_decay"`
+	Betas         [2]float64
+	Eps, Eta      float64
+	Kind          string
+	LRs           []float64 `json:"lr_per_step"`
+	Total, Warmup int
+	Base, Floor   float64
 }
 
-type referenceCase struct {
-	Name, Op string
-	Params   struct {
-		Momentum      float64
-		Nesterov      bool
-		WeightDecay   float64 `json:"weight_decay"`
-		Betas         [2]float64
-		Eps, Eta      float64
-		Kind          string
-		LRs           []float64 `json:"lr_per_step"`
-		Total, Warmup int
-		Base, Floor   float64
-	}
-	Inputs, Outputs map[string]referenceFile
-}
+type referenceCase = reftest.Case[settings]
 
 func referenceCases(t *testing.T) map[string]referenceCase {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(reference, "optim/manifest.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var m struct{ Cases []referenceCase }
-	if err := json.Unmarshal(text, &m); err != nil {
-		t.Fatal(err)
-	}
 	cases := map[string]referenceCase{}
-	for _, c := range m.Cases {
+	for _, c := range reftest.Cases[settings](t, "optim") {
 		cases[c.Op] = c
 	}
 	return cases
-}
-
-// read gives the values of a .npy file of float32 or float64.
-func (f referenceFile) read(t *testing.T) []float64 {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(reference, f.File))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b = b[10+int(binary.LittleEndian.Uint16(b[8:])):]
-	if f.DType == "float64" {
-		v := make([]float64, len(b)/8)
-		if err := binary.Read(bytes.NewReader(b), binary.LittleEndian, v); err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-	var v []float64
-	for ; len(b) > 0; b = b[4:] {
-		v = append(v, float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
-	}
-	return v
-}
-
-// compare requires both of the file's tolerances.
-func (f referenceFile) compare(t *testing.T, what string, got []float64) {
-	t.Helper()
-	want := f.read(t)
-	if len(got) != len(want) {
-		t.Fatalf("%s: %d values, want %d", what, len(got), len(want))
-	}
-	var most, diff, norm float64
-	for i := range want {
-		d := math.Abs(got[i] - want[i])
-		most = max(most, d)
-		diff += d * d
-		norm += want[i] * want[i]
-	}
-	if rel := math.Sqrt(diff / norm); !(most <= f.Tolerance.MaxAbs) || !(rel <= f.Tolerance.RelL2) {
-		t.Errorf("%s: max abs %g (allowed %g), relative %g (allowed %g)", what, most, f.Tolerance.MaxAbs, rel, f.Tolerance.RelL2)
-	}
 }
 
 func TestReference(t *testing.T) {
@@ -130,8 +62,8 @@ func TestReference(t *testing.T) {
 			if err := o.Check(); err != nil {
 				t.Fatal(err)
 			}
-			gw, gb := c.Inputs["grad_w"].read(t), c.Inputs["grad_b"].read(t)
-			w, b := param("w", c.Inputs["w0"].read(t), 4, 3), param("b", c.Inputs["b0"].read(t), 4)
+			gw, gb := c.Inputs["grad_w"].Values(t), c.Inputs["grad_b"].Values(t)
+			w, b := param("w", c.Inputs["w0"].Values(t), 4, 3), param("b", c.Inputs["b0"].Values(t), 4)
 			params := []*optim.Param{w, b}
 			opt := o.New(params)
 			var ws, bs []float64
@@ -141,8 +73,8 @@ func TestReference(t *testing.T) {
 				opt.Step(params, lr)
 				ws, bs = appendTo(ws, w.Value.Data), appendTo(bs, b.Value.Data)
 			}
-			c.Outputs["w"].compare(t, "w", ws)
-			c.Outputs["b"].compare(t, "b", bs)
+			reftest.Match(t, c.Outputs["w"], "w", ws...)
+			reftest.Match(t, c.Outputs["b"], "b", bs...)
 		})
 	}
 }
@@ -178,6 +110,6 @@ func TestScheduleReference(t *testing.T) {
 		for i := range s.Steps(perEpoch) {
 			got = append(got, s.At(c.Params.Base, i, perEpoch))
 		}
-		c.Outputs["lr"].compare(t, "lr", got)
+		reftest.Match(t, c.Outputs["lr"], "lr", got...)
 	}
 }
