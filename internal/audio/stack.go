@@ -1,7 +1,9 @@
 package audio
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"clr/internal/fault"
 )
@@ -41,11 +43,46 @@ func (o Stack) Unit() string {
 	return unit
 }
 
-// channels implements channelled.
+// channels tells Channels.
 func (o Stack) channels() []FeatureOptions { return o.Of }
 
 // Check finds settings that make no feature of clips at a rate.
 func (o Stack) Check(rate int) error {
+	_, err := o.New(rate)
+	return err
+}
+
+// New readies all features for clips of a rate.
+func (o Stack) New(rate int) (Feature, error) {
+	if err := o.checkParts(rate); err != nil {
+		return nil, err
+	}
+	f := &stack{rate: rate}
+	var bins []int
+	for _, of := range o.Of {
+		one, err := of.New(rate)
+		if err != nil {
+			return nil, err
+		}
+		f.of = append(f.of, one)
+		n, _ := one.Shape(rate)
+		bins = append(bins, n)
+	}
+	f.bins = cmp.Or(o.Bins, bins[0])
+	for i, n := range bins {
+		if n < f.bins || n > f.bins && o.Bins == 0 {
+			return nil, fault.New(fault.Usage, fmt.Sprintf("set feature.bins to %d, the fewest that any has, or change what is in feature.of", slices.Min(bins)),
+				"feature.of.%d has %d bins, a channel needs %d", i, n, f.bins)
+		}
+	}
+	if err := f.checkFrames(rate); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// checkParts asks each feature by itself.
+func (o Stack) checkParts(rate int) error {
 	if len(o.Of) < 1 || len(o.Of) > mostChannels {
 		return fault.New(fault.Usage, "list the features that should be channels", "feature.of has %d features, it needs 1 to %d", len(o.Of), mostChannels)
 	}
@@ -57,36 +94,11 @@ func (o Stack) Check(rate int) error {
 			return fmt.Errorf("in feature.of.%d: %w", i, err)
 		}
 	}
-	if err := broken([]rule{{o.Bins >= 0 && o.Bins <= sizeLimit, "bins", fmt.Sprintf("is %d, set it from 0 to %d", o.Bins, sizeLimit)}}); err != nil {
-		return err
-	}
-	_, err := o.make(rate)
-	return err
+	return broken([]rule{{o.Bins >= 0 && o.Bins <= sizeLimit, "bins", fmt.Sprintf("is %d, set it from 0 to %d", o.Bins, sizeLimit)}})
 }
 
-// New readies all features for clips of a rate.
-func (o Stack) New(rate int) (Feature, error) {
-	if err := o.Check(rate); err != nil {
-		return nil, err
-	}
-	return o.make(rate)
-}
-
-func (o Stack) make(rate int) (*stack, error) {
-	f := &stack{rate: rate, bins: o.Bins}
-	fewest := sizeLimit
-	for _, of := range o.Of {
-		one, err := of.New(rate)
-		if err != nil {
-			return nil, err
-		}
-		f.of = append(f.of, one)
-		bins, _ := one.Shape(rate)
-		fewest = min(fewest, bins)
-	}
-	if f.bins == 0 {
-		f.bins, _ = f.of[0].Shape(rate)
-	}
+// checkFrames sees that the features have their frames at the same places.
+func (f *stack) checkFrames(rate int) error {
 	// Windows and hops that agree for these lengths agree for all: hop by hop the
 	// number of frames grows by one, at the same places.
 	lengths := []int{rate, 2 * rate, 10*rate + 1, 60*rate - 1, 3600 * rate}
@@ -94,20 +106,15 @@ func (o Stack) make(rate int) (*stack, error) {
 		lengths = append(lengths, 2*rate+n*37)
 	}
 	for i, one := range f.of {
-		bins, _ := one.Shape(rate)
-		if o.Bins == 0 && bins != f.bins || bins < f.bins {
-			return nil, fault.New(fault.Usage, fmt.Sprintf("set feature.bins to %d, the fewest that any has, or change what is in feature.of", fewest),
-				"feature.of.%d has %d bins, a channel needs %d", i, bins, f.bins)
-		}
 		for _, n := range lengths {
 			_, want := f.of[0].Shape(n)
 			if _, frames := one.Shape(n); frames != want {
-				return nil, fault.New(fault.Usage, "give all of them one hop_length, and center: true to each or one window to each",
+				return fault.New(fault.Usage, "give all of them one hop_length, and center: true to each or one window to each",
 					"feature.of.%d makes %d frames of %d samples, feature.of.0 makes %d", i, frames, n, want)
 			}
 		}
 	}
-	return f, nil
+	return nil
 }
 
 type stack struct {
