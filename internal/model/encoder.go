@@ -9,8 +9,11 @@ import (
 // An Input is the size of what an encoder sees of a view: (C, F, T).
 type Input struct{ Channels, Bins, Frames int }
 
+// Rows is how many rows a view has, the channels below each other.
+func (in Input) Rows() int { return in.Channels * in.Bins }
+
 // Values is how many numbers a view has.
-func (in Input) Values() int { return in.Channels * in.Bins * in.Frames }
+func (in Input) Values() int { return in.Rows() * in.Frames }
 
 func (in Input) String() string {
 	if in.Channels == 1 {

@@ -260,7 +260,7 @@ func (d *data) normalizationOf(cp *checkpoint.Checkpoint) (n normalization, err 
 	}
 	n.mean, n.std = read("input.mean", d.input.Channels), read("input.std", d.input.Channels)
 	if d.c.View.Normalize == "corpus_band" {
-		n.binMean, n.binStd = read("input.bin_mean", d.input.Channels*d.input.Bins), read("input.bin_std", d.input.Channels*d.input.Bins)
+		n.binMean, n.binStd = read("input.bin_mean", d.input.Rows()), read("input.bin_std", d.input.Rows())
 	}
 	if err != nil {
 		return normalization{}, err

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -177,12 +176,7 @@ func TestOtherFeaturesTrain(t *testing.T) {
 		"{name: deltas, order: 1, of: {name: mfcc, n_mfcc: 6, mel: {n_fft: 256, win_length: 200, hop_length: 80, n_mels: 20, f_max: 3800}}}": "running",
 		"{name: waveform, frame_length: 24, hop_length: 24}":                                                                                 "corpus",
 	} {
-		dir := tones(t, 20)
-		text := regexp.MustCompile(`(?m)^feature: .*$`).ReplaceAllString(string(get(t, dir, "config.yaml")), "feature: "+feature)
-		text = regexp.MustCompile(`(?m)^augment: .*$`).ReplaceAllString(text, "augment: [{name: time_mask}]")
-		if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(text), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		dir := featured(t, feature, "[{name: time_mask}]")
 		_, d, e := trainedOn(t, dir, "view.normalize="+normalize)
 		if x, _ := embedded(t, d, e); slices.ContainsFunc(x, func(v float64) bool { return v-v != 0 }) {
 			t.Errorf("%s: an embedding is not finite", feature)

@@ -222,17 +222,22 @@ func (w *drawer) ofWaveform(dst []float32, c *audio.Clip, clip, epoch, view int)
 	if err := w.waves.Apply(c, w.draw); err != nil {
 		return err
 	}
-	err := w.feature.Extract(&w.spec, *c)
-	if err != nil && len(c.Samples) < n {
-		// Played faster, it is shorter than a window of the feature, which it was not
-		// before: silence follows.
-		c.Samples = append(c.Samples, make([]float32, n-len(c.Samples))...)
-		err = w.feature.Extract(&w.spec, *c)
-	}
-	if err != nil {
+	if err := extractChanged(w.feature, &w.spec, c, n); err != nil {
 		return err
 	}
 	return w.views.Draw(dst, &w.spec, w.draw)
+}
+
+// extractChanged is the feature of a clip that had so many samples before it was
+// changed. Where it was played faster and is shorter than a window of the feature,
+// which it was not before, silence follows.
+func extractChanged(f audio.Feature, dst *audio.Spectrogram, c *audio.Clip, before int) error {
+	err := f.Extract(dst, *c)
+	if short := before - len(c.Samples); err != nil && short > 0 {
+		c.Samples = append(c.Samples, make([]float32, short)...)
+		err = f.Extract(dst, *c)
+	}
+	return err
 }
 
 // address has the next draws come from a view's generator.

@@ -218,19 +218,14 @@ func copied(c audio.Clip) audio.Clip {
 	return c
 }
 
-// wave makes what one augmentation of the waveform makes of the whole clip. As
-// in training, silence follows one that gets shorter than a window of the feature.
+// wave makes what one augmentation of the waveform makes of the whole clip.
 func (p *previewer) wave(a augment.Wave, draw int) (audio.Clip, audio.Spectrogram, error) {
 	c, s := copied(p.clip), audio.Spectrogram{}
 	p.drawer.address(p.index, p.o.Epoch, draw)
 	if err := a.Wave(&c, p.drawer.draw); err != nil {
 		return c, s, err
 	}
-	err := p.feature.Extract(&s, c)
-	if short := len(p.clip.Samples) - len(c.Samples); err != nil && short > 0 {
-		c.Samples = append(c.Samples, make([]float32, short)...)
-		err = p.feature.Extract(&s, c)
-	}
+	err := extractChanged(p.feature, &s, &c, len(p.clip.Samples))
 	return c, s, err
 }
 

@@ -166,7 +166,7 @@ func (d *data) embedded(ctx context.Context, e encoderState, labelled eval.Set, 
 
 // featureStats is the embedding without learning.
 func (d *data) featureStats(labelled eval.Set) (eval.Set, error) {
-	labelled.D = 2 * d.input.Channels * d.input.Bins
+	labelled.D = 2 * d.input.Rows()
 	labelled.X = make([]float64, labelled.N*labelled.D)
 	err := d.reading(func() error {
 		for i := range labelled.N {

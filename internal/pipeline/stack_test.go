@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,17 +15,20 @@ import (
 	"clr/internal/rundir"
 )
 
-// stacked is the tones with another feature, and nothing in the chain that needs
-// log powers.
-func stacked(t *testing.T, feature string) (dir string) {
+// featured is the tones with another feature and chain.
+func featured(t *testing.T, feature, chain string) (dir string) {
 	t.Helper()
 	dir = tones(t, 20)
 	text := regexp.MustCompile(`(?m)^feature: .*$`).ReplaceAllString(string(get(t, dir, "config.yaml")), "feature: "+feature)
-	text = regexp.MustCompile(`(?m)^augment: .*$`).ReplaceAllString(text, "augment: [{name: stretch}, {name: time_mask, frames: 3}]")
-	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(text), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	text = regexp.MustCompile(`(?m)^augment: .*$`).ReplaceAllString(text, "augment: "+chain)
+	put(t, filepath.Join(dir, "config.yaml"), []byte(text))
 	return dir
+}
+
+// stacked has nothing in the chain that needs log powers.
+func stacked(t *testing.T, feature string) (dir string) {
+	t.Helper()
+	return featured(t, feature, "[{name: stretch}, {name: time_mask, frames: 3}]")
 }
 
 const (
