@@ -30,24 +30,33 @@ func tiny(pool string, depth int) Workload {
 func one() Machine { return Machine{Threads: 1} }
 
 // Each clip's two views go through every convolution three times, but for the
-// stem's data gradient; MoCo's second view only forward.
+// stem's data gradient; MoCo's second view only forward, and BYOL's both once more.
 func TestTrainingFLOPs(t *testing.T) {
-	layers, err := model.Layers(model.ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"}, model.Input{Channels: 1, Bins: 64, Frames: 96})
+	const batch = 8
+	s := method.Setup{Encoder: model.ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"}, Batch: batch, Input: model.Input{Channels: 1, Bins: 64, Frames: 96}}
+	layers, err := model.Layers(s.Encoder, s.Input)
 	if err != nil {
 		t.Fatal(err)
+	}
+	flopsOf := func(name string) float64 { // of a clip
+		p, err := method.Draft(method.Table[name], s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return trainingFLOPs(layers, p.Graphs) / batch
 	}
 	forward := 0.0
 	for _, l := range layers {
 		forward += float64(l.FLOPs())
 	}
 	stem := 2.0 * 64 * 32 * 48 * 49
-	if got, want := trainingFLOPs(layers, "simclr"), 2*(3*forward-stem); got != want {
+	if got, want := flopsOf("simclr"), 2*(3*forward-stem); got != want {
 		t.Errorf("simclr: %g, want %g", got, want)
 	}
-	if got, want := trainingFLOPs(layers, "byol"), 2*(4*forward-stem); got != want {
+	if got, want := flopsOf("byol"), 2*(4*forward-stem); got != want {
 		t.Errorf("byol: %g, want %g", got, want)
 	}
-	if got, want := trainingFLOPs(layers, "moco"), 4*forward-stem; got != want {
+	if got, want := flopsOf("moco"), 4*forward-stem; got != want {
 		t.Errorf("moco: %g, want %g", got, want)
 	}
 }

@@ -12,9 +12,9 @@ import (
 
 // VICRegOptions weigh the three terms of VICReg. The paper's are 25, 25 and 1.
 type VICRegOptions struct {
-	Sim float64 `yaml:"sim" doc:"weight of the invariance: how far the two views are apart"`
-	Var float64 `yaml:"var" doc:"weight of the variance: standard deviations below 1"`
-	Cov float64 `yaml:"cov" doc:"weight of the covariance between columns"`
+	Sim float64 `yaml:"sim" doc:"weight of the distance between the two views; the paper's lambda"`
+	Var float64 `yaml:"var" doc:"weight of deviations below 1; the paper's mu"`
+	Cov float64 `yaml:"cov" doc:"weight of covariances; the paper's nu"`
 }
 
 // Check refuses weights that are negative or not finite.

@@ -34,8 +34,7 @@ func (o BarlowTwins) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o BarlowTwins) New(s Setup) (Method, error) {
 	return newSiamese("barlow_twins", s, o.Groups, func(b *model.Builder, p *model.Params, x *gorgonia.Node) (z, l *gorgonia.Node) {
-		h := s.Encoder.Build(b, p, "encoder", x)                    // (2N, D)
-		z = o.Projector.Build(b, p, "projector", h)                 // (2N, P)
+		z = s.project(b, p, o.Projector, x)                         // (2N, P)
 		return b.Normalize(z), b.Try(loss.BarlowTwins(z, o.Lambda)) // scalar
 	})
 }

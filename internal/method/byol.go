@@ -88,8 +88,7 @@ func (m *byol) graph(n int) (*byolGraph, error) {
 
 	b = m.s.builder(groups, &m.memory)
 	g.x = b.Input("views", m.s.Input.Shape(2*n)...)                        // (2N, C, F, T)
-	h := m.s.Encoder.Build(b, m.online, "encoder", g.x)                    // (2N, D)
-	z := m.o.Projector.Build(b, m.online, "projector", h)                  // (2N, P)
+	z := m.s.project(b, m.online, m.o.Projector, g.x)                      // (2N, P)
 	guess := b.Normalize(m.o.Predictor.Build(b, m.online, "predictor", z)) // (2N, P)
 	goals := b.Input("targets", 2*n, m.o.Projector.Out)                    // (2N, P)
 	g.z, g.loss = b.Normalize(z), b.Try(loss.BYOL(guess, goals))           // scalar
@@ -97,8 +96,8 @@ func (m *byol) graph(n int) (*byolGraph, error) {
 		return nil, fmt.Errorf("byol: online tower, batch of %d: %w", n, err)
 	}
 
-	m.s.compiled("target tower", g.target, nil)
-	m.s.compiled("online tower", g.online, nil)
+	m.s.compiled("target tower", g.target, 2*n, nil)
+	m.s.compiled("online tower", g.online, 2*n, nil)
 	if m.s.draft != nil {
 		return &g, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"clr/internal/exec"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/loss"
 	"clr/internal/model"
 	"clr/internal/optim"
 )
@@ -86,7 +87,7 @@ var Table = map[string]Options{
 	"barlow_twins": BarlowTwins{Lambda: 0.005, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
 	"byol":         BYOL{Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
 	"simsiam":      SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
-	"vicreg":       VICReg{Sim: 25, Var: 25, Cov: 1, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
+	"vicreg":       VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
 	"simclr":       SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"moco":         MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
 }
@@ -121,9 +122,13 @@ func (s Setup) builder(groups int, memory *exec.Memory) *model.Builder {
 // tower lays encoder and projector over spectrograms x (N, C, F, T), giving
 // unit projections (N, P).
 func (s Setup) tower(b *model.Builder, p *model.Params, projector model.MLP, x *gorgonia.Node) *gorgonia.Node {
-	h := s.Encoder.Build(b, p, "encoder", x)   // (N, D)
-	z := projector.Build(b, p, "projector", h) // (N, P)
-	return b.Normalize(z)
+	return b.Normalize(s.project(b, p, projector, x))
+}
+
+// project is tower before its rows become units.
+func (s Setup) project(b *model.Builder, p *model.Params, projector model.MLP, x *gorgonia.Node) *gorgonia.Node {
+	h := s.Encoder.Build(b, p, "encoder", x)     // (N, D)
+	return projector.Build(b, p, "projector", h) // (N, P)
 }
 
 // unitOf is the smallest batch, at so many rows a clip, that splits into equal

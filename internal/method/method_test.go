@@ -11,6 +11,7 @@ import (
 
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/loss"
 	"clr/internal/model"
 	"clr/internal/optim"
 )
@@ -33,7 +34,7 @@ func options() map[string]Options {
 		"barlow_twins":    BarlowTwins{Lambda: 0.005, Projector: norm, Groups: 2},
 		"byol":            BYOL{Momentum: 0.9, Projector: norm, Predictor: norm, Groups: 2},
 		"simsiam":         SimSiam{Projector: norm, Predictor: norm, Groups: 2},
-		"vicreg":          VICReg{Sim: 25, Var: 25, Cov: 1, Projector: norm, Groups: 1},
+		"vicreg":          VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: norm, Groups: 1},
 		"moco":            MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: plain, Groups: 1},
 		"moco in groups":  MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: norm, Groups: 2},
 	}

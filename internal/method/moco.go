@@ -131,8 +131,8 @@ func (m *moco) graph(n int) (*mocoGraph, error) {
 		return nil, fmt.Errorf("moco: query tower, batch of %d: %w", n, err)
 	}
 
-	m.s.compiled("key tower", g.key, func(i int) int { return n + m.order[i] })
-	m.s.compiled("query tower", g.query, nil)
+	m.s.compiled("key tower", g.key, n, func(i int) int { return n + m.order[i] })
+	m.s.compiled("query tower", g.query, n, nil)
 	if m.s.draft != nil {
 		return &g, nil
 	}

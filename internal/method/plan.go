@@ -20,7 +20,9 @@ type Plan struct {
 
 // A Graph is one of a method's graphs and its memory.
 type Graph struct {
-	Name string
+	Name   string
+	Views  int  // of a batch that go through its encoder
+	Learns bool // gradients go back through it too
 	exec.Plan
 }
 
@@ -69,11 +71,11 @@ func (s Setup) array(shape ...int) kernel.Array {
 	return kernel.Array{Shape: shape}
 }
 
-// compiled hears of each graph. Its example i is row batchRow(i) of a batch; nil
-// is row i.
-func (s Setup) compiled(name string, m *model.Machine, batchRow func(i int) int) {
+// compiled hears of each graph and how many views it takes. Its example i is row
+// batchRow(i) of a batch; nil is row i.
+func (s Setup) compiled(name string, m *model.Machine, views int, batchRow func(i int) int) {
 	if s.draft != nil {
-		s.draft.Graphs = append(s.draft.Graphs, Graph{name, m.Plan()})
+		s.draft.Graphs = append(s.draft.Graphs, Graph{name, views, m.Learns(), m.Plan()})
 	}
 	if s.Watch != nil {
 		m.Watch(func(seen model.Seen) { s.Watch(Seen{name, seen, batchRow}) })

@@ -55,7 +55,7 @@ func (m *siamese) graph(n int) (*siameseGraph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: batch of %d: %w", m.name, n, err)
 	}
-	m.s.compiled("training", machine, nil)
+	m.s.compiled("training", machine, 2*n, nil)
 	m.graphs[n] = &siameseGraph{machine, x, z, loss}
 	return m.graphs[n], nil
 }

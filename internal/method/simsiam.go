@@ -29,8 +29,7 @@ func (o SimSiam) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o SimSiam) New(s Setup) (Method, error) {
 	return newSiamese("simsiam", s, o.Groups, func(b *model.Builder, p *model.Params, x *gorgonia.Node) (z, l *gorgonia.Node) {
-		h := s.Encoder.Build(b, p, "encoder", x)                      // (2N, D)
-		z = o.Projector.Build(b, p, "projector", h)                   // (2N, P)
+		z = s.project(b, p, o.Projector, x)                           // (2N, P)
 		guess := b.Normalize(o.Predictor.Build(b, p, "predictor", z)) // (2N, P)
 		z = b.Normalize(z)                                            // (2N, P)
 		return z, b.Try(loss.SimSiam(guess, b.StopGradient(z)))       // scalar

@@ -13,11 +13,9 @@ import (
 // projections should be near each other, while over the batch every dimension
 // keeps a deviation of 1 and different dimensions do not vary together.
 type VICReg struct {
-	Sim       float64   `yaml:"sim" doc:"weight of the distance between the two views; the paper's lambda"`
-	Var       float64   `yaml:"var" doc:"weight of deviations below 1; the paper's mu"`
-	Cov       float64   `yaml:"cov" doc:"weight of covariances; the paper's nu"`
-	Projector model.MLP `yaml:"projector" doc:"from embedding to projection, wide as in the paper; thrown away after pretraining"`
-	Groups    int       `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; 2 keeps the two views apart"`
+	loss.VICRegOptions `yaml:",inline"`
+	Projector          model.MLP `yaml:"projector" doc:"from embedding to projection, wide as in the paper; thrown away after pretraining"`
+	Groups             int       `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; 2 keeps the two views apart"`
 }
 
 func (o VICReg) Doc() string {
@@ -25,9 +23,12 @@ func (o VICReg) Doc() string {
 }
 
 func (o VICReg) Check() error {
-	for name, w := range map[string]float64{"sim": o.Sim, "var": o.Var, "cov": o.Cov} {
-		if !(w >= 0 && w <= 1e6) {
-			return fault.New(fault.Usage, "the paper's are 25, 25 and 1", "%s is %g, must be between 0 and 1e6", name, w)
+	for _, w := range []struct {
+		name  string
+		value float64
+	}{{"sim", o.Sim}, {"var", o.Var}, {"cov", o.Cov}} {
+		if !(w.value >= 0 && w.value <= 1e6) {
+			return fault.New(fault.Usage, "the paper's are 25, 25 and 1", "%s is %g, must be between 0 and 1e6", w.name, w.value)
 		}
 	}
 	return checkProjector(o.Projector, o.Groups)
@@ -38,8 +39,7 @@ func (o VICReg) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o VICReg) New(s Setup) (Method, error) {
 	return newSiamese("vicreg", s, o.Groups, func(b *model.Builder, p *model.Params, x *gorgonia.Node) (z, l *gorgonia.Node) {
-		h := s.Encoder.Build(b, p, "encoder", x)                                                             // (2N, D)
-		z = o.Projector.Build(b, p, "projector", h)                                                          // (2N, P)
-		return b.Normalize(z), b.Try(loss.VICReg(z, loss.VICRegOptions{Sim: o.Sim, Var: o.Var, Cov: o.Cov})) // scalar
+		z = s.project(b, p, o.Projector, x)                           // (2N, P)
+		return b.Normalize(z), b.Try(loss.VICReg(z, o.VICRegOptions)) // scalar
 	})
 }

@@ -124,6 +124,9 @@ func (m *Machine) Value(n *G.Node) kernel.Array {
 // Graph is the graph that the machine runs; to look at, not to change.
 func (m *Machine) Graph() *G.ExprGraph { return m.graph }
 
+// Learns says whether a Run leaves gradients.
+func (m *Machine) Learns() bool { return len(m.grads) > 0 }
+
 // newest is the weight of the newest batch in the running statistics:
 // PyTorch's default.
 const newest = 0.1
