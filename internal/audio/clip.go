@@ -2,6 +2,7 @@ package audio
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -19,7 +20,7 @@ func (host) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 func (host) Open(name string) (fs.File, error) {
 	if info, err := os.Stat(name); err == nil { // before it is opened: a pipe without a writer would never be
 		if err := irregular(info); err != nil {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return os.Open(name)

@@ -29,21 +29,21 @@ const (
 	afterJump  = 1 << 12 // behind a seek, which may be followed by another; then ever more
 )
 
-// openInput opens a recording. What is no regular file is refused before it is
-// opened: a pipe would wait for its writer, and a device may never end. What
-// cannot seek is read into memory.
+// openInput opens a recording. What is no regular file is refused, on the
+// machine's own files before it is opened. What cannot seek is read into memory.
 func openInput(fsys fs.FS, path string) (*input, error) {
 	const remedy = "see that the path is right and the file may be read"
-	info, err := fs.Stat(fsys, path)
-	if err != nil {
-		return nil, fault.New(fault.Data, remedy, "%w", err)
-	}
-	if err := irregular(info); err != nil {
-		return nil, fault.New(fault.Data, remedy, "%s: %w", path, err)
-	}
 	f, err := fsys.Open(path)
 	if err != nil {
 		return nil, fault.New(fault.Data, remedy, "%w", err)
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = irregular(info)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fault.New(fault.Data, remedy, "%s: %w", path, err)
 	}
 	in := &input{f: f, info: info, next: aheadBytes}
 	var ok bool
