@@ -1,8 +1,6 @@
 package method
 
 import (
-	"gorgonia.org/gorgonia"
-
 	"clr/internal/fault"
 	"clr/internal/loss"
 	"clr/internal/model"
@@ -33,8 +31,8 @@ func (o BarlowTwins) Check() error {
 func (o BarlowTwins) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o BarlowTwins) New(s Setup) (Method, error) {
-	return newSiamese("barlow_twins", s, o.Groups, func(b *model.Builder, p *model.Params, x *gorgonia.Node) (z, l *gorgonia.Node) {
-		z = s.project(b, p, o.Projector, x)                         // (2N, P)
-		return b.Normalize(z), b.Try(loss.BarlowTwins(z, o.Lambda)) // scalar
+	return newSiamese("barlow_twins", s, Needs{}, o.Groups, func(b *model.Builder, p *model.Params, in inputs) outputs {
+		z := s.project(b, p, o.Projector, in.x) // (2N, P)
+		return outputs{z: b.Normalize(z), loss: b.Try(loss.BarlowTwins(z, o.Lambda))}
 	})
 }

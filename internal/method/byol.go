@@ -107,7 +107,7 @@ func (m *byol) graph(n int) (*byolGraph, error) {
 }
 
 func (m *byol) Step(ctx context.Context, b Batch) (Result, error) {
-	if err := m.s.fits(b); err != nil {
+	if err := m.s.fits(b, Needs{}); err != nil {
 		return Result{}, err
 	}
 	g, err := m.graph(b.N)
@@ -142,6 +142,11 @@ func (m *byol) Advance(progress float64) {
 // cosine (Grill et al. 2020, section 3.2).
 func rising(base, progress float64) float64 {
 	return 1 - (1-base)*(math.Cos(math.Pi*progress)+1)/2
+}
+
+// Towers implements Follower.
+func (m *byol) Towers() (leading, following map[string]kernel.Array) {
+	return m.online.Weights(), m.target.Weights()
 }
 
 func (m *byol) Params() []*optim.Param { return m.online.All() }

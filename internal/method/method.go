@@ -17,18 +17,49 @@ import (
 	"clr/internal/optim"
 )
 
-// A Batch is N pairs of views.
+// A Batch is N clips as pairs of views, and what else the method Needs of them.
 type Batch struct {
-	N     int
-	X     []float32 // (2N, C, F, T): the N first views, then the N second views
-	Input model.Input
-	Step  int // of the whole run; addresses what a method draws at random
+	N      int
+	X      []float32 // (2N, C, F, T): the N first views, then the N second views
+	Crops  []float32 // (V·N, C, F, T'): V shorter views, the N first ones first
+	Labels []float32 // (N): each clip's class, from 0 to Setup.Classes-1, or -1 where it has no label
+	Input  model.Input
+	Step   int // of the whole run; addresses what a method draws at random
+}
+
+// Needs are what a method asks for beside pairs of views. Only who asks for
+// labels is given any.
+type Needs struct {
+	Labels     bool
+	Crops      int // V, shorter views of each clip
+	CropFrames int // T', their length
+}
+
+// NeedsOf are those of a method's options.
+func NeedsOf(o Options) Needs {
+	if o, ok := o.(interface{ Needs() Needs }); ok {
+		return o.Needs()
+	}
+	return Needs{}
 }
 
 // A Result is what one step says of itself.
 type Result struct {
-	Loss float32
-	Z    kernel.Array // (2N, P): the unit projections of the batch's rows, valid until the next step
+	Loss   float32
+	Chance float64      // the loss of guessing; 0: there is no such
+	Z      kernel.Array // (2N, P): the unit projections of the batch's rows, valid until the next step
+}
+
+// A Follower is a method with a tower that follows another: their weights, live,
+// under equal names.
+type Follower interface {
+	Towers() (leading, following map[string]kernel.Array)
+}
+
+// A Queuer is a method whose negatives are earlier keys: how many, of a tower
+// that follows with a momentum.
+type Queuer interface {
+	Queue() (keys int, momentum float64)
 }
 
 // A Method learns from batches of paired views.
@@ -51,6 +82,7 @@ type Setup struct {
 	Encoder   model.Encoder
 	Batch     int
 	Input     model.Input
+	Classes   int // of the labels that the method asks for
 	Seed      uint64
 	ExactConv bool       // no minimal filtering, see model.Builder.Exact
 	Watch     func(Seen) // not nil: is shown each function of a step as it runs, in order
@@ -105,8 +137,18 @@ func (s Setup) check(rows, groups int) error {
 	return s.Encoder.Check()
 }
 
-// fits refuses a batch that is not of s.
-func (s Setup) fits(b Batch) error {
+// crops is the size of shorter views.
+func (s Setup) crops(n Needs) model.Input {
+	in := s.Input
+	in.Frames = n.CropFrames
+	return in
+}
+
+// fits refuses a batch that is not of s, or lacks what is needed.
+func (s Setup) fits(b Batch, need Needs) error {
+	if need.Labels && len(b.Labels) != b.N || len(b.Crops) != need.Crops*b.N*s.crops(need).Values() {
+		return fmt.Errorf("a batch of %d clips with %d labels and %d values of short views lacks what the method needs, %+v", b.N, len(b.Labels), len(b.Crops), need)
+	}
 	if b.N < 1 || b.N > s.Batch || b.Input != s.Input || len(b.X) != 2*b.N*s.Input.Values() {
 		return fmt.Errorf("a batch of %d pairs of %v in %d values does not fit a method made for up to %d pairs of %v",
 			b.N, b.Input, len(b.X), s.Batch, s.Input)

@@ -3,6 +3,7 @@ package method
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"gorgonia.org/gorgonia"
@@ -145,7 +146,7 @@ func (m *moco) graph(n int) (*mocoGraph, error) {
 }
 
 func (m *moco) Step(ctx context.Context, b Batch) (Result, error) {
-	if err := m.s.fits(b); err != nil {
+	if err := m.s.fits(b, Needs{}); err != nil {
 		return Result{}, err
 	}
 	g, err := m.graph(b.N)
@@ -175,7 +176,7 @@ func (m *moco) Step(ctx context.Context, b Batch) (Result, error) {
 	}
 	copy(q, g.query.Value(g.q).Data)
 	m.last = g
-	return Result{Loss: g.query.Value(g.loss).Data[0], Z: g.z}, nil
+	return Result{Loss: g.query.Value(g.loss).Data[0], Chance: math.Log(float64(1 + m.o.Queue)), Z: g.z}, nil
 }
 
 // permute draws the order of n rows that belongs to a step.
@@ -206,6 +207,14 @@ func (m *moco) Advance(float64) {
 	}
 	m.head.Data[0] = float32(head)
 }
+
+// Towers implements Follower.
+func (m *moco) Towers() (leading, following map[string]kernel.Array) {
+	return m.query.Weights(), m.key.Weights()
+}
+
+// Queue implements Queuer.
+func (m *moco) Queue() (keys int, momentum float64) { return m.o.Queue, m.o.Momentum }
 
 func (m *moco) Params() []*optim.Param { return m.query.All() }
 

@@ -17,6 +17,7 @@ import (
 type siamese struct {
 	name   string
 	s      Setup
+	needs  Needs
 	groups int // of rows, with batch statistics of their own
 	lay    layers
 	params *model.Params
@@ -25,20 +26,36 @@ type siamese struct {
 	last   *siameseGraph
 }
 
-// layers lays a paper's network over views x (2N, C, F, T), giving projections
-// of unit length (2N, P) and the loss, a scalar.
-type layers func(b *model.Builder, p *model.Params, x *gorgonia.Node) (z, loss *gorgonia.Node)
+// layers lays a paper's network over a batch.
+type layers func(b *model.Builder, p *model.Params, in inputs) outputs
 
-type siameseGraph struct {
-	machine    *model.Machine
-	x, z, loss *gorgonia.Node
+// inputs are a batch as nodes. What the method does not need is nil.
+type inputs struct {
+	n      int
+	x      *gorgonia.Node // (2N, C, F, T)
+	crops  *gorgonia.Node // (V·N, C, F, T')
+	labels *gorgonia.Node // (2N), each clip's twice
 }
 
-func newSiamese(name string, s Setup, groups int, lay layers) (Method, error) {
+// outputs are what is made of a batch.
+type outputs struct {
+	z      *gorgonia.Node // (2N, P), of unit length
+	loss   *gorgonia.Node // scalar
+	chance float64        // see Result
+}
+
+type siameseGraph struct {
+	machine *model.Machine
+	inputs
+	outputs
+	twice []float32 // (2N): labels
+}
+
+func newSiamese(name string, s Setup, needs Needs, groups int, lay layers) (Method, error) {
 	if err := s.check(2*s.Batch, groups); err != nil {
 		return nil, err
 	}
-	m := &siamese{name: name, s: s, groups: groups, lay: lay, params: s.params(), graphs: map[int]*siameseGraph{}}
+	m := &siamese{name: name, s: s, needs: needs, groups: groups, lay: lay, params: s.params(), graphs: map[int]*siameseGraph{}}
 	_, err := m.graph(s.Batch)
 	return m, err
 }
@@ -49,19 +66,25 @@ func (m *siamese) graph(n int) (*siameseGraph, error) {
 		return g, nil
 	}
 	b := m.s.builder(groupsOf(m.groups, 2*n), &m.memory)
-	x := b.Input("views", m.s.Input.Shape(2*n)...) // (2N, C, F, T)
-	z, loss := m.lay(b, m.params, x)
-	machine, err := b.CompileGrad(loss, z)
-	if err != nil {
+	g := &siameseGraph{inputs: inputs{n: n, x: b.Input("views", m.s.Input.Shape(2*n)...)}} // (2N, C, F, T)
+	if crops := m.s.crops(m.needs); m.needs.Crops > 0 {
+		g.crops = b.Input("crops", crops.Shape(m.needs.Crops*n)...) // (V·N, C, F, T')
+	}
+	if m.needs.Labels {
+		g.labels, g.twice = b.Input("labels", 2*n), make([]float32, 2*n)
+	}
+	g.outputs = m.lay(b, m.params, g.inputs)
+	var err error
+	if g.machine, err = b.CompileGrad(g.loss, g.z); err != nil {
 		return nil, fmt.Errorf("%s: batch of %d: %w", m.name, n, err)
 	}
-	m.s.compiled("training", machine, 2*n, nil)
-	m.graphs[n] = &siameseGraph{machine, x, z, loss}
-	return m.graphs[n], nil
+	m.s.compiled("training", g.machine, 2*n, nil)
+	m.graphs[n] = g
+	return g, nil
 }
 
 func (m *siamese) Step(ctx context.Context, b Batch) (Result, error) {
-	if err := m.s.fits(b); err != nil {
+	if err := m.s.fits(b, m.needs); err != nil {
 		return Result{}, err
 	}
 	g, err := m.graph(b.N)
@@ -70,11 +93,19 @@ func (m *siamese) Step(ctx context.Context, b Batch) (Result, error) {
 	}
 	m.last = nil
 	g.machine.Set(g.x, b.X)
+	if g.crops != nil {
+		g.machine.Set(g.crops, b.Crops)
+	}
+	if g.labels != nil {
+		copy(g.twice, b.Labels)
+		copy(g.twice[b.N:], b.Labels)
+		g.machine.Set(g.labels, g.twice)
+	}
 	if err := g.machine.Run(ctx); err != nil {
 		return Result{}, err
 	}
 	m.last = g
-	return Result{Loss: g.machine.Value(g.loss).Data[0], Z: g.machine.Value(g.z)}, nil
+	return Result{Loss: g.machine.Value(g.loss).Data[0], Chance: g.chance, Z: g.machine.Value(g.z)}, nil
 }
 
 // Advance moves the running statistics.

@@ -1,7 +1,7 @@
 package method
 
 import (
-	"gorgonia.org/gorgonia"
+	"math"
 
 	"clr/internal/loss"
 	"clr/internal/model"
@@ -24,8 +24,8 @@ func (o SimCLR) Check() error { return checkHead(o.Temperature, o.Projector, o.G
 func (o SimCLR) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o SimCLR) New(s Setup) (Method, error) {
-	return newSiamese("simclr", s, o.Groups, func(b *model.Builder, p *model.Params, x *gorgonia.Node) (z, l *gorgonia.Node) {
-		z = s.tower(b, p, o.Projector, x)              // (2N, P)
-		return z, b.Try(loss.NTXent(z, o.Temperature)) // scalar
+	return newSiamese("simclr", s, Needs{}, o.Groups, func(b *model.Builder, p *model.Params, in inputs) outputs {
+		z := s.tower(b, p, o.Projector, in.x) // (2N, P)
+		return outputs{z: z, loss: b.Try(loss.NTXent(z, o.Temperature)), chance: math.Log(float64(2*in.n - 1))}
 	})
 }

@@ -1,8 +1,6 @@
 package method
 
 import (
-	"gorgonia.org/gorgonia"
-
 	"clr/internal/loss"
 	"clr/internal/model"
 )
@@ -28,10 +26,10 @@ func (o SimSiam) Check() error { return checkPredictor(o.Projector, o.Predictor,
 func (o SimSiam) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o SimSiam) New(s Setup) (Method, error) {
-	return newSiamese("simsiam", s, o.Groups, func(b *model.Builder, p *model.Params, x *gorgonia.Node) (z, l *gorgonia.Node) {
-		z = s.project(b, p, o.Projector, x)                           // (2N, P)
+	return newSiamese("simsiam", s, Needs{}, o.Groups, func(b *model.Builder, p *model.Params, in inputs) outputs {
+		z := s.project(b, p, o.Projector, in.x)                       // (2N, P)
 		guess := b.Normalize(o.Predictor.Build(b, p, "predictor", z)) // (2N, P)
 		z = b.Normalize(z)                                            // (2N, P)
-		return z, b.Try(loss.SimSiam(guess, b.StopGradient(z)))       // scalar
+		return outputs{z: z, loss: b.Try(loss.SimSiam(guess, b.StopGradient(z)))}
 	})
 }

@@ -1,8 +1,6 @@
 package method
 
 import (
-	"gorgonia.org/gorgonia"
-
 	"clr/internal/fault"
 	"clr/internal/loss"
 	"clr/internal/model"
@@ -38,8 +36,8 @@ func (o VICReg) Check() error {
 func (o VICReg) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o VICReg) New(s Setup) (Method, error) {
-	return newSiamese("vicreg", s, o.Groups, func(b *model.Builder, p *model.Params, x *gorgonia.Node) (z, l *gorgonia.Node) {
-		z = s.project(b, p, o.Projector, x)                           // (2N, P)
-		return b.Normalize(z), b.Try(loss.VICReg(z, o.VICRegOptions)) // scalar
+	return newSiamese("vicreg", s, Needs{}, o.Groups, func(b *model.Builder, p *model.Params, in inputs) outputs {
+		z := s.project(b, p, o.Projector, in.x) // (2N, P)
+		return outputs{z: b.Normalize(z), loss: b.Try(loss.VICReg(z, o.VICRegOptions))}
 	})
 }

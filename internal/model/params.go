@@ -171,6 +171,15 @@ func (p *Params) State(prefix string, into map[string]kernel.Array) {
 	}
 }
 
+// Weights are the weights by name, live, without the buffers.
+func (p *Params) Weights() map[string]kernel.Array {
+	m := map[string]kernel.Array{}
+	for _, w := range p.weights {
+		m[w.Name] = w.Value
+	}
+	return m
+}
+
 // Load copies every weight and buffer from the array of its name behind
 // prefix. It is an error, and nothing is changed, if one is missing, has
 // another shape, or if the map holds more layers of a part of this network (of
