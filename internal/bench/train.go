@@ -50,12 +50,15 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 	if err != nil {
 		return nil, err
 	}
-	s := method.Setup{Encoder: w.Encoder, Batch: w.Batch, Input: w.Input, Seed: 1}
+	const classes = 10 // where a method learns from labels
+	s := method.Setup{Encoder: w.Encoder, Batch: w.Batch, Input: w.Input, Classes: classes, Seed: 1}
 	p, err := method.Draft(o, s)
 	if err != nil {
 		return nil, err
 	}
-	views := 2 * w.Batch * w.Input.Values()
+	needs := method.NeedsOf(o)
+	crops := needs.Crops * w.Batch * s.Short(needs).Values()
+	views := 2*w.Batch*w.Input.Values() + crops
 	need := int64(p.GraphBytes() + 4*(p.Weights+p.Arrays+optim.StateSize(opt, p.Params)+views))
 	if err := fits(need, "training"); err != nil {
 		return nil, err
@@ -66,7 +69,12 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 		return nil, err
 	}
 	mover := opt.New(m.Params())
-	batch := method.Batch{N: w.Batch, X: random(views), Input: w.Input}
+	batch := method.Batch{N: w.Batch, X: random(views - crops), Crops: random(crops), Input: w.Input}
+	if needs.Labels {
+		for i := range w.Batch {
+			batch.Labels = append(batch.Labels, float32(i%classes))
+		}
+	}
 	const lr = 1e-3 // small enough that the weights stay where they are sensible
 	took, err := repeat(ctx, warmSteps, w.Steps, func() error {
 		if _, err := m.Step(ctx, batch); err != nil {

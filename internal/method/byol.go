@@ -107,7 +107,7 @@ func (m *byol) graph(n int) (*byolGraph, error) {
 }
 
 func (m *byol) Step(ctx context.Context, b Batch) (Result, error) {
-	if err := m.s.fits(b, Needs{}); err != nil {
+	if err := m.s.Fits(b, Needs{}); err != nil {
 		return Result{}, err
 	}
 	g, err := m.graph(b.N)

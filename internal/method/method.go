@@ -31,8 +31,9 @@ type Batch struct {
 // labels is given any.
 type Needs struct {
 	Labels     bool
-	Crops      int // V, shorter views of each clip
-	CropFrames int // T', their length
+	Labelled   bool // clips without a label are of no use
+	Crops      int  // V, shorter views of each clip
+	CropFrames int  // T', their length
 }
 
 // NeedsOf are those of a method's options.
@@ -137,16 +138,24 @@ func (s Setup) check(rows, groups int) error {
 	return s.Encoder.Check()
 }
 
-// crops is the size of shorter views.
-func (s Setup) crops(n Needs) model.Input {
+// checkClasses is for methods that learn to name them.
+func (s Setup) checkClasses() error {
+	if s.Classes < 2 {
+		return fault.New(fault.Usage, "give a corpus with labels of two classes or more", "there are %d classes of labels to learn", s.Classes)
+	}
+	return nil
+}
+
+// Short is the size of shorter views.
+func (s Setup) Short(n Needs) model.Input {
 	in := s.Input
 	in.Frames = n.CropFrames
 	return in
 }
 
-// fits refuses a batch that is not of s, or lacks what is needed.
-func (s Setup) fits(b Batch, need Needs) error {
-	if need.Labels && len(b.Labels) != b.N || len(b.Crops) != need.Crops*b.N*s.crops(need).Values() {
+// Fits refuses a batch that is not of s, or lacks what is needed.
+func (s Setup) Fits(b Batch, need Needs) error {
+	if need.Labels && len(b.Labels) != b.N || len(b.Crops) != need.Crops*b.N*s.Short(need).Values() {
 		return fmt.Errorf("a batch of %d clips with %d labels and %d values of short views lacks what the method needs, %+v", b.N, len(b.Labels), len(b.Crops), need)
 	}
 	if b.N < 1 || b.N > s.Batch || b.Input != s.Input || len(b.X) != 2*b.N*s.Input.Values() {

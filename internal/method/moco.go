@@ -146,7 +146,7 @@ func (m *moco) graph(n int) (*mocoGraph, error) {
 }
 
 func (m *moco) Step(ctx context.Context, b Batch) (Result, error) {
-	if err := m.s.fits(b, Needs{}); err != nil {
+	if err := m.s.Fits(b, Needs{}); err != nil {
 		return Result{}, err
 	}
 	g, err := m.graph(b.N)

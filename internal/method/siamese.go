@@ -67,7 +67,7 @@ func (m *siamese) graph(n int) (*siameseGraph, error) {
 	}
 	b := m.s.builder(groupsOf(m.groups, 2*n), &m.memory)
 	g := &siameseGraph{inputs: inputs{n: n, x: b.Input("views", m.s.Input.Shape(2*n)...)}} // (2N, C, F, T)
-	if crops := m.s.crops(m.needs); m.needs.Crops > 0 {
+	if crops := m.s.Short(m.needs); m.needs.Crops > 0 {
 		g.crops = b.Input("crops", crops.Shape(m.needs.Crops*n)...) // (V·N, C, F, T')
 	}
 	if m.needs.Labels {
@@ -84,7 +84,7 @@ func (m *siamese) graph(n int) (*siameseGraph, error) {
 }
 
 func (m *siamese) Step(ctx context.Context, b Batch) (Result, error) {
-	if err := m.s.fits(b, m.needs); err != nil {
+	if err := m.s.Fits(b, m.needs); err != nil {
 		return Result{}, err
 	}
 	g, err := m.graph(b.N)

@@ -33,12 +33,13 @@ type Config struct {
 	Optimizer     optim.Options            `yaml:"optimizer" doc:"how the weights are moved"`                                                        // optim.Table
 	Schedule      optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
 	Batch         int                      `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"` //
-	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
-	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
-	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
-	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
-	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"`                                                 //
-	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`                                                          //
+	Labels        LabelOptions             `yaml:"labels" doc:"which labels are learnt from, where any are"`
+	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`     //
+	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`              //
+	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                    //
+	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`        //
+	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"` //
+	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`          //
 	Workers       int                      `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
 	Store         string                   `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
 
@@ -59,6 +60,7 @@ func DefaultConfig() *Config {
 		Optimizer:   optim.Table["adamw"],
 		Schedule:    optim.Schedule{Epochs: 100, WarmupEpochs: 10},
 		Batch:       256,
+		Labels:      LabelOptions{Fraction: 1},
 		Embed:       EmbedOptions{Hop: 0.5, Pool: "mean"},
 		LinearProbe: eval.Table["linear"].(eval.LinearProbe),
 		MLPProbe:    eval.Table["mlp"].(eval.MLPProbe),
@@ -129,6 +131,7 @@ func (c *Config) checkSections() []checkError {
 	check("optimizer", c.Optimizer.Check())
 	check("schedule", c.Schedule.Check())
 	require("batch", c.Batch >= 2, "a clip needs others to differ from", "batch is %d, it must be 2 or more", c.Batch)
+	check("labels", c.Labels.Check())
 	check("embed", c.Embed.Check())
 	check("linear_probe", c.LinearProbe.Check())
 	check("mlp_probe", c.MLPProbe.Check())
@@ -153,6 +156,10 @@ func (c *Config) checkTogether() []checkError {
 	isLog := unit == "ln" || unit == "log10" || unit == "db"
 	if isLog {
 		require("view", c.View.Unit == unit, "set view.unit to "+unit, "unit is %s, but the feature's values are in %s", c.View.Unit, unit)
+	}
+	if n := method.NeedsOf(c.Method); n.Crops > 0 {
+		require("method", n.CropFrames <= c.View.Frames, fmt.Sprintf("set crop_frames to %d or less", c.View.Frames),
+			"crop_frames is %d, longer than the views, of %d frames", n.CropFrames, c.View.Frames)
 	}
 	spec := ""
 	for i, a := range c.Augment {

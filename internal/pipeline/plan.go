@@ -55,6 +55,14 @@ func Plan(c *Config) (*MemoryPlan, error) {
 		return nil, err
 	}
 	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: in, ExactConv: c.Engine.ExactConv}
+	needs := method.NeedsOf(c.Method)
+	if needs.Labels {
+		corpus, err := openCorpus(c)
+		if err != nil {
+			return nil, err
+		}
+		s.Classes = classesOf(corpus)
+	}
 	draft, err := method.Draft(c.Method, s)
 	if err != nil {
 		return nil, err
@@ -69,7 +77,7 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	p := &MemoryPlan{
 		Batch: c.Batch, Channels: in.Channels, Bins: in.Bins, Frames: in.Frames, Parameters: encoder.Count(),
 		Graph: draft.GraphBytes(), Weights: float * draft.Weights, Optimizer: float * optim.StateSize(c.Optimizer, draft.Params),
-		Arrays: float * draft.Arrays, Views: (ahead + 1) * 2 * c.Batch * view,
+		Arrays: float * draft.Arrays, Views: (ahead + 1) * c.Batch * (2*view + float*needs.Crops*s.Short(needs).Values()),
 	}
 	for _, g := range draft.Graphs {
 		p.TrainingGraphs = append(p.TrainingGraphs, GraphPlan{g.Name, g.Bytes, g.WithoutReuse, g.Steps})

@@ -59,7 +59,7 @@ func readReplay(path string) (*replayFile, error) {
 	if n := len(f.Clips); n == 0 || f.Step < 0 || len(x.Shape) != 4 || x.Shape[0] != 2*n {
 		return nil, f.wrong("the views of step %d are %v, for %d clips", f.Step, x.Shape, n)
 	}
-	f.batch = method.Batch{N: len(f.Clips), X: x.Data, Input: model.Input{Channels: x.Shape[1], Bins: x.Shape[2], Frames: x.Shape[3]}, Step: f.Step}
+	f.batch = method.Batch{N: len(f.Clips), X: x.Data, Crops: cp.Arrays[cropsKey].Data, Labels: cp.Arrays[labelsKey].Data, Input: model.Input{Channels: x.Shape[1], Bins: x.Shape[2], Frames: x.Shape[3]}, Step: f.Step}
 	return f, f.parse()
 }
 
@@ -90,10 +90,13 @@ func (f *replayFile) unknown(err error) error {
 // method makes the method as it stood at the step. Its memory is taken when the
 // file is known to fill it.
 func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
-	s := method.Setup{Encoder: f.c.Encoder, Batch: f.batch.N, Input: f.batch.Input, Seed: f.c.Seed, ExactConv: f.c.Engine.ExactConv}
+	s := method.Setup{Encoder: f.c.Encoder, Batch: f.batch.N, Input: f.batch.Input, Classes: f.Classes, Seed: f.c.Seed, ExactConv: f.c.Engine.ExactConv}
 	plan, err := method.Draft(f.c.Method, s)
 	if err != nil {
 		return nil, f.unknown(err)
+	}
+	if err := s.Fits(f.batch, method.NeedsOf(f.c.Method)); err != nil {
+		return nil, f.wrong("%w", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(plan.State)) {
 		if have, ok := f.arrays[name]; !ok {
@@ -103,7 +106,7 @@ func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.arrays)) {
-		if _, ok := plan.State[name]; !ok && name != viewsKey && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") {
+		if _, ok := plan.State[name]; !ok && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") && !strings.HasPrefix(name, batchPrefix) {
 			return nil, f.wrong("it holds %s, which the method in its config has not", name)
 		}
 	}
