@@ -2,6 +2,7 @@ package op_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"clr/internal/op"
@@ -307,6 +308,37 @@ func layoutCases(n int) []gradientCase {
 		build:  func(in nodes) (*node, error) { return op.Concat(in[0], in[1]) },
 		ref:    func(in [][]float64) []float64 { return refConcat(in[0], in[1], n) },
 	}, {
+		name:   fmt.Sprintf("stack of %d", n),
+		shapes: [][]int{{n, 3}, {n + 2, 3}},
+		build:  func(in nodes) (*node, error) { return op.Stack(in[0], in[1]) },
+		ref:    func(in [][]float64) []float64 { return append(slices.Clone(in[0]), in[1]...) },
+	}, {
+		name:   fmt.Sprintf("x + its nearest rows, of %d", n),
+		shapes: [][]int{{n, 19}, {33, 19}},
+		frozen: 1,
+		build: func(in nodes) (*node, error) {
+			y, err := op.Nearest(in[0], in[1])
+			if err != nil {
+				return nil, err
+			}
+			return op.Add(in[0], y)
+		},
+		ref: func(in [][]float64) []float64 { return refAddNearest(in[0], in[1], 19) },
+	}, {
+		name:   fmt.Sprintf("layer norm of %d", n),
+		shapes: [][]int{{n, 19}, {19}, {19}},
+		build:  func(in nodes) (*node, error) { return op.LayerNorm(in[0], in[1], in[2], 1e-5) },
+		ref: func(in [][]float64) []float64 {
+			y := make([]float64, 19*n)
+			for i := range n { // a row is a channel of one example
+				copy(y[19*i:], refNorm(in[0][19*i:19*(i+1)], []float64{1}, []float64{0}, nil, nil, nil, size{1, 1, 1, 19}, 1, false))
+			}
+			for i := range y {
+				y[i] = y[i]*in[1][i%19] + in[2][i%19]
+			}
+			return y
+		},
+	}, {
 		name:   fmt.Sprintf("normalize %d", n),
 		shapes: [][]int{{n, 13}},
 		build:  func(in nodes) (*node, error) { return op.Normalize(in[0]) },
@@ -330,6 +362,17 @@ func pointCases(n int) []gradientCase {
 			return onMaps(n, in[0], op.ReLU)
 		},
 		ref: func(in [][]float64) []float64 { return refBias(in[0], make([]float64, 2), s, true) },
+	}, {
+		name:   fmt.Sprintf("times -0.75 of %d", n),
+		shapes: [][]int{{n, 6}},
+		build:  func(in nodes) (*node, error) { return op.Times(in[0], -0.75) },
+		ref: func(in [][]float64) []float64 {
+			y := make([]float64, 6*n)
+			for i, x := range in[0] {
+				y[i] = -0.75 * x
+			}
+			return y
+		},
 	}, {
 		name:   fmt.Sprintf("x + relu(x) + 2x + stop(y) of %d", n),
 		shapes: [][]int{{n, 6}, {n, 6}},
