@@ -42,10 +42,10 @@ func (o CLAR) New(s Setup) (Method, error) {
 		return nil, err
 	}
 	return newSiamese("clar", s, o.Needs(), o.Groups, func(b *model.Builder, p *model.Params, in inputs) outputs {
-		h := s.Encoder.Build(b, p, "encoder", in.x)                        // (2N, D)
-		z := b.Normalize(o.Projector.Build(b, p, "projector", h))          // (2N, P)
-		contrast := b.Try(loss.NTXent(z, o.Temperature))                   // scalar
-		named := b.Try(loss.CrossEntropy(s.classify(b, p, h), in.labels))  // scalar
-		return outputs{z: z, loss: b.Sum(contrast, named, o.Weight), chance: math.Log(float64(2*in.n-1)) + o.Weight*math.Log(float64(s.Classes))}
+		h := s.Encoder.Build(b, p, "encoder", in.x)                       // (2N, D)
+		z := b.Normalize(o.Projector.Build(b, p, "projector", h))         // (2N, P)
+		contrast := b.Try(loss.NTXent(z, o.Temperature))                  // scalar
+		named := b.Try(loss.CrossEntropy(s.classify(b, p, h), in.labels)) // scalar
+		return outputs{z: z, loss: b.Add(contrast, b.Times(named, o.Weight)), chance: math.Log(float64(2*in.n-1)) + o.Weight*math.Log(float64(s.Classes))}
 	})
 }

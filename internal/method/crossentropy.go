@@ -19,7 +19,7 @@ type CrossEntropy struct {
 }
 
 func (o CrossEntropy) Doc() string {
-	return "supervised training of encoder and linear classifier, to compare with"
+	return "supervised, to compare with: cross entropy of a linear classifier, smoothed as in Szegedy et al. 2016"
 }
 
 func (o CrossEntropy) Check() error {

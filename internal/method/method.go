@@ -117,12 +117,17 @@ type Options interface {
 
 // Table holds the methods by name with their defaults.
 var Table = map[string]Options{
-	"barlow_twins": BarlowTwins{Lambda: 0.005, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
-	"byol":         BYOL{Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
-	"simsiam":      SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
-	"vicreg":       VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
-	"simclr":       SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"moco":         MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
+	"barlow_twins":  BarlowTwins{Lambda: 0.005, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
+	"byol":          BYOL{Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
+	"simsiam":       SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
+	"clar":          CLAR{Temperature: 0.2, Weight: 1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"contrastive":   Contrastive{Margin: 1, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"cross_entropy": CrossEntropy{Groups: 1},
+	"supcon":        SupCon{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"triplet":       Triplet{TripletOptions: loss.TripletOptions{Margin: 0.2, Mining: "semi_hard"}, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"vicreg":        VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
+	"simclr":        SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"moco":          MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
 }
 
 // check refuses what no method can work with; rows is what a tower sees of a
@@ -155,7 +160,7 @@ func (s Setup) Short(n Needs) model.Input {
 
 // Fits refuses a batch that is not of s, or lacks what is needed.
 func (s Setup) Fits(b Batch, need Needs) error {
-	if need.Labels && len(b.Labels) != b.N || len(b.Crops) != need.Crops*b.N*s.Short(need).Values() {
+	if need.Labels && len(b.Labels) != b.N || need.Crops > 0 && len(b.Crops) != need.Crops*b.N*s.Short(need).Values() {
 		return fmt.Errorf("a batch of %d clips with %d labels and %d values of short views lacks what the method needs, %+v", b.N, len(b.Labels), len(b.Crops), need)
 	}
 	if b.N < 1 || b.N > s.Batch || b.Input != s.Input || len(b.X) != 2*b.N*s.Input.Values() {
@@ -231,11 +236,32 @@ func checkMomentum(m float64) error {
 }
 
 func checkProjector(projector model.MLP, groups int) error {
-	if groups < 1 {
-		return fault.New(fault.Usage, "", "bn_groups is %d, must be 1 or more", groups)
+	if err := checkGroups(groups); err != nil {
+		return err
 	}
 	if err := projector.Check(); err != nil {
 		return fmt.Errorf("projector: %w", err)
 	}
 	return nil
+}
+
+func checkGroups(groups int) error {
+	if groups < 1 {
+		return fault.New(fault.Usage, "", "bn_groups is %d, must be 1 or more", groups)
+	}
+	return nil
+}
+
+// checkBy is for methods that may take clips of one label for one.
+func checkBy(by string) error {
+	if by != "clip" && by != "label" {
+		return fault.New(fault.Usage, "label is for corpora that have labels", "by is %q, must be clip or label", by)
+	}
+	return nil
+}
+
+// needsBy asks for labels where they are what counts.
+func needsBy(by string) Needs {
+	supervised := by == "label"
+	return Needs{Labels: supervised, Labelled: supervised}
 }

@@ -37,6 +37,19 @@ type inputs struct {
 	labels *gorgonia.Node // (2N), each clip's twice
 }
 
+// by is what says that rows belong together, (2N): their labels, or where the
+// method has none, the numbers of their clips.
+func (in inputs) by(b *model.Builder) *gorgonia.Node {
+	if in.labels != nil {
+		return in.labels
+	}
+	clips := kernel.New(2 * in.n)
+	for i := range clips.Data {
+		clips.Data[i] = float32(i % in.n)
+	}
+	return b.Constant("clips", clips)
+}
+
 // outputs are what is made of a batch.
 type outputs struct {
 	z      *gorgonia.Node // (2N, P), of unit length

@@ -264,3 +264,13 @@ func channels(x *G.Node) int {
 func (b *Builder) StopGradient(x *G.Node) *G.Node {
 	return b.lay("stop gradient", func() (*G.Node, error) { return op.StopGradient(x) })
 }
+
+// Times is x multiplied by a number.
+func (b *Builder) Times(x *G.Node, by float64) *G.Node {
+	return b.lay("times", func() (*G.Node, error) { return op.Times(x, by) })
+}
+
+// Add is the sum of two nodes of one shape.
+func (b *Builder) Add(x, y *G.Node) *G.Node {
+	return b.lay("add", func() (*G.Node, error) { return op.Add(x, y) })
+}

@@ -108,6 +108,10 @@ func TestDecode(t *testing.T) {
 		{"a variable into a section that the file has not", "", env("CLR_SHAPE_RADIUS=2"), func(c *toy) { c.Shape = circle{Radius: 2} }},
 		{"sections merge", "shape: {name: circle, radius: 3}", set("shape={fill: true}"), func(c *toy) { c.Shape = circle{Radius: 3, Fill: true} }},
 		{"a name from a flag", "", set("shape.name=polygon", "shape.sides=4"), func(c *toy) { c.Shape = square }},
+		{"another name ends what the file chose", "shape: {name: circle, radius: 3}", set("shape={name: polygon, sides: 4}"), func(c *toy) { c.Shape = square }},
+		{"another name alone", "shape: {name: circle, radius: 3}", set("shape.name=polygon", "shape.sides=4"), func(c *toy) { c.Shape = square }},
+		{"the same name ends nothing", "shape: {name: circle, radius: 3}", set("shape={name: circle, fill: true}"), func(c *toy) { c.Shape = circle{Radius: 3, Fill: true} }},
+		{"another name in a list", "layers: [{name: circle, radius: 2}]", set("layers.0.name=polygon", "layers.0.sides=4"), func(c *toy) { c.Layers = []shape{square} }},
 		{"keys from both layers in one section", "", env("CLR_SHAPE={name: polygon, sides: 9}").and("shape.sides=4"), func(c *toy) { c.Shape = square }},
 		{"nested", "", set("shape.name=polygon", "shape.sides=4", "shape.corner.round=0"), func(c *toy) { c.Shape = polygon{Sides: 4} }},
 		{"an entry of the file's list", "layers: [{name: dot}, {name: circle}]", set("layers.1.radius=2"), func(c *toy) {
