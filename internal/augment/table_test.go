@@ -369,7 +369,7 @@ func TestCheck(t *testing.T) {
 		{ViewOptions{Frames: 1, Normalize: "x"}, `view: normalize is "x", it must be none, corpus, corpus_band, clip, band, band_std or running`},
 		{ViewOptions{Frames: 1, Normalize: "band", Pair: "augmented", Crop: "left"}, `view: crop is "left", it must be random or center`},
 		{ViewOptions{Frames: 1, Normalize: "band", Pair: "augmented", Crop: "random", Unit: "bel"}, `view: unit is "bel", it must be ln, log10 or db`},
-		{ViewOptions{Frames: 1, Normalize: "running", Crop: "random", Unit: "ln", Running: 0.5}, `view: running is 0.5, it must be 1 to 1e+06`},
+		{ViewOptions{Frames: 1, Normalize: "running", Pair: "augmented", Crop: "random", Unit: "ln", Running: 0.5}, `view: running is 0.5, it must be 1 to 1e+06`},
 	} {
 		err := c.a.Check()
 		if err == nil || fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" || !strings.Contains(err.Error(), c.want) {
