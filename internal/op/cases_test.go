@@ -2,6 +2,7 @@ package op_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"clr/internal/op"
@@ -25,6 +26,7 @@ func TestGradients(t *testing.T) {
 		cases = append(cases, poolCases(n)...)
 		cases = append(cases, layoutCases(n)...)
 		cases = append(cases, pointCases(n)...)
+		cases = append(cases, bendCases(n)...)
 	}
 	cases = append(cases, loneCases()...)
 	for _, c := range cases {
@@ -319,6 +321,49 @@ func layoutCases(n int) []gradientCase {
 		},
 		ref: func(in [][]float64) []float64 { return in[0] },
 	}}
+}
+
+// bendCases are the smooth activations, on maps, between functions that must not
+// mind what the lanes without an example hold.
+func bendCases(n int) (cs []gradientCase) {
+	s := size{n, 3, 4, 5}
+	for name, f := range map[string]struct {
+		op  func(*node) (*node, error)
+		ref func(float64) float64
+	}{
+		"sigmoid": {op.Sigmoid, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }},
+		"tanh":    {op.Tanh, math.Tanh},
+		"gelu":    {op.GELU, func(x float64) float64 { return x * math.Erfc(-x/math.Sqrt2) / 2 }},
+	} {
+		one := [2]int{1, 1}
+		cs = append(cs, gradientCase{
+			name:   fmt.Sprintf("%s of %d between convolutions", name, n),
+			shapes: [][]int{s.shape(), {2, 3, 2, 3}},
+			build: func(in nodes) (*node, error) {
+				return onMaps(n, in[0], func(x *node) (*node, error) {
+					x, err := f.op(x)
+					if err != nil {
+						return nil, err
+					}
+					if x, err = op.Conv(x, in[1], n, op.ConvOptions{}); err != nil {
+						return nil, err
+					}
+					return f.op(x)
+				})
+			},
+			ref: func(in [][]float64) []float64 {
+				each := func(x []float64) []float64 {
+					y := make([]float64, len(x))
+					for i, v := range x {
+						y[i] = f.ref(v)
+					}
+					return y
+				}
+				return each(refConv(each(in[0]), in[1], s, 2, [2]int{2, 3}, one, [2]int{}, one))
+			},
+		})
+	}
+	return cs
 }
 
 func pointCases(n int) []gradientCase {

@@ -174,6 +174,7 @@ var layers = map[string]func(c referenceCase, n int, in map[string]*node) (*node
 		})
 	},
 	"relu": func(_ referenceCase, _ int, in map[string]*node) (*node, error) { return op.ReLU(in["x"]) },
+	"gelu": func(_ referenceCase, _ int, in map[string]*node) (*node, error) { return op.GELU(in["x"]) },
 	"l2":   func(_ referenceCase, _ int, in map[string]*node) (*node, error) { return op.Normalize(in["x"]) },
 }
 
