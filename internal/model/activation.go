@@ -30,8 +30,8 @@ func (b *Builder) Activate(x *G.Node, name string) *G.Node {
 			return x, checkActivation("activation", name)
 		}
 		y, err := f(x)
-		if n, isMap := b.rows[x]; isMap && err == nil {
-			b.rows[y] = n
+		if _, isMap := b.rows[x]; isMap {
+			return b.keep(y, err, x, Layer{Name: name, Kind: name})
 		}
 		return y, err
 	})

@@ -98,9 +98,9 @@ func (e ResNet) stem(b *Builder, p *Params, name string, x *G.Node) *G.Node {
 	}
 	norm := Norm{ReLU: true}
 	if e.Stem == "imagenet" {
-		norm.Pool = Pool{Size: 3, Stride: 2, Pad: 1}
+		norm.Pool = Square(3, 2, 1)
 	}
-	return b.ConvNorm(p, name+".conv1", name+".bn1", x, e.Width, size, stride, size/2, norm)
+	return b.ConvNorm(p, name+".conv1", name+".bn1", x, e.Width, square(size, stride, size/2), norm)
 }
 
 // block is f(x) + x with a ReLU after it, f being two 3×3 convolutions or, from
@@ -110,17 +110,20 @@ func (e ResNet) block(b *Builder, p *Params, name string, x *G.Node, in, width, 
 	out := width * e.expansion()
 	shortcut := x
 	if stride != 1 || in != out {
-		shortcut = b.ConvNorm(p, name+".downsample.0", name+".downsample.1", x, out, 1, stride, 0, Norm{})
+		shortcut = b.ConvNorm(p, name+".downsample.0", name+".downsample.1", x, out, square(1, stride, 0), Norm{})
 	}
 	last := Norm{Residual: shortcut, ReLU: true, Zero: e.ZeroInit}
 	if e.expansion() == 1 {
-		x = b.ConvNorm(p, name+".conv1", name+".bn1", x, width, 3, stride, 1, Norm{ReLU: true})
-		return b.ConvNorm(p, name+".conv2", name+".bn2", x, out, 3, 1, 1, last)
+		x = b.ConvNorm(p, name+".conv1", name+".bn1", x, width, square(3, stride, 1), Norm{ReLU: true})
+		return b.ConvNorm(p, name+".conv2", name+".bn2", x, out, square(3, 1, 1), last)
 	}
-	x = b.ConvNorm(p, name+".conv1", name+".bn1", x, width, 1, 1, 0, Norm{ReLU: true})
-	x = b.ConvNorm(p, name+".conv2", name+".bn2", x, width, 3, stride, 1, Norm{ReLU: true})
-	return b.ConvNorm(p, name+".conv3", name+".bn3", x, out, 1, 1, 0, last)
+	x = b.ConvNorm(p, name+".conv1", name+".bn1", x, width, square(1, 1, 0), Norm{ReLU: true})
+	x = b.ConvNorm(p, name+".conv2", name+".bn2", x, width, square(3, stride, 1), Norm{ReLU: true})
+	return b.ConvNorm(p, name+".conv3", name+".bn3", x, out, square(1, 1, 0), last)
 }
+
+// square is a convolution as torchvision's: without a bias, for a norm follows.
+func square(size, stride, pad int) Filter { return Filter{Window: Square(size, stride, pad)} }
 
 func (e ResNet) pool(b *Builder, x *G.Node) *G.Node {
 	switch e.Pool {
