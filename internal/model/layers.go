@@ -131,8 +131,9 @@ func (b *Builder) convOptions(f Filter) op.ConvOptions {
 type Norm struct {
 	Residual *G.Node // added before the ReLU, or nil
 	ReLU     bool
-	Zero     bool   // the scale γ begins as 0 instead of 1
-	Pool     Window // of a max pool after all that; none without a kernel; not with a residual
+	Zero     bool      // the scale γ begins as 0 instead of 1
+	Pool     Window    // of a max pool after all that; none without a kernel; not with a residual
+	bias     []float32 // of the convolution before, which is left out
 }
 
 // pools tells whether a max pool follows.
@@ -242,7 +243,7 @@ func (b *Builder) normBatch(name string, x, gamma, beta *G.Node, s statistics, o
 	if err != nil {
 		return nil, err
 	}
-	s.node = stats
+	s.node, s.bias = stats, o.bias
 	b.stats = append(b.stats, s)
 	return b.keep(y, nil, x, normLayer(name, channels(x), o))
 }
@@ -366,6 +367,11 @@ func (b *Builder) Add(x, y *G.Node) *G.Node {
 // Concat puts rows (N, D1) and (N, D2) side by side: (N, D1+D2).
 func (b *Builder) Concat(x, y *G.Node) *G.Node {
 	return b.lay("concat", func() (*G.Node, error) { return op.Concat(x, y) })
+}
+
+// Softmax turns each row of (N, D) into exp(x) over its sum.
+func (b *Builder) Softmax(x *G.Node) *G.Node {
+	return b.lay("softmax", func() (*G.Node, error) { return op.Softmax(x) })
 }
 
 // Normalize scales each row of (N, D) to unit length.

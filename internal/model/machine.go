@@ -20,6 +20,7 @@ type statistics struct {
 	node                  *G.Node
 	count                 int // values of a channel in a group
 	mean, variance, steps []float32
+	bias                  []float32 // what the mean has besides, see ConvNorm; nil for nothing
 }
 
 // A Machine runs one compiled graph, one goroutine at a time.
@@ -166,6 +167,9 @@ func (m *Machine) UpdateStats() {
 				variance += float64(stats.Data[(3*g+1)*c+j]) * unbiased
 			}
 			mean, variance = mean/float64(groups), variance/float64(groups)
+			if s.bias != nil {
+				mean += float64(s.bias[j])
+			}
 			s.mean[j] = float32((1-newest)*float64(s.mean[j]) + newest*mean)
 			s.variance[j] = float32((1-newest)*float64(s.variance[j]) + newest*variance)
 		}
