@@ -13,9 +13,10 @@ import (
 // frame, and the sum of its mean and its maximum over time. Its names are those
 // of the authors' weights.
 type AudioNTT2020 struct {
-	Width   int     `yaml:"width" doc:"channels of the convolutions"`
-	Out     int     `yaml:"dim" doc:"size of an embedding and of the hidden layer before it; the paper's are 512, 1024 and 2048"`
-	Dropout float64 `yaml:"dropout" doc:"share of the hidden layer's values that training sets to 0"`
+	Width     int     `yaml:"width" doc:"channels of the convolutions"`
+	Out       int     `yaml:"dim" doc:"size of an embedding and of the hidden layer before it; the paper's are 512, 1024 and 2048"`
+	Dropout   float64 `yaml:"dropout" doc:"share of the hidden layer's values that training sets to 0"`
+	InputNorm bool    `yaml:"input_norm" doc:"views, changed by augmentations, are brought back to the mean 0 and deviation 1 of their batch: the paper's post-normalization"`
 }
 
 func (e AudioNTT2020) Doc() string {
@@ -42,6 +43,9 @@ func (e AudioNTT2020) Build(b *Builder, p *Params, name string, x *G.Node) *G.No
 		return nil
 	}
 	x = b.Lanes(x)
+	if e.InputNorm {
+		x = b.Standardize(p, name+".input_norm", x)
+	}
 	for i := range 3 {
 		conv, norm := fmt.Sprintf("%s.features.%d", name, 4*i), fmt.Sprintf("%s.features.%d", name, 4*i+1)
 		x = b.ConvNorm(p, conv, norm, x, e.Width, Filter{Window: Square(3, 1, 1), Bias: true}, Norm{ReLU: true, Pool: Square(2, 2, 0)})

@@ -134,6 +134,7 @@ type Norm struct {
 	Zero     bool      // the scale γ begins as 0 instead of 1
 	Pool     Window    // of a max pool after all that; none without a kernel; not with a residual
 	bias     []float32 // of the convolution before, which is left out
+	bare     bool      // has no γ and β
 }
 
 // pools tells whether a max pool follows.
@@ -189,6 +190,12 @@ func (b *Builder) normParams(p *Params, name string, c int, zero bool) (gamma, b
 	if beta, err = b.weight(p, name+".bias", constant(0), c); err != nil {
 		return nil, nil, s, err
 	}
+	s, err = p.statistics(name, c)
+	return gamma, beta, s, err
+}
+
+// statistics are the buffers of a batch norm over c channels.
+func (p *Params) statistics(name string, c int) (s statistics, err error) {
 	for _, buffer := range []struct {
 		name  string
 		first float32
@@ -197,11 +204,46 @@ func (b *Builder) normParams(p *Params, name string, c int, zero bool) (gamma, b
 	}{{".running_mean", 0, []int{c}, &s.mean}, {".running_var", 1, []int{c}, &s.variance}, {".num_batches_tracked", 0, nil, &s.steps}} {
 		a, err := p.getBuffer(name+buffer.name, buffer.first, buffer.shape...)
 		if err != nil {
-			return nil, nil, s, err
+			return s, err
 		}
 		*buffer.data = a.Data
 	}
-	return gamma, beta, s, nil
+	return s, nil
+}
+
+// Standardize is BatchNorm without weights: each channel gets mean 0 and
+// deviation 1.
+func (b *Builder) Standardize(p *Params, name string, x *G.Node) *G.Node {
+	return b.lay(name, func() (*G.Node, error) {
+		c := channels(x)
+		s, err := p.statistics(name, c)
+		if err != nil {
+			return nil, err
+		}
+		ones := make([]float32, c)
+		for i := range ones {
+			ones[i] = 1
+		}
+		var leaves [4]*G.Node
+		for i, v := range [][]float32{ones, make([]float32, c), s.mean, s.variance} {
+			if i > 1 && b.mode == Training {
+				break
+			}
+			leaf := b.named(p, name+[]string{" scale", " shift", ".running_mean", ".running_var"}[i])
+			if leaves[i], err = b.leaf(leaf, kernel.Array{Shape: []int{c}, Data: v}); err != nil {
+				return nil, err
+			}
+		}
+		if b.mode == Training {
+			return b.normBatch(name, x, leaves[0], leaves[1], s, Norm{bare: true})
+		}
+		b.buffers = append(b.buffers, leaves[:]...)
+		if err := b.inLanes(&x); err != nil {
+			return nil, err
+		}
+		y, err := op.BatchNormEval(x, leaves[2], leaves[3], leaves[0], leaves[1], nil, b.n(x), op.NormOptions{Eps: eps})
+		return b.keep(y, err, x, normLayer(name, c, Norm{bare: true}))
+	})
 }
 
 // fixedNorm is a batch norm by its running statistics.
@@ -223,7 +265,11 @@ func (b *Builder) fixedNorm(p *Params, name string, c int, zero bool) (op.FixedN
 }
 
 func normLayer(name string, c int, o Norm) Layer {
-	return Layer{Name: name, Kind: "batch_norm", Weights: 2 * c, ReLU: o.ReLU, Residual: o.Residual != nil, Window: o.Pool}
+	l := Layer{Name: name, Kind: "batch_norm", Weights: 2 * c, ReLU: o.ReLU, Residual: o.Residual != nil, Window: o.Pool}
+	if o.bare {
+		l.Weights = 0
+	}
+	return l
 }
 
 func (b *Builder) normBatch(name string, x, gamma, beta *G.Node, s statistics, o Norm) (*G.Node, error) {

@@ -106,7 +106,10 @@ func (l loops) norm(x loopMap, name string) loopMap {
 			over(func(v, _ *float64) { mean += *v / count })
 			over(func(v, _ *float64) { variance += (*v - mean) * (*v - mean) / count })
 		}
-		gamma, beta := l.state[name+".weight"].Data[c], l.state[name+".bias"].Data[c]
+		gamma, beta := 1.0, 0.0
+		if _, weighs := l.state[name+".weight"]; weighs {
+			gamma, beta = l.state[name+".weight"].Data[c], l.state[name+".bias"].Data[c]
+		}
 		over(func(v, to *float64) { *to = (*v-mean)/math.Sqrt(variance+1e-5)*gamma + beta })
 	}
 	return y
@@ -187,7 +190,8 @@ var encoderLoops = []struct {
 	}},
 	{SampleCNN{Width: 3}, Input{1, 1, 500}, sampleCNNLoops},
 	{SampleCNN{Width: 2, Blocks: 3}, Input{1, 1, 200}, sampleCNNLoops},
-	{AudioNTT2020{Width: 5, Out: 7}, Input{1, 25, 33}, func(l loops, x loopMap) loopMap {
+	{AudioNTT2020{Width: 5, Out: 7, InputNorm: true}, Input{2, 25, 33}, func(l loops, x loopMap) loopMap {
+		x = l.norm(x, "e.input_norm")
 		for i := range 3 {
 			name := fmt.Sprintf("e.features.%d", 4*i)
 			x = l.norm(l.conv(x, name, Square(3, 1, 1)), fmt.Sprintf("e.features.%d", 4*i+1)).each(relu)
@@ -288,8 +292,16 @@ func TestEncodersAreTheirLoops(t *testing.T) {
 			t.Fatalf("%+v: %v", c.e, err)
 		}
 		unsettle(p)
-		if p.Count() != count {
-			t.Errorf("%+v has %d weights, Count says %d", c.e, p.Count(), count)
+		layers, err := Layers(c.e, c.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed := 0
+		for _, l := range layers {
+			listed += l.Weights
+		}
+		if p.Count() != count || listed != count {
+			t.Errorf("%+v has %d weights, Count says %d, its layers %d", c.e, p.Count(), count, listed)
 		}
 		state := widened(state(p, ""))
 		for _, n := range []int{1, 5, few + 7} {

@@ -16,7 +16,7 @@ import (
 
 // smallEncoders are the encoders, tiny; those of sounds take samples.
 var smallEncoders = map[string]string{
-	"audiontt2020": "width: 3, dim: 6, dropout: 0.3",
+	"audiontt2020": "width: 3, dim: 6, dropout: 0.3, input_norm: true",
 	"cnn":          "layers: [{channels: 4, kernel: [3, 3], stride: [1, 2], norm: true, activation: gelu, pool: avg, pool_size: [2, 2]}], pool: flatten, hidden: [6], activation: tanh",
 	"mlp":          "hidden: [7], out: 6, activation: sigmoid, output: softmax",
 	"resnet":       "depth: 10, width: 4, stem: small, pool: time_mean",
