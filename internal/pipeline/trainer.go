@@ -30,6 +30,7 @@ type trainer struct {
 	base    float64 // learning rate at the top of the schedule
 	stages  []stage // of the schedule
 	batches batches
+	look    *checkup // nil: nobody looks
 }
 
 func newTrainer(d *data, s eval.Split) (*trainer, error) {
