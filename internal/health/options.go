@@ -48,9 +48,9 @@ type Options struct {
 // Defaults are the options where a config says nothing.
 var Defaults = Options{
 	OnCollapse: "warn", Grace: 100, Patience: 3,
-	Std: 0.2, Rank: 0.1, Chance: 0.98,
+	Std: 0.2, Rank: 0.07, Chance: 0.98,
 	Still: 1e-6, Vanishing: 1e-5, Exploding: 100, Update: 0.5,
-	Epochs: 1, Turned: 0.9, Drift: 0.45,
+	Epochs: 50, Turned: 0.9, Drift: 0.6,
 }
 
 // Check refuses thresholds that mean nothing.
