@@ -40,7 +40,7 @@ type Options struct {
 	Vanishing  float64 `yaml:"vanishing" doc:"gradient.vanishing: least gradient of a layer, as a share of the largest layer's"`
 	Exploding  float64 `yaml:"exploding" doc:"gradient.exploding: largest gradient of all layers, in multiples of what is usual in this run"`
 	Update     float64 `yaml:"update" doc:"update.large: largest move of a layer in a step, as a share of its weights"`
-	Epochs     float64 `yaml:"queue_epochs" doc:"queue.stale: largest age of a key in epochs; above 1 a clip's own keys are among its negatives"`
+	Epochs     float64 `yaml:"queue_epochs" doc:"queue.stale: largest age of a key in epochs; above 1 a clip's own keys are among its negatives, though no more of them the longer the queue"`
 	Turned     float64 `yaml:"queue_turned" doc:"queue.stale: largest share of the key tower that may be replaced while a key is in the queue"`
 	Drift      float64 `yaml:"drift" doc:"tower.drift: largest distance of a following tower's weights from the leading tower's, as a share of the latter"`
 }

@@ -15,6 +15,7 @@ type Plan struct {
 	Arrays  int                     // queues and the like
 	Params  []*optim.Param          // what the optimiser moves: names and shapes
 	State   map[string]kernel.Array // names and shapes of all that a resumed run needs
+	Queue   Queuer                  // nil: negatives are no earlier keys
 	towers  []*model.Params
 }
 
@@ -36,6 +37,7 @@ func Draft(o Options, s Setup) (Plan, error) {
 		return Plan{}, err
 	}
 	p.Params, p.State = m.Params(), m.State()
+	p.Queue, _ = m.(Queuer)
 	for _, t := range p.towers {
 		p.Weights += t.Values()
 	}
@@ -49,6 +51,27 @@ func (p Plan) GraphBytes() int {
 		most = max(most, g.Bytes)
 	}
 	return most
+}
+
+// FLOPs are the multiplications and additions of a step, nominal: its views
+// through the encoder's layers, of which some graphs go forward only. Projectors
+// and losses count as none.
+func (p Plan) FLOPs(layers []model.Layer) int {
+	full, forward, first := 0, 0, true
+	for _, l := range layers {
+		full += l.TrainingFLOPs(first)
+		forward += l.FLOPs()
+		first = first && l.FLOPs() == 0
+	}
+	total := 0
+	for _, g := range p.Graphs {
+		if g.Learns {
+			total += g.Views * full
+		} else {
+			total += g.Views * forward
+		}
+	}
+	return total
 }
 
 // params are the weights of a tower.

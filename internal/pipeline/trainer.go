@@ -46,12 +46,11 @@ func newTrainer(d *data, s eval.Split) (*trainer, error) {
 func planTrainer(d *data, s eval.Split) (*trainer, error) {
 	c := d.c
 	t := &trainer{d: d, split: s, clips: hears(s), stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.Optimizer.LearningRate()}
-	if c.Batch > len(t.clips) {
-		return nil, fault.New(fault.Usage, fmt.Sprintf("set batch to at most %d", len(t.clips)),
-			"batch %d is larger than the corpus: %d clips to pretrain on", c.Batch, len(t.clips))
+	err := c.batchable(len(t.clips))
+	if err != nil {
+		return nil, err
 	}
 	t.batches = c.batches(len(t.clips))
-	var err error
 	t.norm, err = d.normalization(s.Train)
 	return t, err
 }
