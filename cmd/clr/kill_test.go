@@ -269,7 +269,7 @@ func (o *toll) tear(t *testing.T, dir string, draw *rand.Rand) {
 		for _, name := range []string{rundir.MetricsFile, rundir.HealthFile} {
 			path := filepath.Join(dir, f.dir, name)
 			log, err := os.ReadFile(path)
-			if err != nil || len(log) == 0 {
+			if err != nil || !bytes.HasSuffix(log, []byte("\n")) { // empty, or torn before
 				continue
 			}
 			last := bytes.LastIndexByte(log[:len(log)-1], '\n') + 1
