@@ -209,7 +209,7 @@ func TestWhoIsAsked(t *testing.T) {
 func TestNeighborsAskTheEncoderAsItIs(t *testing.T) {
 	dir := tones(t, 20)
 	run := filepath.Join(dir, "run")
-	c := load(t, dir, "health.knn.every=1")
+	c := load(t, dir, "health.every=0", "health.knn.every=1")
 	pretrain(t, c, PretrainOptions{Run: run, MaxSteps: 3})
 	lines, err := rundir.ReadHealth(run)
 	if err != nil || len(lines) != 1 {
