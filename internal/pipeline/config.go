@@ -9,6 +9,7 @@ import (
 	"clr/internal/augment"
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/health"
 	"clr/internal/method"
 	"clr/internal/model"
 	"clr/internal/optim"
@@ -34,12 +35,13 @@ type Config struct {
 	Schedule      optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
 	Batch         int                      `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"` //
 	Labels        LabelOptions             `yaml:"labels" doc:"which labels are learnt from, where any are"`
-	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`     //
-	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`              //
-	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                    //
-	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`        //
-	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"` //
-	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`          //
+	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                //
+	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                         //
+	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                               //
+	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                   //
+	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"`                            //
+	Health        HealthOptions            `yaml:"health" doc:"how what is learnt is watched while it is learnt; health.jsonl"` //
+	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`                                     //
 	Workers       int                      `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
 	Store         string                   `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
 
@@ -66,6 +68,7 @@ func DefaultConfig() *Config {
 		MLPProbe:    eval.Table["mlp"].(eval.MLPProbe),
 		Checkpoint:  rundir.CheckpointOptions{Keep: 2},
 		Log:         rundir.LogOptions{Digest: 50},
+		Health:      HealthOptions{Every: 50, Options: health.Defaults, KNN: KNNOptions{K: 20, Temperature: 0.07}},
 		Workers:     2,
 	}
 }
@@ -137,6 +140,7 @@ func (c *Config) checkSections() []checkError {
 	check("mlp_probe", c.MLPProbe.Check())
 	check("checkpoint", c.Checkpoint.Check())
 	check("log", c.Log.Check())
+	check("health", c.Health.Check())
 	require("workers", c.Workers >= 1 && c.Workers <= 1024, "the number of cores is a good one", "workers is %d, it must be 1 to 1024", c.Workers)
 	return wrong
 }

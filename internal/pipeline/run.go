@@ -94,7 +94,7 @@ func (c *Config) portable() *Config {
 // rest, emptied here, may differ between a run and its resumption.
 func (c *Config) pretraining() *Config {
 	same := c.portable()
-	same.Embed, same.Checkpoint, same.Log = EmbedOptions{}, rundir.CheckpointOptions{}, rundir.LogOptions{}
+	same.Embed, same.Checkpoint, same.Log, same.Health = EmbedOptions{}, rundir.CheckpointOptions{}, rundir.LogOptions{}, HealthOptions{}
 	same.LinearProbe, same.MLPProbe = eval.LinearProbe{}, eval.MLPProbe{}
 	same.OnError = audio.OnError{} // what is left out, the corpus's hash knows
 	return same

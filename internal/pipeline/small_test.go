@@ -68,6 +68,7 @@ optimizer: {name: adamw, lr: 0.01}
 schedule: {epochs: 3, warmup_epochs: 1}
 batch: 6
 checkpoint: {every: 1}
+health: {every: 2}
 linear_probe: {c_steps: 1, inner_folds: 2}
 mlp_probe: {epochs: 2}
 `

@@ -31,6 +31,7 @@ type trainer struct {
 	base    float64 // learning rate at the top of the schedule
 	stages  []stage // of the schedule
 	batches batches
+	look    *checkup // nil: nobody looks
 }
 
 func newTrainer(d *data, s eval.Split) (*trainer, error) {
@@ -50,9 +51,8 @@ func planTrainer(d *data, s eval.Split) (*trainer, error) {
 	if t.clips, t.labels, err = d.learnsFrom(s); err != nil {
 		return nil, err
 	}
-	if c.Batch > len(t.clips) {
-		return nil, fault.New(fault.Usage, fmt.Sprintf("set batch to at most %d", len(t.clips)),
-			"batch %d is larger than the corpus: %d clips to pretrain on", c.Batch, len(t.clips))
+	if err := c.batchable(len(t.clips)); err != nil {
+		return nil, err
 	}
 	t.batches = c.batches(len(t.clips))
 	t.norm, err = d.normalization(s.Train)
