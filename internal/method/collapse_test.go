@@ -45,6 +45,29 @@ var patients = map[string]patient{
 			"one hidden unit": {SimCLR{Temperature: 0.2, Projector: narrow, Groups: 1}.New, "collapse.dimensions"},
 		},
 	},
+	"supcon": {
+		SupCon{Temperature: 0.2, Projector: head, Groups: 1},
+		map[string]way{"no negatives": {alike(head), "collapse.complete"}},
+	},
+	"cross_entropy": {
+		CrossEntropy{Groups: 1},
+		map[string]way{"no classes": {alike(head), "collapse.complete"}},
+	},
+	"clar": {
+		CLAR{Temperature: 0.2, Weight: 1, Projector: head, Groups: 1},
+		map[string]way{
+			"no negatives":    {alike(head), "collapse.complete"},
+			"one hidden unit": {CLAR{Temperature: 0.2, Projector: narrow, Groups: 1}.New, "collapse.dimensions"},
+		},
+	},
+	"contrastive": {
+		Contrastive{Margin: 1, By: "clip", Projector: head, Groups: 1},
+		map[string]way{"no margin": {Contrastive{Margin: 1e-6, By: "clip", Projector: head, Groups: 1}.New, "collapse.complete"}},
+	},
+	"triplet": {
+		Triplet{TripletOptions: loss.TripletOptions{Margin: 1, Mining: "semi_hard"}, By: "clip", Projector: head, Groups: 1},
+		map[string]way{"no negatives": {alike(head), "collapse.complete"}},
+	},
 	"moco": {
 		MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 36, Projector: plainHead, Groups: 1},
 		map[string]way{
