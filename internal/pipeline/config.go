@@ -25,20 +25,21 @@ type Config struct {
 	SampleRate    int    `yaml:"sample_rate" doc:"every recording is resampled to it; Hz"`
 	audio.Reading `yaml:",inline"`
 	Split         eval.SplitOptions        `yaml:"split" doc:"which clips are kept from training, to test on"`
-	Feature       audio.FeatureOptions     `yaml:"feature" doc:"what is extracted from a recording"`                                                 // audio.Features
-	View          augment.ViewOptions      `yaml:"view" doc:"what the encoder sees of a clip"`                                                       //
-	Augment       []augment.Augmentation   `yaml:"augment" doc:"random changes to a view, in order"`                                                 // augment.Table
-	Encoder       model.Encoder            `yaml:"encoder" doc:"the network that is pretrained"`                                                     // model.Encoders
-	Method        method.Options           `yaml:"method" doc:"how it learns without labels"`                                                        // method.Table
-	Optimizer     optim.Options            `yaml:"optimizer" doc:"how the weights are moved"`                                                        // optim.Table
-	Schedule      optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
-	Batch         int                      `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"` //
-	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
-	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
-	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
-	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
-	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"`                                                 //
-	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`                                                          //
+	Feature       audio.FeatureOptions     `yaml:"feature" doc:"what is extracted from a recording"`                                                                                                                        // audio.Features
+	View          augment.ViewOptions      `yaml:"view" doc:"what the encoder sees of a clip"`                                                                                                                              //
+	Augment       []augment.Augmentation   `yaml:"augment" doc:"random changes to a view, in order"`                                                                                                                        // augment.Table
+	Encoder       model.Encoder            `yaml:"encoder" doc:"the network that is pretrained"`                                                                                                                            // model.Encoders
+	Init          string                   `yaml:"init" doc:"first weights of the encoder: a safetensors file, or a run folder, of which each fold takes its own; relative to the config file; empty draws them at random"` //
+	Method        method.Options           `yaml:"method" doc:"how it learns without labels"`                                                                                                                               // method.Table
+	Optimizer     optim.Options            `yaml:"optimizer" doc:"how the weights are moved"`                                                                                                                               // optim.Table
+	Schedule      optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                                                                                           //
+	Batch         int                      `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"`                                                                        //
+	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                                                                                            //
+	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                                                                                                     //
+	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                                                                                           //
+	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                                                                                                               //
+	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"`                                                                                                                        //
+	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`                                                                                                                                 //
 	Workers       int                      `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
 	Store         string                   `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
 
