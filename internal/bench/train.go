@@ -50,7 +50,7 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 	if err != nil {
 		return nil, err
 	}
-	s := method.Setup{Encoder: w.Encoder, Batch: w.Batch, Input: w.Input, Seed: 1}
+	s := method.Setup{Encoder: w.Encoder, Batch: w.Batch, Input: w.Input, Classes: 2, Seed: 1}
 	p, err := method.Draft(o, s)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 		return nil, err
 	}
 	mover := opt.New(m.Params())
-	batch := method.Batch{N: w.Batch, X: random(views), Input: w.Input}
+	batch := method.Batch{N: w.Batch, X: random(views), Labels: make([]float32, w.Batch), Input: w.Input}
 	const lr = 1e-3 // small enough that the weights stay where they are sensible
 	took, err := repeat(ctx, warmSteps, w.Steps, func() error {
 		if _, err := m.Step(ctx, batch); err != nil {

@@ -21,7 +21,7 @@ const bins, frames = 16, 12
 var encoder = model.ResNet{Depth: 10, Width: 4, Stem: "small", Pool: "mean"}
 
 func setup(batch int) Setup {
-	return Setup{Encoder: encoder, Batch: batch, Input: model.Input{Channels: 1, Bins: bins, Frames: frames}, Seed: 5}
+	return Setup{Encoder: encoder, Batch: batch, Input: model.Input{Channels: 1, Bins: bins, Frames: frames}, Classes: 48, Seed: 5}
 }
 
 // options are small settings of every method; with norm the projector is
@@ -32,6 +32,7 @@ func options() map[string]Options {
 		"simclr":          SimCLR{Temperature: 0.2, Projector: norm, Groups: 1},
 		"simclr by views": SimCLR{Temperature: 0.2, Projector: norm, Groups: 2},
 		"barlow_twins":    BarlowTwins{Lambda: 0.005, Projector: norm, Groups: 2},
+		"cross_entropy":   CrossEntropy{Smoothing: 0.1, Groups: 1},
 		"byol":            BYOL{Momentum: 0.9, Projector: norm, Predictor: norm, Groups: 2},
 		"simsiam":         SimSiam{Projector: norm, Predictor: norm, Groups: 2},
 		"vicreg":          VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: norm, Groups: 1},
@@ -66,6 +67,9 @@ func newMethod(t *testing.T, o Options, s Setup) Method {
 func toy(n, step int) Batch {
 	r := rand.New(rand.NewPCG(11, uint64(step)))
 	b := Batch{N: n, X: make([]float32, 2*n*bins*frames), Input: model.Input{Channels: 1, Bins: bins, Frames: frames}, Step: step}
+	for i := range n {
+		b.Labels = append(b.Labels, float32((step*n+i)%48))
+	}
 	for i := range b.X {
 		clip := (step*n + i/(bins*frames)%n) % 48
 		bin, frame := i/frames%bins, i%frames

@@ -31,15 +31,17 @@ type Config struct {
 	Encoder       model.Encoder            `yaml:"encoder" doc:"the network that is pretrained"`                                                                                                                            // model.Encoders
 	Init          string                   `yaml:"init" doc:"first weights of the encoder: a safetensors file, or a run folder, of which each fold takes its own; relative to the config file; empty draws them at random"` //
 	Method        method.Options           `yaml:"method" doc:"how it learns without labels"`                                                                                                                               // method.Table
-	Optimizer     optim.Options            `yaml:"optimizer" doc:"how the weights are moved"`                                                                                                                               // optim.Table
-	Schedule      optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                                                                                           //
-	Batch         int                      `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"`                                                                        //
-	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                                                                                            //
-	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                                                                                                     //
-	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                                                                                           //
-	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                                                                                                               //
-	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"`                                                                                                                        //
-	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`                                                                                                                                 //
+	Labels        LabelOptions             `yaml:"labels" doc:"what methods may learn from that ask for labels"`
+	Optimizer     optim.Options            `yaml:"optimizer" doc:"how the weights are moved"`                                                        // optim.Table
+	Schedule      optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
+	Batch         int                      `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"` //
+	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
+	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
+	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
+	Finetune      FinetuneOptions          `yaml:"finetune" doc:"clr finetune"`
+	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`        //
+	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"` //
+	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`          //
 	Workers       int                      `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
 	Store         string                   `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
 
@@ -60,9 +62,11 @@ func DefaultConfig() *Config {
 		Optimizer:   optim.Table["adamw"],
 		Schedule:    optim.Schedule{Epochs: 100, WarmupEpochs: 10},
 		Batch:       256,
+		Labels:      LabelOptions{Fraction: 1},
 		Embed:       EmbedOptions{Hop: 0.5, Pool: "mean"},
 		LinearProbe: eval.Table["linear"].(eval.LinearProbe),
 		MLPProbe:    eval.Table["mlp"].(eval.MLPProbe),
+		Finetune:    DefaultFinetune,
 		Checkpoint:  rundir.CheckpointOptions{Keep: 2},
 		Log:         rundir.LogOptions{Digest: 50},
 		Workers:     2,
@@ -127,12 +131,14 @@ func (c *Config) checkSections() []checkError {
 	}
 	check("encoder", c.Encoder.Check())
 	check("method", c.Method.Check())
+	check("labels", c.Labels.Check())
 	check("optimizer", c.Optimizer.Check())
 	check("schedule", c.Schedule.Check())
 	require("batch", c.Batch >= 2, "a clip needs others to differ from", "batch is %d, it must be 2 or more", c.Batch)
 	check("embed", c.Embed.Check())
 	check("linear_probe", c.LinearProbe.Check())
 	check("mlp_probe", c.MLPProbe.Check())
+	check("finetune", c.Finetune.Check())
 	check("checkpoint", c.Checkpoint.Check())
 	check("log", c.Log.Check())
 	require("workers", c.Workers >= 1 && c.Workers <= 1024, "the number of cores is a good one", "workers is %d, it must be 1 to 1024", c.Workers)

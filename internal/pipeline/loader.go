@@ -127,6 +127,12 @@ func (l *loader) fill(ctx context.Context, v *views, clips []int, step, epoch in
 	n, size := len(clips), l.d.input.Values()
 	v.N, v.Input, v.Step = n, l.d.input, step
 	v.X = v.X[:2*n*size] // (2N, C, F, T)
+	v.Labels = v.Labels[:0]
+	if l.d.known.Labels != nil {
+		for _, c := range clips {
+			v.Labels = append(v.Labels, float32(l.d.known.Labels[c]))
+		}
+	}
 	v.names = v.names[:0]
 	for _, c := range clips {
 		v.names = append(v.names, l.d.corpus.Items[c].Path)

@@ -54,7 +54,7 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: in, ExactConv: c.Engine.ExactConv}
+	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: in, Classes: manyClasses, ExactConv: c.Engine.ExactConv}
 	draft, err := method.Draft(c.Method, s)
 	if err != nil {
 		return nil, err

@@ -59,7 +59,7 @@ func readReplay(path string) (*replayFile, error) {
 	if n := len(f.Clips); n == 0 || f.Step < 0 || len(x.Shape) != 4 || x.Shape[0] != 2*n {
 		return nil, f.wrong("the views of step %d are %v, for %d clips", f.Step, x.Shape, n)
 	}
-	f.batch = method.Batch{N: len(f.Clips), X: x.Data, Input: model.Input{Channels: x.Shape[1], Bins: x.Shape[2], Frames: x.Shape[3]}, Step: f.Step}
+	f.batch = method.Batch{N: len(f.Clips), X: x.Data, Input: model.Input{Channels: x.Shape[1], Bins: x.Shape[2], Frames: x.Shape[3]}, Labels: cp.Arrays[labelsKey].Data, Step: f.Step}
 	return f, f.parse()
 }
 
@@ -76,6 +76,16 @@ func (f *replayFile) parse() (err error) {
 	if in != f.batch.Input {
 		return f.wrong("the views are of %v, by its config they would be of %v", f.batch.Input, in)
 	}
+	if method.NeedsOf(f.c.Method).Labels {
+		if f.Classes < 2 || f.Classes > manyClasses || len(f.batch.Labels) != f.batch.N {
+			return f.wrong("it has %d labels of %d classes, for %d clips", len(f.batch.Labels), f.Classes, f.batch.N)
+		}
+		for i, y := range f.batch.Labels {
+			if !(y >= 0 && y < float32(f.Classes) && y == float32(int(y))) {
+				return f.wrong("the label of clip %d is %v, of %d classes", i, y, f.Classes)
+			}
+		}
+	}
 	return nil
 }
 
@@ -90,7 +100,7 @@ func (f *replayFile) unknown(err error) error {
 // method makes the method as it stood at the step. Its memory is taken when the
 // file is known to fill it.
 func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
-	s := method.Setup{Encoder: f.c.Encoder, Batch: f.batch.N, Input: f.batch.Input, Seed: f.c.Seed, ExactConv: f.c.Engine.ExactConv}
+	s := method.Setup{Encoder: f.c.Encoder, Batch: f.batch.N, Input: f.batch.Input, Classes: f.Classes, Seed: f.c.Seed, ExactConv: f.c.Engine.ExactConv}
 	plan, err := method.Draft(f.c.Method, s)
 	if err != nil {
 		return nil, f.unknown(err)
@@ -103,7 +113,7 @@ func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.arrays)) {
-		if _, ok := plan.State[name]; !ok && name != viewsKey && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") {
+		if _, ok := plan.State[name]; !ok && name != viewsKey && name != labelsKey && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") {
 			return nil, f.wrong("it holds %s, which the method in its config has not", name)
 		}
 	}

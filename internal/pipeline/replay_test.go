@@ -21,12 +21,13 @@ import (
 
 // smallMethods are methods for the small config.
 var smallMethods = map[string]string{
-	"barlow_twins": "method={name: barlow_twins, projector: {hidden: [8], out: 4}}",
-	"byol":         "method={name: byol, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
-	"simsiam":      "method={name: simsiam, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
-	"vicreg":       "method={name: vicreg, projector: {hidden: [8], out: 4}}",
-	"simclr":       "method={name: simclr, projector: {hidden: [8], out: 4}}",
-	"moco":         "method={name: moco, queue: 20, bn_groups: 1, projector: {hidden: [8], out: 4}}",
+	"barlow_twins":  "method={name: barlow_twins, projector: {hidden: [8], out: 4}}",
+	"cross_entropy": "method={name: cross_entropy}",
+	"byol":          "method={name: byol, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
+	"simsiam":       "method={name: simsiam, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
+	"vicreg":        "method={name: vicreg, projector: {hidden: [8], out: 4}}",
+	"simclr":        "method={name: simclr, projector: {hidden: [8], out: 4}}",
+	"moco":          "method={name: moco, queue: 20, bn_groups: 1, projector: {hidden: [8], out: 4}}",
 }
 
 // A stopped is a step of the small config, and where its replay file went.

@@ -13,6 +13,7 @@ import (
 	"clr/internal/audio"
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/optim"
 	"clr/internal/rundir"
 )
 
@@ -102,7 +103,7 @@ func (c *Config) portable() *Config {
 func (c *Config) pretraining() *Config {
 	same := c.portable()
 	same.Embed, same.Checkpoint, same.Log = EmbedOptions{}, rundir.CheckpointOptions{}, rundir.LogOptions{}
-	same.LinearProbe, same.MLPProbe = eval.LinearProbe{}, eval.MLPProbe{}
+	same.LinearProbe, same.MLPProbe, same.Finetune = eval.LinearProbe{}, eval.MLPProbe{}, FinetuneOptions{Optimizer: optim.SGD{}}
 	same.OnError = audio.OnError{} // what is left out, the corpus's hash knows
 	return same
 }
@@ -138,7 +139,7 @@ func runConfig(dir string, o Overrides) (*Config, error) {
 	} else if err == nil && !info.Mode().IsRegular() { // a pipe may never end
 		return nil, fault.New(fault.Usage, "bring back the file as clr pretrain wrote it", "%s is not a regular file", path)
 	}
-	o, err := o.Within("embed", "linear_probe", "mlp_probe", "workers", "store")
+	o, err := o.Within("embed", "linear_probe", "mlp_probe", "finetune", "workers", "store")
 	if err != nil {
 		return nil, err
 	}

@@ -45,10 +45,10 @@ func newTrainer(d *data, s eval.Split) (*trainer, error) {
 // for build.
 func planTrainer(d *data, s eval.Split) (*trainer, error) {
 	c := d.c
-	t := &trainer{d: d, split: s, clips: hears(s), stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.Optimizer.LearningRate()}
+	t := &trainer{d: d, split: s, clips: d.learns(s), stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.Optimizer.LearningRate()}
 	if c.Batch > len(t.clips) {
 		return nil, fault.New(fault.Usage, fmt.Sprintf("set batch to at most %d", len(t.clips)),
-			"batch %d is larger than the corpus: %d clips to pretrain on", c.Batch, len(t.clips))
+			"batch %d is larger than the corpus: %d clips to train on", c.Batch, len(t.clips))
 	}
 	t.batches = c.batches(len(t.clips))
 	var err error
@@ -72,7 +72,7 @@ func (t *trainer) build() error {
 	if err != nil {
 		return err
 	}
-	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Seed: c.Seed, Init: first, ExactConv: c.Engine.ExactConv})
+	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Classes: len(t.d.known.Classes), Seed: c.Seed, Init: first, ExactConv: c.Engine.ExactConv})
 	if err != nil {
 		return err
 	}
