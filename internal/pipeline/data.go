@@ -12,7 +12,6 @@ import (
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
-	"clr/internal/method"
 	"clr/internal/model"
 )
 
@@ -26,8 +25,6 @@ type data struct {
 	by     string      // column that divides the clips
 	hash   string      // of the corpus: recordings, stretches, labels, division, order
 	input  model.Input // size of a view
-
-	known eval.Set // classes and labels, where the method asks for them
 
 	background *backgrounds // that augmentations lay under clips; nil where nothing is trained
 	heard      string       // hash of the backgrounds; empty if there are none
@@ -97,11 +94,6 @@ func (d *data) ready() error {
 		return err
 	}
 	d.hash = d.store.CorpusHash(d.corpus, d.by)
-	if method.NeedsOf(d.c.Method).Labels {
-		var err error
-		d.known, err = d.labels()
-		return err
-	}
 	return nil
 }
 

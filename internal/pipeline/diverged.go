@@ -87,7 +87,7 @@ func (t *trainer) diverged(dir string, batch *views, l rundir.Line, err error, c
 	v := divergence{
 		Step: l.Step, Epoch: l.Epoch, Steps: t.schedule(l.Step).Steps(t.batches.steps), LR: l.LR,
 		Fold: t.split.Name, Seed: t.d.c.Seed, Clips: batch.names, Loss: number(l.Loss), GradNorm: number(l.GradNorm),
-		Classes: len(t.d.known.Classes), Corpus: t.d.hash, Clr: rundir.Version(), Go: runtime.Version(), CPU: rundir.CPUPath(),
+		Classes: t.labels.count(), Corpus: t.d.hash, Clr: rundir.Version(), Go: runtime.Version(), CPU: rundir.CPUPath(),
 	}
 	arrays := t.state()
 	switch {

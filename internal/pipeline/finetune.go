@@ -49,7 +49,7 @@ func (o FinetuneOptions) Check() error {
 		return fault.New(fault.Usage, "[0.01, 0.1, 1] are usual", "fractions names no part of the labels")
 	}
 	for i, f := range o.Fractions {
-		if err := checkFraction(f); err != nil {
+		if err := (LabelOptions{f}).Check(); err != nil {
 			return fmt.Errorf("fractions.%d: %w", i, err)
 		}
 		if slices.Contains(o.Fractions[:i], f) {
@@ -109,7 +109,8 @@ func Finetune(ctx context.Context, o FinetuneCommand, ov Overrides, con Console)
 		return nil, err
 	}
 	defer d.Close()
-	if d.known, err = d.labels(); err != nil {
+	known, err := d.labels()
+	if err != nil {
 		return nil, err
 	}
 	splits, err := d.splitsOf(o.Fold)
@@ -120,26 +121,26 @@ func Finetune(ctx context.Context, o FinetuneCommand, ov Overrides, con Console)
 	slices.Reverse(fractions)              // the report's first row is the one asked about
 	parts := make([]tuned, len(fractions)) // all of which can be refused before one is begun
 	for i, f := range fractions {
-		if parts[i], err = d.part(o, f); err != nil {
+		if parts[i], err = d.part(o, f, known); err != nil {
 			return nil, err
 		}
 		if err := rundir.Unused(parts[i].dir); err != nil && !o.Resume {
 			return nil, fault.New(fault.Usage, "continue it with --resume, or name another folder with --out", "%w", err)
 		}
 	}
-	report := &eval.Report{Probe: eval.Finetuning, By: d.by, Classes: d.known.Classes}
+	report := &eval.Report{Probe: eval.Finetuning, By: d.by, Classes: known.Classes}
 	for _, p := range parts {
 		con.Say("%s: finetuning on %s of the labels, in %s", o.From, percent(p.c.Labels.Fraction), p.dir)
 		if err := Pretrain(ctx, p.c, PretrainOptions{Run: p.dir, Resume: o.Resume, Fold: o.Fold}, con); err != nil {
 			return nil, err
 		}
-		row, err := p.test(ctx, o, splits, con)
+		row, err := p.test(ctx, o, known, splits, con)
 		if err != nil {
 			return nil, err
 		}
 		report.Rows = append(report.Rows, row)
 	}
-	deaf := d.known
+	deaf := known
 	deaf.X, deaf.D = make([]float64, deaf.N), 1
 	majority, err := eval.Evaluate(ctx, eval.RowMajority, eval.Majority{}, deaf, splits)
 	if err != nil {
@@ -158,7 +159,7 @@ type tuned struct {
 }
 
 // part is the run that learns from a part of the labels.
-func (d *data) part(o FinetuneCommand, fraction float64) (tuned, error) {
+func (d *data) part(o FinetuneCommand, fraction float64, known eval.Set) (tuned, error) {
 	t := tuned{dir: filepath.Join(o.Out, "labels-"+strconv.FormatFloat(fraction, 'g', -1, 64))}
 	c, f := *d.c, d.c.Finetune
 	c.Method, c.Optimizer, c.Schedule, c.Batch = f.Method, f.Optimizer, f.Schedule, f.Batch
@@ -173,11 +174,15 @@ func (d *data) part(o FinetuneCommand, fraction float64) (tuned, error) {
 	case "random":
 		c.Init = ""
 	}
+	of := *d
+	of.c = &c
 	for _, s := range d.splits {
-		clips := labelled(s, d.known.Labels, fraction, c.Seed)
-		part := s
-		part.Train, part.Groups = clips, nil
-		if err := part.Check(d.known); err != nil {
+		clips, _, err := of.learns(s)
+		if err != nil {
+			return t, err
+		}
+		s.Train, s.Groups = clips, nil
+		if err := s.Check(known); err != nil {
 			return t, err
 		}
 		c.Batch = min(c.Batch, len(clips))
@@ -206,7 +211,7 @@ func classifierOf(arrays map[string]kernel.Array, k, d int) (*eval.Logistic, err
 }
 
 // test asks each fold's network for the labels of its test clips.
-func (t tuned) test(ctx context.Context, o FinetuneCommand, splits []eval.Split, con Console) (eval.Row, error) {
+func (t tuned) test(ctx context.Context, o FinetuneCommand, known eval.Set, splits []eval.Split, con Console) (eval.Row, error) {
 	name := o.From + " " + percent(t.c.Labels.Fraction)
 	d, err := openData(ctx, t.c, con, false)
 	if err != nil {
@@ -224,15 +229,18 @@ func (t tuned) test(ctx context.Context, o FinetuneCommand, splits []eval.Split,
 		if err != nil {
 			return eval.Row{}, d.inFold(s, err)
 		}
-		if sets[s.Name], err = d.embedded(ctx, e, d.known, con.Progress(strings.TrimSpace("test "+d.foldName(s)), 0, d.store.Len())); err != nil {
+		if sets[s.Name], err = d.embedded(ctx, e, known, con.Progress(strings.TrimSpace("test "+d.foldName(s)), 0, d.store.Len())); err != nil {
 			return eval.Row{}, err
 		}
-		head, err := classifierOf(cp.Arrays, len(d.known.Classes), sets[s.Name].D)
+		head, err := classifierOf(cp.Arrays, len(known.Classes), sets[s.Name].D)
 		if err != nil {
 			return eval.Row{}, d.inFold(s, err)
 		}
 		heads[s.Name] = head
-		s.Train, s.Valid, s.Groups = d.learns(s), nil, nil
+		if s.Train, _, err = d.learns(s); err != nil {
+			return eval.Row{}, err
+		}
+		s.Valid, s.Groups = nil, nil
 		parts = append(parts, s)
 	}
 	return eval.EvaluateEach(ctx, name, heads, func(s eval.Split) eval.Set { return sets[s.Name] }, parts)

@@ -171,6 +171,10 @@ func logLossByHand(t *testing.T, c *Config, cp *checkpoint.Checkpoint) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
+	known, err := d.labels()
+	if err != nil {
+		t.Fatal(err)
+	}
 	views, hop, total, several := d.views(e.norm), c.View.Frames/2, 0.0, false
 	w, b := cp.Arrays["classifier.0.weight"].Data, cp.Arrays["classifier.0.bias"].Data
 	for _, clip := range d.splits[0].Test {
@@ -200,7 +204,7 @@ func logLossByHand(t *testing.T, c *Config, cp *checkpoint.Checkpoint) float64 {
 		for _, z := range mean {
 			sum += math.Exp(z)
 		}
-		total += math.Log(sum) - mean[d.known.Labels[clip]]
+		total += math.Log(sum) - mean[known.Labels[clip]]
 	}
 	if !several {
 		t.Error("no clip has two windows")
@@ -290,56 +294,6 @@ func TestFinetuneRefused(t *testing.T) {
 	_, err = Finetune(t.Context(), FinetuneCommand{Run: run, From: "pretrained"}, Overrides{Set: tune}, con)
 	if says(t, err, "has no labels"); fault.KindOf(err) != fault.Data {
 		t.Error(err)
-	}
-}
-
-// A part of the labels has the same part of each class, one clip at least, and the
-// smaller parts lie within the larger ones.
-func TestLabelled(t *testing.T) {
-	var s eval.Split
-	labels := make([]int, 200)
-	for i := range labels {
-		switch {
-		case i%10 == 9:
-			labels[i] = 2
-		case i%2 == 1:
-			labels[i] = 1
-		}
-		if i%4 > 0 {
-			s.Train = append(s.Train, i)
-		} else {
-			s.Test = append(s.Test, i)
-		}
-	}
-	count := func(clips []int) (n [3]int) {
-		for _, c := range clips {
-			n[labels[c]]++
-		}
-		return n
-	}
-	whole := count(s.Train)
-	last := s.Train
-	for _, f := range []float64{1, 0.5, 0.1, 0.001} {
-		got := labelled(s, labels, f, 7)
-		var want [3]int
-		for k, n := range whole {
-			want[k] = max(1, int(math.Round(f*float64(n))))
-		}
-		if count(got) != want || !slices.IsSorted(got) {
-			t.Errorf("%g: %v, want %v", f, count(got), want)
-		}
-		for _, c := range got {
-			if !slices.Contains(last, c) {
-				t.Errorf("%g: clip %d is not in the larger part", f, c)
-			}
-		}
-		last = got
-	}
-	if !slices.Equal(labelled(s, labels, 1, 7), s.Train) {
-		t.Error("all labels are not all training clips")
-	}
-	if slices.Equal(labelled(s, labels, 0.1, 7), labelled(s, labels, 0.1, 8)) {
-		t.Error("another seed takes the same clips")
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 
 // loaderOptions say what a loader reads and when it stops.
 type loaderOptions struct {
-	clips       []int // items of the corpus
+	clips       []int      // items of the corpus
+	labels      *labelling // nil: the method asks for none
 	norm        normalization
 	start, stop int // steps
 	batches     batches
@@ -128,9 +129,9 @@ func (l *loader) fill(ctx context.Context, v *views, clips []int, step, epoch in
 	v.N, v.Input, v.Step = n, l.d.input, step
 	v.X = v.X[:2*n*size] // (2N, C, F, T)
 	v.Labels = v.Labels[:0]
-	if l.d.known.Labels != nil {
+	if l.o.labels != nil {
 		for _, c := range clips {
-			v.Labels = append(v.Labels, float32(l.d.known.Labels[c]))
+			v.Labels = append(v.Labels, float32(l.o.labels.of[c]))
 		}
 	}
 	v.names = v.names[:0]

@@ -23,7 +23,8 @@ import (
 type trainer struct {
 	d       *data
 	split   eval.Split
-	clips   []int // what it may hear
+	clips   []int      // what it may hear
+	labels  *labelling // what it may see of them; nil: nothing
 	norm    normalization
 	init    string // SHA-256 of the file that the encoder begins with; empty: there is none
 	method  method.Method
@@ -45,13 +46,16 @@ func newTrainer(d *data, s eval.Split) (*trainer, error) {
 // for build.
 func planTrainer(d *data, s eval.Split) (*trainer, error) {
 	c := d.c
-	t := &trainer{d: d, split: s, clips: d.learns(s), stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.Optimizer.LearningRate()}
+	clips, labels, err := d.learns(s)
+	if err != nil {
+		return nil, err
+	}
+	t := &trainer{d: d, split: s, clips: clips, labels: labels, stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.Optimizer.LearningRate()}
 	if c.Batch > len(t.clips) {
 		return nil, fault.New(fault.Usage, fmt.Sprintf("set batch to at most %d", len(t.clips)),
 			"batch %d is larger than the corpus: %d clips to train on", c.Batch, len(t.clips))
 	}
 	t.batches = c.batches(len(t.clips))
-	var err error
 	if _, t.init, err = d.firstWeights(s); err != nil {
 		return nil, err
 	}
@@ -72,7 +76,7 @@ func (t *trainer) build() error {
 	if err != nil {
 		return err
 	}
-	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Classes: len(t.d.known.Classes), Seed: c.Seed, Init: first, ExactConv: c.Engine.ExactConv})
+	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Classes: t.labels.count(), Seed: c.Seed, Init: first, ExactConv: c.Engine.ExactConv})
 	if err != nil {
 		return err
 	}
@@ -135,7 +139,7 @@ func (t *trainer) stagesOf(cp *checkpoint.Checkpoint, step int) error {
 }
 
 func (t *trainer) loaderOptions(start, stop int) loaderOptions {
-	return loaderOptions{clips: t.clips, norm: t.norm, start: start, stop: stop, batches: t.batches}
+	return loaderOptions{clips: t.clips, labels: t.labels, norm: t.norm, start: start, stop: stop, batches: t.batches}
 }
 
 // state is everything that a resumed run needs beside the step. The arrays are
