@@ -177,7 +177,7 @@ func (d *data) part(o FinetuneCommand, fraction float64, known eval.Set) (tuned,
 	of := *d
 	of.c = &c
 	for _, s := range d.splits {
-		clips, _, err := of.learns(s)
+		clips, _, err := of.training(s)
 		if err != nil {
 			return t, err
 		}
@@ -237,7 +237,7 @@ func (t tuned) test(ctx context.Context, o FinetuneCommand, known eval.Set, spli
 			return eval.Row{}, d.inFold(s, err)
 		}
 		heads[s.Name] = head
-		if s.Train, _, err = d.learns(s); err != nil {
+		if s.Train, _, err = d.training(s); err != nil {
 			return eval.Row{}, err
 		}
 		s.Valid, s.Groups = nil, nil

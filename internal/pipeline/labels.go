@@ -62,9 +62,9 @@ func (d *data) labelling(s eval.Split) (*labelling, error) {
 // the most that a replay file may claim.
 const manyClasses = 1 << 12
 
-// learns is the clips that a split's training hears: all but the test clips, or,
+// training is the clips that a split's training hears: all but the test clips, or,
 // by a method that asks for labels, the clips whose label it sees.
-func (d *data) learns(s eval.Split) ([]int, *labelling, error) {
+func (d *data) training(s eval.Split) ([]int, *labelling, error) {
 	if !method.NeedsOf(d.c.Method).Labels {
 		return hears(s), nil, nil
 	}

@@ -86,7 +86,7 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 		if err != nil {
 			return nil, err
 		}
-		heard, _, err := d.learns(s)
+		heard, _, err := d.training(s)
 		if err != nil {
 			return nil, err
 		}

@@ -46,7 +46,7 @@ func newTrainer(d *data, s eval.Split) (*trainer, error) {
 // for build.
 func planTrainer(d *data, s eval.Split) (*trainer, error) {
 	c := d.c
-	clips, labels, err := d.learns(s)
+	clips, labels, err := d.training(s)
 	if err != nil {
 		return nil, err
 	}
