@@ -65,7 +65,7 @@ Stopped by a signal, it saves and exits with 75; killed, it keeps what was saved
 last. --resume goes on from there, to the same bytes as a run that was never
 stopped. It takes the config that the run was started with; only these may change:
 schedule.epochs (to more), checkpoint, log, health, workers, embed, linear_probe,
-mlp_probe, and where corpus and store are, if what is in them is the same.
+mlp_probe, finetune, and where corpus, store and init are, if what is in them is the same.
 
 One process at a time writes a run folder. Left to itself it saves as often as
 takes a hundredth of the time, at most every 10 s; --save-every says it in steps,

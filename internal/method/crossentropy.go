@@ -14,7 +14,7 @@ import (
 // trained with the encoder to name the class of each view. Its targets may be
 // smoothed (Szegedy et al. 2016, section 7).
 type CrossEntropy struct {
-	Smoothing float64 `yaml:"smoothing" doc:"part of a target that is shared out over all classes"`
+	Smoothing float64 `yaml:"label_smoothing" doc:"part of a target that is shared out over all classes"`
 	Groups    int     `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; 2 keeps the two views apart"`
 }
 
@@ -24,7 +24,7 @@ func (o CrossEntropy) Doc() string {
 
 func (o CrossEntropy) Check() error {
 	if !(o.Smoothing >= 0 && o.Smoothing <= 1) {
-		return fault.New(fault.Usage, "0 and 0.1 are usual", "smoothing is %g, must be between 0 and 1", o.Smoothing)
+		return fault.New(fault.Usage, "0 and 0.1 are usual", "label_smoothing is %g, must be between 0 and 1", o.Smoothing)
 	}
 	return checkGroups(o.Groups)
 }

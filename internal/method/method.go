@@ -1,4 +1,4 @@
-// Package method holds the ways to learn without labels, each in a file that
+// Package method holds the ways to learn, most of them without labels, each in a file that
 // follows its paper's pseudocode. A method hides its graphs: it takes batches
 // of paired views, and leaves gradients in its Params.
 package method
@@ -85,8 +85,9 @@ type Setup struct {
 	Input     model.Input
 	Classes   int // of the labels that the method asks for
 	Seed      uint64
-	ExactConv bool       // no minimal filtering, see model.Builder.Exact
-	Watch     func(Seen) // not nil: is shown each function of a step as it runs, in order
+	Init      map[string]kernel.Array // what weights and running statistics begin as, by name, in every tower; others at random
+	ExactConv bool                    // no minimal filtering, see model.Builder.Exact
+	Watch     func(Seen)              // not nil: is shown each function of a step as it runs, in order
 
 	draft *Plan // not nil: nothing is made, but what would be is added to it
 }

@@ -98,7 +98,9 @@ func (p Plan) FLOPs(layers []model.Layer) int {
 // params are the weights of a tower.
 func (s Setup) params() *model.Params {
 	if s.draft == nil {
-		return model.NewParams(s.Seed)
+		p := model.NewParams(s.Seed)
+		p.Init(s.Init)
+		return p
 	}
 	p := model.DraftParams()
 	s.draft.towers = append(s.draft.towers, p)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"clr/internal/kernel"
@@ -38,6 +39,33 @@ func TestStateResumes(t *testing.T) {
 			t.Errorf("%s: losses %v, want %v", name, got, want)
 		}
 		same(t, name, resumed.State(), straight.State())
+	}
+}
+
+// What Setup.Init names, every tower begins with; the rest is as without.
+func TestInit(t *testing.T) {
+	const n = 6
+	for _, name := range names(options()) {
+		plain, init := newMethod(t, options()[name], setup(n)).State(), map[string]kernel.Array{}
+		for key, a := range clone(plain) {
+			if strings.HasPrefix(key, "encoder.") {
+				for i := range a.Data {
+					a.Data[i] = a.Data[i]/2 + 1
+				}
+				init[key] = a
+			}
+		}
+		s := setup(n)
+		s.Init = init
+		for key, a := range newMethod(t, options()[name], s).State() {
+			want := plain[key]
+			if at := strings.Index(key, "encoder."); at >= 0 {
+				want = init[key[at:]]
+			}
+			if !slices.Equal(a.Data, want.Data) {
+				t.Errorf("%s: %s begins otherwise", name, key)
+			}
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ type Config struct {
 	SampleRate    int    `yaml:"sample_rate" doc:"every recording is resampled to it; Hz"`
 	audio.Reading `yaml:",inline"`
 	Split         eval.SplitOptions        `yaml:"split" doc:"which clips are kept from training, to test on"`
+	Labels        LabelOptions             `yaml:"labels" doc:"how many labels there are to learn from, where any are asked for"`
 	Feature       audio.FeatureOptions     `yaml:"feature" doc:"what is extracted from a recording"`                                                 // audio.Features
 	View          augment.ViewOptions      `yaml:"view" doc:"what the encoder sees of a clip"`                                                       //
 	Augment       []augment.Augmentation   `yaml:"augment" doc:"random changes to a view, in order"`                                                 // augment.Table
@@ -34,16 +35,17 @@ type Config struct {
 	Optimizer     optim.Options            `yaml:"optimizer" doc:"how the weights are moved"`                                                        // optim.Table
 	Schedule      optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
 	Batch         int                      `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"` //
-	Labels        LabelOptions             `yaml:"labels" doc:"which labels are learnt from, where any are"`
-	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                //
-	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                         //
-	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                               //
-	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                   //
-	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"`                            //
-	Health        HealthOptions            `yaml:"health" doc:"how what is learnt is watched while it is learnt; health.jsonl"` //
-	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`                                     //
+	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
+	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
+	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
+	Finetune      FinetuneOptions          `yaml:"finetune" doc:"clr finetune"`                                                                      //
+	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
+	Health        HealthOptions            `yaml:"health" doc:"how what is learnt is watched while it is learnt; health.jsonl"`
+	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"` //
+	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`          //
 	Workers       int                      `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
 	Store         string                   `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
+	Init          string                   `yaml:"init" doc:"first weights of the encoder: a safetensors file, or a run folder, of which each fold takes its own; relative to the config file; empty draws them at random"`
 
 	dir string           // of the config file
 	doc *strict.Document // where each value was written
@@ -55,6 +57,7 @@ func DefaultConfig() *Config {
 		Seed:        1,
 		SampleRate:  16000,
 		Reading:     audio.DefaultReading,
+		Labels:      LabelOptions{Fraction: 1},
 		Feature:     audio.Features["logmel"],
 		View:        augment.DefaultView,
 		Encoder:     model.Encoders["resnet"],
@@ -62,10 +65,10 @@ func DefaultConfig() *Config {
 		Optimizer:   optim.Table["adamw"],
 		Schedule:    optim.Schedule{Epochs: 100, WarmupEpochs: 10},
 		Batch:       256,
-		Labels:      LabelOptions{Fraction: 1},
 		Embed:       EmbedOptions{Hop: 0.5, Pool: "mean"},
 		LinearProbe: eval.Table["linear"].(eval.LinearProbe),
 		MLPProbe:    eval.Table["mlp"].(eval.MLPProbe),
+		Finetune:    DefaultFinetune,
 		Checkpoint:  rundir.CheckpointOptions{Keep: 2},
 		Log:         rundir.LogOptions{Digest: 50},
 		Health:      HealthOptions{Every: 50, Options: health.Defaults, KNN: KNNOptions{K: 20, Temperature: 0.07}},
@@ -122,6 +125,7 @@ func (c *Config) checkSections() []checkError {
 	check("windows", c.Windows.Check())
 	check("on_error", c.OnError.Check())
 	check("split", c.Split.Check())
+	check("labels", c.Labels.Check())
 	if rate {
 		check("feature", c.Feature.Check(c.SampleRate))
 	}
@@ -134,10 +138,10 @@ func (c *Config) checkSections() []checkError {
 	check("optimizer", c.Optimizer.Check())
 	check("schedule", c.Schedule.Check())
 	require("batch", c.Batch >= 2, "a clip needs others to differ from", "batch is %d, it must be 2 or more", c.Batch)
-	check("labels", c.Labels.Check())
 	check("embed", c.Embed.Check())
 	check("linear_probe", c.LinearProbe.Check())
 	check("mlp_probe", c.MLPProbe.Check())
+	check("finetune", c.Finetune.Check())
 	check("checkpoint", c.Checkpoint.Check())
 	check("log", c.Log.Check())
 	check("health", c.Health.Check())

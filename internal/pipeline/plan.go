@@ -93,6 +93,9 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	if len(c.manifests()) > 0 {
 		p.Backgrounds = float * backgroundRoom
 	}
+	if c.Init != "" {
+		p.Arrays += float * encoder.Values() // the first weights, beside those of the towers
+	}
 	p.Copy = p.Weights + p.Optimizer + p.Arrays
 	p.Embed = g.Bytes + float*encoder.Values() + 2*embedBatch*view
 	if c.Health.Every > 0 || c.Health.KNN.Every > 0 {

@@ -19,6 +19,9 @@ import (
 	"clr/internal/model"
 )
 
+// manyClasses is the most that a file may claim.
+const manyClasses = 1 << 16
+
 // A replayFile is one that was read and believed.
 type replayFile struct {
 	divergence
@@ -75,6 +78,16 @@ func (f *replayFile) parse() (err error) {
 	}
 	if in != f.batch.Input {
 		return f.wrong("the views are of %v, by its config they would be of %v", f.batch.Input, in)
+	}
+	if method.NeedsOf(f.c.Method).Labels {
+		if f.Classes < 2 || f.Classes > manyClasses || len(f.batch.Labels) != f.batch.N {
+			return f.wrong("it has %d labels of %d classes, for %d clips", len(f.batch.Labels), f.Classes, f.batch.N)
+		}
+		for i, y := range f.batch.Labels {
+			if !(y >= unlabelled && y < float32(f.Classes) && y == float32(int(y))) {
+				return f.wrong("the label of clip %d is %v, of %d classes", i, y, f.Classes)
+			}
+		}
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type trainer struct {
 	clips   []int // what it may hear
 	labels  labelling
 	norm    normalization
+	init    string // SHA-256 of the file that the encoder begins with; empty: there is none
 	method  method.Method
 	opt     optim.Optimizer
 	base    float64 // learning rate at the top of the schedule
@@ -55,6 +56,9 @@ func planTrainer(d *data, s eval.Split) (*trainer, error) {
 		return nil, err
 	}
 	t.batches = c.batches(len(t.clips))
+	if _, t.init, err = d.firstWeights(s); err != nil {
+		return nil, err
+	}
 	t.norm, err = d.normalization(s.Train)
 	return t, err
 }
@@ -65,7 +69,14 @@ func (t *trainer) build() error {
 		return nil
 	}
 	c := t.d.c
-	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Classes: len(t.labels.classes), Seed: c.Seed, ExactConv: c.Engine.ExactConv})
+	first, sum, err := t.d.firstWeights(t.split)
+	if err == nil {
+		err = otherInit("the run", t.init, sum) // read once more, so that not every fold's lie in memory
+	}
+	if err != nil {
+		return err
+	}
+	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Classes: len(t.labels.classes), Seed: c.Seed, Init: first, ExactConv: c.Engine.ExactConv})
 	if err != nil {
 		return err
 	}
@@ -155,6 +166,9 @@ func (t *trainer) save(step int, s *rundir.Saver) error {
 	if t.d.heard != "" {
 		meta["background"] = t.d.heard
 	}
+	if t.init != "" {
+		meta["init"] = t.init
+	}
 	return s.Save(step, meta, t.state())
 }
 
@@ -177,6 +191,9 @@ func (t *trainer) restore(dir string, con Console) (step, saved int, err error) 
 	}
 	if cp.Meta["background"] != t.d.heard {
 		return 0, -1, fault.New(fault.Data, bringBack, "%s: the checkpoint was trained with background recordings %.12s, this run has %.12s", dir, cp.Meta["background"], t.d.heard)
+	}
+	if err := otherInit(dir+": the checkpoint", cp.Meta["init"], t.init); err != nil {
+		return 0, -1, err
 	}
 	if step, err = stepOf(cp, dir); err != nil {
 		return 0, -1, err
