@@ -62,7 +62,7 @@ var codes = map[string]complaint{
 		"or make the augmentations stronger, so that fewer directions do not do"},
 	"loss.at_chance":      {Caution, "weaken the augmentations, raise the learning rate or lower the temperature; see with clr preview that two views of a clip have something in common"},
 	"gradient.not_finite": {Caution, "lower the learning rate or warm up longer"},
-	"gradient.collapse": {Caution, "raise the learning rate or the temperature; where the loss is still high, the network's units are dead or its output is " +
+	"gradient.collapse": {Caution, "raise the learning rate, the temperature or the margin, for nothing may be left to learn; where the loss is still high, the network's units are dead or its output is " +
 		"constant: start again with a lower rate, a warm-up and batch norm"},
 	"gradient.vanishing": {Caution, "use batch norm, fewer layers or a lower learning rate from the start; a unit whose input stays negative passes no gradient on"},
 	"gradient.exploding": {Caution, "lower the learning rate or warm up longer, and look at the batch's clips for silence and clipping"},

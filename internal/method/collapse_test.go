@@ -65,7 +65,7 @@ var patients = map[string]patient{
 		map[string]way{"no margin": {Contrastive{Margin: 1e-6, By: "clip", Projector: head, Groups: 1}.New, "collapse.complete"}},
 	},
 	"triplet": {
-		Triplet{TripletOptions: loss.TripletOptions{Margin: 1, Mining: "semi_hard"}, By: "clip", Projector: head, Groups: 1},
+		Triplet{TripletOptions: loss.TripletOptions{Margin: 2, Mining: "semi_hard"}, By: "clip", Projector: head, Groups: 1},
 		map[string]way{"no negatives": {alike(head), "collapse.complete"}},
 	},
 	"moco": {
