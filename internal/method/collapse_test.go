@@ -45,6 +45,22 @@ var patients = map[string]patient{
 			"one hidden unit": {SimCLR{Temperature: 0.2, Projector: narrow, Groups: 1}.New, "collapse.dimensions"},
 		},
 	},
+	"cola": {
+		COLA{Similarity: "bilinear", Temperature: 0.2, Out: 16, Groups: 1},
+		map[string]way{"no negatives": {alike(head), "collapse.complete"}},
+	},
+	"moco_v3": {
+		MoCoV3{Temperature: 0.2, Momentum: 0.9, Projector: head, Predictor: guesser, Groups: 2},
+		map[string]way{"no negatives, no predictor": {guessing(head, nil, false), "collapse.complete"}},
+	},
+	"nnclr": {
+		NNCLR{Temperature: 0.2, Queue: 36, Projector: head, Predictor: guesser, Groups: 1},
+		map[string]way{"no negatives": {alike(head), "collapse.complete"}},
+	},
+	"swav": {
+		SwAV{Temperature: 0.1, Prototypes: 24, Epsilon: 0.05, Iterations: 3, Projector: head, Groups: 1},
+		map[string]way{"no even assignment": {alike(head), "collapse.complete"}},
+	},
 	"supcon": {
 		SupCon{Temperature: 0.2, Projector: head, Groups: 1},
 		map[string]way{"no negatives": {alike(head), "collapse.complete"}},
@@ -185,7 +201,7 @@ func watch(t *testing.T, w way) (told []string) {
 		s := health.Sample{Step: n, Loss: float64(r.Loss), Chance: r.Chance, Z: health.Measure(r.Z)}
 		var layers []health.Layer
 		for _, p := range m.Params() {
-			layers = append(layers, health.Layer{Name: p.Name[:strings.LastIndex(p.Name, ".")],
+			layers = append(layers, health.Layer{Name: strings.TrimSuffix(strings.TrimSuffix(p.Name, ".weight"), ".bias"),
 				Weight: slices.Clone(p.Value.Data), Gradient: slices.Clone(p.Grad.Data)})
 		}
 		opt.Step(m.Params(), 0.05)

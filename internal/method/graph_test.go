@@ -30,8 +30,8 @@ func TestLossIsOfTheProjections(t *testing.T) {
 				t.Errorf("%s: |z|² of row %d is %g", name, i, norm)
 			}
 		}
-		switch q, queue := m.State()["queue"]; {
-		case queue:
+		switch q := m.State()["queue"]; {
+		case strings.HasPrefix(name, "moco") && q.Data != nil:
 			for i := range n {
 				positive := cosine(row(i), row(i+n))
 				sum := math.Exp(positive)
@@ -40,7 +40,7 @@ func TestLossIsOfTheProjections(t *testing.T) {
 				}
 				loss += (math.Log(sum) - positive) / n
 			}
-		case strings.HasPrefix(name, "simclr"):
+		case strings.HasPrefix(name, "simclr") && m.State()[learntName].Data == nil:
 			for i := range 2 * n {
 				sum := 0.0
 				for j := range 2 * n {
@@ -62,7 +62,7 @@ func graphs(m Method) []*model.Machine {
 	switch m := m.(type) {
 	case *siamese:
 		return []*model.Machine{m.last.machine}
-	case *byol:
+	case *towers:
 		return []*model.Machine{m.last.online, m.last.target}
 	case *moco:
 		return []*model.Machine{m.last.query, m.last.key}

@@ -126,6 +126,10 @@ var Table = map[string]Options{
 	"cross_entropy": CrossEntropy{Groups: 1},
 	"supcon":        SupCon{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"triplet":       Triplet{TripletOptions: loss.TripletOptions{Margin: 0.2, Mining: "semi_hard"}, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"cola":          COLA{Similarity: "bilinear", Temperature: 0.2, Out: 512, Groups: 1},
+	"moco_v3":       MoCoV3{Temperature: 0.2, Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
+	"nnclr":         NNCLR{Temperature: 0.1, Queue: 1024, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"swav":          SwAV{Temperature: 0.1, Prototypes: 128, Epsilon: 0.05, Iterations: 3, Crops: 0, CropFrames: 24, Queue: 0, Freeze: 40, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"vicreg":        VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
 	"simclr":        SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"moco":          MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
@@ -249,6 +253,14 @@ func checkProjector(projector model.MLP, groups int) error {
 func checkGroups(groups int) error {
 	if groups < 1 {
 		return fault.New(fault.Usage, "", "bn_groups is %d, must be 1 or more", groups)
+	}
+	return nil
+}
+
+// checkQueue is for methods that keep earlier rows.
+func checkQueue(k, least int) error {
+	if k < least || k > maxQueue {
+		return fault.New(fault.Usage, "", "queue is %d, must be between %d and %d", k, least, maxQueue)
 	}
 	return nil
 }
