@@ -23,8 +23,8 @@ func (o CrossEntropy) Doc() string {
 }
 
 func (o CrossEntropy) Check() error {
-	if !(o.Smoothing >= 0 && o.Smoothing <= 1) {
-		return fault.New(fault.Usage, "0 and 0.1 are usual", "label_smoothing is %g, must be between 0 and 1", o.Smoothing)
+	if !(o.Smoothing >= 0 && o.Smoothing < 1) {
+		return fault.New(fault.Usage, "0.1 is usual, 0 is none", "label_smoothing is %g, must be at least 0 and below 1", o.Smoothing)
 	}
 	return checkGroups(o.Groups)
 }

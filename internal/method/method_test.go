@@ -182,7 +182,7 @@ func TestChecks(t *testing.T) {
 		{NNCLR{Temperature: 0.1, Queue: 0, Projector: head, Predictor: head, Groups: 1}, "queue is 0, must be between 1 and 16777216"},
 		{MoCoV3{0.2, 2, head, head, 1}, "momentum is 2, must be between 0 and 1"},
 		{CLAR{0.2, -1, head, 1}, "weight is -1, must be between 0 and 1e6"},
-		{CrossEntropy{2, 1}, "label_smoothing is 2, must be between 0 and 1"},
+		{CrossEntropy{2, 1}, "label_smoothing is 2, must be at least 0 and below 1"},
 		{Contrastive{3, "clip", head, 1}, "margin is 3, must be above 0 and at most 2"},
 		{Contrastive{1, "sound", head, 1}, `by is "sound", must be clip or label`},
 		{Triplet{loss.TripletOptions{Margin: 1, Mining: "best"}, "clip", head, 1}, `mining is "best", must be hard, semi_hard or all`},

@@ -175,7 +175,7 @@ func (d *data) part(o FinetuneCommand, fraction float64, known eval.Set) (tuned,
 		c.Init = ""
 	}
 	of := *d
-	of.c = &c
+	of.c, of.needs = &c, method.NeedsOf(c.Method)
 	for _, s := range d.splits {
 		clips, _, err := of.learnsFrom(s)
 		if err != nil {

@@ -315,7 +315,7 @@ func TestReplayWithLabels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []float32{-1, 2, 0.5, float32(math.NaN())} {
+	for _, bad := range []float32{-2, 2, 0.5, float32(math.NaN())} {
 		changed := *cp
 		changed.Arrays = maps.Clone(cp.Arrays)
 		labels := changed.Arrays[labelsKey]
