@@ -191,6 +191,7 @@ func (b *Builder) normParams(p *Params, name string, c int, zero bool) (gamma, b
 		return nil, nil, s, err
 	}
 	s, err = p.statistics(name, c)
+	s.gamma, s.beta = p.weight[name+".weight"], p.weight[name+".bias"]
 	return gamma, beta, s, err
 }
 

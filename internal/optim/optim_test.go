@@ -17,7 +17,7 @@ import (
 func every() map[string]optim.Options {
 	m := map[string]optim.Options{
 		"sgd plain":    optim.SGD{LR: 0.1, WeightDecay: 0.01},
-		"sgd nesterov": optim.SGD{LR: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 0.01, Exclude1D: true},
+		"sgd nesterov": optim.SGD{LR: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 0.01, Spare: optim.Spare{Exclude1D: true}},
 		"lars you":     optim.LARS{LR: 0.1, Momentum: 0.9, WeightDecay: 0.01, Eta: 0.01, Kind: "you"},
 	}
 	for name, o := range optim.Table {
@@ -31,7 +31,7 @@ func network(seed uint64) []*optim.Param {
 	r := rand.New(rand.NewPCG(seed, 0))
 	var params []*optim.Param
 	for name, shape := range [][]int{{3}, {1 << 15, 1}, {181, 182}, {1}, {257, 1000}, {}} {
-		p := &optim.Param{Name: string(rune('a' + name)), Value: kernel.New(shape...), Grad: kernel.New(shape...)}
+		p := &optim.Param{Name: string(rune('a' + name)), Value: kernel.New(shape...), Grad: kernel.New(shape...), Rate: 1}
 		for i := range p.Value.Data {
 			p.Value.Data[i] = float32(r.NormFloat64())
 		}
@@ -215,7 +215,7 @@ func adamTwin(w, g, m, v []float64, o optim.AdamW, lr float64, step int, decoupl
 // A weight of 0 or a gradient of 0 must not stop or blow up a layer.
 func TestLARSZeroNorm(t *testing.T) {
 	for _, kind := range []string{"simclr", "you"} {
-		w := &optim.Param{Name: "w", Value: kernel.New(2, 2), Grad: kernel.New(2, 2)}
+		w := &optim.Param{Name: "w", Value: kernel.New(2, 2), Grad: kernel.New(2, 2), Rate: 1}
 		w.Grad.Data[0] = 1
 		params := []*optim.Param{w}
 		opt := optim.LARS{LR: 1, Eta: 0.1, Kind: kind}.New(params)
@@ -337,7 +337,7 @@ func BenchmarkStep(b *testing.B) {
 	const n = 11_000_000
 	for _, name := range []string{"sgd", "adamw", "lars"} {
 		b.Run(name, func(b *testing.B) {
-			params := []*optim.Param{{Name: "w", Value: kernel.New(n, 1), Grad: kernel.New(n, 1)}}
+			params := []*optim.Param{{Name: "w", Value: kernel.New(n, 1), Grad: kernel.New(n, 1), Rate: 1}}
 			for i := range params[0].Grad.Data {
 				params[0].Grad.Data[i], params[0].Value.Data[i] = float32(i%7), 1
 			}
@@ -348,7 +348,7 @@ func BenchmarkStep(b *testing.B) {
 		})
 	}
 	b.Run("norm", func(b *testing.B) {
-		params := []*optim.Param{{Name: "w", Value: kernel.New(n), Grad: kernel.New(n)}}
+		params := []*optim.Param{{Name: "w", Value: kernel.New(n), Grad: kernel.New(n), Rate: 1}}
 		for b.Loop() {
 			optim.GradNorm(params)
 		}

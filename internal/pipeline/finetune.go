@@ -31,6 +31,7 @@ type FinetuneOptions struct {
 	Batch     int                 `yaml:"batch" doc:"most clips of a step; fewer where a part has fewer"`
 	Optimizer optim.Options       `yaml:"optimizer" doc:"how the weights are moved"`
 	Schedule  optim.Schedule      `yaml:"schedule" doc:"the learning rate"`
+	Update    optim.Update        `yaml:"update" doc:"which weights are moved how far"`
 }
 
 // DefaultFinetune is a short training at a small learning rate.
@@ -40,7 +41,8 @@ var DefaultFinetune = FinetuneOptions{
 	Method:    method.Table["cross_entropy"].(method.CrossEntropy),
 	Batch:     64,
 	Optimizer: optim.Table["adamw"],
-	Schedule:  optim.Schedule{Epochs: 30, WarmupEpochs: 2},
+	Schedule:  optim.Schedule{Epochs: 30, WarmupEpochs: 2, Shape: "cosine", Step: optim.DefaultSchedule.Step, OneCycle: optim.DefaultSchedule.OneCycle},
+	Update:    optim.DefaultUpdate,
 }
 
 // Check refuses what cannot be trained.
@@ -59,8 +61,11 @@ func (o FinetuneOptions) Check() error {
 	if o.Batch < 2 {
 		return fault.New(fault.Usage, "64 is usual", "batch is %d, it must be 2 or more", o.Batch)
 	}
-	if err := cmp.Or(o.Method.Check(), o.Optimizer.Check(), o.Schedule.Check()); err != nil {
+	if err := cmp.Or(o.Method.Check(), o.Optimizer.Check(), o.Schedule.Check(), o.Update.Check()); err != nil {
 		return err
+	}
+	if o.Update.EMA > 0 {
+		return fault.New(fault.Usage, "set update.ema to 0", "update.ema is %g, and averages the encoder alone: the classifier is not made for it", o.Update.EMA)
 	}
 	if lr := o.Optimizer.LearningRate(); o.Schedule.MinLR > lr {
 		return fault.New(fault.Usage, "lower schedule.min_lr or raise optimizer.lr", "schedule.min_lr is %g, above the optimizer's lr %g that it should be reached from", o.Schedule.MinLR, lr)
@@ -162,7 +167,7 @@ type tuned struct {
 func (d *data) part(o FinetuneCommand, fraction float64, known eval.Set) (tuned, error) {
 	t := tuned{dir: filepath.Join(o.Out, "labels-"+strconv.FormatFloat(fraction, 'g', -1, 64))}
 	c, f := *d.c, d.c.Finetune
-	c.Method, c.Optimizer, c.Schedule, c.Batch = f.Method, f.Optimizer, f.Schedule, f.Batch
+	c.Method, c.Optimizer, c.Schedule, c.Update, c.Batch = f.Method, f.Optimizer, f.Schedule, f.Update, f.Batch
 	c.Labels.Fraction = fraction
 	c.Embed.Pool = "mean" // the classifier is linear: over the mean embedding it gives the windows' mean logits
 	if !f.Augment {
