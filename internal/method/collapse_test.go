@@ -162,8 +162,8 @@ func watch(t *testing.T, w way) (told []string) {
 		s := health.Sample{Step: n, Loss: float64(r.Loss), Chance: r.Chance, Z: health.Measure(r.Z)}
 		var layers []health.Layer
 		for _, p := range m.Params() {
-			layers = append(layers, health.Layer{Name: p.Name[:strings.LastIndex(p.Name, ".")],
-				Weight: slices.Clone(p.Value.Data), Gradient: slices.Clone(p.Grad.Data)})
+			name := p.Name[:max(0, strings.LastIndexByte(p.Name, '.'))]
+			layers = append(layers, health.Layer{Name: name, Weight: slices.Clone(p.Value.Data), Gradient: slices.Clone(p.Grad.Data)})
 		}
 		opt.Step(m.Params(), 0.05)
 		m.Advance(min(1, float64(n+1)/taught))
