@@ -266,6 +266,9 @@ func (d *Doctor) gradients(layers []Norms, say say) {
 		return
 	}
 	for _, l := range layers {
+		if l.Gradient == 0 && l.Update == 0 { // held still on purpose
+			continue
+		}
 		if l.Gradient < d.o.Vanishing*largest.Gradient {
 			if faint++; faint == 1 || l.Gradient < smallest.Gradient {
 				smallest = l

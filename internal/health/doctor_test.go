@@ -198,6 +198,7 @@ func TestDoctorWithLittle(t *testing.T) {
 		{Z: Report{Pairs: 64, Dimensions: 1, Std: 1, StdSpread: 1, RankMe: 1}}, // one dimension cannot collapse to fewer
 		{Layers: []Norms{{Name: "a"}}},
 		{Layers: []Norms{{Name: "a", Weight: 1}}}, // still: 0 allows a gradient of 0
+		{Layers: []Norms{{Name: "frozen", Weight: 1}, {Name: "b", Weight: 1, Gradient: 1, Update: 0.1}}},
 	} {
 		s.Step = 1000
 		if w := see(t, d, s); len(w) > 0 {
