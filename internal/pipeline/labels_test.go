@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -263,6 +264,20 @@ func TestPairsAreAddressed(t *testing.T) {
 	for _, alone := range []int{3, 4, 5} {
 		if got := l.another(alone, augment.Rand(1, 0, alone, 1)); got != alone {
 			t.Errorf("clip %d is paired with %d", alone, got)
+		}
+	}
+}
+
+// How many labels are shown decides what is learnt only where some are seen.
+func TestWhereLabelsDecide(t *testing.T) {
+	dir := tones(t, 20)
+	for _, c := range []struct {
+		set     []string
+		decides bool
+	}{{nil, false}, {[]string{"view.pair=label"}, true}, {[]string{smallMethods["supcon"]}, true}, {[]string{smallMethods["triplet"]}, true}, {[]string{"method.name=triplet"}, false}} {
+		all, tenth := load(t, dir, c.set...), load(t, dir, append(c.set, "labels.fraction=0.1")...)
+		if differ := !bytes.Equal(all.identity(), tenth.identity()); differ != c.decides {
+			t.Errorf("%v: labels.fraction decides: %v", c.set, differ)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"clr/internal/audio"
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/method"
 	"clr/internal/optim"
 	"clr/internal/rundir"
 )
@@ -104,6 +105,9 @@ func (c *Config) pretraining() *Config {
 	same := c.portable()
 	same.Embed, same.Checkpoint, same.Log, same.Health = EmbedOptions{}, rundir.CheckpointOptions{}, rundir.LogOptions{}, HealthOptions{}
 	same.LinearProbe, same.MLPProbe, same.Finetune = eval.LinearProbe{}, eval.MLPProbe{}, FinetuneOptions{Optimizer: optim.SGD{}}
+	if !method.NeedsOf(c.Method).Labels && c.View.Pair != "label" {
+		same.Labels = LabelOptions{}
+	}
 	same.OnError = audio.OnError{} // what is left out, the corpus's hash knows
 	return same
 }
