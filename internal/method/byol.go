@@ -1,8 +1,6 @@
 package method
 
 import (
-	"gorgonia.org/gorgonia"
-
 	"clr/internal/loss"
 	"clr/internal/model"
 )
@@ -33,7 +31,13 @@ func (o BYOL) Check() error {
 func (o BYOL) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o BYOL) New(s Setup) (Method, error) {
-	return guess{"byol", o.Momentum, o.Projector, o.Predictor, o.Groups, func(b *model.Builder, guesses, targets *gorgonia.Node) (*gorgonia.Node, float64) {
-		return b.Try(loss.BYOL(guesses, targets)), 0
-	}}.new(s)
+	return paper{
+		name: "byol", groups: o.Groups,
+		second: &second{first: "online", name: "target", projector: o.Projector, momentum: rising(o.Momentum)}, // ξ = τ ξ + (1-τ) θ
+		lay: func(b *model.Builder, p *model.Params, in inputs) outputs {
+			z := s.project(b, p, o.Projector, in.x)                       // (2N, P)
+			guess := b.Normalize(o.Predictor.Build(b, p, "predictor", z)) // (2N, P)
+			return outputs{z: b.Normalize(z), loss: b.Try(loss.BYOL(guess, in.targets))}
+		},
+	}.over(s)
 }

@@ -38,9 +38,6 @@ func (o CLAR) Needs() Needs { return Needs{Labels: true} }
 func (o CLAR) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o CLAR) New(s Setup) (Method, error) {
-	if err := s.checkClasses(); err != nil {
-		return nil, err
-	}
 	return newSiamese("clar", s, o.Needs(), o.Groups, func(b *model.Builder, p *model.Params, in inputs) outputs {
 		h := s.Encoder.Build(b, p, "encoder", in.x)                       // (2N, D)
 		z := b.Normalize(o.Projector.Build(b, p, "projector", h))         // (2N, P)

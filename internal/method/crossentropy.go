@@ -36,9 +36,6 @@ func (o CrossEntropy) Needs() Needs { return Needs{Labels: true, Labelled: true}
 func (o CrossEntropy) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o CrossEntropy) New(s Setup) (Method, error) {
-	if err := s.checkClasses(); err != nil {
-		return nil, err
-	}
 	return newSiamese("cross_entropy", s, o.Needs(), o.Groups, func(b *model.Builder, p *model.Params, in inputs) outputs {
 		h := s.Encoder.Build(b, p, "encoder", in.x) // (2N, D)
 		logits := s.classify(b, p, h)               // (2N, classes)

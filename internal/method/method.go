@@ -96,13 +96,17 @@ type Setup struct {
 type Seen struct {
 	Graph string // a method with several names each
 	model.Seen
+	views    int // of a batch, in the graph
 	batchRow func(int) int
 }
 
 // Row is the row of Batch.X that value i belongs to, or -1 if it belongs to none.
 func (s Seen) Row(i int) int {
 	r := s.Example(i)
-	if r < 0 || s.batchRow == nil {
+	switch {
+	case s.Examples() != s.views: // of shorter views, or of earlier rows
+		return -1
+	case r < 0 || s.batchRow == nil:
 		return r
 	}
 	return s.batchRow(r)
@@ -128,8 +132,8 @@ var Table = map[string]Options{
 	"triplet":       Triplet{TripletOptions: loss.TripletOptions{Margin: 0.2, Mining: "semi_hard"}, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"cola":          COLA{Similarity: "bilinear", Temperature: 0.2, Out: 512, Groups: 1},
 	"moco_v3":       MoCoV3{Temperature: 0.2, Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
-	"nnclr":         NNCLR{Temperature: 0.1, Queue: 1024, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"swav":          SwAV{Temperature: 0.1, Prototypes: 128, Epsilon: 0.05, Iterations: 3, Crops: 0, CropFrames: 24, Queue: 0, Freeze: 40, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"nnclr":         NNCLR{Temperature: 0.1, Queue: 2048, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
+	"swav":          SwAV{Temperature: 0.1, Epsilon: 0.05, Iterations: 3, Prototypes: 64, Freeze: 50, Queue: 256, QueueStart: 300, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"vicreg":        VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
 	"simclr":        SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"moco":          MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
@@ -148,19 +152,31 @@ func (s Setup) check(rows, groups int) error {
 	return s.Encoder.Check()
 }
 
-// checkClasses is for methods that learn to name them.
-func (s Setup) checkClasses() error {
-	if s.Classes < 2 {
-		return fault.New(fault.Usage, "give a corpus with labels of two classes or more", "there are %d classes of labels to learn", s.Classes)
-	}
-	return nil
-}
-
 // Short is the size of shorter views.
 func (s Setup) Short(n Needs) model.Input {
 	in := s.Input
 	in.Frames = n.CropFrames
 	return in
+}
+
+// checkCrops refuses shorter views that the encoder cannot make the same of.
+func (s Setup) checkCrops(n Needs) error {
+	if n.Crops == 0 {
+		return nil
+	}
+	in := s.Short(n)
+	if in.Frames > s.Input.Frames {
+		return fault.New(fault.Usage, "", "crop_frames is %d, more than the views' %d", in.Frames, s.Input.Frames)
+	}
+	p, b := model.DraftParams(), model.NewBuilder(model.Training)
+	large := s.Encoder.Build(b, p, "encoder", b.Input("views", s.Input.Shape(2)...)) // (2, D)
+	small := s.Encoder.Build(b, p, "encoder", b.Input("crops", in.Shape(2)...))      // (2, D)
+	b.Stack(large, small)
+	if err := b.Err(); err != nil {
+		return fault.New(fault.Usage, "choose an encoder that pools over time, other crop_frames, or crops: 0",
+			"the encoder does not make of crops of %v what it makes of views of %v: %w", in, s.Input, err)
+	}
+	return nil
 }
 
 // Fits refuses a batch that is not of s, or lacks what is needed.
@@ -253,14 +269,6 @@ func checkProjector(projector model.MLP, groups int) error {
 func checkGroups(groups int) error {
 	if groups < 1 {
 		return fault.New(fault.Usage, "", "bn_groups is %d, must be 1 or more", groups)
-	}
-	return nil
-}
-
-// checkQueue is for methods that keep earlier rows.
-func checkQueue(k, least int) error {
-	if k < least || k > maxQueue {
-		return fault.New(fault.Usage, "", "queue is %d, must be between %d and %d", k, least, maxQueue)
 	}
 	return nil
 }

@@ -13,32 +13,19 @@ import (
 	"clr/internal/optim"
 )
 
-// A siamesePaper is what a paper adds to the rest of a method of one set of weights,
-// which sees both views of a batch in one graph. What it has no use for is left out.
-type siamesePaper struct {
-	name      string
-	needs     Needs
-	groups    int // of rows, with batch statistics of their own
-	lay       layers
-	queue     *ring                           // of unit projections of first views
-	queueFrom int                             // step that first sees it
-	learnt    func(p *model.Params, step int) // looks at a step's gradients
-	moved     func(p *model.Params)           // looks at the weights when they are made, and when they have moved
-}
+// A paper is what tells one method from the next; a siamese does the rest.
+type paper struct {
+	name   string
+	needs  Needs
+	groups int    // of rows, with batch statistics of their own
+	lay    layers // of the tower that learns
 
-type siamese struct {
-	siamesePaper
-	s      Setup
-	params *model.Params
-	graphs map[size]*siameseGraph
-	memory exec.Memory // of all graphs
-	last   *siameseGraph
-}
+	second *second // nil: there is no other tower
+	queue  *ring   // nil: none
+	from   int     // the first step that is given the queue
 
-// A size is that of a batch, and whether it sees the queue.
-type size struct {
-	n      int
-	queued bool
+	stop func(p *model.Params, step int) // not nil: clears gradients that a step must not follow
+	keep func(p *model.Params)           // not nil: gives the weights, at the start and after each update, what the paper says they keep
 }
 
 // layers lays a paper's network over a batch.
@@ -46,24 +33,27 @@ type layers func(b *model.Builder, p *model.Params, in inputs) outputs
 
 // inputs are a batch as nodes. What the method does not need is nil.
 type inputs struct {
-	n      int
-	x      *gorgonia.Node // (2N, C, F, T)
-	crops  *gorgonia.Node // (V·N, C, F, T')
-	labels *gorgonia.Node // (2N), each clip's twice
-	queue  *gorgonia.Node // (K, P)
+	n       int
+	x       *gorgonia.Node // (2N, C, F, T), or the half of it
+	crops   *gorgonia.Node // (V·N, C, F, T')
+	labels  *gorgonia.Node // (2N), each clip's twice
+	targets *gorgonia.Node // (2N, P), or (N, P): what the second tower makes of the views
+	queue   *gorgonia.Node // (A·K, P), nil too before its first step
 }
 
-// by is what says that rows belong together, (2N): their labels, or where the
-// method has none, the numbers of their clips.
-func (in inputs) by(b *model.Builder) *gorgonia.Node {
-	if in.labels != nil {
-		return in.labels
+// clips numbers the rows' clips (2N), for a loss of labels to which each clip is a
+// label of its own.
+func (in inputs) clips(b *model.Builder) *gorgonia.Node {
+	number := kernel.New(2 * in.n)
+	for i := range number.Data {
+		number.Data[i] = float32(i % in.n)
 	}
-	clips := kernel.New(2 * in.n)
-	for i := range clips.Data {
-		clips.Data[i] = float32(i % in.n)
-	}
-	return b.Constant("clips", clips)
+	return b.Constant("clips", number)
+}
+
+// halves are the first views' rows and the second ones'.
+func (in inputs) halves(b *model.Builder, x *gorgonia.Node) (first, second *gorgonia.Node) {
+	return b.Slice(x, 0, in.n), b.Slice(x, in.n, 2*in.n)
 }
 
 // outputs are what is made of a batch.
@@ -71,6 +61,25 @@ type outputs struct {
 	z      *gorgonia.Node // (2N, P), of unit length
 	loss   *gorgonia.Node // scalar
 	chance float64        // see Result
+	push   *gorgonia.Node // (A·M, P), for the queue
+}
+
+// A siamese is a method of a tower that sees the views of a batch in one graph.
+// What a second tower makes of them is an input of that graph.
+type siamese struct {
+	paper
+	s      Setup
+	params *model.Params
+	graphs map[kind]*siameseGraph
+	memory exec.Memory // of all graphs, which take turns
+	last   *siameseGraph
+}
+
+// Each kind of step has a graph of its own: of so many pairs, with the queue or
+// before its time.
+type kind struct {
+	n      int
+	queued bool
 }
 
 type siameseGraph struct {
@@ -80,55 +89,97 @@ type siameseGraph struct {
 	twice []float32 // (2N): labels
 }
 
+// newSiamese makes a method of one tower and no more.
 func newSiamese(name string, s Setup, needs Needs, groups int, lay layers) (Method, error) {
-	return siamesePaper{name: name, needs: needs, groups: groups, lay: lay}.new(s)
+	return paper{name: name, needs: needs, groups: groups, lay: lay}.over(s)
 }
 
-func (p siamesePaper) new(s Setup) (Method, error) {
-	if err := s.check(2*s.Batch, p.groups); err != nil {
+// over makes a paper's method.
+func (p paper) over(s Setup) (Method, error) {
+	if err := s.check(p.rows(s.Batch), p.groups); err != nil {
 		return nil, err
 	}
-	if e, in := s.Encoder, s.Short(p.needs); p.needs.Crops > 0 && e.Dim(in) != e.Dim(s.Input) {
-		return nil, fault.New(fault.Usage, "set the encoder's pool to one over time, or crop_frames to the views' length",
-			"the encoder makes %d values of a view of %v and %d of a shorter one of %v, must be equally many", e.Dim(s.Input), s.Input, e.Dim(in), in)
+	if p.needs.Labels && s.Classes < 2 {
+		return nil, fault.New(fault.Data, "give clips labels of two classes or more, or choose a method without labels", "%s learns from labels, and there are %d classes of them", p.name, s.Classes)
 	}
-	m := &siamese{siamesePaper: p, s: s, params: s.params(), graphs: map[size]*siameseGraph{}}
-	if _, err := m.graph(size{s.Batch, p.queue != nil}); err != nil {
+	if err := s.checkCrops(p.needs); err != nil {
 		return nil, err
 	}
-	if p.moved != nil && s.draft == nil {
-		p.moved(m.params)
+	m := &siamese{paper: p, s: s, params: s.params(), graphs: map[kind]*siameseGraph{}}
+	if p.second != nil {
+		p.second.beside(m)
 	}
-	return m, nil
+	if _, err := m.graph(s.Batch, p.from); err != nil { // the largest
+		return nil, err
+	}
+	if p.keep != nil && s.draft == nil {
+		p.keep(m.params)
+	}
+	if p.second == nil {
+		return m, nil
+	}
+	if s.draft == nil {
+		p.second.params.Follow(m.params, 0)
+	}
+	return followed{m}, nil
 }
 
-// graph is the one for batches of a size, built at its first use.
-func (m *siamese) graph(of size) (*siameseGraph, error) {
-	if g := m.graphs[of]; g != nil {
+// views is how many views of n pairs the tower sees.
+func (p paper) views(n int) int {
+	if p.second != nil && p.second.apart {
+		return n
+	}
+	return 2 * n
+}
+
+// rows is what groups have to split of n clips: views and, where there are some,
+// shorter views too.
+func (p paper) rows(n int) int {
+	if p.needs.Crops%2 == 1 {
+		return n
+	}
+	return p.views(n)
+}
+
+// graph is the one for n pairs at a step, built at its first use.
+func (m *siamese) graph(n, step int) (*siameseGraph, error) {
+	k := kind{n, m.queue != nil && step >= m.from}
+	if g := m.graphs[k]; g != nil {
 		return g, nil
 	}
-	n := of.n
-	b := m.s.builder(groupsOf(m.groups, 2*n), &m.memory)
-	g := &siameseGraph{inputs: inputs{n: n, x: b.Input("views", m.s.Input.Shape(2*n)...)}} // (2N, C, F, T)
+	name, whose := "training", m.name
+	if t := m.second; t != nil {
+		name = t.first + " tower"
+		whose = m.name + ": " + name + ","
+		if err := t.build(n); err != nil {
+			return nil, err
+		}
+	}
+	b, views := m.s.builder(groupsOf(m.groups, m.rows(n)), &m.memory), m.views(n)
+	g := &siameseGraph{inputs: inputs{n: n, x: b.Input("views", m.s.Input.Shape(views)...)}} // (2N, C, F, T)
 	if crops := m.s.Short(m.needs); m.needs.Crops > 0 {
 		g.crops = b.Input("crops", crops.Shape(m.needs.Crops*n)...) // (V·N, C, F, T')
 	}
 	if m.needs.Labels {
 		g.labels, g.twice = b.Input("labels", 2*n), make([]float32, 2*n)
 	}
-	if of.queued {
-		g.queue = b.Input("queue", m.queue.rows.Shape...) // (K, P)
+	if m.second != nil {
+		g.targets = b.Input("targets", views, m.second.projector.Out) // (2N, P)
+	}
+	if k.queued {
+		g.queue = b.Input("queue", m.queue.rows.Shape...) // (A·K, P)
 	}
 	g.outputs = m.lay(b, m.params, g.inputs)
+	also := []*gorgonia.Node{g.z}
+	if m.queue != nil {
+		also = append(also, g.push)
+	}
 	var err error
-	if g.machine, err = b.CompileGrad(g.loss, g.z); err != nil {
-		return nil, fmt.Errorf("%s: batch of %d: %w", m.name, n, err)
+	if g.machine, err = b.CompileGrad(g.loss, also...); err != nil {
+		return nil, fmt.Errorf("%s batch of %d: %w", whose, n, err)
 	}
-	m.s.compiled("training", g.machine, 2*n, nil)
-	if of.queued && m.s.draft == nil {
-		g.machine.Set(g.queue, m.queue.rows.Data)
-	}
-	m.graphs[of] = g
+	m.s.compiled(name, g.machine, views, nil)
+	m.graphs[k] = g
 	return g, nil
 }
 
@@ -136,13 +187,20 @@ func (m *siamese) Step(ctx context.Context, b Batch) (Result, error) {
 	if err := m.s.Fits(b, m.needs); err != nil {
 		return Result{}, err
 	}
-	g, err := m.graph(size{b.N, m.queue != nil && b.Step >= m.queueFrom})
+	g, err := m.graph(b.N, b.Step)
 	if err != nil {
 		return Result{}, err
 	}
 	m.last = nil
+	if m.second != nil {
+		targets, err := m.second.run(ctx, b)
+		if err != nil {
+			return Result{}, err
+		}
+		g.machine.Set(g.targets, targets)
+	}
 	g.machine.SetStep(b.Step)
-	g.machine.Set(g.x, b.X)
+	g.machine.Set(g.x, b.X[:m.views(b.N)*m.s.Input.Values()])
 	if g.crops != nil {
 		g.machine.Set(g.crops, b.Crops)
 	}
@@ -151,29 +209,37 @@ func (m *siamese) Step(ctx context.Context, b Batch) (Result, error) {
 		copy(g.twice[b.N:], b.Labels)
 		g.machine.Set(g.labels, g.twice)
 	}
+	if g.queue != nil {
+		g.machine.Set(g.queue, m.queue.rows.Data)
+	}
 	if err := g.machine.Run(ctx); err != nil {
+		if m.second != nil {
+			return Result{}, fmt.Errorf("%s tower: %w", m.second.first, err)
+		}
 		return Result{}, err
 	}
-	if m.learnt != nil {
-		m.learnt(m.params, b.Step)
+	if m.stop != nil {
+		m.stop(m.params, b.Step)
 	}
 	m.last = g
 	return Result{Loss: g.machine.Value(g.loss).Data[0], Chance: g.chance, Z: g.machine.Value(g.z)}, nil
 }
 
-// Advance moves the running statistics, and puts the first views' projections into
-// the queue.
-func (m *siamese) Advance(float64) {
+// Advance moves the running statistics, what the paper keeps of the weights, the
+// second tower and the queue.
+func (m *siamese) Advance(progress float64) {
 	if m.last == nil {
 		panic("method: " + m.name + ": Advance without a Step before")
 	}
 	m.last.machine.UpdateStats()
-	if m.moved != nil {
-		m.moved(m.params)
+	if m.keep != nil {
+		m.keep(m.params)
+	}
+	if m.second != nil {
+		m.second.follow(progress)
 	}
 	if m.queue != nil {
-		z := m.last.machine.Value(m.last.z)
-		m.queue.put(z.Data[:len(z.Data)/2])
+		m.queue.push(m.last.machine.Value(m.last.push))
 	}
 }
 
@@ -182,6 +248,9 @@ func (m *siamese) Params() []*optim.Param { return m.params.All() }
 func (m *siamese) State() map[string]kernel.Array {
 	s := map[string]kernel.Array{}
 	m.params.State("", s)
+	if m.second != nil {
+		m.second.params.State(m.second.name+".", s)
+	}
 	if m.queue != nil {
 		m.queue.state(s)
 	}

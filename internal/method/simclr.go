@@ -9,33 +9,38 @@ import (
 
 // SimCLR is Chen et al. 2020, "A simple framework for contrastive learning of
 // visual representations", algorithm 1: the two views of a clip attract, all
-// other views of the batch repel. The heads of version 2 (Chen et al. 2020, "Big
-// self-supervised models are strong semi-supervised learners") have one hidden
-// layer more, and batch norm behind the last.
+// other views of the batch repel. Version 2 (Chen et al. 2020, "Big self-supervised
+// models are strong semi-supervised learners") has a deeper projector, of which
+// the first layers may stay with the encoder (embed.head_layers).
 type SimCLR struct {
 	Temperature float64   `yaml:"temperature" doc:"divides the cosines; the paper's tau"`
-	Learn       bool      `yaml:"learn_temperature" doc:"temperature is where it begins, and learnt; never below 0.01"`
-	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining"`
+	Learn       bool      `yaml:"learn_temperature" doc:"the optimiser moves the temperature too, which begins as that one and does not fall below 0.01"`
+	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining, but for embed.head_layers"`
 	Groups      int       `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; 2 keeps the two views apart"`
 }
 
 func (o SimCLR) Doc() string { return "SimCLR (Chen et al. 2020): the batch is its own negatives" }
 
-func (o SimCLR) Check() error { return checkHead(o.Temperature, o.Projector, o.Groups) }
+func (o SimCLR) Check() error {
+	if err := checkLearnt(o.Learn, o.Temperature); err != nil {
+		return err
+	}
+	return checkHead(o.Temperature, o.Projector, o.Groups)
+}
 
 // Unit implements Options: a tower sees both views at once.
 func (o SimCLR) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o SimCLR) New(s Setup) (Method, error) {
-	return siamesePaper{name: "simclr", groups: o.Groups, moved: coldest(o.Learn),
+	return paper{
+		name: "simclr", groups: o.Groups, keep: keepScale,
 		lay: func(b *model.Builder, p *model.Params, in inputs) outputs {
 			z := s.tower(b, p, o.Projector, in.x) // (2N, P)
-			out := outputs{z: z, chance: math.Log(float64(2*in.n - 1))}
+			l := b.Try(loss.NTXent(z, o.Temperature))
 			if o.Learn {
-				out.loss = b.Try(loss.NTXentLearnt(z, temperature(b, p, o.Temperature, true)))
-			} else {
-				out.loss = b.Try(loss.NTXent(z, o.Temperature))
+				l = b.Try(loss.NTXentLearnt(z, logScale(b, p, o.Temperature)))
 			}
-			return out
-		}}.new(s)
+			return outputs{z: z, loss: l, chance: math.Log(float64(2*in.n - 1))}
+		},
+	}.over(s)
 }

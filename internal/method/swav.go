@@ -11,57 +11,65 @@ import (
 	"clr/internal/model"
 )
 
-// SwAV is Caron et al. 2020, "Unsupervised learning of visual features by
-// contrasting cluster assignments", algorithm 1: each of a clip's two views is
-// assigned to prototypes, evenly over the batch, and all other views of the clip
-// have to predict the assignment. Further views are shorter (multi-crop, section
-// 3.2), and a queue of earlier projections helps batches with fewer clips than
-// prototypes to even assignments (section 3.1). The paper has a queue for each
-// of the two views; here both are assigned with one, for they are drawn alike.
+// SwAV is Caron et al. 2020, "Unsupervised learning of visual features by contrasting
+// cluster assignments", algorithm 1: each of the two views is assigned to prototypes,
+// all of which are used about equally, and the other view's scores predict that. With
+// multi-crop shorter views predict both views' assignments too, and have none.
 type SwAV struct {
-	Temperature float64   `yaml:"temperature" doc:"divides the scores that predict"`
-	Prototypes  int       `yaml:"prototypes" doc:"how many there are; the paper's K"`
-	Epsilon     float64   `yaml:"epsilon" doc:"how soft assignments are"`
-	Iterations  int       `yaml:"iterations" doc:"of Sinkhorn and Knopp, towards even assignments"`
-	Crops       int       `yaml:"crops" doc:"further views of each clip, shorter ones, which predict and are not assigned"`
-	CropFrames  int       `yaml:"crop_frames" doc:"their length; frames"`
-	Queue       int       `yaml:"queue" doc:"earlier projections that are assigned with the batch; 0: none"`
-	QueueStart  int       `yaml:"queue_start" doc:"step from which the queue counts: projections of the beginning say little"`
-	Freeze      int       `yaml:"freeze" doc:"steps for which prototypes stay where they began"`
+	Temperature float64   `yaml:"temperature" doc:"divides the scores, cosines with the prototypes; the paper's tau"`
+	Epsilon     float64   `yaml:"epsilon" doc:"how soft an assignment is"`
+	Iterations  int       `yaml:"iterations" doc:"of Sinkhorn and Knopp's balancing of the assignments"`
+	Prototypes  int       `yaml:"prototypes" doc:"unit vectors that views are assigned to; several times the kinds of sound there are"`
+	Freeze      int       `yaml:"freeze_prototypes" doc:"steps at the start in which the prototypes stay as they are"`
+	Queue       int       `yaml:"queue" doc:"earlier projections, of each view, that are assigned together with the batch's: for batches that are not much larger than prototypes; 0 is none"`
+	QueueStart  int       `yaml:"queue_start" doc:"the first step that uses the queue"`
+	Crops       int       `yaml:"crops" doc:"shorter views of each clip; 0 is none"`
+	CropFrames  int       `yaml:"crop_frames" doc:"frames of a shorter view"`
 	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining"`
 	Groups      int       `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; 2 keeps the two views apart"`
 }
 
 func (o SwAV) Doc() string {
-	return "SwAV (Caron et al. 2020): predict a view's cluster from the clip's other views"
+	return "SwAV (Caron et al. 2020): views predict each other's balanced assignments to prototypes"
 }
+
+// The most of each that anyone can mean.
+const (
+	maxPrototypes = 1 << 16
+	maxCrops      = 64
+)
 
 func (o SwAV) Check() error {
-	for _, c := range []struct {
-		name        string
-		value, most int
-	}{{"crops", o.Crops, 64}, {"queue_start", o.QueueStart, math.MaxInt32}, {"freeze", o.Freeze, math.MaxInt32}} {
-		if c.value < 0 || c.value > c.most {
-			return fault.New(fault.Usage, "", "%s is %d, must be 0 to %d", c.name, c.value, c.most)
-		}
-	}
-	if o.Crops > 0 && o.CropFrames < 1 {
-		return fault.New(fault.Usage, "half of view.frames is usual", "crop_frames is %d, must be 1 or more", o.CropFrames)
-	}
-	if o.Prototypes < 2 || o.Prototypes > maxLayer {
-		return fault.New(fault.Usage, "some ten times the classes that may be there", "prototypes is %d, must be 2 to %d", o.Prototypes, maxLayer)
-	}
-	if err := o.loss().Check(); err != nil {
-		return fault.New(fault.Usage, "", "%w", err)
-	}
-	if err := checkQueue(o.Queue, 0); err != nil {
+	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
 		return err
 	}
-	return checkHead(o.Temperature, o.Projector, o.Groups)
+	if err := o.loss().Check(); err != nil {
+		return fault.New(fault.Usage, "the paper's are epsilon 0.05, iterations 3, temperature 0.1", "%w", err)
+	}
+	for _, c := range []struct {
+		name               string
+		value, least, most int
+	}{
+		{"prototypes", o.Prototypes, 2, maxPrototypes},
+		{"freeze_prototypes", o.Freeze, 0, math.MaxInt32},
+		{"queue", o.Queue, 0, maxQueue},
+		{"queue_start", o.QueueStart, 0, math.MaxInt32},
+		{"crops", o.Crops, 0, maxCrops},
+		{"crop_frames", o.CropFrames, min(1, o.Crops), math.MaxInt32},
+	} {
+		if c.value < c.least || c.value > c.most {
+			return fault.New(fault.Usage, "", "%s is %d, must be between %d and %d", c.name, c.value, c.least, c.most)
+		}
+	}
+	return nil
 }
 
-// maxLayer bounds the prototypes, as the units of a layer are bounded.
-const maxLayer = 1 << 16
+// assigned is how many views have assignments: the two long ones.
+const assigned = 2
+
+func (o SwAV) loss() loss.SwAVOptions {
+	return loss.SwAVOptions{Views: assigned + o.Crops, Assign: assigned, Epsilon: o.Epsilon, Iterations: o.Iterations, Temperature: o.Temperature}
+}
 
 // Needs asks for the shorter views.
 func (o SwAV) Needs() Needs {
@@ -71,49 +79,45 @@ func (o SwAV) Needs() Needs {
 	return Needs{Crops: o.Crops, CropFrames: o.CropFrames}
 }
 
-// Unit implements Options: the tower sees both views at once.
-func (o SwAV) Unit() int { return unitOf(o.Groups, 2) }
-
-func (o SwAV) loss() loss.SwAVOptions {
-	return loss.SwAVOptions{Views: 2 + o.Crops, Assign: 2, Epsilon: o.Epsilon, Iterations: o.Iterations, Temperature: o.Temperature}
-}
+// Unit implements Options: the tower sees both views at once, and the shorter ones.
+func (o SwAV) Unit() int { return unitOf(o.Groups, paper{needs: o.Needs()}.rows(1)) }
 
 const prototypes = "prototypes"
 
 func (o SwAV) New(s Setup) (Method, error) {
-	paper := siamesePaper{name: "swav", needs: o.Needs(), groups: o.Groups, queueFrom: o.QueueStart}
+	c := prototypes + ".weight" // (K, P)
+	var queue *ring
 	if o.Queue > 0 {
-		paper.queue = s.ring(o.Queue, o.Projector.Out)
+		queue = s.ring(assigned, o.Queue, o.Projector.Out)
 	}
-	paper.lay = func(b *model.Builder, p *model.Params, in inputs) outputs {
-		z := s.tower(b, p, o.Projector, in.x) // (2N, P)
-		all := z
-		if in.crops != nil {
-			all = b.Stack(z, s.tower(b, p, o.Projector, in.crops)) // ((2+V)·N, P)
-		}
-		scores := o.scores(b, p, all) // ((2+V)·N, K)
-		out := outputs{z: z, chance: math.Log(float64(o.Prototypes))}
-		if in.queue == nil {
-			out.loss = b.Try(loss.SwAV(scores, o.loss()))
+	return paper{
+		name: "swav", needs: o.Needs(), groups: o.Groups, queue: queue, from: o.QueueStart,
+		lay: func(b *model.Builder, p *model.Params, in inputs) outputs {
+			h := s.Encoder.Build(b, p, "encoder", in.x) // (2N, D)
+			if in.crops != nil {
+				h = b.Stack(h, s.Encoder.Build(b, p, "encoder", in.crops)) // (2N + V·N, D)
+			}
+			z := b.Normalize(o.Projector.Build(b, p, "projector", h)) // (2N + V·N, P)
+			scores := func(z *gorgonia.Node) *gorgonia.Node {
+				return b.Rows(b.Linear(p, prototypes, b.Lanes(z), o.Prototypes, false, false)) // (·, K)
+			}
+			out := outputs{z: b.Slice(z, 0, assigned*in.n), chance: math.Log(float64(o.Prototypes))}
+			out.push = out.z
+			if in.queue == nil {
+				out.loss = b.Try(loss.SwAV(scores(z), o.loss()))
+			} else {
+				out.loss = b.Try(loss.SwAVQueue(scores(z), b.StopGradient(scores(in.queue)), o.loss()))
+			}
 			return out
-		}
-		earlier := b.StopGradient(o.scores(b, p, in.queue)) // (Q, K)
-		out.loss = b.Try(loss.SwAVQueue(scores, b.Stack(earlier, earlier), o.loss()))
-		return out
-	}
-	paper.learnt = func(p *model.Params, step int) {
-		if step < o.Freeze {
-			clear(p.Weight(prototypes + ".weight").Grad.Data)
-		}
-	}
-	paper.moved = func(p *model.Params) { // back to unit length
-		c := p.Weight(prototypes + ".weight").Value.Data
-		kernel.NormalizeRows(c, c, o.Prototypes, o.Projector.Out, 1e-12)
-	}
-	return paper.new(s)
-}
-
-// scores are products of rows z (M, P) with the prototypes: (M, K).
-func (o SwAV) scores(b *model.Builder, p *model.Params, z *gorgonia.Node) *gorgonia.Node {
-	return b.Rows(b.Linear(p, prototypes, b.Lanes(z), o.Prototypes, false, false))
+		},
+		stop: func(p *model.Params, step int) {
+			if step < o.Freeze {
+				clear(p.Weight(c).Grad.Data)
+			}
+		},
+		keep: func(p *model.Params) { // of unit length: a frozen one stays, whatever its decay
+			w := p.Weight(c).Value
+			kernel.NormalizeRows(w.Data, w.Data, o.Prototypes, o.Projector.Out, 1e-12)
+		},
+	}.over(s)
 }

@@ -6,29 +6,33 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"clr/internal/fault"
 	"clr/internal/model"
 )
 
-// A learnt temperature is exp(-s), of a weight s that has a gradient like the
-// others (Radford et al. 2021, section 2.5).
-const learntName = "temperature"
+// A temperature is learnt as CLIP's is (Radford et al. 2021, section 2.5): the weight
+// log_scale is -log τ, which is what the losses' Learnt forms take.
+const scaleName = "log_scale"
 
-// temperature is the weight s (1) of a temperature that begins as tau; nil unless
-// it is learnt.
-func temperature(b *model.Builder, p *model.Params, tau float64, learn bool) *gorgonia.Node {
-	if !learn {
-		return nil
-	}
-	return b.Weight(p, learntName, func(*rand.Rand) float64 { return -math.Log(tau) }, 1)
+// logScale is the weight, of shape (1), at first that of a temperature.
+func logScale(b *model.Builder, p *model.Params, temperature float64) *gorgonia.Node {
+	return b.Weight(p, scaleName, func(*rand.Rand) float64 { return -math.Log(temperature) }, 1)
 }
 
-// coldest keeps a learnt temperature at 0.01 or above, as that paper does.
-func coldest(learn bool) func(*model.Params) {
-	if !learn {
-		return nil
+// coldest is the lowest temperature that one learns: CLIP scales logits by 100 at most.
+const coldest = 0.01
+
+// keepScale keeps a temperature that is learnt from falling below coldest.
+func keepScale(p *model.Params) {
+	if w := p.Weight(scaleName); w != nil {
+		w.Value.Data[0] = min(w.Value.Data[0], float32(-math.Log(coldest)))
 	}
-	return func(p *model.Params) {
-		s := p.Weight(learntName).Value.Data
-		s[0] = min(s[0], float32(math.Log(100)))
+}
+
+// checkLearnt refuses a first temperature that keepScale would lift.
+func checkLearnt(learn bool, temperature float64) error {
+	if learn && temperature < coldest {
+		return fault.New(fault.Usage, "", "temperature is %g; one that is learnt does not fall below %g", temperature, coldest)
 	}
+	return nil
 }
