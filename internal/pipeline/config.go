@@ -169,6 +169,10 @@ func (c *Config) checkTogether() []checkError {
 	if isLog {
 		require("view", c.View.Unit == unit, "set view.unit to "+unit, "unit is %s, but the feature's values are in %s", c.View.Unit, unit)
 	}
+	if c.View.Pair == "window" {
+		require("augment", len(c.Augment) == 0, "set augment to [], or view.pair to augmented", "view.pair is window, whose views are not augmented")
+		require("view", c.View.Crop == "random", "set view.crop to random", "pair is window, and crop is %s: both views would be the same", c.View.Crop)
+	}
 	if n := method.NeedsOf(c.Method); n.Crops > 0 {
 		require("method", n.CropFrames <= c.View.Frames, fmt.Sprintf("set crop_frames to %d or less", c.View.Frames),
 			"crop_frames is %d, longer than the views, of %d frames", n.CropFrames, c.View.Frames)
