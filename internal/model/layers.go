@@ -136,6 +136,7 @@ func (b *Builder) normParams(p *Params, name string, c int, zero bool) (gamma, b
 	if beta, err = b.weight(p, name+".bias", constant(0), c); err != nil {
 		return nil, nil, s, err
 	}
+	s.gamma, s.beta = p.weight[name+".weight"], p.weight[name+".bias"]
 	for _, buffer := range []struct {
 		name  string
 		first float32

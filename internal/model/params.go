@@ -125,7 +125,7 @@ func (p *Params) get(name string, init initial, shape ...int) (*optim.Param, err
 	if _, ok := p.buffer[name]; ok {
 		return nil, fmt.Errorf("%s is a buffer, this layer needs a weight", name)
 	}
-	w := &optim.Param{Name: name, Value: p.array(shape)}
+	w := &optim.Param{Name: name, Value: p.array(shape), Rate: 1}
 	if !p.draft {
 		init(Rand(p.seed, name), w.Value)
 	}

@@ -261,7 +261,7 @@ func stale(run string, encoders map[string]string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if asked, ok := encoders[cp.Meta["fold"]]; ok && asked != encoderHash(cp.Arrays) {
+		if asked, ok := encoders[cp.Meta["fold"]]; ok && asked != encoderHash(cp.Arrays, "") && asked != encoderHash(cp.Arrays, averaged) {
 			return true, nil
 		}
 	}

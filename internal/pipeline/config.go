@@ -32,6 +32,7 @@ type Config struct {
 	Method        method.Options           `yaml:"method" doc:"how it learns without labels"`                                                        // method.Table
 	Optimizer     optim.Options            `yaml:"optimizer" doc:"how the weights are moved"`                                                        // optim.Table
 	Schedule      optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
+	Update        optim.Update             `yaml:"update" doc:"what becomes of gradients, and which weights they move how far"`                      //
 	Batch         int                      `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"` //
 	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
 	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
@@ -57,9 +58,10 @@ func DefaultConfig() *Config {
 		Encoder:     model.Encoders["resnet"],
 		Method:      method.Table["simclr"],
 		Optimizer:   optim.Table["adamw"],
-		Schedule:    optim.Schedule{Epochs: 100, WarmupEpochs: 10},
+		Schedule:    optim.DefaultSchedule,
+		Update:      optim.DefaultUpdate,
 		Batch:       256,
-		Embed:       EmbedOptions{Hop: 0.5, Pool: "mean"},
+		Embed:       EmbedOptions{Hop: 0.5, Pool: "mean", Weights: "ema"},
 		LinearProbe: eval.Table["linear"].(eval.LinearProbe),
 		MLPProbe:    eval.Table["mlp"].(eval.MLPProbe),
 		Checkpoint:  rundir.CheckpointOptions{Keep: 2},
@@ -128,6 +130,7 @@ func (c *Config) checkSections() []checkError {
 	check("method", c.Method.Check())
 	check("optimizer", c.Optimizer.Check())
 	check("schedule", c.Schedule.Check())
+	check("update", c.Update.Check())
 	require("batch", c.Batch >= 2, "a clip needs others to differ from", "batch is %d, it must be 2 or more", c.Batch)
 	check("embed", c.Embed.Check())
 	check("linear_probe", c.LinearProbe.Check())
@@ -146,9 +149,10 @@ func (c *Config) checkTogether() []checkError {
 			wrong = append(wrong, checkError{path, fault.New(fault.Usage, remedy, format, args...)})
 		}
 	}
-	lr := c.Optimizer.LearningRate()
+	lr := c.learningRate()
 	require("schedule", c.Schedule.MinLR <= lr, "lower schedule.min_lr or raise optimizer.lr",
 		"min_lr is %g, above the optimizer's lr %g that it should be reached from", c.Schedule.MinLR, lr)
+	wrong = append(wrong, c.checkNames()...)
 	unit := c.Feature.Unit()
 	isLog := unit == "ln" || unit == "log10" || unit == "db"
 	if isLog {

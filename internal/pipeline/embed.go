@@ -12,8 +12,9 @@ import (
 
 // EmbedOptions say how a clip of any length becomes one embedding.
 type EmbedOptions struct {
-	Hop  float64 `yaml:"hop" doc:"from one window to the next, as a fraction of view.frames"`
-	Pool string  `yaml:"pool" doc:"over a clip's windows: mean, max, or mean_max (both, one after the other)"`
+	Hop     float64 `yaml:"hop" doc:"from one window to the next, as a fraction of view.frames"`
+	Pool    string  `yaml:"pool" doc:"over a clip's windows: mean, max, or mean_max (both, one after the other)"`
+	Weights string  `yaml:"weights" doc:"of a run that keeps an average of its encoder (update.ema): ema, or raw for the last ones"`
 }
 
 // Check refuses what cannot be done.
@@ -23,9 +24,13 @@ func (o EmbedOptions) Check() error {
 	}
 	switch o.Pool {
 	case "mean", "max", "mean_max":
-		return nil
+	default:
+		return fault.New(fault.Usage, "use mean, max or mean_max", "pool is %q", o.Pool)
 	}
-	return fault.New(fault.Usage, "use mean, max or mean_max", "pool is %q", o.Pool)
+	if o.Weights != "ema" && o.Weights != "raw" {
+		return fault.New(fault.Usage, "use ema or raw", "weights is %q", o.Weights)
+	}
+	return nil
 }
 
 // An encoderState is an encoder's weights and what its input was normalised by.
@@ -44,7 +49,7 @@ func (d *data) trained(cp *checkpoint.Checkpoint) (encoderState, error) {
 	if err != nil {
 		return e, err
 	}
-	if err := e.params.Load("", cp.Arrays); err != nil {
+	if err := e.params.Load(d.c.embeds(), cp.Arrays); err != nil {
 		return e, fault.New(fault.Data, "probe with the config that the run was trained with", "the checkpoint does not fit the encoder: %w", err)
 	}
 	return e, nil

@@ -26,7 +26,7 @@ type MemoryPlan struct {
 
 	Graph       int `json:"graph_bytes"`                // the largest training graph: they take turns
 	Weights     int `json:"weight_bytes"`               // encoder, projector, a second tower; running statistics
-	Optimizer   int `json:"optimizer_bytes"`            //
+	Optimizer   int `json:"optimizer_bytes"`            // its state, and what update keeps: sums of gradients, an average of the encoder
 	Arrays      int `json:"array_bytes"`                // a method's queue, its copies of a batch
 	Views       int `json:"view_bytes"`                 // batches that the loader makes ahead
 	Backgrounds int `json:"background_bytes,omitempty"` // recordings that augmentations mix in, as far as they are kept
@@ -34,6 +34,9 @@ type MemoryPlan struct {
 	Train       int `json:"train_bytes"`                // the sum
 	Embed       int `json:"embed_bytes"`                // embedding graph, encoder and a batch of windows
 	Store       int `json:"store_bytes"`                // file of features, 0 if not made; mapped, so that the system may drop what is not in use
+
+	LearningRate float64 `json:"learning_rate"`
+	RateNote     string  `json:"learning_rate_note"` // where it comes from, and what the schedule makes of it
 
 	LimitBytes int64  `json:"limit_bytes"` // that this process may use; 0 if unknown
 	Limit      string `json:"limit"`       // who says so
@@ -68,7 +71,7 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	view := float * in.Values()
 	p := &MemoryPlan{
 		Batch: c.Batch, Channels: in.Channels, Bins: in.Bins, Frames: in.Frames, Parameters: encoder.Count(),
-		Graph: draft.GraphBytes(), Weights: float * draft.Weights, Optimizer: float * optim.StateSize(c.Optimizer, draft.Params),
+		Graph: draft.GraphBytes(), Weights: float * draft.Weights, Optimizer: float * optim.StateSize(c.moved(), draft.Params),
 		Arrays: float * draft.Arrays, Views: (ahead + 1) * 2 * c.Batch * view,
 	}
 	for _, g := range draft.Graphs {
@@ -79,6 +82,10 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	if len(c.manifests()) > 0 {
 		p.Backgrounds = float * backgroundRoom
 	}
+	if c.Update.EMA > 0 {
+		p.Optimizer += float * encoder.Values()
+	}
+	p.LearningRate, p.RateNote = c.learningRate(), c.rateNote()
 	p.Copy = p.Weights + p.Optimizer + p.Arrays
 	p.Train = p.Graph + p.Weights + p.Optimizer + p.Arrays + p.Views + p.Backgrounds + p.Copy
 	p.Embed = g.Bytes + float*encoder.Values() + 2*embedBatch*view
@@ -145,6 +152,9 @@ func (p *MemoryPlan) Write(con Console) error {
 	row("to pretrain", p.Train, "")
 	row("embedding graph", p.EmbeddingGraph.Bytes, p.EmbeddingGraph.note())
 	row("to embed", p.Embed, fmt.Sprintf("%d windows at a time", embedBatch))
+	if err == nil {
+		_, err = fmt.Fprintf(con.Out, "%-18s %10.4g  %s\n", "learning rate", p.LearningRate, p.RateNote)
+	}
 	if p.Limit != "" {
 		row("there are", int(p.LimitBytes), p.Limit)
 	}

@@ -79,6 +79,7 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) (e
 	if err := trainers[0].build(); err != nil { // the other folds' networks are the same
 		return d.inFold(splits[0], err)
 	}
+	trainers[0].tellRate(con)
 	if err := described(f, c, d, o.Resume, con); err != nil {
 		return err
 	}
@@ -210,6 +211,9 @@ func (t *trainer) step(ctx context.Context, batch *views, step int) (rundir.Line
 	}
 	t.opt.Step(t.method.Params(), line.LR)
 	t.method.Advance(t.progress(step))
+	if t.average != nil && t.d.c.Update.Moves(step) {
+		t.average.Follow()
+	}
 	if k := t.d.c.Log.Digest; k > 0 && (step+1)%k == 0 {
 		line.Digest = checkpoint.Digest(t.method.State())
 	}

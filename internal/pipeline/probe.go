@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"maps"
 	"path/filepath"
 	"strings"
 
@@ -185,12 +184,16 @@ func (d *data) featureStats(labelled eval.Set) (eval.Set, error) {
 func (e encoderState) hash() string {
 	arrays := map[string]kernel.Array{}
 	e.params.State("", arrays)
-	return encoderHash(arrays)
+	return encoderHash(arrays, "")
 }
 
-// encoderHash is the digest of the encoder among a checkpoint's arrays.
-func encoderHash(arrays map[string]kernel.Array) string {
-	arrays = maps.Clone(arrays)
-	maps.DeleteFunc(arrays, func(name string, _ kernel.Array) bool { return !strings.HasPrefix(name, "encoder.") })
-	return checkpoint.Digest(arrays)
+// encoderHash is the digest of the encoder behind a prefix, among a checkpoint's arrays.
+func encoderHash(arrays map[string]kernel.Array, prefix string) string {
+	encoder := map[string]kernel.Array{}
+	for name, a := range arrays {
+		if bare, ok := strings.CutPrefix(name, prefix); ok && strings.HasPrefix(bare, "encoder.") {
+			encoder[bare] = a
+		}
+	}
+	return checkpoint.Digest(encoder)
 }

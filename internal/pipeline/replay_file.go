@@ -103,7 +103,7 @@ func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.arrays)) {
-		if _, ok := plan.State[name]; !ok && name != viewsKey && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") {
+		if _, ok := plan.State[name]; !ok && name != viewsKey && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") && !strings.HasPrefix(name, averaged) {
 			return nil, f.wrong("it holds %s, which the method in its config has not", name)
 		}
 	}
@@ -121,5 +121,5 @@ func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
 	for name, to := range m.State() {
 		copy(to.Data, f.arrays[name].Data)
 	}
-	return m, nil
+	return m, f.c.setRates(m.Params()) // frozen weights are not in the gradient's norm
 }

@@ -27,8 +27,9 @@ type trainer struct {
 	norm    normalization
 	method  method.Method
 	opt     optim.Optimizer
-	base    float64 // learning rate at the top of the schedule
-	stages  []stage // of the schedule
+	average *optim.Average // of the encoder; nil: none is kept
+	base    float64        // learning rate at the top of the schedule
+	stages  []stage        // of the schedule
 	batches batches
 }
 
@@ -44,7 +45,7 @@ func newTrainer(d *data, s eval.Split) (*trainer, error) {
 // for build.
 func planTrainer(d *data, s eval.Split) (*trainer, error) {
 	c := d.c
-	t := &trainer{d: d, split: s, clips: hears(s), stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.Optimizer.LearningRate()}
+	t := &trainer{d: d, split: s, clips: hears(s), stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.learningRate()}
 	if c.Batch > len(t.clips) {
 		return nil, fault.New(fault.Usage, fmt.Sprintf("set batch to at most %d", len(t.clips)),
 			"batch %d is larger than the corpus: %d clips to pretrain on", c.Batch, len(t.clips))
@@ -65,7 +66,10 @@ func (t *trainer) build() error {
 	if err != nil {
 		return err
 	}
-	t.method, t.opt = m, c.Optimizer.New(m.Params())
+	if err := c.setRates(m.Params()); err != nil {
+		return err
+	}
+	t.method, t.opt, t.average = m, c.moved().New(m.Params()), c.average(m) // of the weights as they begin
 	return nil
 }
 
@@ -133,6 +137,11 @@ func (t *trainer) state() map[string]kernel.Array {
 	s := t.method.State()
 	for name, a := range t.opt.State() {
 		s["optimizer."+name] = a
+	}
+	if t.average != nil {
+		for name, a := range t.average.State() {
+			s[averaged+name] = a
+		}
 	}
 	for name, a := range t.norm.arrays() {
 		s[name] = a
