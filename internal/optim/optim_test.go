@@ -387,7 +387,7 @@ func TestOtherParametersPanic(t *testing.T) {
 
 func BenchmarkStep(b *testing.B) {
 	const n = 11_000_000
-	for _, name := range []string{"sgd", "adamw", "lars"} {
+	for _, name := range []string{"sgd", "adamw", "lars", "lamb"} {
 		b.Run(name, func(b *testing.B) {
 			params := []*optim.Param{{Name: "w", Value: kernel.New(n, 1), Grad: kernel.New(n, 1), Rate: 1}}
 			for i := range params[0].Grad.Data {
