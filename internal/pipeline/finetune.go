@@ -41,8 +41,12 @@ var DefaultFinetune = FinetuneOptions{
 	Method:    method.Table["cross_entropy"].(method.CrossEntropy),
 	Batch:     64,
 	Optimizer: optim.Table["adamw"],
-	Schedule:  optim.Schedule{Epochs: 30, WarmupEpochs: 2, Shape: "cosine", Step: optim.DefaultSchedule.Step, OneCycle: optim.DefaultSchedule.OneCycle},
-	Update:    optim.DefaultUpdate,
+	Schedule: func() optim.Schedule {
+		s := optim.DefaultSchedule
+		s.Epochs, s.WarmupEpochs = 30, 2
+		return s
+	}(),
+	Update: optim.DefaultUpdate,
 }
 
 // Check refuses what cannot be trained.
@@ -67,7 +71,7 @@ func (o FinetuneOptions) Check() error {
 	if o.Update.EMA > 0 {
 		return fault.New(fault.Usage, "set update.ema to 0", "update.ema is %g, and averages the encoder alone: the classifier is not made for it", o.Update.EMA)
 	}
-	if lr := o.Optimizer.LearningRate(); o.Schedule.MinLR > lr {
+	if lr := o.Update.Rate(o.Optimizer.LearningRate(), o.Batch); o.Schedule.MinLR > lr {
 		return fault.New(fault.Usage, "lower schedule.min_lr or raise optimizer.lr", "schedule.min_lr is %g, above the optimizer's lr %g that it should be reached from", o.Schedule.MinLR, lr)
 	}
 	return nil

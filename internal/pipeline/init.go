@@ -186,7 +186,7 @@ func weight(t checkpoint.Tensor, shape []int, in model.Input) (a kernel.Array, p
 }
 
 // unwrapped are tensors by the names that an encoder has for them: of a checkpoint
-// those of the part encoder, and else without what all names begin with.
+// those of the part encoder, averaged where it keeps an average, and else without what all names begin with.
 func unwrapped(tensors []checkpoint.Tensor, known func(name string) bool) map[string]checkpoint.Tensor {
 	file := map[string]checkpoint.Tensor{}
 	for _, t := range tensors {
@@ -200,6 +200,9 @@ func unwrapped(tensors []checkpoint.Tensor, known func(name string) bool) map[st
 			}
 		}
 		return inner
+	}
+	if inner := within(averaged); len(inner) > 0 { // of a run that keeps an average, what embeds
+		file = inner
 	}
 	for range 4 { // deeper is nobody's
 		if slices.ContainsFunc(slices.Sorted(maps.Keys(file)), known) {

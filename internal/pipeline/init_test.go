@@ -452,3 +452,23 @@ func TestInitIsPlanned(t *testing.T) {
 		t.Errorf("%d and %d bytes, %v", plain.Train, with.Train, err)
 	}
 }
+
+// Of a run that keeps an average of its encoder, that is what others begin with.
+func TestInitFromAverage(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir, "update.ema=0.9"), PretrainOptions{Run: run, MaxSteps: 4})
+	cp, err := checkpoint.Load(filepath.Join(run, rundir.LastFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := encoderIn(begun(t, load(t, dir, "init="+run)))
+	for name, a := range state {
+		if !slices.Equal(a.Data, cp.Arrays[averaged+name].Data) {
+			t.Errorf("%s is not the average", name)
+		}
+	}
+	if equalArrays(state, encoderIn(cp.Arrays)) {
+		t.Error("the average is what it averages: nothing was compared")
+	}
+}

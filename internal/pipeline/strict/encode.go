@@ -61,7 +61,7 @@ func (s *Schema) inline(v reflect.Value) string {
 // Reference writes a config with every key, its doc as comments, and below
 // each part the other entries of its table, commented out.
 func (s *Schema) Reference(v any, preface string) []byte {
-	w := writer{schema: s, alternatives: true}
+	w := writer{schema: s, alternatives: true, shown: map[reflect.Type]bool{}}
 	w.section("", reflect.Indirect(reflect.ValueOf(v)), 0)
 	return append([]byte(preface), format(w.lines)...)
 }
@@ -86,6 +86,7 @@ type line struct {
 type writer struct {
 	schema       *Schema
 	alternatives bool
+	shown        map[reflect.Type]bool // tables whose entries stand there already
 	out          bool
 	lines        []line
 }
@@ -136,6 +137,10 @@ func (w *writer) part(path string, v reflect.Value, indent int) {
 
 // others writes the rest of a part's table, commented out.
 func (w *writer) others(path, key string, v reflect.Value, indent int) {
+	if w.shown[v.Type()] {
+		return
+	}
+	w.shown[v.Type()] = true
 	tab := w.schema.table(v.Type())
 	used := w.schema.nameOf(v)
 	w.out = true

@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,12 +13,14 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// MaxSize, in bytes, and maxOpen bound what the YAML library is given: its time and
-// memory grow with the square of a file's length and of its open brackets, so
-// that a megabyte given by mistake takes all memory. The reference, with every
-// entry of every table and its comments, has 80 kB.
+// MaxSize, maxText and maxOpen bound what the YAML library is given, in bytes in
+// all, in bytes beside the lines that are comments alone, and in brackets: its
+// time and memory grow with the square of a text's length and of its open
+// brackets, so that a megabyte given by mistake takes all memory. Lines of
+// comment cost little. A config with every key has 18 kB.
 const (
-	MaxSize = 128 << 10
+	MaxSize = 256 << 10
+	maxText = 64 << 10
 	maxOpen = 256
 )
 
@@ -142,6 +145,9 @@ func Refuses(text []byte) string {
 	if len(text) > MaxSize {
 		return fmt.Sprintf("has %d bytes, a config at most %d", len(text), MaxSize)
 	}
+	if n := beside(text); n > maxText {
+		return fmt.Sprintf("has %d bytes beside comments, a config at most %d", n, maxText)
+	}
 	if !utf8.Valid(text) {
 		return "is not UTF-8 text"
 	}
@@ -149,6 +155,16 @@ func Refuses(text []byte) string {
 		return fmt.Sprintf("has %d brackets open at once, a config at most %d", open, maxOpen)
 	}
 	return ""
+}
+
+// beside is how many bytes are not in lines that are comments alone.
+func beside(text []byte) (n int) {
+	for line := range bytes.Lines(text) {
+		if !bytes.HasPrefix(bytes.TrimLeft(line, " "), []byte("#")) {
+			n += len(line)
+		}
+	}
+	return n
 }
 
 // mostOpen is how many brackets are open at once, at most, if those in quotes

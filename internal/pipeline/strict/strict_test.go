@@ -185,7 +185,8 @@ func TestProblems(t *testing.T) {
 // What is no config is refused before it can take time or memory.
 func TestHostileText(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"too long":     {strings.Repeat("#\n", MaxSize), "the file has 262144 bytes, a config at most 131072"},
+		"too long":     {strings.Repeat("#\n", MaxSize), "the file has 524288 bytes, a config at most 262144"},
+		"too much":     {strings.Repeat("# a comment\n", 100) + strings.Repeat("a\n", maxText), "the file has 131072 bytes beside comments, a config at most 65536"},
 		"too deep":     {strings.Repeat("[", maxOpen+1), "the file has 257 brackets open at once, a config at most 256"},
 		"binary":       {"seed: \xff", "the file is not UTF-8 text"},
 		"deep":         {"words: " + strings.Repeat("[", maxDepth+8) + strings.Repeat("]", maxDepth+8), "values nest deeper than 32"},
