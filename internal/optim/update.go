@@ -95,7 +95,7 @@ func (u Update) SetRates(params []*Param, depth []int) error {
 		moved = moved || p.Rate > 0
 	}
 	if !moved {
-		return fault.New(fault.Usage, "leave some weights to learn", "freeze names all %d weights, nothing would be learnt", len(params))
+		return fault.New(fault.Usage, "leave some weights to learn", "all %d weights are frozen, nothing would be learnt", len(params))
 	}
 	return nil
 }

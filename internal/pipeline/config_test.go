@@ -214,11 +214,26 @@ func TestChecksTogether(t *testing.T) {
 		{"feature: {name: logmel_byola, log: none}\naugment: [{name: mix}]", "test.yaml:3:18: augment.0: mix changes the level of log powers, and the values of the feature logmel_byola are power"},
 		{"feature: {name: deltas}\naugment: [{name: noise_floor}]", "test.yaml:3:18: augment.0: noise_floor changes the level of log powers, and the values of the feature deltas are none"},
 		{"feature: {name: stft, value: db}", "test.yaml: view: unit is ln, but the feature's values are in db"},
+		{"schedule: {min_lr: 0.002}\nbatch: 1024\nupdate: {lr_scale: sqrt, accumulate: 4}", ""},
+		{"schedule: {min_lr: 0.005}\nbatch: 1024\nupdate: {lr_scale: sqrt, accumulate: 4}", "test.yaml:2:20: schedule: min_lr is 0.005, above the optimizer's lr 0.004 that it should be reached from"},
+		{"update:\n  accumulate: 0", "test.yaml:3:15: update: accumulate is 0, it must be 1 to 65536"},
+		{"update: {lr_scale: root}", `test.yaml:2:20: update: lr_scale is "root", it must be none, linear or sqrt`},
+		{"update: {freeze: ['encoder.[']}", `test.yaml:2:18: update: freeze: "encoder.[" is no pattern of names`},
+		{"update:\n  freeze:\n  - encoder.bn1.*\n  - encoder.bn3.*", `test.yaml:5:5: update.freeze.1: no weight of the network fits "encoder.bn3.*"; the nearest is encoder.bn1.*`},
+		{"optimizer: {name: lars, exclude: ['*.bias', projektor.*]}", `test.yaml:2:45: optimizer.exclude.1: no weight of the network fits "projektor.*"; the nearest is projector.*`},
+		{"method: {name: moco}\nupdate: {freeze: [key.encoder.*]}", `test.yaml:3:19: update.freeze.0: no weight of the network fits "key.encoder.*"; the nearest is encoder.*`},
+		{"update: {freeze: ['*']}", "test.yaml:2:18: update.freeze: all 65 weights are frozen, nothing would be learnt"},
+		{"embed: {weights: mean}", `test.yaml:2:18: embed: weights is "mean"`},
+		{"schedule: {shape: step}", "test.yaml:2:19: schedule: the shape is step, and step.milestones holds 0"},
+		{"schedule: {shape: one_cycle}", "test.yaml:2:11: schedule: warmup_epochs is 10, but one_cycle rises by itself"},
 		{"batch: 1", "test.yaml:2:8: batch is 1, it must be 2 or more"},
 		{"workers: 0", "test.yaml:2:10: workers is 0, it must be 1 to 1024"},
 		{"sample_rate: 100", "test.yaml:2:14: sample_rate is 100, it must be 1000 to 384000"},
 	} {
 		_, err := ParseConfig("test.yaml", []byte("corpus: a.csv\n"+c.yaml), Overrides{})
+		if c.want == "" && err == nil {
+			continue
+		}
 		if err == nil {
 			t.Errorf("%s passes", c.yaml)
 			continue

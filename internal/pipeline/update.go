@@ -45,14 +45,24 @@ func (c *Config) checkNames() []checkError {
 	if err != nil {
 		return nil
 	}
-	return c.unmatched(draft.Params)
+	wrong := c.unmatched(draft.Params)
+	if len(wrong) == 0 {
+		if err := c.Update.SetRates(draft.Params, model.Depths(draft.Params)); err != nil {
+			wrong = append(wrong, checkError{"update.freeze", err})
+		}
+	}
+	return wrong
 }
 
 // unmatched are the config's patterns that fit no weight of a network.
 func (c *Config) unmatched(params []*optim.Param) (wrong []checkError) {
-	var names []string
+	var names []string // and the patterns of their parts
 	for _, p := range params {
-		names = append(names, p.Name)
+		words := strings.Split(p.Name, ".")
+		names = append(names, p.Name, "*."+words[len(words)-1])
+		for i := 1; i < len(words); i++ {
+			names = append(names, strings.Join(words[:i], ".")+".*")
+		}
 	}
 	for _, list := range []struct {
 		path     string
