@@ -103,13 +103,26 @@ func (l *lamb) Do(item int) {
 	r.Move(w, m, v, m)
 }
 
-// updateNorm is Σu².
+// updateNorm is Σu², u made by the kernel that moves, a stretch at a time.
 func (l *lamb) updateNorm(w, m, v []float32, decay float64) float64 {
-	root, eps, sum := l.adam.Root, l.adam.Eps, 0.0
-	for i, x := range w {
-		bottom := float32(root*float32(math.Sqrt(float64(v[i])))) + eps
-		u := float64(float64(m[i]/bottom)/l.fill) + float64(decay*float64(x))
-		sum += float64(u * u)
+	var stretch [1024]float32
+	var a, b, c, d float64
+	r := l.adam
+	r.B1, r.B2, r.Keep, r.Rate = 0, 0, float32(decay), float32(-1/l.fill)
+	for at := 0; at < len(w); at += len(stretch) {
+		end := min(at+len(stretch), len(w))
+		u := stretch[:end-at]
+		copy(u, w[at:end])
+		r.Move(u, m[at:end], v[at:end], m[at:end])
+		for ; len(u) >= 4; u = u[4:] {
+			a += float64(float64(u[0]) * float64(u[0]))
+			b += float64(float64(u[1]) * float64(u[1]))
+			c += float64(float64(u[2]) * float64(u[2]))
+			d += float64(float64(u[3]) * float64(u[3]))
+		}
+		for _, x := range u {
+			a += float64(float64(x) * float64(x))
+		}
 	}
-	return sum
+	return a + b + c + d
 }
