@@ -70,7 +70,7 @@ func (c *Config) unmatched(params []*optim.Param) (wrong []checkError) {
 	}{{"optimizer.exclude", c.Optimizer.Excluded()}, {"update.freeze", c.Update.Freeze}} {
 		for _, i := range optim.Unmatched(list.patterns, params) {
 			near := cmp.Or(strict.Nearest(list.patterns[i], names), names[0])
-			wrong = append(wrong, checkError{fmt.Sprintf("%s.%d", list.path, i), fault.New(fault.Usage, "clr model summary lists them; * is any text",
+			wrong = append(wrong, checkError{fmt.Sprintf("%s.%d", list.path, i), fault.New(fault.Usage, "clr model summary lists the encoder's layers; * is any text",
 				"no weight of the network fits %q; the nearest is %s", list.patterns[i], near)})
 		}
 	}
