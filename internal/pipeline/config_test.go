@@ -223,6 +223,7 @@ func TestChecksTogether(t *testing.T) {
 		{"optimizer: {name: lars, exclude: ['*.bias', projektor.*]}", `test.yaml:2:45: optimizer.exclude.1: no weight of the network fits "projektor.*"; the nearest is projector.*`},
 		{"method: {name: moco}\nupdate: {freeze: [key.encoder.*]}", `test.yaml:3:19: update.freeze.0: no weight of the network fits "key.encoder.*"; the nearest is encoder.*`},
 		{"update: {freeze: ['*']}", "test.yaml:2:18: update.freeze: all 65 weights are frozen, nothing would be learnt"},
+		{"method: {name: cross_entropy}\nupdate: {freeze: [clasifier.*]}", `test.yaml:3:19: update.freeze.0: no weight of the network fits "clasifier.*"; the nearest is classifier.*`},
 		{"embed: {weights: mean}", `test.yaml:2:18: embed: weights is "mean"`},
 		{"schedule: {shape: step}", "test.yaml:2:19: schedule: the shape is step, and step.milestones holds 0"},
 		{"schedule: {shape: one_cycle}", "test.yaml:2:11: schedule: warmup_epochs is 10, but one_cycle rises by itself"},
