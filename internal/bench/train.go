@@ -50,12 +50,15 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 	if err != nil {
 		return nil, err
 	}
-	s := method.Setup{Encoder: w.Encoder, Batch: w.Batch, Input: w.Input, Seed: 1}
+	const classes = 10 // where a method learns from labels
+	s := method.Setup{Encoder: w.Encoder, Batch: w.Batch, Input: w.Input, Classes: classes, Seed: 1}
 	p, err := method.Draft(o, s)
 	if err != nil {
 		return nil, err
 	}
-	views := 2 * w.Batch * w.Input.Values()
+	needs := method.NeedsOf(o)
+	crops := needs.Crops * w.Batch * s.Short(needs).Values()
+	views := 2*w.Batch*w.Input.Values() + crops
 	need := int64(p.GraphBytes() + 4*(p.Weights+p.Arrays+optim.StateSize(opt, p.Params)+views))
 	if err := fits(need, "training"); err != nil {
 		return nil, err
@@ -66,7 +69,7 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 		return nil, err
 	}
 	mover := opt.New(m.Params())
-	batch := method.Batch{N: w.Batch, X: random(views), Input: w.Input}
+	batch := s.Random(needs)
 	const lr = 1e-3 // small enough that the weights stay where they are sensible
 	took, err := repeat(ctx, warmSteps, w.Steps, func() error {
 		if _, err := m.Step(ctx, batch); err != nil {
@@ -83,28 +86,8 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 	step := median(took)
 	return &Training{Bench: "train", workload: w.report(layers), Method: methodName, Optimizer: optimizer,
 		ClipsPerS: float64(w.Batch) / step, StepS: step, StepMinS: slices.Min(took),
-		GFLOPS: trainingFLOPs(layers, p.Graphs) / step / 1e9,
+		GFLOPS: float64(p.FLOPs(layers)) / step / 1e9,
 		PlanMB: float64(p.GraphBytes()) / mib, PeakRSSMB: peakRSS(), Machine: on}, nil
-}
-
-// trainingFLOPs are those of a step: its views through the encoders of a method's
-// graphs, of which some go forward only.
-func trainingFLOPs(layers []model.Layer, graphs []method.Graph) float64 {
-	full, forward, first := 0, 0, true
-	for _, l := range layers {
-		full += l.TrainingFLOPs(first)
-		forward += l.FLOPs()
-		first = first && l.FLOPs() == 0
-	}
-	total := 0
-	for _, g := range graphs {
-		if g.Learns {
-			total += g.Views * full
-		} else {
-			total += g.Views * forward
-		}
-	}
-	return float64(total)
 }
 
 // fits refuses what would end in the system's own words about memory.

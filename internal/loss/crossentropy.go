@@ -10,7 +10,8 @@ import (
 )
 
 // CrossEntropy is the mean over rows of -log softmax(logits)[label], for logits
-// (N, C) and labels (N) that hold the class, 0 to C-1, as a number. A run with
+// (N, C) and labels (N) that hold the class, 0 to C-1, as a number. Rows with the
+// label -1 have none, and are left out; where all are, the loss is 0. A run with
 // another label fails.
 func CrossEntropy(logits, labels *gorgonia.Node) (*gorgonia.Node, error) {
 	return crossEntropy(0).of(logits, labels)
@@ -36,10 +37,22 @@ func crossEntropy(epsilon float64) fused {
 			return nil
 		},
 		run: func(grads gradients, in []kernel.Array, _ []float32) (float64, error) {
-			n, c := in[0].Shape[0], in[0].Shape[1]
-			loss, weight := 0.0, 1/float64(n)
+			c, labelled := in[0].Shape[1], 0
+			for _, l := range in[1].Data {
+				if l != -1 {
+					labelled++
+				}
+			}
+			loss, weight := 0.0, 1/float64(max(1, labelled))
 			copy(grads[0], in[0].Data)
 			for i, l := range in[1].Data {
+				if l == -1 {
+					for _, v := range grads[0][i*c:][:c] {
+						loss += float64(0 * v) // NaN shows
+					}
+					clear(grads[0][i*c:][:c])
+					continue
+				}
 				label := int(l)
 				if label < 0 || label >= c || float32(label) != l {
 					return 0, fmt.Errorf("label %g of row %d is not one of %d classes", l, i, c)

@@ -90,6 +90,21 @@ func infonceLoops(tau float64, in ...rows) float64 {
 
 func crossEntropyLoops(in ...rows) float64 { return smoothLoops(0, in...) }
 
+// labelledLoops leaves rows of label -1 out.
+func labelledLoops(in ...rows) float64 {
+	x, labels := rows{d: in[0].d}, rows{}
+	for i, l := range in[1].x {
+		if l != -1 {
+			x.x, labels.x = append(x.x, in[0].row(i)...), append(labels.x, l)
+			x.n++
+		}
+	}
+	if x.n == 0 {
+		return 0
+	}
+	return crossEntropyLoops(x, labels)
+}
+
 func smoothLoops(epsilon float64, in ...rows) float64 {
 	total := 0.0
 	for i := range in[0].n {

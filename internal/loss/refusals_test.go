@@ -48,6 +48,8 @@ func TestRefusals(t *testing.T) {
 		{contrastive(1), []kernel.Array{two, two, {Shape: []int{2}, Data: []float32{1, 2}}}, "similar is 2 for pair 1, must be 0 or 1"},
 		{triplet(TripletOptions{1, false, "soft"}), []kernel.Array{two, kernel.New(2)}, `mining is "soft", must be hard, semi_hard or all`},
 		{triplet(TripletOptions{-1, false, "all"}), []kernel.Array{two, kernel.New(2)}, "the margin is -1, must be positive"},
+		{contrastivePairs(1), []kernel.Array{two, kernel.New(3)}, "want z (M, D) and labels (M)"},
+		{contrastivePairs(1), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0, 0.5}}}, "label 0.5 of row 1"},
 		{triplet(TripletOptions{1, false, "all"}), []kernel.Array{two, kernel.New(3)}, "want z (M, D) and labels (M)"},
 		{triplet(TripletOptions{1, false, "all"}), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0, 1e9}}}, "label 1e+09 of row 1"},
 		{givenTriplets(TripletOptions{Margin: 1}), []kernel.Array{two}, "want z (3N, D)"},
@@ -57,7 +59,7 @@ func TestRefusals(t *testing.T) {
 		{crossEntropy(0), []kernel.Array{two, kernel.New(3)}, "want logits (N, C)"},
 		{crossEntropy(0), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0, 3}}}, "label 3 of row 1 is not one of 3 classes"},
 		{crossEntropy(0), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0.5, 0}}}, "label 0.5 of row 0"},
-		{crossEntropy(0), []kernel.Array{two, {Shape: []int{2}, Data: []float32{-1, 0}}}, "label -1 of row 0"},
+		{crossEntropy(0), []kernel.Array{two, {Shape: []int{2}, Data: []float32{-2, 0}}}, "label -2 of row 0"},
 	} {
 		_, _, err := tryPacked(c.f, c.in...)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -9,7 +9,6 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"clr/internal/exec"
-	"clr/internal/fault"
 	"clr/internal/kernel"
 	"clr/internal/loss"
 	"clr/internal/model"
@@ -23,7 +22,8 @@ import (
 //
 // The paper keeps query and key from knowing each other by their batch
 // statistics: it splits the batch over devices, and shuffles the keys before.
-// Here groups of rows (bn_groups) are the devices.
+// Here groups of rows (bn_groups) are the devices. Version 1 has a linear projector,
+// without hidden layers, and a temperature of 0.07.
 type MoCo struct {
 	Temperature float64   `yaml:"temperature" doc:"divides the cosines; the paper's tau"`
 	Momentum    float64   `yaml:"momentum" doc:"of the key tower: m in m*key + (1-m)*query"`
@@ -36,9 +36,6 @@ func (o MoCo) Doc() string {
 	return "MoCo v2 (He et al. 2020): a queue of keys from a slowly following tower"
 }
 
-// maxQueue keeps the queue's head exact as a float32 in the checkpoint.
-const maxQueue = 1 << 24
-
 func (o MoCo) Check() error {
 	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
 		return err
@@ -46,10 +43,7 @@ func (o MoCo) Check() error {
 	if err := checkMomentum(o.Momentum); err != nil {
 		return err
 	}
-	if o.Queue < 1 || o.Queue > maxQueue {
-		return fault.New(fault.Usage, "", "queue is %d, must be between 1 and %d", o.Queue, maxQueue)
-	}
-	return nil
+	return checkQueue(o.Queue, 1)
 }
 
 // Unit implements Options: each tower sees one view.
@@ -61,7 +55,7 @@ func (o MoCo) New(s Setup) (Method, error) {
 	}
 	m := &moco{
 		o: o, s: s, query: s.params(), key: s.params(),
-		queue: s.array(o.Queue, o.Projector.Out), head: kernel.New(), graphs: map[int]*mocoGraph{},
+		queue: s.ring(o.Queue, o.Projector.Out), graphs: map[int]*mocoGraph{},
 		xk: s.array(s.Input.Shape(s.Batch)...).Data, z: s.array(2*s.Batch, o.Projector.Out).Data, order: make([]int, s.Batch),
 		seed: model.Rand(s.Seed, "shuffle").Uint64(),
 	}
@@ -69,15 +63,9 @@ func (o MoCo) New(s Setup) (Method, error) {
 	if _, err := m.graph(s.Batch); err != nil {
 		return nil, err
 	}
-	if s.draft != nil {
-		return m, nil
+	if s.draft == nil {
+		m.key.Follow(m.query, 0)
 	}
-	m.key.Follow(m.query, 0)
-	r := model.Rand(s.Seed, "queue")
-	for i := range m.queue.Data {
-		m.queue.Data[i] = float32(r.NormFloat64())
-	}
-	kernel.NormalizeRows(m.queue.Data, m.queue.Data, o.Queue, o.Projector.Out, 1e-12)
 	return m, nil
 }
 
@@ -85,8 +73,7 @@ type moco struct {
 	o          MoCo
 	s          Setup
 	query, key *model.Params
-	queue      kernel.Array       // (K, P), a ring
-	head       kernel.Array       // its oldest row, which the next key replaces
+	queue      *ring              // (K, P)
 	graphs     map[int]*mocoGraph // by batch size
 	memory     exec.Memory        // of all graphs, for the towers take turns
 	last       *mocoGraph
@@ -140,13 +127,13 @@ func (m *moco) graph(n int) (*mocoGraph, error) {
 	g.z = kernel.Array{Shape: []int{2 * n, d}, Data: m.z[:2*n*d]}
 	g.key.Set(g.xk, m.xk[:n*m.s.Input.Values()])
 	g.query.Set(keys, g.z.Data[n*d:])
-	g.query.Set(queue, m.queue.Data)
+	g.query.Set(queue, m.queue.rows.Data)
 	m.graphs[n] = &g
 	return &g, nil
 }
 
 func (m *moco) Step(ctx context.Context, b Batch) (Result, error) {
-	if err := m.s.fits(b, Needs{}); err != nil {
+	if err := m.s.Fits(b, Needs{}); err != nil {
 		return Result{}, err
 	}
 	g, err := m.graph(b.N)
@@ -162,6 +149,7 @@ func (m *moco) Step(ctx context.Context, b Batch) (Result, error) {
 	for i, from := range order { // shuffle
 		copy(m.xk[i*size:(i+1)*size], xk[from*size:(from+1)*size])
 	}
+	g.key.SetStep(b.Step)
 	if err := g.key.Run(ctx); err != nil { // k = f_k(x_k), no gradient
 		return Result{}, fmt.Errorf("key tower: %w", err)
 	}
@@ -170,6 +158,7 @@ func (m *moco) Step(ctx context.Context, b Batch) (Result, error) {
 		copy(k[to*d:(to+1)*d], shuffled[i*d:(i+1)*d])
 	}
 
+	g.query.SetStep(b.Step)
 	g.query.Set(g.xq, xq)
 	if err := g.query.Run(ctx); err != nil { // q = f_q(x_q), loss, gradients
 		return Result{}, fmt.Errorf("query tower: %w", err)
@@ -197,15 +186,8 @@ func (m *moco) Advance(float64) {
 		panic("method: moco: Advance without a Step before")
 	}
 	m.last.query.UpdateStats()
-	m.key.Follow(m.query, float32(m.o.Momentum)) // f_k = m f_k + (1-m) f_q
-
-	d, head := m.o.Projector.Out, int(m.head.Data[0])
-	keys := m.last.z.Data[len(m.last.z.Data)/2:] // (N, P)
-	for ; len(keys) > 0; keys = keys[d:] {       // dequeue, enqueue
-		copy(m.queue.Data[head*d:(head+1)*d], keys[:d])
-		head = (head + 1) % m.o.Queue
-	}
-	m.head.Data[0] = float32(head)
+	m.key.Follow(m.query, float32(m.o.Momentum))      // f_k = m f_k + (1-m) f_q
+	m.queue.put(m.last.z.Data[len(m.last.z.Data)/2:]) // dequeue, enqueue (N, P)
 }
 
 // Towers implements Follower.
@@ -219,7 +201,8 @@ func (m *moco) Queue() (keys int, momentum float64) { return m.o.Queue, m.o.Mome
 func (m *moco) Params() []*optim.Param { return m.query.All() }
 
 func (m *moco) State() map[string]kernel.Array {
-	s := map[string]kernel.Array{"queue": m.queue, "queue_head": m.head}
+	s := map[string]kernel.Array{}
+	m.queue.state(s)
 	m.query.State("", s)
 	m.key.State("key.", s)
 	return s

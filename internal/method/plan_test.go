@@ -51,10 +51,10 @@ func TestDraft(t *testing.T) {
 		}
 		switch m := m.(type) {
 		case *siamese:
-			if want := m.graphs[8].machine.Plan().Bytes; p.GraphBytes() != want {
+			if want := m.graphs[size{8, m.queue != nil}].machine.Plan().Bytes; p.GraphBytes() != want {
 				t.Errorf("%s: %d bytes of graphs planned, %d compiled", name, p.GraphBytes(), want)
 			}
-		case *byol:
+		case *towers:
 			if want := max(m.graphs[8].online.Plan().Bytes, m.graphs[8].target.Plan().Bytes); p.GraphBytes() != want {
 				t.Errorf("%s: %d bytes of graphs planned, %d compiled", name, p.GraphBytes(), want)
 			}

@@ -9,9 +9,12 @@ import (
 
 // SimCLR is Chen et al. 2020, "A simple framework for contrastive learning of
 // visual representations", algorithm 1: the two views of a clip attract, all
-// other views of the batch repel.
+// other views of the batch repel. The heads of version 2 (Chen et al. 2020, "Big
+// self-supervised models are strong semi-supervised learners") have one hidden
+// layer more, and batch norm behind the last.
 type SimCLR struct {
 	Temperature float64   `yaml:"temperature" doc:"divides the cosines; the paper's tau"`
+	Learn       bool      `yaml:"learn_temperature" doc:"temperature is where it begins, and learnt; never below 0.01"`
 	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining"`
 	Groups      int       `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; 2 keeps the two views apart"`
 }
@@ -24,8 +27,15 @@ func (o SimCLR) Check() error { return checkHead(o.Temperature, o.Projector, o.G
 func (o SimCLR) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o SimCLR) New(s Setup) (Method, error) {
-	return newSiamese("simclr", s, Needs{}, o.Groups, func(b *model.Builder, p *model.Params, in inputs) outputs {
-		z := s.tower(b, p, o.Projector, in.x) // (2N, P)
-		return outputs{z: z, loss: b.Try(loss.NTXent(z, o.Temperature)), chance: math.Log(float64(2*in.n - 1))}
-	})
+	return siamesePaper{name: "simclr", groups: o.Groups, moved: coldest(o.Learn),
+		lay: func(b *model.Builder, p *model.Params, in inputs) outputs {
+			z := s.tower(b, p, o.Projector, in.x) // (2N, P)
+			out := outputs{z: z, chance: math.Log(float64(2*in.n - 1))}
+			if o.Learn {
+				out.loss = b.Try(loss.NTXentLearnt(z, temperature(b, p, o.Temperature, true)))
+			} else {
+				out.loss = b.Try(loss.NTXent(z, o.Temperature))
+			}
+			return out
+		}}.new(s)
 }

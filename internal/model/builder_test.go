@@ -17,11 +17,6 @@ func TestBuilderErrors(t *testing.T) {
 		name, want string
 		build      func(b *Builder, p *Params) *G.Node
 	}{
-		{"layer laid twice", `layer fc: `, func(b *Builder, p *Params) *G.Node {
-			x := b.Lanes(b.Input("x", 2, 3))
-			b.Linear(p, "fc", x, 3, true, false)
-			return b.Linear(p, "fc", x, 3, true, false)
-		}},
 		{"inputs of one name", `layer x: `, func(b *Builder, p *Params) *G.Node {
 			b.Input("x", 2, 3)
 			return b.Input("x", 2, 3)
@@ -32,10 +27,10 @@ func TestBuilderErrors(t *testing.T) {
 			return b.Linear(p, "fc", b.Lanes(b.Input("x", 2, 3)), 4, true, false)
 		}},
 		{"rows for a feature map", "layer conv: ", func(b *Builder, p *Params) *G.Node {
-			return b.Conv(p, "conv", b.Input("x", 2, 3), 3, 3, 1, 1)
+			return b.Conv(p, "conv", b.Input("x", 2, 3), 3, square(3, 1, 1))
 		}},
 		{"too small for the kernel", "layer conv: ", func(b *Builder, p *Params) *G.Node {
-			return b.Conv(p, "conv", b.Lanes(b.Input("x", 2, 1, 2, 2)), 3, 5, 1, 0)
+			return b.Conv(p, "conv", b.Lanes(b.Input("x", 2, 1, 2, 2)), 3, square(5, 1, 0))
 		}},
 		{"one value a channel", "layer bn: batch normalisation over a single value of a channel: 2 row(s) in 2 group(s)",
 			func(b *Builder, p *Params) *G.Node {

@@ -174,6 +174,10 @@ var layers = map[string]func(c referenceCase, n int, in map[string]*node) (*node
 		})
 	},
 	"relu": func(_ referenceCase, _ int, in map[string]*node) (*node, error) { return op.ReLU(in["x"]) },
+	"layernorm": func(_ referenceCase, _ int, in map[string]*node) (*node, error) {
+		return op.LayerNorm(in["x"], in["gamma"], in["beta"], 1e-5)
+	},
+	"gelu": func(_ referenceCase, _ int, in map[string]*node) (*node, error) { return op.GELU(in["x"]) },
 	"l2":   func(_ referenceCase, _ int, in map[string]*node) (*node, error) { return op.Normalize(in["x"]) },
 }
 

@@ -12,6 +12,9 @@ import (
 // Add is a + b, of equal shapes.
 func Add(a, b *gorgonia.Node) (*gorgonia.Node, error) { return Apply(sum{}, a, b) }
 
+// Times is x times a number, such as the weight of a loss.
+func Times(x *gorgonia.Node, by float64) (*gorgonia.Node, error) { return Apply(times{by}, x) }
+
 // ReLU is max(x, 0), and NaN where x is.
 func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) { return Apply(relu{}, x) }
 
@@ -31,6 +34,23 @@ func (sum) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error
 
 func (sum) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	kernel.Add(out.Data, in[0].Data, in[1].Data)
+	return nil
+}
+
+type times struct{ by float64 }
+
+func (f times) Sig() string                                    { return fmt.Sprintf("times{%g}", f.by) }
+func (f times) DiffWRT() []bool                                { return []bool{true} }
+func (f times) InPlace() int                                   { return 0 }
+func (f times) Infer(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }
+
+func (f times) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	d, err := Times(grad, f.by)
+	return gorgonia.Nodes{d}, err
+}
+
+func (f times) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	kernel.Scale(out.Data, in[0].Data, float32(f.by))
 	return nil
 }
 

@@ -156,3 +156,24 @@ func refConcat(a, b []float64, n int) []float64 {
 	}
 	return y
 }
+
+// refAddNearest adds to each row of x the row of queue with the largest product.
+func refAddNearest(x, queue []float64, d int) []float64 {
+	y := make([]float64, len(x))
+	for r := 0; r < len(x); r += d {
+		best, at := math.Inf(-1), 0
+		for k := 0; k < len(queue); k += d {
+			product := 0.0
+			for i := range d {
+				product += x[r+i] * queue[k+i]
+			}
+			if product > best {
+				best, at = product, k
+			}
+		}
+		for i := range d {
+			y[r+i] = x[r+i] + queue[at+i]
+		}
+	}
+	return y
+}

@@ -9,6 +9,7 @@ import (
 	"clr/internal/augment"
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/health"
 	"clr/internal/method"
 	"clr/internal/model"
 	"clr/internal/optim"
@@ -25,6 +26,7 @@ type Config struct {
 	SampleRate    int    `yaml:"sample_rate" doc:"every recording is resampled to it; Hz"`
 	audio.Reading `yaml:",inline"`
 	Split         eval.SplitOptions        `yaml:"split" doc:"which clips are kept from training, to test on"`
+	Labels        LabelOptions             `yaml:"labels" doc:"how many labels there are to learn from, where any are asked for"`
 	Feature       audio.FeatureOptions     `yaml:"feature" doc:"what is extracted from a recording"`                                                 // audio.Features
 	View          augment.ViewOptions      `yaml:"view" doc:"what the encoder sees of a clip"`                                                       //
 	Augment       []augment.Augmentation   `yaml:"augment" doc:"random changes to a view, in order"`                                                 // augment.Table
@@ -37,11 +39,14 @@ type Config struct {
 	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
 	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
 	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
+	Finetune      FinetuneOptions          `yaml:"finetune" doc:"clr finetune"`                                                                      //
 	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
-	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"`                                                 //
-	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`                                                          //
+	Health        HealthOptions            `yaml:"health" doc:"how what is learnt is watched while it is learnt; health.jsonl"`
+	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"` //
+	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`          //
 	Workers       int                      `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
 	Store         string                   `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
+	Init          string                   `yaml:"init" doc:"first weights of the encoder: a safetensors file, or a run folder, of which each fold takes its own; relative to the config file; empty draws them at random"`
 
 	dir string           // of the config file
 	doc *strict.Document // where each value was written
@@ -53,6 +58,7 @@ func DefaultConfig() *Config {
 		Seed:        1,
 		SampleRate:  16000,
 		Reading:     audio.DefaultReading,
+		Labels:      LabelOptions{Fraction: 1},
 		Feature:     audio.Features["logmel"],
 		View:        augment.DefaultView,
 		Encoder:     model.Encoders["resnet"],
@@ -64,8 +70,10 @@ func DefaultConfig() *Config {
 		Embed:       EmbedOptions{Hop: 0.5, Pool: "mean", Weights: "ema"},
 		LinearProbe: eval.Table["linear"].(eval.LinearProbe),
 		MLPProbe:    eval.Table["mlp"].(eval.MLPProbe),
+		Finetune:    DefaultFinetune,
 		Checkpoint:  rundir.CheckpointOptions{Keep: 2},
 		Log:         rundir.LogOptions{Digest: 50},
+		Health:      HealthOptions{Every: 50, Options: health.Defaults, KNN: KNNOptions{K: 20, Temperature: 0.07}},
 		Workers:     2,
 	}
 }
@@ -119,6 +127,7 @@ func (c *Config) checkSections() []checkError {
 	check("windows", c.Windows.Check())
 	check("on_error", c.OnError.Check())
 	check("split", c.Split.Check())
+	check("labels", c.Labels.Check())
 	if rate {
 		check("feature", c.Feature.Check(c.SampleRate))
 	}
@@ -135,8 +144,10 @@ func (c *Config) checkSections() []checkError {
 	check("embed", c.Embed.Check())
 	check("linear_probe", c.LinearProbe.Check())
 	check("mlp_probe", c.MLPProbe.Check())
+	check("finetune", c.Finetune.Check())
 	check("checkpoint", c.Checkpoint.Check())
 	check("log", c.Log.Check())
+	check("health", c.Health.Check())
 	require("workers", c.Workers >= 1 && c.Workers <= 1024, "the number of cores is a good one", "workers is %d, it must be 1 to 1024", c.Workers)
 	return wrong
 }
@@ -157,6 +168,10 @@ func (c *Config) checkTogether() []checkError {
 	isLog := unit == "ln" || unit == "log10" || unit == "db"
 	if isLog {
 		require("view", c.View.Unit == unit, "set view.unit to "+unit, "unit is %s, but the feature's values are in %s", c.View.Unit, unit)
+	}
+	if n := method.NeedsOf(c.Method); n.Crops > 0 {
+		require("method", n.CropFrames <= c.View.Frames, fmt.Sprintf("set crop_frames to %d or less", c.View.Frames),
+			"crop_frames is %d, longer than the views, of %d frames", n.CropFrames, c.View.Frames)
 	}
 	spec := ""
 	for i, a := range c.Augment {

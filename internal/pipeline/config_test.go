@@ -78,7 +78,7 @@ func TestReferenceShowsEveryEntry(t *testing.T) {
 				t.Errorf("%s\n%v", block, problems)
 				continue
 			}
-			if want := entry(name); fmt.Sprintf("%T %+v", got(c), got(c)) != fmt.Sprintf("%T %+v", want, want) { // a list of none and no list are the same
+			if want := entry(name); fmt.Sprintf("%T%+v", got(c), got(c)) != fmt.Sprintf("%T%+v", want, want) { // an empty list is none
 				t.Errorf("%s %s: got %+v, want %+v", section, name, got(c), want)
 			}
 		}
@@ -177,7 +177,7 @@ func TestResolvedRoundTrip(t *testing.T) {
 
 // The configs of the project read as they are.
 // Every config loads, and opens with its command, the time it takes and the
-// score to expect.
+// score to expect, or the words that these are not measured yet.
 func TestProjectConfigs(t *testing.T) {
 	files, err := filepath.Glob("../../configs/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -194,6 +194,9 @@ func TestProjectConfigs(t *testing.T) {
 		head, _, _ := strings.Cut(string(text), "\nseed:")
 		name := filepath.Base(f)
 		for _, want := range []string{`clr pretrain +--config configs/` + regexp.QuoteMeta(name), `\d+ (seconds|minutes)`, `\d\.\d %`} {
+			if strings.Contains(head, "not measured yet") && !strings.Contains(want, "pretrain") {
+				continue
+			}
 			if name != "reference.yaml" && !regexp.MustCompile(want).MatchString(head) {
 				t.Errorf("the header of %s has nothing like %s", name, want)
 			}
@@ -220,6 +223,7 @@ func TestChecksTogether(t *testing.T) {
 		{"optimizer: {name: lars, exclude: ['*.bias', projektor.*]}", `test.yaml:2:45: optimizer.exclude.1: no weight of the network fits "projektor.*"; the nearest is projector.*`},
 		{"method: {name: moco}\nupdate: {freeze: [key.encoder.*]}", `test.yaml:3:19: update.freeze.0: no weight of the network fits "key.encoder.*"; the nearest is encoder.*`},
 		{"update: {freeze: ['*']}", "test.yaml:2:18: update.freeze: all 65 weights are frozen, nothing would be learnt"},
+		{"method: {name: cross_entropy}\nupdate: {freeze: [clasifier.*]}", `test.yaml:3:19: update.freeze.0: no weight of the network fits "clasifier.*"; the nearest is classifier.*`},
 		{"embed: {weights: mean}", `test.yaml:2:18: embed: weights is "mean"`},
 		{"schedule: {shape: step}", "test.yaml:2:19: schedule: the shape is step, and step.milestones holds 0"},
 		{"schedule: {shape: one_cycle}", "test.yaml:2:11: schedule: warmup_epochs is 10, but one_cycle rises by itself"},

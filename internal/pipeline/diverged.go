@@ -28,11 +28,14 @@ import (
 const divergedFile = "diverged.safetensors"
 
 const (
-	replayVersion = "1"           // of the layout
-	versionKey    = "clr.replay"  // metadata: the version, and the mark of a replay file
-	stepKey       = "step"        // metadata: a divergence, as JSON
-	configKey     = "config"      // metadata: the portable config
-	viewsKey      = "batch.views" // array: (2N, 1, F, T)
+	replayVersion = "1"          // of the layout
+	versionKey    = "clr.replay" // metadata: the version, and the mark of a replay file
+	stepKey       = "step"       // metadata: a divergence, as JSON
+	configKey     = "config"     // metadata: the portable config
+	batchPrefix   = "batch."
+	viewsKey      = batchPrefix + "views"  // array: (2N, C, F, T)
+	cropsKey      = batchPrefix + "crops"  // array: (V·N, C, F, T'), where the method has such
+	labelsKey     = batchPrefix + "labels" // array: (N), where the method asks for them
 )
 
 // A divergence is a step that is not finite, and what it was taken with.
@@ -43,7 +46,8 @@ type divergence struct {
 	LR       float64  `json:"lr"`
 	Fold     string   `json:"fold"`
 	Seed     uint64   `json:"seed"`
-	Clips    []string `json:"clips"` // N; clip i has the views i and N+i
+	Clips    []string `json:"clips"`             // N; clip i has the views i and N+i
+	Classes  int      `json:"classes,omitempty"` // of the labels
 	What     string   `json:"not_finite"`
 	Value    number   `json:"value"` // of What
 	Moved    bool     `json:"moved"` // What is an array after the step, and so are all arrays here; else they are from before it
@@ -84,7 +88,7 @@ func (t *trainer) diverged(dir string, batch *views, l rundir.Line, err error, c
 	}
 	v := divergence{
 		Step: l.Step, Epoch: l.Epoch, Steps: t.schedule(l.Step).Steps(t.batches.steps), LR: l.LR,
-		Fold: t.split.Name, Seed: t.d.c.Seed, Clips: batch.names, Loss: number(l.Loss), GradNorm: number(l.GradNorm),
+		Fold: t.split.Name, Seed: t.d.c.Seed, Clips: batch.names, Classes: len(t.labels.classes), Loss: number(l.Loss), GradNorm: number(l.GradNorm),
 		Corpus: t.d.hash, Clr: rundir.Version(), Go: runtime.Version(), CPU: rundir.CPUPath(),
 	}
 	arrays := t.state()
@@ -99,6 +103,13 @@ func (t *trainer) diverged(dir string, batch *views, l rundir.Line, err error, c
 		err = fmt.Errorf("%w (step %d, learning rate %g; clips %s)", err, l.Step, l.LR, firstOf(batch.names))
 	}
 	arrays[viewsKey] = kernel.Array{Shape: batch.Input.Shape(2 * batch.N), Data: batch.X}
+	if len(batch.Crops) > 0 {
+		short := t.d.short()
+		arrays[cropsKey] = kernel.Array{Shape: short.Shape(len(batch.Crops) / short.Values()), Data: batch.Crops}
+	}
+	if len(batch.Labels) > 0 {
+		arrays[labelsKey] = kernel.Array{Shape: []int{len(batch.Labels)}, Data: batch.Labels}
+	}
 	path := filepath.Join(dir, divergedFile)
 	if problem := saveReplay(path, v, t.d.c, arrays); problem != nil {
 		con.Warn("the step could not be kept for clr replay: %v", problem)

@@ -81,7 +81,11 @@ const embedBatch = 64
 func (d *data) embed(ctx context.Context, e encoderState, show *Progress) (x []float64, dim int, err error) { // (N, D)
 	defer show.End()
 	err = d.reading(func() error {
-		x, dim, err = d.windows(ctx, e, show)
+		all := make([]int, d.store.Len())
+		for i := range all {
+			all[i] = i
+		}
+		x, dim, err = d.windows(ctx, e, all, show)
 		return err
 	})
 	return x, dim, err
@@ -98,7 +102,8 @@ func (d *data) reading(f func() error) error {
 	})
 }
 
-func (d *data) windows(ctx context.Context, e encoderState, show *Progress) (x []float64, dim int, err error) {
+// windows computes one embedding for each of some clips.
+func (d *data) windows(ctx context.Context, e encoderState, clips []int, show *Progress) (x []float64, dim int, err error) { // (N, D)
 	net, err := d.embedder(e, embedBatch)
 	if err != nil {
 		return nil, 0, err
@@ -106,10 +111,10 @@ func (d *data) windows(ctx context.Context, e encoderState, show *Progress) (x [
 	views := d.views(e.norm)
 	hop := max(1, int(math.Round(d.c.Embed.Hop*float64(d.c.View.Frames))))
 	size := d.input.Values()
-	p := newPool(d.c.Embed.Pool, d.store.Len(), net.Dim())
+	p := newPool(d.c.Embed.Pool, len(clips), net.Dim())
 	in := make([]float32, embedBatch*size) // (embedBatch, C, F, T)
 	out := make([]float32, embedBatch*net.Dim())
-	var owner []int // clip of each window in the batch
+	var owner []int // row of x of each window in the batch
 	flush := func() error {
 		h := out[:len(owner)*net.Dim()]
 		if err := net.Embed(ctx, h, in[:len(owner)*size]); err != nil {
@@ -121,7 +126,7 @@ func (d *data) windows(ctx context.Context, e encoderState, show *Progress) (x [
 		owner = owner[:0]
 		return nil
 	}
-	for i := range d.store.Len() {
+	for row, i := range clips {
 		s, err := d.store.Spectrogram(i)
 		if err != nil {
 			return nil, 0, err
@@ -131,13 +136,13 @@ func (d *data) windows(ctx context.Context, e encoderState, show *Progress) (x [
 			if err := views.Window(in[at:at+size], &s, hop, w); err != nil {
 				return nil, 0, fmt.Errorf("%s: %w", d.corpus.Items[i].Path, err)
 			}
-			if owner = append(owner, i); len(owner) == embedBatch {
+			if owner = append(owner, row); len(owner) == embedBatch {
 				if err := flush(); err != nil {
 					return nil, 0, err
 				}
 			}
 		}
-		show.At(i+1, "")
+		show.At(row+1, "")
 	}
 	if len(owner) > 0 {
 		if err := flush(); err != nil {

@@ -16,6 +16,7 @@ import (
 // loaderOptions say what a loader reads and when it stops.
 type loaderOptions struct {
 	clips       []int // items of the corpus
+	labels      labelling
 	norm        normalization
 	start, stop int // steps
 	batches     batches
@@ -48,10 +49,14 @@ const ahead = 2
 func startLoader(ctx context.Context, d *data, o loaderOptions) (*loader, error) {
 	l := &loader{d: d, o: o, ready: make(chan *views, ahead), free: make(chan *views, ahead+1), done: make(chan struct{})}
 	for range ahead + 1 {
-		l.free <- &views{Batch: method.Batch{X: make([]float32, 2*d.c.Batch*d.input.Values())}}
+		v := &views{Batch: method.Batch{X: make([]float32, 2*d.c.Batch*d.input.Values())}}
+		if d.needs.Crops > 0 {
+			v.Crops = make([]float32, d.needs.Crops*d.c.Batch*d.short().Values())
+		}
+		l.free <- v
 	}
 	for range d.c.Workers {
-		w, err := newDrawer(d, o.clips, o.norm)
+		w, err := newDrawer(d, o.clips, o.labels, o.norm)
 		if err != nil {
 			return nil, err
 		}
@@ -122,26 +127,36 @@ func (l *loader) run(ctx context.Context) error {
 	return nil
 }
 
-// fill draws two views of each clip; rows are shared among the workers.
+// fill draws the views of each clip; rows are shared among the workers.
 func (l *loader) fill(ctx context.Context, v *views, clips []int, step, epoch int) error {
-	n, size := len(clips), l.d.input.Values()
+	n, size, short := len(clips), l.d.input.Values(), l.d.short().Values()
+	rows := (2 + l.d.needs.Crops) * n
 	v.N, v.Input, v.Step = n, l.d.input, step
-	v.X = v.X[:2*n*size] // (2N, C, F, T)
-	v.names = v.names[:0]
+	v.X, v.Crops = v.X[:2*n*size], v.Crops[:(rows-2*n)*short] // (2N, C, F, T), (V·N, C, F, T')
+	v.names, v.Labels = v.names[:0], v.Labels[:0]
 	for _, c := range clips {
 		v.names = append(v.names, l.d.corpus.Items[c].Path)
+		if l.d.needs.Labels {
+			v.Labels = append(v.Labels, float32(l.o.labels.of[c]))
+		}
 	}
-	errs := make([]error, 2*n)
+	row := func(r int) []float32 {
+		if r < 2*n {
+			return v.X[r*size:][:size]
+		}
+		return v.Crops[(r-2*n)*short:][:short]
+	}
+	errs := make([]error, rows)
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for _, w := range l.draw {
 		wg.Go(func() {
 			for {
 				r := int(next.Add(1)) - 1
-				if r >= 2*n || ctx.Err() != nil {
+				if r >= rows || ctx.Err() != nil {
 					return
 				}
-				errs[r] = fault.Guard(func() error { return w.view(v.X[r*size:(r+1)*size], clips[r%n], epoch, r/n) })
+				errs[r] = fault.Guard(func() error { return w.view(row(r), clips[r%n], epoch, r/n) })
 			}
 		})
 	}
@@ -169,7 +184,10 @@ func shuffled(clips []int, seed uint64, epoch int) []int {
 type drawer struct {
 	d       *data
 	clips   []int
-	views   *augment.Views
+	labels  labelling
+	views   *augment.Views // augmented
+	plain   *augment.Views // as they are
+	crops   *augment.Views // shorter ones
 	waves   augment.Waves
 	feature audio.Feature
 	spec    audio.Spectrogram // of a changed waveform
@@ -177,8 +195,12 @@ type drawer struct {
 	draw    augment.Draw
 }
 
-func newDrawer(d *data, clips []int, norm normalization) (*drawer, error) {
-	w := &drawer{d: d, clips: clips, views: d.views(norm), waves: augment.Waves{Chain: d.c.waves()}}
+func newDrawer(d *data, clips []int, labels labelling, norm normalization) (*drawer, error) {
+	w := &drawer{d: d, clips: clips, labels: labels, views: d.views(norm), plain: d.views(norm), crops: d.views(norm), waves: augment.Waves{Chain: d.c.waves()}}
+	w.plain.Chain, w.crops.Options.Frames = nil, d.needs.CropFrames
+	if !d.c.View.Augmented(1) {
+		w.crops.Chain = nil
+	}
 	w.draw = augment.Draw{Rand: rand.New(&w.source), Source: &w.source,
 		OtherSpec: func() (audio.Spectrogram, error) { return d.store.Spectrogram(w.other()) },
 		OtherWave: func() (audio.Clip, error) { return d.readClip(w.other()) }}
@@ -192,32 +214,53 @@ func newDrawer(d *data, clips []int, norm normalization) (*drawer, error) {
 	return w, err
 }
 
-// view draws one view of a clip into dst (C, F, T).
+// view draws one view of a clip into dst (C, F, T): 0 and 1 are the pair, those
+// from 2 on are shorter.
 func (w *drawer) view(dst []float32, clip, epoch, view int) error {
-	if len(w.waves.Chain) == 0 {
+	clip = w.begin(clip, epoch, view)
+	if !w.waved(view) {
 		s, err := w.d.store.Spectrogram(clip)
 		if err != nil {
 			return err
 		}
-		return w.ofSpectrogram(dst, &s, clip, epoch, view)
+		return w.ofSpectrogram(dst, &s, view)
 	}
 	c, err := w.d.readClip(clip)
 	if err != nil {
 		return err
 	}
-	return w.ofWaveform(dst, &c, clip, epoch, view)
+	return w.ofWaveform(dst, &c, view)
 }
 
-// ofSpectrogram draws a view of the spectrogram s under the address of a clip.
-func (w *drawer) ofSpectrogram(dst []float32, s *audio.Spectrogram, clip, epoch, view int) error {
+// begin has what follows drawn from the generator of a clip's view, and tells
+// which clip the view is of.
+func (w *drawer) begin(clip, epoch, view int) int {
 	w.address(clip, epoch, view)
-	return w.views.Draw(dst, s, w.draw)
+	if w.d.c.View.Pair == "label" && view == 1 {
+		return w.labels.another(clip, w.draw.Rand)
+	}
+	return clip
 }
 
-// ofWaveform draws a view of the samples c under the address of a clip, and
-// leaves in c what the augmentations of the waveform made of them.
-func (w *drawer) ofWaveform(dst []float32, c *audio.Clip, clip, epoch, view int) error {
-	w.address(clip, epoch, view)
+// waved tells whether augmentations of the waveform are to change a view.
+func (w *drawer) waved(view int) bool {
+	return len(w.waves.Chain) > 0 && w.d.c.View.Augmented(view)
+}
+
+// ofSpectrogram draws the view that was begun, of the spectrogram s.
+func (w *drawer) ofSpectrogram(dst []float32, s *audio.Spectrogram, view int) error {
+	v := w.views
+	if view > 1 {
+		v = w.crops
+	} else if !w.d.c.View.Augmented(view) {
+		v = w.plain
+	}
+	return v.Draw(dst, s, w.draw)
+}
+
+// ofWaveform draws the view that was begun, of the samples c, and leaves in c what
+// the augmentations of the waveform made of them.
+func (w *drawer) ofWaveform(dst []float32, c *audio.Clip, view int) error {
 	n := len(c.Samples)
 	if err := w.waves.Apply(c, w.draw); err != nil {
 		return err
@@ -225,7 +268,7 @@ func (w *drawer) ofWaveform(dst []float32, c *audio.Clip, clip, epoch, view int)
 	if err := extractChanged(w.feature, &w.spec, c, n); err != nil {
 		return err
 	}
-	return w.views.Draw(dst, &w.spec, w.draw)
+	return w.ofSpectrogram(dst, &w.spec, view)
 }
 
 // extractChanged is the feature of a clip that had so many samples before it was

@@ -9,6 +9,7 @@ import (
 	"clr/internal/host"
 	"clr/internal/method"
 	"clr/internal/model"
+	"clr/internal/op"
 	"clr/internal/optim"
 )
 
@@ -30,6 +31,7 @@ type MemoryPlan struct {
 	Arrays      int `json:"array_bytes"`                // a method's queue, its copies of a batch
 	Views       int `json:"view_bytes"`                 // batches that the loader makes ahead
 	Backgrounds int `json:"background_bytes,omitempty"` // recordings that augmentations mix in, as far as they are kept
+	Health      int `json:"health_bytes,omitempty"`     // of the weights before a step that is looked at, and of asking neighbours
 	Copy        int `json:"copy_bytes"`                 // of what is saved: a checkpoint is written beside training
 	Train       int `json:"train_bytes"`                // the sum
 	Embed       int `json:"embed_bytes"`                // embedding graph, encoder and a batch of windows
@@ -40,6 +42,9 @@ type MemoryPlan struct {
 
 	LimitBytes int64  `json:"limit_bytes"` // that this process may use; 0 if unknown
 	Limit      string `json:"limit"`       // who says so
+
+	setup method.Setup
+	draft method.Plan
 }
 
 // A GraphPlan is the memory of one graph.
@@ -58,6 +63,14 @@ func Plan(c *Config) (*MemoryPlan, error) {
 		return nil, err
 	}
 	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: in, ExactConv: c.Engine.ExactConv}
+	needs := method.NeedsOf(c.Method)
+	if needs.Labels {
+		corpus, err := openCorpus(c)
+		if err != nil {
+			return nil, err
+		}
+		s.Classes = classesOf(corpus)
+	}
 	draft, err := method.Draft(c.Method, s)
 	if err != nil {
 		return nil, err
@@ -72,7 +85,8 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	p := &MemoryPlan{
 		Batch: c.Batch, Channels: in.Channels, Bins: in.Bins, Frames: in.Frames, Parameters: encoder.Count(),
 		Graph: draft.GraphBytes(), Weights: float * draft.Weights, Optimizer: float * optim.StateSize(c.moved(), draft.Params),
-		Arrays: float * draft.Arrays, Views: (ahead + 1) * 2 * c.Batch * view,
+		Arrays: float * draft.Arrays, Views: (ahead + 1) * c.Batch * (2*view + float*needs.Crops*s.Short(needs).Values()),
+		setup: s, draft: draft,
 	}
 	for _, g := range draft.Graphs {
 		p.TrainingGraphs = append(p.TrainingGraphs, GraphPlan{g.Name, g.Bytes, g.WithoutReuse, g.Steps})
@@ -82,13 +96,24 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	if len(c.manifests()) > 0 {
 		p.Backgrounds = float * backgroundRoom
 	}
+	if c.Init != "" {
+		p.Arrays += float * encoder.Values() // the first weights, beside those of the towers
+	}
 	if c.Update.EMA > 0 {
 		p.Optimizer += float * encoder.Values()
 	}
 	p.LearningRate, p.RateNote = c.learningRate(), c.rateNote()
 	p.Copy = p.Weights + p.Optimizer + p.Arrays
-	p.Train = p.Graph + p.Weights + p.Optimizer + p.Arrays + p.Views + p.Backgrounds + p.Copy
 	p.Embed = g.Bytes + float*encoder.Values() + 2*embedBatch*view
+	if c.Health.Every > 0 || c.Health.KNN.Every > 0 {
+		for _, w := range draft.Params {
+			p.Health += float * op.Size(w.Value.Shape)
+		}
+	}
+	if c.Health.KNN.Every > 0 {
+		p.Health += p.Embed
+	}
+	p.Train = p.Graph + p.Weights + p.Optimizer + p.Arrays + p.Views + p.Backgrounds + p.Health + p.Copy
 	if info, err := os.Stat(c.StorePath()); err == nil {
 		p.Store = int(info.Size())
 	}
@@ -119,24 +144,22 @@ func fits(c *Config, l host.Limit) error {
 	if err != nil {
 		return err
 	}
+	return p.fits(l)
+}
+
+func (p *MemoryPlan) fits(l host.Limit) error {
 	return l.Fits(int64(p.Train), "training",
-		fmt.Sprintf("graph %s, weights %s, optimizer %s, method's arrays %s, views %s, backgrounds %s, checkpoint %s",
-			size(p.Graph), size(p.Weights), size(p.Optimizer), size(p.Arrays), size(p.Views), size(p.Backgrounds), size(p.Copy)),
+		fmt.Sprintf("graph %s, weights %s, optimizer %s, method's arrays %s, views %s, backgrounds %s, health %s, checkpoint %s",
+			size(p.Graph), size(p.Weights), size(p.Optimizer), size(p.Arrays), size(p.Views), size(p.Backgrounds), size(p.Health), size(p.Copy)),
 		fmt.Sprintf("lower batch (it is %d), view.frames (%d) or encoder.width; clr plan shows what each choice takes", p.Batch, p.Frames))
 }
 
 func size(n int) string { return host.Bytes(int64(n)) }
 
-// Write shows a plan, as a table or as JSON.
-func (p *MemoryPlan) Write(con Console) error {
-	if con.JSON {
-		return con.Show(p)
-	}
-	var err error
+// write shows a plan as a table.
+func (p *MemoryPlan) write(b *strings.Builder) {
 	row := func(name string, bytes int, note string) {
-		if err == nil {
-			_, err = fmt.Fprintln(con.Out, strings.TrimRight(fmt.Sprintf("%-18s %10s  %s", name, size(bytes), note), " "))
-		}
+		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("%-18s %10s  %s", name, size(bytes), note), " "))
 	}
 	for _, g := range p.TrainingGraphs {
 		row(g.Name+" graph", g.Bytes, g.note())
@@ -148,17 +171,17 @@ func (p *MemoryPlan) Write(con Console) error {
 	if p.Backgrounds > 0 {
 		row("backgrounds", p.Backgrounds, "at most, of recordings that are mixed in")
 	}
+	if p.Health > 0 {
+		row("health", p.Health, "weights before a step that is looked at")
+	}
 	row("checkpoint", p.Copy, "the copy that is being written")
 	row("to pretrain", p.Train, "")
 	row("embedding graph", p.EmbeddingGraph.Bytes, p.EmbeddingGraph.note())
 	row("to embed", p.Embed, fmt.Sprintf("%d windows at a time", embedBatch))
-	if err == nil {
-		_, err = fmt.Fprintf(con.Out, "%-18s %10.4g  %s\n", "learning rate", p.LearningRate, p.RateNote)
-	}
+	fmt.Fprintf(b, "%-18s %10.4g  %s\n", "learning rate", p.LearningRate, p.RateNote)
 	if p.Limit != "" {
 		row("there are", int(p.LimitBytes), p.Limit)
 	}
-	return err
 }
 
 func (g GraphPlan) note() string {

@@ -131,7 +131,11 @@ func newPreviewer(d *data, o PreviewOptions) (*previewer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.drawer, err = newDrawer(d, hears(split), norm); err != nil {
+	clips, labels, err := d.learnsFrom(split)
+	if err != nil {
+		return nil, err
+	}
+	if p.drawer, err = newDrawer(d, clips, labels, norm); err != nil {
 		return nil, err
 	}
 	if p.feature, err = d.c.Feature.New(d.c.SampleRate); err != nil {
@@ -243,11 +247,21 @@ func (p *previewer) window(of *audio.Spectrogram, draw int, chain ...augment.Spe
 // augmentations of the waveform made of it.
 func (p *previewer) view(epoch, view int) (audio.Clip, audio.Spectrogram, error) {
 	s := p.viewed()
-	if len(p.drawer.waves.Chain) == 0 {
-		return p.clip, s, p.drawer.ofSpectrogram(s.Data, &p.spec, p.index, epoch, view)
+	of, clip, spec := p.drawer.begin(p.index, epoch, view), p.clip, p.spec
+	if of != p.index {
+		var err error
+		if clip, err = p.d.readClip(of); err != nil {
+			return clip, s, err
+		}
+		if spec, err = p.d.store.Spectrogram(of); err != nil {
+			return clip, s, err
+		}
 	}
-	c := copied(p.clip)
-	return c, s, p.drawer.ofWaveform(s.Data, &c, p.index, epoch, view)
+	if !p.drawer.waved(view) {
+		return clip, s, p.drawer.ofSpectrogram(s.Data, &spec, view)
+	}
+	c := copied(clip)
+	return c, s, p.drawer.ofWaveform(s.Data, &c, view)
 }
 
 // viewed is an empty view.

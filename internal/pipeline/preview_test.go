@@ -87,9 +87,12 @@ func TestPreviewPairsAreTheLoaders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		clips := hears(d.splits[0])
+		clips, labels, err := d.learnsFrom(d.splits[0])
+		if err != nil {
+			t.Fatal(err)
+		}
 		b := d.c.batches(len(clips))
-		l, err := startLoader(t.Context(), d, loaderOptions{clips: clips, norm: norm, stop: 2 * b.steps, batches: b})
+		l, err := startLoader(t.Context(), d, loaderOptions{clips: clips, labels: labels, norm: norm, stop: 2 * b.steps, batches: b})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 
 	"clr/internal/fault"
 	"clr/internal/kernel"
@@ -229,7 +230,7 @@ func placeIn(in model.Input, i int) string {
 
 func (r *Rerun) lookAtState(arrays map[string]kernel.Array) {
 	for _, name := range slices.Sorted(maps.Keys(arrays)) {
-		if e := model.ExtentOf(arrays[name].Data); e.NotFinite > 0 && name != viewsKey {
+		if e := model.ExtentOf(arrays[name].Data); e.NotFinite > 0 && !strings.HasPrefix(name, batchPrefix) {
 			r.State = append(r.State, arrayTrouble{name, e.NotFinite, len(arrays[name].Data), number(arrays[name].Data[e.First])})
 		}
 	}

@@ -19,6 +19,9 @@ import (
 	"clr/internal/model"
 )
 
+// manyClasses is the most that a file may claim.
+const manyClasses = 1 << 16
+
 // A replayFile is one that was read and believed.
 type replayFile struct {
 	divergence
@@ -59,7 +62,7 @@ func readReplay(path string) (*replayFile, error) {
 	if n := len(f.Clips); n == 0 || f.Step < 0 || len(x.Shape) != 4 || x.Shape[0] != 2*n {
 		return nil, f.wrong("the views of step %d are %v, for %d clips", f.Step, x.Shape, n)
 	}
-	f.batch = method.Batch{N: len(f.Clips), X: x.Data, Input: model.Input{Channels: x.Shape[1], Bins: x.Shape[2], Frames: x.Shape[3]}, Step: f.Step}
+	f.batch = method.Batch{N: len(f.Clips), X: x.Data, Crops: cp.Arrays[cropsKey].Data, Labels: cp.Arrays[labelsKey].Data, Input: model.Input{Channels: x.Shape[1], Bins: x.Shape[2], Frames: x.Shape[3]}, Step: f.Step}
 	return f, f.parse()
 }
 
@@ -76,6 +79,16 @@ func (f *replayFile) parse() (err error) {
 	if in != f.batch.Input {
 		return f.wrong("the views are of %v, by its config they would be of %v", f.batch.Input, in)
 	}
+	if method.NeedsOf(f.c.Method).Labels {
+		if f.Classes < 2 || f.Classes > manyClasses || len(f.batch.Labels) != f.batch.N {
+			return f.wrong("it has %d labels of %d classes, for %d clips", len(f.batch.Labels), f.Classes, f.batch.N)
+		}
+		for i, y := range f.batch.Labels {
+			if !(y >= unlabelled && y < float32(f.Classes) && y == float32(int(y))) {
+				return f.wrong("the label of clip %d is %v, of %d classes", i, y, f.Classes)
+			}
+		}
+	}
 	return nil
 }
 
@@ -90,10 +103,13 @@ func (f *replayFile) unknown(err error) error {
 // method makes the method as it stood at the step. Its memory is taken when the
 // file is known to fill it.
 func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
-	s := method.Setup{Encoder: f.c.Encoder, Batch: f.batch.N, Input: f.batch.Input, Seed: f.c.Seed, ExactConv: f.c.Engine.ExactConv}
+	s := method.Setup{Encoder: f.c.Encoder, Batch: f.batch.N, Input: f.batch.Input, Classes: f.Classes, Seed: f.c.Seed, ExactConv: f.c.Engine.ExactConv}
 	plan, err := method.Draft(f.c.Method, s)
 	if err != nil {
 		return nil, f.unknown(err)
+	}
+	if err := s.Fits(f.batch, method.NeedsOf(f.c.Method)); err != nil {
+		return nil, f.wrong("%w", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(plan.State)) {
 		if have, ok := f.arrays[name]; !ok {
@@ -103,7 +119,7 @@ func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.arrays)) {
-		if _, ok := plan.State[name]; !ok && name != viewsKey && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") && !strings.HasPrefix(name, averaged) {
+		if _, ok := plan.State[name]; !ok && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") && !strings.HasPrefix(name, batchPrefix) && !strings.HasPrefix(name, averaged) {
 			return nil, f.wrong("it holds %s, which the method in its config has not", name)
 		}
 	}

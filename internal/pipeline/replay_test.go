@@ -21,12 +21,21 @@ import (
 
 // smallMethods are methods for the small config.
 var smallMethods = map[string]string{
-	"barlow_twins": "method={name: barlow_twins, projector: {hidden: [8], out: 4}}",
-	"byol":         "method={name: byol, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
-	"simsiam":      "method={name: simsiam, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
-	"vicreg":       "method={name: vicreg, projector: {hidden: [8], out: 4}}",
-	"simclr":       "method={name: simclr, projector: {hidden: [8], out: 4}}",
-	"moco":         "method={name: moco, queue: 20, bn_groups: 1, projector: {hidden: [8], out: 4}}",
+	"barlow_twins":  "method={name: barlow_twins, projector: {hidden: [8], out: 4}}",
+	"byol":          "method={name: byol, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
+	"simsiam":       "method={name: simsiam, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
+	"vicreg":        "method={name: vicreg, projector: {hidden: [8], out: 4}}",
+	"clar":          "method={name: clar, projector: {hidden: [8], out: 4}}",
+	"cola":          "method={name: cola, out: 4}",
+	"moco_v3":       "method={name: moco_v3, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
+	"nnclr":         "method={name: nnclr, learn_temperature: true, queue: 20, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
+	"swav":          "method={name: swav, prototypes: 6, crops: 2, crop_frames: 12, queue: 20, queue_start: 2, freeze: 1, projector: {hidden: [8], out: 4}}",
+	"contrastive":   "method={name: contrastive, projector: {hidden: [8], out: 4}}",
+	"cross_entropy": "method={name: cross_entropy}",
+	"supcon":        "method={name: supcon, projector: {hidden: [8], out: 4}}",
+	"triplet":       "method={name: triplet, by: label, projector: {hidden: [8], out: 4}}",
+	"simclr":        "method={name: simclr, projector: {hidden: [8], out: 4}}",
+	"moco":          "method={name: moco, queue: 20, bn_groups: 1, projector: {hidden: [8], out: 4}}",
 }
 
 // A stopped is a step of the small config, and where its replay file went.

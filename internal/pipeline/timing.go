@@ -113,7 +113,7 @@ func (r *Timing) draw(ctx context.Context, t *trainer) error {
 		c.Augment = chain[:n]
 		d := *t.d
 		d.c = &c
-		w, err := newDrawer(&d, t.clips, t.norm)
+		w, err := newDrawer(&d, t.clips, t.labels, t.norm)
 		if err != nil {
 			return err
 		}

@@ -24,13 +24,16 @@ type trainer struct {
 	d       *data
 	split   eval.Split
 	clips   []int // what it may hear
+	labels  labelling
 	norm    normalization
+	init    string // SHA-256 of the file that the encoder begins with; empty: there is none
 	method  method.Method
 	opt     optim.Optimizer
 	average *optim.Average // of the encoder; nil: none is kept
 	base    float64        // learning rate at the top of the schedule
 	stages  []stage        // of the schedule
 	batches batches
+	look    *checkup // nil: nobody looks
 }
 
 func newTrainer(d *data, s eval.Split) (*trainer, error) {
@@ -45,13 +48,18 @@ func newTrainer(d *data, s eval.Split) (*trainer, error) {
 // for build.
 func planTrainer(d *data, s eval.Split) (*trainer, error) {
 	c := d.c
-	t := &trainer{d: d, split: s, clips: hears(s), stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.learningRate()}
-	if c.Batch > len(t.clips) {
-		return nil, fault.New(fault.Usage, fmt.Sprintf("set batch to at most %d", len(t.clips)),
-			"batch %d is larger than the corpus: %d clips to pretrain on", c.Batch, len(t.clips))
+	t := &trainer{d: d, split: s, stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.learningRate()}
+	var err error
+	if t.clips, t.labels, err = d.learnsFrom(s); err != nil {
+		return nil, err
+	}
+	if err := c.batchable(len(t.clips)); err != nil {
+		return nil, err
 	}
 	t.batches = c.batches(len(t.clips))
-	var err error
+	if _, t.init, err = d.firstWeights(s); err != nil {
+		return nil, err
+	}
 	t.norm, err = d.normalization(s.Train)
 	return t, err
 }
@@ -62,7 +70,14 @@ func (t *trainer) build() error {
 		return nil
 	}
 	c := t.d.c
-	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Seed: c.Seed, ExactConv: c.Engine.ExactConv})
+	first, sum, err := t.d.firstWeights(t.split)
+	if err == nil {
+		err = otherInit("the run", t.init, sum) // read once more, so that not every fold's lie in memory
+	}
+	if err != nil {
+		return err
+	}
+	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Classes: len(t.labels.classes), Seed: c.Seed, Init: first, ExactConv: c.Engine.ExactConv})
 	if err != nil {
 		return err
 	}
@@ -128,7 +143,7 @@ func (t *trainer) stagesOf(cp *checkpoint.Checkpoint, step int) error {
 }
 
 func (t *trainer) loaderOptions(start, stop int) loaderOptions {
-	return loaderOptions{clips: t.clips, norm: t.norm, start: start, stop: stop, batches: t.batches}
+	return loaderOptions{clips: t.clips, labels: t.labels, norm: t.norm, start: start, stop: stop, batches: t.batches}
 }
 
 // state is everything that a resumed run needs beside the step. The arrays are
@@ -160,6 +175,9 @@ func (t *trainer) save(step int, s *rundir.Saver) error {
 	if t.d.heard != "" {
 		meta["background"] = t.d.heard
 	}
+	if t.init != "" {
+		meta["init"] = t.init
+	}
 	return s.Save(step, meta, t.state())
 }
 
@@ -182,6 +200,9 @@ func (t *trainer) restore(dir string, con Console) (step, saved int, err error) 
 	}
 	if cp.Meta["background"] != t.d.heard {
 		return 0, -1, fault.New(fault.Data, bringBack, "%s: the checkpoint was trained with background recordings %.12s, this run has %.12s", dir, cp.Meta["background"], t.d.heard)
+	}
+	if err := otherInit(dir+": the checkpoint", cp.Meta["init"], t.init); err != nil {
+		return 0, -1, err
 	}
 	if step, err = stepOf(cp, dir); err != nil {
 		return 0, -1, err
