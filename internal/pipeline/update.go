@@ -41,7 +41,7 @@ func (c *Config) checkNames() []checkError {
 	if err != nil {
 		return nil // whoever makes the network tells
 	}
-	draft, err := method.Draft(c.Method, method.Setup{Encoder: c.Encoder, Batch: 2 * c.Method.Unit(), Input: in}) // the batch names no weights
+	draft, err := method.Draft(c.Method, method.Setup{Encoder: c.Encoder, Batch: 2 * c.Method.Unit(), Input: in, Classes: 2}) // neither number names weights
 	if err != nil {
 		return nil
 	}

@@ -64,6 +64,15 @@ func TestUpdateResumesToTheSameBytes(t *testing.T) {
 		runtime.GOMAXPROCS(before)
 		same(t, rundir.LastFile, straight, run)
 	}
+	for _, optimizer := range []string{"adamw", "sgd", "lars"} {
+		set := append(slices.Clone(around[:1]), "optimizer={name: "+optimizer+"}")
+		whole, stopped := filepath.Join(dir, optimizer), filepath.Join(dir, optimizer+"-stopped")
+		pretrain(t, load(t, dir, set...), PretrainOptions{Run: whole})
+		for _, step := range []int{3, 4, 9} { // between two moves, after one, the end
+			pretrain(t, load(t, dir, set...), PretrainOptions{Run: stopped, MaxSteps: step, Resume: step > 3})
+		}
+		same(t, rundir.LastFile, whole, stopped)
+	}
 	if v, err := Verify(t.Context(), VerifyOptions{Run: straight}, Overrides{}, Console{Out: io.Discard, Err: io.Discard}); err != nil || !v.Identical || !v.Folds[0].Reached {
 		t.Errorf("executed again: %+v, %v", v, err)
 	}
@@ -275,5 +284,29 @@ func TestReplayOfFrozen(t *testing.T) {
 	r, err := Replay(t.Context(), file)
 	if r == nil || !r.Same || !r.Diverged {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// Each shape of the schedule trains and resumes.
+func TestShapesResume(t *testing.T) {
+	dir := tones(t, 20)
+	for _, set := range []string{"schedule={shape: constant}", "schedule={shape: step, step: {milestones: [0.5, 2]}}", "schedule={shape: one_cycle, warmup_epochs: 0}"} {
+		whole, stopped := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "stopped")
+		pretrain(t, load(t, dir, set), PretrainOptions{Run: whole})
+		pretrain(t, load(t, dir, set), PretrainOptions{Run: stopped, MaxSteps: 4})
+		pretrain(t, load(t, dir, set), PretrainOptions{Run: stopped, Resume: true})
+		same(t, rundir.LastFile, whole, stopped)
+	}
+}
+
+// An average that is kept changes nothing of what is trained.
+func TestAverageChangesNoTraining(t *testing.T) {
+	dir := tones(t, 20)
+	_, plain := beforeAndAfter(t, load(t, dir), 4)
+	_, kept := beforeAndAfter(t, load(t, dir, "update.ema=0.5"), 4)
+	for name, a := range plain {
+		if !slices.Equal(a.Data, kept[name].Data) {
+			t.Errorf("%s is another one where an average is kept", name)
+		}
 	}
 }
