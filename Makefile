@@ -18,7 +18,7 @@ test:           ## all tests
 	go test ./...
 
 # Tests of what is computed, not of who does it: long under the race detector.
-ARITHMETIC = TestSameBytes|TestEveryChangeFails|TestConvAccuracy|TestConvNotFinite|TestPaddedLanes
+ARITHMETIC = TestSameBytes|TestEveryChangeFails|TestMethodsTrain|TestEncodersTrain|TestInit|TestUpdate|TestFrozen|TestMoreEpochs|TestAverage|TestShapesResume|TestFinetune|TestConvAccuracy|TestConvNotFinite|TestPaddedLanes
 
 race:           ## the concurrent parts under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -timeout 20m -skip '$(ARITHMETIC)' ./internal/kernel ./internal/exec ./internal/eval ./internal/audio ./internal/layout ./internal/survey ./internal/disk ./internal/checkpoint ./internal/rundir ./internal/pipeline
@@ -31,7 +31,7 @@ lint:           ## formatting, vet, staticcheck
 ENGINE = ./internal/kernel ./internal/op ./internal/exec ./internal/model ./internal/loss
 
 purego:         ## the plain Go twins alone, and the machines that have nothing else
-	go test -tags purego $(ENGINE) ./internal/method ./internal/augment
+	go test -tags purego -short $(ENGINE) ./internal/method ./internal/augment
 	GOARCH=arm64 go vet ./...
 
 arm64:          ## the engine's tests and a whole step under emulation; needs Debian's qemu-user; some minutes

@@ -155,6 +155,9 @@ const (
 // Each method is broken on purpose, and a doctor of default options who is shown
 // its training has to notice; of those that are whole he has to say nothing.
 func TestDoctor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains each method several times")
+	}
 	for _, name := range slices.Sorted(maps.Keys(Table)) {
 		p, ok := patients[name]
 		if !ok || p.whole == nil || len(p.broken) == 0 {

@@ -224,6 +224,9 @@ func TestChecks(t *testing.T) {
 
 // Every method whose loss has a chance level comes far below it.
 func TestMethodsLearn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains each method")
+	}
 	const n = 8
 	for _, name := range names(options()) {
 		m := newMethod(t, options()[name], setup(n))
@@ -266,6 +269,9 @@ func top1(z kernel.Array) float64 {
 
 // Every method brings the views of a clip together and keeps clips apart.
 func TestViewsFindEachOther(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains each method")
+	}
 	const n = 24
 	for name := range Table {
 		m := newMethod(t, options()[name], setup(n))
