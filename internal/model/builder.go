@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"math/rand/v2"
 
 	G "gorgonia.org/gorgonia"
 
@@ -23,8 +24,9 @@ const (
 // layer is nil, and Compile returns the error, which names the layer.
 //
 // Gorgonia takes two inputs of equal name, type and shape for one, and gives
-// wrong gradients for a second loss on a graph. So each name may be used once
-// in a graph, and a Builder compiles once.
+// wrong gradients for a second loss on a graph. So each input's name may be used
+// once in a graph, and a Builder compiles once. A layer may be laid several times,
+// over several inputs: its weights are one node each, whose gradients add up.
 type Builder struct {
 	mode    Mode
 	groups  int
@@ -34,7 +36,8 @@ type Builder struct {
 	params  []*Params
 	used    []*optim.Param // the weights of this graph
 	nodes   G.Nodes        // their nodes
-	buffers G.Nodes        // nodes of running statistics that are read
+	node    map[*optim.Param]*G.Node
+	buffers G.Nodes // nodes of running statistics that are read
 	frozen  bool
 	exact   bool
 	stats   []statistics
@@ -46,7 +49,7 @@ type Builder struct {
 
 // NewBuilder begins an empty graph.
 func NewBuilder(m Mode) *Builder {
-	return &Builder{mode: m, groups: 1, graph: G.NewGraph(), rows: map[*G.Node]int{}}
+	return &Builder{mode: m, groups: 1, graph: G.NewGraph(), rows: map[*G.Node]int{}, node: map[*optim.Param]*G.Node{}}
 }
 
 // Groups makes batch normalisation, in training, take its statistics over each
@@ -160,12 +163,26 @@ func (b *Builder) weight(p *Params, name string, init initial, shape ...int) (*G
 	if err != nil {
 		return nil, err
 	}
+	if n := b.node[w]; n != nil {
+		return n, nil
+	}
 	n, err := b.leaf(b.named(p, name), w.Value)
 	if err != nil {
 		return nil, err
 	}
-	b.used, b.nodes = append(b.used, w), append(b.nodes, n)
+	b.used, b.nodes, b.node[w] = append(b.used, w), append(b.nodes, n), n
 	return n, nil
+}
+
+// Weight is a weight that is no layer's. Each of its values begins as first gives it.
+func (b *Builder) Weight(p *Params, name string, first func(*rand.Rand) float64, shape ...int) *G.Node {
+	return b.lay(name, func() (*G.Node, error) {
+		return b.weight(p, name, func(r *rand.Rand, w kernel.Array) {
+			for i := range w.Data {
+				w.Data[i] = float32(first(r))
+			}
+		}, shape...)
+	})
 }
 
 // n is the true number of rows of a feature map.

@@ -17,11 +17,6 @@ func TestBuilderErrors(t *testing.T) {
 		name, want string
 		build      func(b *Builder, p *Params) *G.Node
 	}{
-		{"layer laid twice", `layer fc: `, func(b *Builder, p *Params) *G.Node {
-			x := b.Lanes(b.Input("x", 2, 3))
-			b.Linear(p, "fc", x, 3, true, false)
-			return b.Linear(p, "fc", x, 3, true, false)
-		}},
 		{"inputs of one name", `layer x: `, func(b *Builder, p *Params) *G.Node {
 			b.Input("x", 2, 3)
 			return b.Input("x", 2, 3)

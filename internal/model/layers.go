@@ -241,16 +241,6 @@ func (b *Builder) GlobalMax(x *G.Node, keepRows bool) *G.Node {
 	}))
 }
 
-// Concat puts rows (N, D1) and (N, D2) side by side: (N, D1+D2).
-func (b *Builder) Concat(x, y *G.Node) *G.Node {
-	return b.lay("concat", func() (*G.Node, error) { return op.Concat(x, y) })
-}
-
-// Normalize scales each row of (N, D) to unit length.
-func (b *Builder) Normalize(x *G.Node) *G.Node {
-	return b.lay("normalize", func() (*G.Node, error) { return op.Normalize(x) })
-}
-
 // channels of a feature map (⌈N/16⌉, H, W, C, 16) or (N, H, W, C).
 func channels(x *G.Node) int {
 	s := x.Shape()
@@ -258,9 +248,4 @@ func channels(x *G.Node) int {
 		panic(fmt.Sprintf("model: %v is not a feature map", s))
 	}
 	return s[3]
-}
-
-// StopGradient is x, through which no gradient passes.
-func (b *Builder) StopGradient(x *G.Node) *G.Node {
-	return b.lay("stop gradient", func() (*G.Node, error) { return op.StopGradient(x) })
 }

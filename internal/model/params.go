@@ -60,6 +60,9 @@ func (p *Params) array(shape []int) kernel.Array {
 // All are the weights, in the order of the layers.
 func (p *Params) All() []*optim.Param { return p.weights }
 
+// Weight is the one of a name, or nil.
+func (p *Params) Weight(name string) *optim.Param { return p.weight[name] }
+
 // Buffers are the rest of the state, in the order of the layers.
 func (p *Params) Buffers() []Buffer { return p.buffers }
 

@@ -101,6 +101,9 @@ func (s Seen) Example(i int) int {
 	return -1
 }
 
+// Examples is how many examples the values are of; 0: they are of none.
+func (s Seen) Examples() int { return s.rows }
+
 // Shape is the value's with the examples in front: (N, C, H, W) or (N, D).
 func (s Seen) Shape() []int {
 	v := s.Value.Shape
@@ -153,13 +156,17 @@ func (m *Machine) names() map[*G.Node]Seen {
 	for i, g := range m.grads {
 		ofWeight[g] = m.used[i].Name
 	}
-	rows := 0
+	counts := map[int]bool{} // of examples that the graph's maps have
 	for _, n := range m.rows {
-		rows = max(rows, n)
+		counts[n] = true
 	}
+	rows := map[*G.Node]int{} // each node's examples, where its values are of some
 	who := map[*G.Node]Seen{}
 	at := 0
 	for _, n := range m.graph.AllNodes() { // in the order of making
+		if weight[n] == "" && packed(n) == "" && ofWeight[n] == "" {
+			rows[n] = m.examples(n, rows, counts)
+		}
 		for at+1 < len(m.made) && m.made[at+1].from <= int(n.ID()) {
 			at++
 		}
@@ -182,14 +189,31 @@ func (m *Machine) names() map[*G.Node]Seen {
 				s.Layer = who[c].Layer
 			}
 		}
-		if shape := n.Shape(); ofWeight[n] == "" && weight[n] == "" && rows > 0 {
-			if len(shape) == 5 && shape[0] == kernel.Blocks(rows) || len(shape) == 2 && shape[0] == rows {
-				s.rows = rows
-			}
-		}
+		s.rows = rows[n]
 		who[n] = s
 	}
 	return who
+}
+
+// examples is how many examples a node's values are of: a graph may hold maps of
+// several batches, such as views of two lengths. Maps in lanes that no layer laid have
+// those of what they are made from.
+func (m *Machine) examples(n *G.Node, rows map[*G.Node]int, counts map[int]bool) int {
+	switch shape := n.Shape(); len(shape) {
+	case 2:
+		if counts[shape[0]] {
+			return shape[0]
+		}
+	case 5:
+		for _, in := range append(G.Nodes{n}, op.Inputs(n)...) {
+			for _, r := range []int{m.rows[in], rows[in]} {
+				if r > 0 && shape[0] == kernel.Blocks(r) {
+					return r
+				}
+			}
+		}
+	}
+	return 0
 }
 
 // weighs tells whether a layer has weights.
