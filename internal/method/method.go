@@ -31,6 +31,7 @@ type Batch struct {
 // labels is given any.
 type Needs struct {
 	Labels     bool
+	Labelled   bool // clips without a label are not trained on
 	Crops      int // V, shorter views of each clip
 	CropFrames int // T', their length
 }

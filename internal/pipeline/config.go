@@ -157,6 +157,11 @@ func (c *Config) checkTogether() []checkError {
 	if isLog {
 		require("view", c.View.Unit == unit, "set view.unit to "+unit, "unit is %s, but the feature's values are in %s", c.View.Unit, unit)
 	}
+	require("augment", c.View.Pair != "window" || len(c.Augment) == 0, "set augment to [], or view.pair to another kind",
+		"it lists %d augmentations, but with view.pair window nothing is changed", len(c.Augment))
+	need := method.NeedsOf(c.Method)
+	require("method", need.CropFrames <= c.View.Frames, "lower method.crop_frames or raise view.frames",
+		"crop_frames is %d, a view has %d frames, and what is shorter should be within it", need.CropFrames, c.View.Frames)
 	spec := ""
 	for i, a := range c.Augment {
 		if _, ok := a.(augment.Spec); ok {

@@ -2,11 +2,14 @@ package pipeline
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"clr/internal/audio"
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/method"
 )
 
 // LabelOptions say how many of the training clips' labels are seen by what learns
@@ -21,6 +24,28 @@ func (o LabelOptions) Check() error {
 		return fault.New(fault.Usage, "0.1 is a tenth of the labels, 1 all of them", "fraction is %g, it must be above 0 and at most 1", o.Fraction)
 	}
 	return nil
+}
+
+// needsLabels says whether pretraining sees labels: only where the method or the
+// pairs ask for them.
+func (c *Config) needsLabels() bool {
+	return method.NeedsOf(c.Method).Labels || c.View.Pair == "label"
+}
+
+// training gives the clips that a split's training hears, and the labels that it
+// sees: nil where it asks for none.
+func (d *data) training(s eval.Split) (clips []int, l *labelling, err error) {
+	clips = hears(s)
+	if !d.c.needsLabels() {
+		return clips, nil, nil
+	}
+	if l, err = d.labelling(s); err != nil {
+		return nil, nil, err
+	}
+	if method.NeedsOf(d.c.Method).Labelled {
+		clips = slices.DeleteFunc(clips, func(i int) bool { return l.of[i] < 0 })
+	}
+	return clips, l, nil
 }
 
 // A labelling is what may be learnt from a split's labels. Validation and test
@@ -57,6 +82,31 @@ func (d *data) labelling(s eval.Split) (*labelling, error) {
 	return l, nil
 }
 
+// count is how many classes there are.
+func (l *labelling) count() int {
+	if l == nil {
+		return 0
+	}
+	return len(l.classes)
+}
+
+// another draws a clip of the same label as a clip has, or gives the clip itself
+// where there is no other, or the clip has no label or is not in the corpus.
+func (l *labelling) another(clip int, r *rand.Rand) int {
+	if clip >= len(l.of) || l.of[clip] < 0 {
+		return clip
+	}
+	of := l.clips[l.of[clip]]
+	last := len(of) - 1
+	if last == 0 {
+		return clip
+	}
+	if other := of[r.IntN(last)]; other != clip {
+		return other
+	}
+	return of[last] // in the clip's place
+}
+
 // classesOf gives the classes of some clips, in natural order, and each clip's
 // index into them: -1 where it has no label.
 func classesOf(corpus *audio.Corpus, clips []int) (classes []string, index []int, err error) {
@@ -69,7 +119,7 @@ func classesOf(corpus *audio.Corpus, clips []int) (classes []string, index []int
 	}
 	if len(labels) == 0 {
 		return nil, nil, fault.New(fault.Data, "fill in the manifest's column label, or choose a method and a view.pair that need none",
-			"%s has no labels to learn from: none of %d training clips has one", corpus.Path, len(clips))
+			"%s has no labels to learn from: none of %d clips to train on has one", corpus.Path, len(clips))
 	}
 	classes, known, err := eval.Encode(labels, names)
 	if err != nil {
