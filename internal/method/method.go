@@ -32,8 +32,8 @@ type Batch struct {
 type Needs struct {
 	Labels     bool
 	Labelled   bool // clips without a label are not trained on
-	Crops      int // V, shorter views of each clip
-	CropFrames int // T', their length
+	Crops      int  // V, shorter views of each clip
+	CropFrames int  // T', their length
 }
 
 // NeedsOf are those of a method's options.

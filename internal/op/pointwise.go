@@ -12,6 +12,11 @@ import (
 // Add is a + b, of equal shapes.
 func Add(a, b *gorgonia.Node) (*gorgonia.Node, error) { return Apply(sum{}, a, b) }
 
+// Scale is x times a number.
+func Scale(x *gorgonia.Node, by float64) (*gorgonia.Node, error) {
+	return Apply(scale(float32(by)), x)
+}
+
 // ReLU is max(x, 0), and NaN where x is.
 func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) { return Apply(relu{}, x) }
 
@@ -31,6 +36,23 @@ func (sum) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error
 
 func (sum) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	kernel.Add(out.Data, in[0].Data, in[1].Data)
+	return nil
+}
+
+type scale float32
+
+func (s scale) Sig() string                                  { return fmt.Sprintf("scale{%g}", float32(s)) }
+func (scale) DiffWRT() []bool                                { return []bool{true} }
+func (scale) InPlace() int                                   { return 0 }
+func (scale) Infer(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }
+
+func (s scale) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	d, err := Apply(s, grad)
+	return gorgonia.Nodes{d}, err
+}
+
+func (s scale) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	kernel.Scale(out.Data, in[0].Data, float32(s))
 	return nil
 }
 
