@@ -331,6 +331,17 @@ func pointCases(n int) []gradientCase {
 		},
 		ref: func(in [][]float64) []float64 { return refBias(in[0], make([]float64, 2), s, true) },
 	}, {
+		name:   fmt.Sprintf("scale of %d", n),
+		shapes: [][]int{{n, 3}},
+		build:  func(in nodes) (*node, error) { return op.Scale(in[0], -0.75) },
+		ref: func(in [][]float64) []float64 {
+			y := make([]float64, len(in[0]))
+			for i, v := range in[0] {
+				y[i] = -0.75 * v
+			}
+			return y
+		},
+	}, {
 		name:   fmt.Sprintf("x + relu(x) + 2x + stop(y) of %d", n),
 		shapes: [][]int{{n, 6}, {n, 6}},
 		frozen: 1,
