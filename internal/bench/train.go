@@ -32,6 +32,9 @@ type Training struct {
 
 const warmSteps = 2
 
+// classes are those of the labels, for methods that learn from labels.
+const classes = 10
+
 // Train times whole training steps on random spectrograms: forward, loss,
 // backward, optimiser, and what the method does after.
 func Train(ctx context.Context, w Workload, methodName, optimizer string, watch func() Machine) (*Training, error) {
@@ -50,13 +53,15 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 	if err != nil {
 		return nil, err
 	}
-	s := method.Setup{Encoder: w.Encoder, Batch: w.Batch, Input: w.Input, Seed: 1}
+	s := method.Setup{Encoder: w.Encoder, Batch: w.Batch, Input: w.Input, Classes: classes, Seed: 1}
 	p, err := method.Draft(o, s)
 	if err != nil {
 		return nil, err
 	}
-	views := 2 * w.Batch * w.Input.Values()
-	need := int64(p.GraphBytes() + 4*(p.Weights+p.Arrays+optim.StateSize(opt, p.Params)+views))
+	views, asks, crop := 2*w.Batch*w.Input.Values(), method.NeedsOf(o), w.Input
+	crop.Frames = asks.CropFrames
+	crops := asks.Crops * w.Batch * crop.Values()
+	need := int64(p.GraphBytes() + 4*(p.Weights+p.Arrays+optim.StateSize(opt, p.Params)+views+crops))
 	if err := fits(need, "training"); err != nil {
 		return nil, err
 	}
@@ -66,7 +71,10 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 		return nil, err
 	}
 	mover := opt.New(m.Params())
-	batch := method.Batch{N: w.Batch, X: random(views), Input: w.Input}
+	batch := method.Batch{N: w.Batch, X: random(views), Crops: random(crops), Input: w.Input}
+	for i := range w.Batch {
+		batch.Labels = append(batch.Labels, float32(i%classes))
+	}
 	const lr = 1e-3 // small enough that the weights stay where they are sensible
 	took, err := repeat(ctx, warmSteps, w.Steps, func() error {
 		if _, err := m.Step(ctx, batch); err != nil {

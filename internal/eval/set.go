@@ -90,7 +90,7 @@ func Encode(labels, names []string) (classes []string, index []int, err error) {
 		case strings.TrimSpace(l) == "":
 			return nil, nil, fault.New(fault.Data, "give every clip a label, or probe a manifest without these clips", "%s has no label", s.name(i))
 		case strings.Contains(l, ";"):
-			return nil, nil, fault.New(fault.Data, "probes take one class a clip", "%s has several labels: %s", s.name(i), l)
+			return nil, nil, fault.New(fault.Data, "give each clip one class", "%s has several labels: %s", s.name(i), l)
 		}
 	}
 	classes = distinct(labels)

@@ -91,8 +91,12 @@ func infonceLoops(tau float64, in ...rows) float64 {
 func crossEntropyLoops(in ...rows) float64 { return smoothLoops(0, in...) }
 
 func smoothLoops(epsilon float64, in ...rows) float64 {
-	total := 0.0
+	total, labelled := 0.0, 0.0
 	for i := range in[0].n {
+		if in[1].x[i] < 0 {
+			continue
+		}
+		labelled++
 		for c := range in[0].d {
 			target := epsilon / float64(in[0].d)
 			if c == int(in[1].x[i]) {
@@ -101,7 +105,7 @@ func smoothLoops(epsilon float64, in ...rows) float64 {
 			total += target * crossEntropyOf(in[0].row(i), c)
 		}
 	}
-	return total / float64(in[0].n)
+	return total / max(1, labelled)
 }
 
 func bceLoops(in ...rows) float64 {

@@ -151,6 +151,11 @@ func variants(length float64) []variant {
 				add("vicreg", vicreg(o), vicregLoops(o), 1, rows(2*n))
 			}
 			add("cross_entropy", crossEntropy(0), crossEntropyLoops, 1, draw(r, length/tau, n, d), labels(r, n, d))
+			some := labels(r, n+2, d) // not all labelled, but the first
+			for i := 1; i < len(some.Data); i += 2 {
+				some.Data[i] = -1
+			}
+			add("cross_entropy", crossEntropy(0.1), with(0.1, smoothLoops), 1, draw(r, length/tau, n+2, d), some)
 		}
 	}
 	return vs

@@ -57,7 +57,7 @@ func TestRefusals(t *testing.T) {
 		{crossEntropy(0), []kernel.Array{two, kernel.New(3)}, "want logits (N, C)"},
 		{crossEntropy(0), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0, 3}}}, "label 3 of row 1 is not one of 3 classes"},
 		{crossEntropy(0), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0.5, 0}}}, "label 0.5 of row 0"},
-		{crossEntropy(0), []kernel.Array{two, {Shape: []int{2}, Data: []float32{-1, 0}}}, "label -1 of row 0"},
+		{crossEntropy(0), []kernel.Array{two, {Shape: []int{2}, Data: []float32{-2, 0}}}, "label -2 of row 0"},
 	} {
 		_, _, err := tryPacked(c.f, c.in...)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -16,11 +16,12 @@ import (
 // The rows of Z are unit vectors, and a contrastive loss is the papers' of them;
 // others are of what is behind Z, and package loss tries them.
 func TestLossIsOfTheProjections(t *testing.T) {
-	const n, d = 6, 8
+	const n = 6
 	for _, name := range names(options()) {
 		m := newMethod(t, options()[name], setup(n))
 		train(t, m, sgd(m), n, 0, 3)
 		r := step(t, m, toy(n, 3))
+		d := r.Z.Shape[1]
 		row := func(i int) []float32 { return r.Z.Data[i*d : (i+1)*d] }
 		cosine := func(a, b []float32) float64 { return kernel.Dot(a, b) / 0.2 }
 		loss := 0.0

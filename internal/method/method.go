@@ -1,5 +1,5 @@
-// Package method holds the ways to learn without labels, each in a file that
-// follows its paper's pseudocode. A method hides its graphs: it takes batches
+// Package method holds the ways to learn, without labels and with them, each in a
+// file that follows its paper's pseudocode. A method hides its graphs: it takes batches
 // of paired views, and leaves gradients in its Params.
 package method
 
@@ -31,8 +31,9 @@ type Batch struct {
 // labels is given any.
 type Needs struct {
 	Labels     bool
-	Crops      int // V, shorter views of each clip
-	CropFrames int // T', their length
+	Labelled   bool // clips without a label are not trained on
+	Crops      int  // V, shorter views of each clip
+	CropFrames int  // T', their length
 }
 
 // NeedsOf are those of a method's options.
@@ -116,12 +117,17 @@ type Options interface {
 
 // Table holds the methods by name with their defaults.
 var Table = map[string]Options{
-	"barlow_twins": BarlowTwins{Lambda: 0.005, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
-	"byol":         BYOL{Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
-	"simsiam":      SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
-	"vicreg":       VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
-	"simclr":       SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"moco":         MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
+	"barlow_twins":  BarlowTwins{Lambda: 0.005, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
+	"byol":          BYOL{Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
+	"simsiam":       SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
+	"vicreg":        VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
+	"simclr":        SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"supcon":        SupCon{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"cross_entropy": CrossEntropy{Groups: 1},
+	"clar":          CLAR{Temperature: 0.1, Weight: 1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"contrastive":   Contrastive{Margin: 1, Pairs: "views", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"triplet":       Triplet{TripletOptions: loss.TripletOptions{Margin: 0.2, Squared: true, Mining: "semi_hard"}, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"moco":          MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
 }
 
 // check refuses what no method can work with; rows is what a tower sees of a
@@ -221,9 +227,16 @@ func checkMomentum(m float64) error {
 	return nil
 }
 
-func checkProjector(projector model.MLP, groups int) error {
+func checkGroups(groups int) error {
 	if groups < 1 {
 		return fault.New(fault.Usage, "", "bn_groups is %d, must be 1 or more", groups)
+	}
+	return nil
+}
+
+func checkProjector(projector model.MLP, groups int) error {
+	if err := checkGroups(groups); err != nil {
+		return err
 	}
 	if err := projector.Check(); err != nil {
 		return fmt.Errorf("projector: %w", err)

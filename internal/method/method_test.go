@@ -18,10 +18,13 @@ import (
 
 const bins, frames = 16, 12
 
+// sounds are those of toy clips, and their labels.
+const sounds = 48
+
 var encoder = model.ResNet{Depth: 10, Width: 4, Stem: "small", Pool: "mean"}
 
 func setup(batch int) Setup {
-	return Setup{Encoder: encoder, Batch: batch, Input: model.Input{Channels: 1, Bins: bins, Frames: frames}, Seed: 5}
+	return Setup{Encoder: encoder, Batch: batch, Input: model.Input{Channels: 1, Bins: bins, Frames: frames}, Classes: sounds, Seed: 5}
 }
 
 // options are small settings of every method; with norm the projector is
@@ -29,14 +32,21 @@ func setup(batch int) Setup {
 func options() map[string]Options {
 	norm, plain := model.MLP{Hidden: []int{16}, Out: 8, Norm: true}, model.MLP{Hidden: []int{16}, Out: 8}
 	return map[string]Options{
-		"simclr":          SimCLR{Temperature: 0.2, Projector: norm, Groups: 1},
-		"simclr by views": SimCLR{Temperature: 0.2, Projector: norm, Groups: 2},
-		"barlow_twins":    BarlowTwins{Lambda: 0.005, Projector: norm, Groups: 2},
-		"byol":            BYOL{Momentum: 0.9, Projector: norm, Predictor: norm, Groups: 2},
-		"simsiam":         SimSiam{Projector: norm, Predictor: norm, Groups: 2},
-		"vicreg":          VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: norm, Groups: 1},
-		"moco":            MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: plain, Groups: 1},
-		"moco in groups":  MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: norm, Groups: 2},
+		"simclr":            SimCLR{Temperature: 0.2, Projector: norm, Groups: 1},
+		"simclr by views":   SimCLR{Temperature: 0.2, Projector: norm, Groups: 2},
+		"barlow_twins":      BarlowTwins{Lambda: 0.005, Projector: norm, Groups: 2},
+		"byol":              BYOL{Momentum: 0.9, Projector: norm, Predictor: norm, Groups: 2},
+		"simsiam":           SimSiam{Projector: norm, Predictor: norm, Groups: 2},
+		"vicreg":            VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: norm, Groups: 1},
+		"supcon":            SupCon{Temperature: 0.2, Projector: norm, Groups: 1},
+		"cross_entropy":     CrossEntropy{Smoothing: 0.1, Groups: 1},
+		"clar":              CLAR{Temperature: 0.2, Weight: 0.5, Projector: norm, Groups: 1},
+		"contrastive":       Contrastive{Margin: 1, Pairs: "views", Projector: norm, Groups: 1},
+		"labelled pairs":    Contrastive{Margin: 1, Pairs: "labels", Projector: norm, Groups: 1},
+		"triplet":           Triplet{TripletOptions: loss.TripletOptions{Margin: 0.2, Squared: true, Mining: "semi_hard"}, By: "clip", Projector: norm, Groups: 1},
+		"labelled triplets": Triplet{TripletOptions: loss.TripletOptions{Margin: 0.2, Mining: "hard"}, By: "label", Projector: norm, Groups: 1},
+		"moco":              MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: plain, Groups: 1},
+		"moco in groups":    MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: norm, Groups: 2},
 	}
 }
 
@@ -63,11 +73,18 @@ func newMethod(t *testing.T, o Options, s Setup) Method {
 // toy makes n pairs of views for a step. A clip is one of 48 sounds: a tone of
 // some bin, steady or pulsing in one of two ways. Its views differ in noise. The
 // sounds go round, so that keys of the last five batches of eight are of others.
+// A clip's label is its sound; every seventh has none.
 func toy(n, step int) Batch {
 	r := rand.New(rand.NewPCG(11, uint64(step)))
 	b := Batch{N: n, X: make([]float32, 2*n*bins*frames), Input: model.Input{Channels: 1, Bins: bins, Frames: frames}, Step: step}
+	for i := range n {
+		b.Labels = append(b.Labels, float32((step*n+i)%sounds))
+		if (step*n+i)%7 == 6 {
+			b.Labels[i] = -1
+		}
+	}
 	for i := range b.X {
-		clip := (step*n + i/(bins*frames)%n) % 48
+		clip := (step*n + i/(bins*frames)%n) % sounds
 		bin, frame := i/frames%bins, i%frames
 		on := [3]bool{true, frame%4 < 2, frame%6 < 2}[clip/bins]
 		b.X[i] = float32(r.NormFloat64()) / 4

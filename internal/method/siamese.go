@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"clr/internal/exec"
+	"clr/internal/fault"
 	"clr/internal/kernel"
 	"clr/internal/model"
 	"clr/internal/optim"
@@ -37,6 +38,16 @@ type inputs struct {
 	labels *gorgonia.Node // (2N), each clip's twice
 }
 
+// clips numbers the rows' clips (2N), for a loss of labels to which each clip is a
+// label of its own.
+func (in inputs) clips(b *model.Builder) *gorgonia.Node {
+	number := kernel.New(2 * in.n)
+	for i := range number.Data {
+		number.Data[i] = float32(i % in.n)
+	}
+	return b.Constant("clips", number)
+}
+
 // outputs are what is made of a batch.
 type outputs struct {
 	z      *gorgonia.Node // (2N, P), of unit length
@@ -54,6 +65,9 @@ type siameseGraph struct {
 func newSiamese(name string, s Setup, needs Needs, groups int, lay layers) (Method, error) {
 	if err := s.check(2*s.Batch, groups); err != nil {
 		return nil, err
+	}
+	if needs.Labels && s.Classes < 2 {
+		return nil, fault.New(fault.Data, "give clips labels of two classes or more, or choose a method without labels", "%s learns from labels, and there are %d classes of them", name, s.Classes)
 	}
 	m := &siamese{name: name, s: s, needs: needs, groups: groups, lay: lay, params: s.params(), graphs: map[int]*siameseGraph{}}
 	_, err := m.graph(s.Batch)

@@ -91,6 +91,11 @@ func (b *Builder) Input(name string, shape ...int) *G.Node {
 	return b.lay(name, func() (*G.Node, error) { return b.leaf(name, kernel.Array{Shape: shape}) })
 }
 
+// Constant is a node of values that no run changes.
+func (b *Builder) Constant(name string, a kernel.Array) *G.Node {
+	return b.lay(name, func() (*G.Node, error) { return b.leaf(name, a) })
+}
+
 // Try takes the result of a function on nodes, such as a loss, and keeps its
 // error.
 func (b *Builder) Try(n *G.Node, err error) *G.Node {

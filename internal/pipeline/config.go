@@ -25,6 +25,7 @@ type Config struct {
 	SampleRate    int    `yaml:"sample_rate" doc:"every recording is resampled to it; Hz"`
 	audio.Reading `yaml:",inline"`
 	Split         eval.SplitOptions        `yaml:"split" doc:"which clips are kept from training, to test on"`
+	Labels        LabelOptions             `yaml:"labels" doc:"how many labels there are to learn from, where any are asked for"`
 	Feature       audio.FeatureOptions     `yaml:"feature" doc:"what is extracted from a recording"`                                                 // audio.Features
 	View          augment.ViewOptions      `yaml:"view" doc:"what the encoder sees of a clip"`                                                       //
 	Augment       []augment.Augmentation   `yaml:"augment" doc:"random changes to a view, in order"`                                                 // augment.Table
@@ -52,6 +53,7 @@ func DefaultConfig() *Config {
 		Seed:        1,
 		SampleRate:  16000,
 		Reading:     audio.DefaultReading,
+		Labels:      LabelOptions{Fraction: 1},
 		Feature:     audio.Features["logmel"],
 		View:        augment.DefaultView,
 		Encoder:     model.Encoders["resnet"],
@@ -117,6 +119,7 @@ func (c *Config) checkSections() []checkError {
 	check("windows", c.Windows.Check())
 	check("on_error", c.OnError.Check())
 	check("split", c.Split.Check())
+	check("labels", c.Labels.Check())
 	if rate {
 		check("feature", c.Feature.Check(c.SampleRate))
 	}
@@ -154,6 +157,11 @@ func (c *Config) checkTogether() []checkError {
 	if isLog {
 		require("view", c.View.Unit == unit, "set view.unit to "+unit, "unit is %s, but the feature's values are in %s", c.View.Unit, unit)
 	}
+	require("augment", c.View.Pair != "window" || len(c.Augment) == 0, "set augment to [], or view.pair to another kind",
+		"it lists %d augmentations, but with view.pair window nothing is changed", len(c.Augment))
+	need := method.NeedsOf(c.Method)
+	require("method", need.CropFrames <= c.View.Frames, "lower method.crop_frames or raise view.frames",
+		"crop_frames is %d, a view has %d frames, and what is shorter should be within it", need.CropFrames, c.View.Frames)
 	spec := ""
 	for i, a := range c.Augment {
 		if _, ok := a.(augment.Spec); ok {

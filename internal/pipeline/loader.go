@@ -11,11 +11,13 @@ import (
 	"clr/internal/augment"
 	"clr/internal/fault"
 	"clr/internal/method"
+	"clr/internal/model"
 )
 
 // loaderOptions say what a loader reads and when it stops.
 type loaderOptions struct {
-	clips       []int // items of the corpus
+	clips       []int      // items of the corpus
+	labels      *labelling // of them, where they are asked for
 	norm        normalization
 	start, stop int // steps
 	batches     batches
@@ -25,6 +27,29 @@ type loaderOptions struct {
 type views struct {
 	method.Batch
 	names []string
+	crop  model.Input // size of a shorter view
+}
+
+// newViews is memory for a config's batch.
+func newViews(d *data) *views {
+	need, n := method.NeedsOf(d.c.Method), d.c.Batch
+	v := &views{crop: d.c.crops(d.input)}
+	v.Input, v.X, v.Crops = d.input, make([]float32, 2*n*d.input.Values()), make([]float32, need.Crops*n*v.crop.Values())
+	if need.Labels {
+		v.Labels = make([]float32, n)
+	}
+	return v
+}
+
+// rowOf is a row of a batch and its size: the 2N of pairs come first, then those
+// of shorter views. Row r is view r/N of clip r%N.
+func rowOf(b method.Batch, crop model.Input, r int) ([]float32, model.Input) {
+	x, in := b.X, b.Input // (C, F, T)
+	if r >= 2*b.N {
+		x, in, r = b.Crops, crop, r-2*b.N // (C, F, T')
+	}
+	size := in.Values()
+	return x[r*size : (r+1)*size], in
 }
 
 // A loader draws the views of each step ahead of the trainer. What it gives
@@ -48,10 +73,10 @@ const ahead = 2
 func startLoader(ctx context.Context, d *data, o loaderOptions) (*loader, error) {
 	l := &loader{d: d, o: o, ready: make(chan *views, ahead), free: make(chan *views, ahead+1), done: make(chan struct{})}
 	for range ahead + 1 {
-		l.free <- &views{Batch: method.Batch{X: make([]float32, 2*d.c.Batch*d.input.Values())}}
+		l.free <- newViews(d)
 	}
 	for range d.c.Workers {
-		w, err := newDrawer(d, o.clips, o.norm)
+		w, err := newDrawer(d, o.clips, o.labels, o.norm)
 		if err != nil {
 			return nil, err
 		}
@@ -122,26 +147,32 @@ func (l *loader) run(ctx context.Context) error {
 	return nil
 }
 
-// fill draws two views of each clip; rows are shared among the workers.
+// fill draws two views of each clip, and the shorter ones that the method needs;
+// rows are shared among the workers.
 func (l *loader) fill(ctx context.Context, v *views, clips []int, step, epoch int) error {
-	n, size := len(clips), l.d.input.Values()
-	v.N, v.Input, v.Step = n, l.d.input, step
-	v.X = v.X[:2*n*size] // (2N, C, F, T)
-	v.names = v.names[:0]
+	n, need := len(clips), method.NeedsOf(l.d.c.Method)
+	v.N, v.Step = n, step
+	v.X = v.X[:2*n*v.Input.Values()]                 // (2N, C, F, T)
+	v.Crops = v.Crops[:need.Crops*n*v.crop.Values()] // (V·N, C, F, T')
+	v.Labels, v.names = v.Labels[:0], v.names[:0]
 	for _, c := range clips {
 		v.names = append(v.names, l.d.corpus.Items[c].Path)
+		if need.Labels {
+			v.Labels = append(v.Labels, float32(l.o.labels.of[c]))
+		}
 	}
-	errs := make([]error, 2*n)
+	errs := make([]error, viewsOf(l.d.c)*n)
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for _, w := range l.draw {
 		wg.Go(func() {
 			for {
 				r := int(next.Add(1)) - 1
-				if r >= 2*n || ctx.Err() != nil {
+				if r >= len(errs) || ctx.Err() != nil {
 					return
 				}
-				errs[r] = fault.Guard(func() error { return w.view(v.X[r*size:(r+1)*size], clips[r%n], epoch, r/n) })
+				dst, _ := rowOf(v.Batch, v.crop, r)
+				errs[r] = fault.Guard(func() error { return w.view(dst, clips[r%n], epoch, r/n) })
 			}
 		})
 	}
@@ -169,7 +200,10 @@ func shuffled(clips []int, seed uint64, epoch int) []int {
 type drawer struct {
 	d       *data
 	clips   []int
-	views   *augment.Views
+	labels  *labelling     // for pairs of one label
+	views   *augment.Views // with the chain
+	plain   *augment.Views // without
+	crops   *augment.Views // with the chain, shorter
 	waves   augment.Waves
 	feature audio.Feature
 	spec    audio.Spectrogram // of a changed waveform
@@ -177,8 +211,9 @@ type drawer struct {
 	draw    augment.Draw
 }
 
-func newDrawer(d *data, clips []int, norm normalization) (*drawer, error) {
-	w := &drawer{d: d, clips: clips, views: d.views(norm), waves: augment.Waves{Chain: d.c.waves()}}
+func newDrawer(d *data, clips []int, labels *labelling, norm normalization) (*drawer, error) {
+	w := &drawer{d: d, clips: clips, labels: labels, views: d.views(norm), plain: d.views(norm), crops: d.views(norm), waves: augment.Waves{Chain: d.c.waves()}}
+	w.plain.Chain, w.crops.Options.Frames = nil, method.NeedsOf(d.c.Method).CropFrames
 	w.draw = augment.Draw{Rand: rand.New(&w.source), Source: &w.source,
 		OtherSpec: func() (audio.Spectrogram, error) { return d.store.Spectrogram(w.other()) },
 		OtherWave: func() (audio.Clip, error) { return d.readClip(w.other()) }}
@@ -192,32 +227,55 @@ func newDrawer(d *data, clips []int, norm normalization) (*drawer, error) {
 	return w, err
 }
 
-// view draws one view of a clip into dst (C, F, T).
+// view draws one view of a clip into dst, under the view's address. Views 0 and 1
+// are its pair, (C, F, T), the others are shorter, (C, F, T').
 func (w *drawer) view(dst []float32, clip, epoch, view int) error {
-	if len(w.waves.Chain) == 0 {
-		s, err := w.d.store.Spectrogram(clip)
+	of := w.begin(clip, epoch, view)
+	if !w.changesWave(view) {
+		s, err := w.d.store.Spectrogram(of)
 		if err != nil {
 			return err
 		}
-		return w.ofSpectrogram(dst, &s, clip, epoch, view)
+		return w.ofSpectrogram(dst, &s, view)
 	}
-	c, err := w.d.readClip(clip)
+	c, err := w.d.readClip(of)
 	if err != nil {
 		return err
 	}
-	return w.ofWaveform(dst, &c, clip, epoch, view)
+	return w.ofWaveform(dst, &c, view)
 }
 
-// ofSpectrogram draws a view of the spectrogram s under the address of a clip.
-func (w *drawer) ofSpectrogram(dst []float32, s *audio.Spectrogram, clip, epoch, view int) error {
+// begin has the next draws come from a view's generator, and says of which clip
+// the view is to be.
+func (w *drawer) begin(clip, epoch, view int) (of int) {
 	w.address(clip, epoch, view)
-	return w.views.Draw(dst, s, w.draw)
+	if w.d.c.View.Pair == "label" && view == 1 {
+		return w.labels.another(clip, w.draw.Rand)
+	}
+	return clip
 }
 
-// ofWaveform draws a view of the samples c under the address of a clip, and
-// leaves in c what the augmentations of the waveform made of them.
-func (w *drawer) ofWaveform(dst []float32, c *audio.Clip, clip, epoch, view int) error {
-	w.address(clip, epoch, view)
+// original says whether a view is the clip as it is.
+func (w *drawer) original(view int) bool { return w.d.c.View.Pair == "original" && view == 0 }
+
+// changesWave says whether a view is made of a changed waveform, and not of what
+// the store has.
+func (w *drawer) changesWave(view int) bool { return len(w.waves.Chain) > 0 && !w.original(view) }
+
+// ofSpectrogram draws a view of the spectrogram s.
+func (w *drawer) ofSpectrogram(dst []float32, s *audio.Spectrogram, view int) error {
+	switch {
+	case w.original(view):
+		return w.plain.Draw(dst, s, w.draw)
+	case view < 2:
+		return w.views.Draw(dst, s, w.draw)
+	}
+	return w.crops.Draw(dst, s, w.draw)
+}
+
+// ofWaveform draws a view of the samples c, and leaves in c what the augmentations
+// of the waveform made of them.
+func (w *drawer) ofWaveform(dst []float32, c *audio.Clip, view int) error {
 	n := len(c.Samples)
 	if err := w.waves.Apply(c, w.draw); err != nil {
 		return err
@@ -225,7 +283,7 @@ func (w *drawer) ofWaveform(dst []float32, c *audio.Clip, clip, epoch, view int)
 	if err := extractChanged(w.feature, &w.spec, c, n); err != nil {
 		return err
 	}
-	return w.views.Draw(dst, &w.spec, w.draw)
+	return w.ofSpectrogram(dst, &w.spec, view)
 }
 
 // extractChanged is the feature of a clip that had so many samples before it was

@@ -19,7 +19,9 @@ type MemoryPlan struct {
 	Channels   int `json:"channels"`
 	Bins       int `json:"bins"`
 	Frames     int `json:"frames"`
-	Parameters int `json:"parameters"` // of the encoder
+	Crops      int `json:"crops,omitempty"`       // that each clip gives besides
+	CropFrames int `json:"crop_frames,omitempty"` // of each
+	Parameters int `json:"parameters"`            // of the encoder
 
 	TrainingGraphs []GraphPlan `json:"training_graphs"`
 	EmbeddingGraph GraphPlan   `json:"embedding_graph"`
@@ -54,7 +56,11 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: in, ExactConv: c.Engine.ExactConv}
+	classes, err := c.classes()
+	if err != nil {
+		return nil, err
+	}
+	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: in, Classes: classes, ExactConv: c.Engine.ExactConv}
 	draft, err := method.Draft(c.Method, s)
 	if err != nil {
 		return nil, err
@@ -65,11 +71,12 @@ func Plan(c *Config) (*MemoryPlan, error) {
 		return nil, err
 	}
 	const float = 4
-	view := float * in.Values()
+	view, need := float*in.Values(), method.NeedsOf(c.Method)
+	ofClip := 2*view + float*need.Crops*c.crops(in).Values()
 	p := &MemoryPlan{
-		Batch: c.Batch, Channels: in.Channels, Bins: in.Bins, Frames: in.Frames, Parameters: encoder.Count(),
+		Batch: c.Batch, Channels: in.Channels, Bins: in.Bins, Frames: in.Frames, Crops: need.Crops, CropFrames: need.CropFrames, Parameters: encoder.Count(),
 		Graph: draft.GraphBytes(), Weights: float * draft.Weights, Optimizer: float * optim.StateSize(c.Optimizer, draft.Params),
-		Arrays: float * draft.Arrays, Views: (ahead + 1) * 2 * c.Batch * view,
+		Arrays: float * draft.Arrays, Views: (ahead + 1) * c.Batch * ofClip,
 	}
 	for _, g := range draft.Graphs {
 		p.TrainingGraphs = append(p.TrainingGraphs, GraphPlan{g.Name, g.Bytes, g.WithoutReuse, g.Steps})
@@ -106,6 +113,30 @@ func (c *Config) input(rows int) model.Input {
 	return model.Input{Channels: channels, Bins: rows / channels, Frames: c.View.Frames}
 }
 
+// crops is the size of the shorter views that the method asks for.
+func (c *Config) crops(view model.Input) model.Input {
+	view.Frames = method.NeedsOf(c.Method).CropFrames
+	return view
+}
+
+// classes is how many the manifest has, where training sees labels: a fold may
+// have fewer.
+func (c *Config) classes() (int, error) {
+	if !c.needsLabels() {
+		return 0, nil
+	}
+	corpus, err := openCorpus(c)
+	if err != nil {
+		return 0, err
+	}
+	all := make([]int, len(corpus.Items))
+	for i := range all {
+		all[i] = i
+	}
+	classes, _, err := classesOf(corpus, all)
+	return len(classes), err
+}
+
 // fits refuses a config whose training cannot be held.
 func fits(c *Config, l host.Limit) error {
 	p, err := Plan(c)
@@ -137,7 +168,13 @@ func (p *MemoryPlan) Write(con Console) error {
 	row("weights", p.Weights, fmt.Sprintf("%d parameters in the encoder", p.Parameters))
 	row("optimizer", p.Optimizer, "")
 	row("method's arrays", p.Arrays, "")
-	row("views", p.Views, fmt.Sprintf("%d batches of %d × 2 views of %v", ahead+1, p.Batch, model.Input{Channels: p.Channels, Bins: p.Bins, Frames: p.Frames}))
+	in := model.Input{Channels: p.Channels, Bins: p.Bins, Frames: p.Frames}
+	views := fmt.Sprintf("%d batches of %d × 2 views of %v", ahead+1, p.Batch, in)
+	if p.Crops > 0 {
+		in.Frames = p.CropFrames
+		views += fmt.Sprintf(" and %d of %v", p.Crops, in)
+	}
+	row("views", p.Views, views)
 	if p.Backgrounds > 0 {
 		row("backgrounds", p.Backgrounds, "at most, of recordings that are mixed in")
 	}

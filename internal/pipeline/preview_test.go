@@ -107,12 +107,12 @@ func TestPreviewPairsAreTheLoaders(t *testing.T) {
 					t.Fatal(err)
 				}
 				for view := range 2 {
-					_, s, err := p.view(b.epoch(v.Step), view)
+					got, err := p.view(b.epoch(v.Step), view)
 					if err != nil {
 						t.Fatal(err)
 					}
 					at := (view*v.N + i) * size
-					if !slices.Equal(s.Data, v.X[at:at+size]) {
+					if !slices.Equal(got.spec.Data, v.X[at:at+size]) {
 						t.Errorf("%s: view %d of %s in step %d is another on the page", name, view, clip, v.Step)
 					}
 					seen++

@@ -86,7 +86,11 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 		if err != nil {
 			return nil, err
 		}
-		if total := d.c.Schedule.Steps(d.c.batches(len(hears(s))).steps); step < total {
+		clips, _, err := d.training(s)
+		if err != nil {
+			return nil, err
+		}
+		if total := d.c.Schedule.Steps(d.c.batches(len(clips)).steps); step < total {
 			con.Warn("%s: the encoder is of step %d of %d; clr pretrain --resume finishes it", rundir.FoldDir(o.Run, d.foldName(s)), step, total)
 		}
 		frozen[s.Name] = e.hash()

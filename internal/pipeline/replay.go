@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 
 	"clr/internal/fault"
 	"clr/internal/kernel"
@@ -38,7 +39,8 @@ type Rerun struct {
 	Config    string         `json:"config"`
 }
 
-// A viewsSummary tells of the batch's views (2N, C, F, T).
+// A viewsSummary tells of the batch's views (2N, C, F, T), and of the shorter ones
+// (V·N, C, F, T') behind them.
 type viewsSummary struct {
 	Shape     []int      `json:"shape"`
 	NotFinite int        `json:"not_finite"` // values
@@ -52,7 +54,7 @@ type viewsSummary struct {
 // A viewLine is a row of a batch.
 type viewLine struct {
 	Clip      string `json:"clip"`
-	View      int    `json:"view"` // 1 or 2
+	View      int    `json:"view"` // 1 or 2; shorter ones from 3 on
 	Min       number `json:"min"`
 	Max       number `json:"max"`
 	NotFinite int    `json:"not_finite"`
@@ -114,7 +116,7 @@ func Replay(ctx context.Context, path string) (*Rerun, error) {
 	}
 	r := &Rerun{File: path, Recorded: f.divergence, Config: f.config}
 	r.Here.Clr, r.Here.Go, r.Here.CPU = rundir.Version(), runtime.Version(), rundir.CPUPath()
-	r.lookAtViews(f.batch)
+	r.lookAtViews(f)
 	r.lookAtState(f.arrays)
 	m, err := f.method(r.watch)
 	if err != nil {
@@ -194,16 +196,16 @@ func (r *Rerun) clipsIn(s method.Seen) (clips []string) {
 	return clips
 }
 
-func (r *Rerun) lookAtViews(b method.Batch) {
-	size := b.Input.Values()
+func (r *Rerun) lookAtViews(f *replayFile) {
+	b := f.batch
 	v := viewsSummary{Shape: b.Input.Shape(2 * b.N)}
 	most := float32(-1)
-	for row := range 2 * b.N {
-		x := b.X[row*size : (row+1)*size]
+	for row := range viewsOf(f.c) * b.N {
+		x, in := rowOf(b, f.c.crops(b.Input), row)
 		e := model.ExtentOf(x)
 		l := viewLine{Clip: r.Recorded.Clips[row%b.N], View: 1 + row/b.N, Min: number(e.Min), Max: number(e.Max), NotFinite: e.NotFinite}
 		if e.NotFinite > 0 && v.NotFinite == 0 {
-			v.First = fmt.Sprintf("%s, view %d: %s is %v", l.Clip, l.View, placeIn(b.Input, e.First), x[e.First])
+			v.First = fmt.Sprintf("%s, view %d: %s is %v", l.Clip, l.View, placeIn(in, e.First), x[e.First])
 		}
 		if top := max(-e.Min, e.Max); top > most {
 			most, v.Largest = top, row
@@ -229,7 +231,7 @@ func placeIn(in model.Input, i int) string {
 
 func (r *Rerun) lookAtState(arrays map[string]kernel.Array) {
 	for _, name := range slices.Sorted(maps.Keys(arrays)) {
-		if e := model.ExtentOf(arrays[name].Data); e.NotFinite > 0 && name != viewsKey {
+		if e := model.ExtentOf(arrays[name].Data); e.NotFinite > 0 && !strings.HasPrefix(name, batchPrefix) {
 			r.State = append(r.State, arrayTrouble{name, e.NotFinite, len(arrays[name].Data), number(arrays[name].Data[e.First])})
 		}
 	}

@@ -26,7 +26,7 @@ type replayFile struct {
 	config string
 	c      *Config
 	batch  method.Batch
-	arrays map[string]kernel.Array // a checkpoint's, and the views
+	arrays map[string]kernel.Array // a checkpoint's, and the batch's
 }
 
 // readReplay reads a replay file. Nothing that it says is believed before it is
@@ -76,8 +76,40 @@ func (f *replayFile) parse() (err error) {
 	if in != f.batch.Input {
 		return f.wrong("the views are of %v, by its config they would be of %v", f.batch.Input, in)
 	}
+	batch := f.c.batchArrays(f.batch)
+	if err := f.holds(batch); err != nil {
+		return err
+	}
+	for key, to := range map[string]*[]float32{cropsKey: &f.batch.Crops, labelsKey: &f.batch.Labels} {
+		if _, needed := batch[key]; needed {
+			*to = f.arrays[key].Data
+		}
+	}
+	if f.Classes < 0 || f.Classes > mostClasses {
+		return f.wrong("it has %d classes, must be 0 to %d", f.Classes, mostClasses)
+	}
+	for i, l := range f.batch.Labels {
+		if l != float32(int(l)) || l < -1 || int(l) >= f.Classes {
+			return f.wrong("the label of %s is %g, none of %d classes", f.Clips[i], l, f.Classes)
+		}
+	}
 	return nil
 }
+
+// holds refuses a file that lacks one of the arrays, or has it in another shape.
+func (f *replayFile) holds(arrays map[string]kernel.Array) error {
+	for _, name := range slices.Sorted(maps.Keys(arrays)) {
+		if have, ok := f.arrays[name]; !ok {
+			return f.wrong("it has no %s", name)
+		} else if want := arrays[name].Shape; !slices.Equal(have.Shape, want) {
+			return f.wrong("its %s is %v, by its config it would be %v", name, have.Shape, want)
+		}
+	}
+	return nil
+}
+
+// mostClasses is what labels can tell apart, which are float32s.
+const mostClasses = 1 << 24
 
 func (f *replayFile) wrong(format string, args ...any) error {
 	return fault.New(fault.Data, "use the file as clr pretrain wrote it", "%s: %w", f.path, fmt.Errorf(format, args...))
@@ -90,20 +122,20 @@ func (f *replayFile) unknown(err error) error {
 // method makes the method as it stood at the step. Its memory is taken when the
 // file is known to fill it.
 func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
-	s := method.Setup{Encoder: f.c.Encoder, Batch: f.batch.N, Input: f.batch.Input, Seed: f.c.Seed, ExactConv: f.c.Engine.ExactConv}
+	s := method.Setup{Encoder: f.c.Encoder, Batch: f.batch.N, Input: f.batch.Input, Classes: f.Classes, Seed: f.c.Seed, ExactConv: f.c.Engine.ExactConv}
 	plan, err := method.Draft(f.c.Method, s)
 	if err != nil {
 		return nil, f.unknown(err)
 	}
-	for _, name := range slices.Sorted(maps.Keys(plan.State)) {
-		if have, ok := f.arrays[name]; !ok {
-			return nil, f.wrong("it has no %s", name)
-		} else if want := plan.State[name].Shape; !slices.Equal(have.Shape, want) {
-			return nil, f.wrong("its %s is %v, by its config it would be %v", name, have.Shape, want)
-		}
+	if err := f.holds(plan.State); err != nil {
+		return nil, err
 	}
+	batch := f.c.batchArrays(f.batch)
 	for _, name := range slices.Sorted(maps.Keys(f.arrays)) {
-		if _, ok := plan.State[name]; !ok && name != viewsKey && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") {
+		if _, ok := batch[name]; ok {
+			continue
+		}
+		if _, ok := plan.State[name]; !ok && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") {
 			return nil, f.wrong("it holds %s, which the method in its config has not", name)
 		}
 	}

@@ -96,6 +96,9 @@ func (c *Config) pretraining() *Config {
 	same := c.portable()
 	same.Embed, same.Checkpoint, same.Log = EmbedOptions{}, rundir.CheckpointOptions{}, rundir.LogOptions{}
 	same.LinearProbe, same.MLPProbe = eval.LinearProbe{}, eval.MLPProbe{}
+	if !c.needsLabels() {
+		same.Labels = LabelOptions{}
+	}
 	same.OnError = audio.OnError{} // what is left out, the corpus's hash knows
 	return same
 }

@@ -9,6 +9,7 @@ import (
 	"clr/internal/augment"
 	"clr/internal/fault"
 	"clr/internal/host"
+	"clr/internal/method"
 )
 
 // A Timing is what a config's training steps spend their time on, with the real
@@ -113,7 +114,7 @@ func (r *Timing) draw(ctx context.Context, t *trainer) error {
 		c.Augment = chain[:n]
 		d := *t.d
 		d.c = &c
-		w, err := newDrawer(&d, t.clips, t.norm)
+		w, err := newDrawer(&d, t.clips, t.labels, t.norm)
 		if err != nil {
 			return err
 		}
@@ -122,7 +123,7 @@ func (r *Timing) draw(ctx context.Context, t *trainer) error {
 			return err
 		}
 		if n > 0 {
-			r.Augmentations = append(r.Augmentations, AugmentCost{nameIn(augment.Table, chain[n-1]), 1e6 * (took - before) / float64(2*r.Batch)})
+			r.Augmentations = append(r.Augmentations, AugmentCost{nameIn(augment.Table, chain[n-1]), 1e6 * (took - before) / float64(viewsOf(&c)*r.Batch)})
 			r.AugmentS += took - before
 		}
 		before = took
@@ -131,17 +132,22 @@ func (r *Timing) draw(ctx context.Context, t *trainer) error {
 	return nil
 }
 
+// viewsOf is how many views a clip gives, the shorter ones too.
+func viewsOf(c *Config) int { return 2 + method.NeedsOf(c.Method).Crops }
+
 func (r *Timing) drawBatch(ctx context.Context, w *drawer) (float64, error) {
 	const rounds = 5
-	dst := make([]float32, w.d.input.Values())
+	v := newViews(w.d)
+	v.N = r.Batch
 	var took []float64
 	for range rounds {
 		began := time.Now()
 		for i := range r.Batch {
-			for view := range 2 {
+			for view := range viewsOf(w.d.c) {
 				if err := ctx.Err(); err != nil {
 					return 0, err
 				}
+				dst, _ := rowOf(v.Batch, v.crop, view*v.N+i)
 				if err := w.view(dst, w.clips[i], 0, view); err != nil {
 					return 0, err
 				}

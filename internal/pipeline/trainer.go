@@ -23,7 +23,8 @@ import (
 type trainer struct {
 	d       *data
 	split   eval.Split
-	clips   []int // what it may hear
+	clips   []int      // what it may hear
+	labels  *labelling // what it may know of them; nil: nothing
 	norm    normalization
 	method  method.Method
 	opt     optim.Optimizer
@@ -44,13 +45,16 @@ func newTrainer(d *data, s eval.Split) (*trainer, error) {
 // for build.
 func planTrainer(d *data, s eval.Split) (*trainer, error) {
 	c := d.c
-	t := &trainer{d: d, split: s, clips: hears(s), stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.Optimizer.LearningRate()}
+	t := &trainer{d: d, split: s, stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.Optimizer.LearningRate()}
+	var err error
+	if t.clips, t.labels, err = d.training(s); err != nil {
+		return nil, err
+	}
 	if c.Batch > len(t.clips) {
 		return nil, fault.New(fault.Usage, fmt.Sprintf("set batch to at most %d", len(t.clips)),
 			"batch %d is larger than the corpus: %d clips to pretrain on", c.Batch, len(t.clips))
 	}
 	t.batches = c.batches(len(t.clips))
-	var err error
 	t.norm, err = d.normalization(s.Train)
 	return t, err
 }
@@ -61,7 +65,7 @@ func (t *trainer) build() error {
 		return nil
 	}
 	c := t.d.c
-	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Seed: c.Seed, ExactConv: c.Engine.ExactConv})
+	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Classes: t.labels.count(), Seed: c.Seed, ExactConv: c.Engine.ExactConv})
 	if err != nil {
 		return err
 	}
@@ -124,7 +128,7 @@ func (t *trainer) stagesOf(cp *checkpoint.Checkpoint, step int) error {
 }
 
 func (t *trainer) loaderOptions(start, stop int) loaderOptions {
-	return loaderOptions{clips: t.clips, norm: t.norm, start: start, stop: stop, batches: t.batches}
+	return loaderOptions{clips: t.clips, labels: t.labels, norm: t.norm, start: start, stop: stop, batches: t.batches}
 }
 
 // state is everything that a resumed run needs beside the step. The arrays are

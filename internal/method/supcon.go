@@ -1,0 +1,37 @@
+package method
+
+import (
+	"math"
+
+	"clr/internal/loss"
+	"clr/internal/model"
+)
+
+// SupCon is Khosla et al. 2020, "Supervised contrastive learning", section 3.2 with
+// the loss L_out: all views of a batch that have an anchor's label attract it, its
+// own clip's other view among them, and all others repel it. A clip without a label
+// only repels.
+type SupCon struct {
+	Temperature float64   `yaml:"temperature" doc:"divides the cosines; the paper's tau"`
+	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining"`
+	Groups      int       `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; 2 keeps the two views apart"`
+}
+
+func (o SupCon) Doc() string {
+	return "SupCon (Khosla et al. 2020): SimCLR with labels, all views of a label attract each other"
+}
+
+func (o SupCon) Check() error { return checkHead(o.Temperature, o.Projector, o.Groups) }
+
+// Needs asks for labels.
+func (o SupCon) Needs() Needs { return Needs{Labels: true} }
+
+// Unit implements Options: a tower sees both views at once.
+func (o SupCon) Unit() int { return unitOf(o.Groups, 2) }
+
+func (o SupCon) New(s Setup) (Method, error) {
+	return newSiamese("supcon", s, o.Needs(), o.Groups, func(b *model.Builder, p *model.Params, in inputs) outputs {
+		z := s.tower(b, p, o.Projector, in.x) // (2N, P)
+		return outputs{z: z, loss: b.Try(loss.SupCon(z, in.labels, o.Temperature)), chance: math.Log(float64(2*in.n - 1))}
+	})
+}
