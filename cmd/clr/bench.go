@@ -197,6 +197,7 @@ time on all threads the views and their augmentations take.`,
 
 // A network is an encoder and its input, as flags say it.
 type network struct {
+	c          *cobra.Command
 	encoder    string
 	stem, pool string
 	width      int
@@ -205,33 +206,49 @@ type network struct {
 }
 
 func (n *network) flags(c *cobra.Command) {
+	n.c = c
 	e := model.Encoders["resnet"].(model.ResNet)
-	c.Flags().StringVar(&n.encoder, "encoder", "resnet18", "resnet10, resnet18, resnet34 or resnet50")
-	c.Flags().IntVar(&n.width, "width", e.Width, "channels of the first stage")
-	c.Flags().StringVar(&n.stem, "stem", e.Stem, "imagenet or small")
-	c.Flags().StringVar(&n.pool, "pool", e.Pool, "mean, max, mean_max or time_mean_max")
+	c.Flags().StringVar(&n.encoder, "encoder", "resnet18", strings.Join(encoderNames(), ", ")+"; those without a depth as clr list encoders has them, with their defaults")
+	c.Flags().IntVar(&n.width, "width", e.Width, "of a resnet: channels of the first stage")
+	c.Flags().StringVar(&n.stem, "stem", e.Stem, "of a resnet: imagenet or small")
+	c.Flags().StringVar(&n.pool, "pool", e.Pool, "of a resnet: mean, max, mean_max, time_mean or time_mean_max")
 	c.Flags().IntVar(&n.batch, "batch", n.batch, "clips in a batch")
 	c.Flags().IntVar(&n.input.Channels, "channels", 1, "channels of a spectrogram, as a stack of features has")
 	c.Flags().IntVar(&n.input.Bins, "mels", 64, "bins of a spectrogram")
 	c.Flags().IntVar(&n.input.Frames, "frames", 96, "frames of a spectrogram")
-	must(c.RegisterFlagCompletionFunc("encoder", cobra.FixedCompletions(encoderNames, cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("encoder", cobra.FixedCompletions(encoderNames(), cobra.ShellCompDirectiveNoFileComp)))
 }
 
-var encoderNames = []string{"resnet10", "resnet18", "resnet34", "resnet50"}
+// encoderNames are the ResNets by their depths, and the other encoders.
+func encoderNames() []string {
+	others := slices.DeleteFunc(slices.Sorted(maps.Keys(model.Encoders)), func(name string) bool { return name == "resnet" })
+	return append([]string{"resnet10", "resnet18", "resnet34", "resnet50"}, others...)
+}
 
 // workload refuses an encoder that there is not; what is wrong with the rest
 // is for who uses it.
 func (n *network) workload(steps int) (bench.Workload, error) {
-	if !slices.Contains(encoderNames, n.encoder) {
-		hint := "one of " + strings.Join(encoderNames, ", ")
-		if near := strict.Nearest(n.encoder, encoderNames); near != "" {
+	names := encoderNames()
+	if !slices.Contains(names, n.encoder) {
+		hint := "one of " + strings.Join(names, ", ")
+		if near := strict.Nearest(n.encoder, names); near != "" {
 			hint = "did you mean " + near + "? " + hint
 		}
 		return bench.Workload{}, fault.New(fault.Usage, hint, "there is no encoder %q", n.encoder)
+	}
+	w := bench.Workload{Name: n.encoder, Batch: n.batch, Input: n.input, Steps: steps}
+	if w.Encoder = model.Encoders[n.encoder]; w.Encoder != nil {
+		for _, of := range []string{"width", "stem", "pool"} {
+			if n.c.Flags().Changed(of) {
+				return bench.Workload{}, fault.New(fault.Usage, "leave it out; a config can say more of an encoder", "--%s is of a resnet, not of %s", of, n.encoder)
+			}
+		}
+		return w, nil
 	}
 	e := model.ResNet{Width: n.width, Stem: n.stem, Pool: n.pool}
 	if _, err := fmt.Sscanf(n.encoder, "resnet%d", &e.Depth); err != nil {
 		panic("clr: " + err.Error())
 	}
-	return bench.Workload{Encoder: e, Name: n.encoder, Batch: n.batch, Input: n.input, Steps: steps}, nil
+	w.Encoder = e
+	return w, nil
 }

@@ -59,6 +59,7 @@ out (channels × bins × frames), single weights, and multiplications and additi
 of a forward pass over one example. The plan is the memory in which a batch is
 embedded.`,
 		Example: "  clr model summary --encoder resnet50 --mels 128 --frames 128\n" +
+			"  clr model summary --encoder samplecnn --mels 1 --frames 59049\n" +
 			"  clr model summary --config configs/quickstart.yaml",
 		Args: noArguments,
 		RunE: p.does(func(c *cobra.Command) error {

@@ -135,7 +135,11 @@ func nameOf(l model.Layer) string {
 	to := fmt.Sprintf("%d×%d", l.Out[1], l.Out[2])
 	switch l.Kind {
 	case "conv", "linear":
-		return fmt.Sprintf("%s %d→%d %d×%d/%d to %s", l.Kind, l.In[0], l.Out[0], l.Kernel, l.Kernel, l.Stride, to)
+		stride := fmt.Sprint(l.Stride[1])
+		if l.Stride[0] != l.Stride[1] && l.In[1] > 1 {
+			stride = fmt.Sprintf("%d×%d", l.Stride[0], l.Stride[1])
+		}
+		return fmt.Sprintf("%s %d→%d %d×%d/%s to %s", l.Kind, l.In[0], l.Out[0], l.Kernel[0], l.Kernel[1], stride, to)
 	case "batch_norm":
 		name := fmt.Sprintf("norm %d of %s", l.Out[0], to)
 		if l.Residual {
@@ -144,7 +148,7 @@ func nameOf(l model.Layer) string {
 		if l.ReLU {
 			name += ", ReLU"
 		}
-		if l.Kernel > 0 {
+		if l.Kernel[0] > 0 {
 			name = fmt.Sprintf("norm %d of %d×%d, ReLU, pool to %s", l.In[0], l.In[1], l.In[2], to)
 		}
 		return name

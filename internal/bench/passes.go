@@ -42,7 +42,7 @@ func (m buffers) passes(l model.Layer, n int, first bool) ([]pass, error) {
 		if l.Residual {
 			residual = dx
 		}
-		if l.Kernel > 0 {
+		if l.Kernel[0] > 0 {
 			return normPoolPasses(l, s, stats, sums, gamma, x, dx, y, dy), nil
 		}
 		return []pass{
@@ -51,6 +51,21 @@ func (m buffers) passes(l model.Layer, n int, first bool) ([]pass, error) {
 			{name: "sums", bytes: moved(x, dy), run: func() { s.Sums(sums, x, stats, gamma, gamma, dy, l.ReLU) }},
 			{name: "data", bytes: moved(dx, x, dy), run: func() { s.Data(dx, x, stats, gamma, gamma, sums, dy, l.ReLU) }},
 		}, nil
+	case "max_pool", "avg_pool":
+		p := kernel.Pool{N: n, C: in[0], H: in[1], W: in[2], Kernel: l.Kernel, Stride: l.Stride, Pad: l.Pad}
+		if l.Kind == "avg_pool" {
+			return []pass{
+				{name: "forward", bytes: moved(x, y), run: func() { p.AvgForward(y, x) }},
+				{name: "data", bytes: moved(dx, dy), run: func() { p.AvgBackward(dx, dy) }},
+			}, nil
+		}
+		return []pass{
+			{name: "forward", bytes: moved(x, y), run: func() { p.MaxForward(y, x) }},
+			{name: "data", bytes: moved(dx, x, dy), run: func() { p.MaxBackward(dx, x, dy) }},
+		}, nil
+	case "dropout":
+		drop := func(y, x []float32) func() { return func() { kernel.Dropout(y, x, 0.3, 1, 1) } }
+		return []pass{{name: "forward", bytes: moved(x, y), run: drop(y, x)}, {name: "data", bytes: moved(dx, dy), run: drop(dx, dy)}}, nil
 	case "global_mean", "global_max":
 		s := kernel.Global{N: n, C: in[0], H: in[1], W: in[2], KeepRows: out[0] != in[0]}
 		if l.Kind == "global_mean" {
@@ -64,7 +79,24 @@ func (m buffers) passes(l model.Layer, n int, first bool) ([]pass, error) {
 			{name: "data", bytes: moved(dx, x, dy), run: func() { s.MaxGrad(dx, x, dy) }},
 		}, nil
 	}
+	if f, ok := activations[l.Kind]; ok {
+		return []pass{
+			{name: "forward", bytes: moved(x, y), run: func() { f.forward(y, x) }},
+			{name: "data", bytes: moved(dx, y, dy), run: func() { f.backward(dx, y, dy) }},
+		}, nil
+	}
 	panic("bench: no passes for a layer of kind " + l.Kind)
+}
+
+// activations are the layers that are one, with their gradients.
+var activations = map[string]struct {
+	forward  func(y, x []float32)
+	backward func(dx, of, dy []float32)
+}{
+	"relu":    {kernel.ReLU, kernel.ReLUGrad},
+	"sigmoid": {kernel.Sigmoid, kernel.SigmoidGrad},
+	"tanh":    {kernel.Tanh, kernel.TanhGrad},
+	"gelu":    {kernel.GELU, kernel.GELUGrad},
 }
 
 // moved counts the bytes of arrays.
@@ -78,7 +110,7 @@ func moved(arrays ...[]float32) float64 {
 
 // normPoolPasses are those of a norm with a max pool after it, y and dy pooled.
 func normPoolPasses(l model.Layer, s kernel.Norm, stats, sums, gamma, x, dx, y, dy []float32) []pass {
-	p := kernel.NormPool{Norm: s, Kernel: square(l.Kernel), Stride: square(l.Stride), Pad: square(l.Pad), ReLU: l.ReLU}
+	p := kernel.NormPool{Norm: s, Kernel: l.Kernel, Stride: l.Stride, Pad: l.Pad, ReLU: l.ReLU}
 	chosen := make([]float32, len(y))
 	return []pass{
 		{name: "stats", bytes: moved(x), run: func() { s.Stats(stats, x) }},
@@ -90,8 +122,6 @@ func normPoolPasses(l model.Layer, s kernel.Norm, stats, sums, gamma, x, dx, y, 
 		{name: "data", bytes: moved(dx, x, dy), run: func() { p.Data(dx, x, stats, gamma, gamma, sums, dy) }},
 	}
 }
-
-func square(v int) [2]int { return [2]int{v, v} }
 
 func convPasses(l model.Layer, n int, first bool, x, dx, y, dy []float32) ([]pass, error) {
 	s, _ := l.Conv(n)

@@ -82,6 +82,14 @@ func awkwardConvs() []ConvShape {
 		ConvShape{N: 3, Ci: 1, Co: 24, H: 70, W: 40, Kernel: square(7), Stride: square(2), Pad: square(3)},                     // a stem of several chunks
 		ConvShape{N: 1, Ci: 2, Co: 16, H: 3, W: 1800, Kernel: square(3), Stride: square(1), Pad: square(1)},                    // runs cut for length
 		ConvShape{N: 5, Ci: 16, Co: 16, H: 9, W: 9, Kernel: square(3), Stride: square(3), Pad: square(4), Dilation: square(3)}, // padding wider than a tap
+		// maps of one row, cut into lines: a stem, padded and not; few channels and many; strides; a map that loses its rows
+		ConvShape{N: 17, Ci: 1, Co: 20, H: 1, W: 1333, Kernel: [2]int{1, 80}, Stride: [2]int{1, 4}, Pad: [2]int{0, 38}},
+		ConvShape{N: 33, Ci: 2, Co: 33, H: 1, W: 600, Kernel: [2]int{1, 3}, Stride: [2]int{1, 3}},
+		ConvShape{N: 7, Ci: 17, Co: 33, H: 1, W: 300, Kernel: [2]int{1, 3}, Stride: [2]int{1, 1}, Pad: [2]int{0, 1}},
+		ConvShape{N: 3, Ci: 130, Co: 40, H: 1, W: 1000, Kernel: [2]int{1, 3}, Stride: [2]int{1, 2}, Pad: [2]int{0, 1}},
+		ConvShape{N: 40, Ci: 9, Co: 16, H: 1, W: 129, Kernel: [2]int{1, 5}, Stride: [2]int{1, 1}, Pad: [2]int{0, 4}, Dilation: [2]int{1, 2}},
+		ConvShape{N: 18, Ci: 5, Co: 17, H: 3, W: 150, Kernel: square(3), Stride: square(1), Pad: [2]int{0, 1}},
+		ConvShape{N: 18, Ci: 16, Co: 17, H: 3, W: 150, Kernel: square(3), Stride: square(2), Pad: [2]int{0, 1}},
 	)
 }
 

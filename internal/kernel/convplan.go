@@ -4,12 +4,12 @@ package kernel
 // for each run of output pixels that see the same taps, the taps' places in
 // the weights and in the input.
 type plan struct {
-	rows               [][]run // (output rows)
+	rows               [][]run // lines of the output: its rows, or pieces of its only one
 	inStep, outStep    int     // from one pixel of a run to the next, in float32s
 	inBlock, outBlock  int     // float32s of a block of 16 examples
 	taps, inner, outer int     // kernel taps; channels summed over; channels made
 	blocks             int     // of 16 examples
-	rowsPerItem        int     // rows of one work item, if a work item is rows
+	rowsPerItem        int     // lines of one work item, if a work item is lines
 	small              bool    // a work item is one tile of some whole maps instead
 	short              bool    // no run has more than two pixels
 }
@@ -28,6 +28,10 @@ const (
 	// itemBytes is how much input a work item should hold in the second-level
 	// cache while it walks over the output channels.
 	itemBytes = 400 << 10
+	// linePixels is how many pixels of a map of one row, such as a sound's, are
+	// dealt with as if they were a row: else its rows would fit no cache, and be
+	// too few to share out.
+	linePixels = 64
 	// smallMap is the number of pixels up to which the weights of a layer
 	// outweigh its maps; then a work item keeps one tile's weights instead.
 	smallMap = 32
@@ -35,6 +39,14 @@ const (
 	// second-level cache.
 	smallBytes = 720 << 10
 )
+
+// lineOf is the pixels of a line of maps of h rows of w.
+func lineOf(h, w int) int {
+	if h == 1 {
+		return min(w, linePixels)
+	}
+	return w
+}
 
 func (p *plan) tiles() int   { return (p.outer + 15) / 16 }
 func (p *plan) panel() int   { return p.taps * p.inner * Lanes } // packed weights of one tile
@@ -47,9 +59,13 @@ func forwardPlan(s ConvShape, oh, ow int) *plan {
 		inBlock: s.H * s.W * s.Ci * Lanes, outBlock: oh * ow * s.Co * Lanes,
 		taps: s.Kernel[0] * s.Kernel[1], inner: s.Ci, outer: s.Co, blocks: Blocks(s.N),
 	}
+	line := lineOf(oh, ow)
 	for i := range oh {
 		var rs []run
 		for j := range ow {
+			if j > 0 && j%line == 0 {
+				p.rows, rs = append(p.rows, rs), nil
+			}
 			var segs []seg
 			for kh := range s.Kernel[0] {
 				ih := i*s.Stride[0] - s.Pad[0] + kh*s.Dilation[0]
@@ -72,7 +88,7 @@ func forwardPlan(s ConvShape, oh, ow int) *plan {
 		}
 		p.rows = append(p.rows, rs)
 	}
-	p.cut(s.Kernel[0], s.W*s.Ci*s.Stride[0], oh*ow)
+	p.cut(s.Kernel[0], lineOf(s.H, s.W)*s.Ci*s.Stride[0], oh*ow)
 	return p
 }
 
@@ -86,11 +102,14 @@ func dataPlan(s ConvShape, oh, ow int) *plan {
 		inBlock: oh * ow * s.Co * Lanes, outBlock: s.H * s.W * s.Ci * Lanes,
 		taps: s.Kernel[0] * s.Kernel[1], inner: s.Co, outer: s.Ci, blocks: Blocks(s.N),
 	}
-	for i := range s.H {
+	line := lineOf(s.H, s.W)
+	for k := range s.H * ceil(s.W, line) {
+		i, j0 := k/ceil(s.W, line), k%ceil(s.W, line)*line
+		j1 := min(s.W, j0+line)
 		var all []run
-		for rest := range min(s.Stride[1], s.W) {
+		for rest := range min(s.Stride[1], j1-j0) {
 			var rs []run
-			for j := rest; j < s.W; j += s.Stride[1] {
+			for j := j0 + rest; j < j1; j += s.Stride[1] {
 				var segs []seg
 				for kh := s.Kernel[0] - 1; kh >= 0; kh-- {
 					a := i + s.Pad[0] - kh*s.Dilation[0]
@@ -115,7 +134,7 @@ func dataPlan(s ConvShape, oh, ow int) *plan {
 		}
 		p.rows = append(p.rows, all)
 	}
-	p.cut(s.Kernel[0], ow*s.Co/s.Stride[0], s.H*s.W)
+	p.cut(s.Kernel[0], lineOf(oh, ow)*s.Co/s.Stride[0], s.H*s.W)
 	return p
 }
 
@@ -210,11 +229,14 @@ func (t *planTask) Do(item int) {
 	for m := range t.tiles() {
 		t.tileRows(m, b, rows)
 	}
-	row := t.outBlock / len(t.rows)
-	t.tail.run(t.out, b, b*t.outBlock+r*t.rowsPerItem*row, len(rows)*row/(t.outer*Lanes), 0, t.outer)
+	from, to := rows[0][0].out, t.outBlock
+	if next := (r + 1) * t.rowsPerItem; next < len(t.rows) {
+		to = t.rows[next][0].out
+	}
+	t.tail.run(t.out, b, b*t.outBlock+from, (to-from)/(t.outer*Lanes), 0, t.outer)
 }
 
-// tileRows makes channels 16m … 16m+15 of some rows of block b.
+// tileRows makes channels 16m … 16m+15 of some lines of block b.
 func (t *planTask) tileRows(m, b int, rows [][]run) {
 	out := t.out[b*t.outBlock : (b+1)*t.outBlock]
 	g := tile{

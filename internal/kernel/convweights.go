@@ -4,7 +4,7 @@ package kernel
 // dimension: dy is transposed in 16 × 16 blocks, and x is walked along its
 // lanes. The gradient is a matrix of taps · Ci rows and Co columns. Its columns
 // are cut by pairs of tiles, its rows by channels of x, and the sum by chunks
-// of output rows: a work item adds some chunks up for one rectangle of the
+// of output lines: a work item adds some chunks up for one rectangle of the
 // matrix. If one item has all chunks, it writes the weights; otherwise each
 // part of the chunks has sums of its own, which are then added in order. The
 // shape alone decides on the cut, and so on the order of every sum.
@@ -23,8 +23,10 @@ type weightPlan struct {
 	down   int // items that share columns: ⌈Ci/width⌉
 	parts  int // items that share both
 
-	chunkRows int // output rows of a chunk
-	cuts      int // chunks of a map: ⌈OH/chunkRows⌉
+	line      int // output pixels of a line, see lineOf
+	lines     int // of a map
+	chunkRows int // lines of a chunk
+	cuts      int // chunks of a map: ⌈lines/chunkRows⌉
 	blocks    int // blocks of a chunk; more than 1 only if cuts is 1
 	chunks    int
 	perPart   int // chunks of an item
@@ -49,7 +51,8 @@ const (
 )
 
 func newWeightPlan(s ConvShape, oh, ow int) *weightPlan {
-	p := &weightPlan{ConvShape: s, oh: oh, ow: ow, tiles: (s.Co + 15) / 16}
+	p := &weightPlan{ConvShape: s, oh: oh, ow: ow, tiles: (s.Co + 15) / 16, line: lineOf(oh, ow)}
+	p.lines = oh * ceil(ow, p.line)
 	p.spread = s.Ci < fewInputs && p.taps() > 1
 	p.cutWeights()
 	p.cutMaps()
@@ -86,7 +89,7 @@ func (p *weightPlan) cutWeights() {
 		for down := 1; down == 1 || down < 2*p.Ci/16 && !p.spread; down *= 2 {
 			width := min(p.Ci, ((p.Ci+down-1)/down+15)/16*16)
 			down := (p.Ci + width - 1) / width
-			parts := min((wantItems+across*down-1)/(across*down), all*p.oh)
+			parts := min((wantItems+across*down-1)/(across*down), all*p.lines)
 			cost := across*x + 2*down*dy
 			if parts > 1 {
 				cost += 3 * parts * p.tiles * p.panel()
@@ -105,17 +108,21 @@ func (p *weightPlan) cutWeights() {
 // there are at least as many as parts.
 func (p *weightPlan) cutMaps() {
 	all := Blocks(p.N)
-	rowBytes := (p.Stride[0]*p.W*p.width*Lanes + p.ow*p.pairs*512) * 4
-	if p.spread {
-		rowBytes = (p.spreadRow() + p.ow*p.pairs*512) * 4
+	seen := p.Stride[0] * p.W // pixels of x
+	if p.line < p.ow {
+		seen = min(seen, p.Stride[1]*p.line)
 	}
-	p.chunkRows = max(1, min(p.oh, chunkBytes/rowBytes, all*p.oh/p.parts))
-	p.cuts = (p.oh + p.chunkRows - 1) / p.chunkRows
-	p.chunkRows = (p.oh + p.cuts - 1) / p.cuts
-	p.cuts = (p.oh + p.chunkRows - 1) / p.chunkRows
+	rowBytes := (seen*p.width*Lanes + p.line*p.pairs*512) * 4
+	if p.spread {
+		rowBytes = (p.spreadRow() + p.line*p.pairs*512) * 4
+	}
+	p.chunkRows = max(1, min(p.lines, chunkBytes/rowBytes, all*p.lines/p.parts))
+	p.cuts = ceil(p.lines, p.chunkRows)
+	p.chunkRows = ceil(p.lines, p.cuts)
+	p.cuts = ceil(p.lines, p.chunkRows)
 	p.blocks = 1
 	if p.cuts == 1 {
-		p.blocks = max(1, min(chunkBytes/(rowBytes*p.oh), all/p.parts))
+		p.blocks = max(1, min(chunkBytes/(rowBytes*p.lines), all/p.parts))
 	}
 	p.chunks = (all + p.blocks - 1) / p.blocks * p.cuts
 	p.perPart = (p.chunks + p.parts - 1) / p.parts
@@ -150,12 +157,12 @@ func (p *weightPlan) plainPieces() {
 				for j1 > j0 && (j1-1)*p.Stride[1]+off >= p.W {
 					j1--
 				}
-				lists = append(lists, p.runs(r, j0, j1, func(b, i int) int {
-					ih := i*p.Stride[0] + kh*p.Dilation[0] - p.Pad[0]
+				lists = append(lists, p.runs(r, j0, j1, func(b, k, j int) int {
+					ih := k/p.perRow()*p.Stride[0] + kh*p.Dilation[0] - p.Pad[0]
 					if ih < 0 || ih >= p.H {
 						return -1
 					}
-					return ((b*p.H+ih)*p.W + j0*p.Stride[1] + off) * p.Ci * Lanes
+					return ((b*p.H+ih)*p.W + j*p.Stride[1] + off) * p.Ci * Lanes
 				}))
 			}
 		}
@@ -163,8 +170,14 @@ func (p *weightPlan) plainPieces() {
 	}
 }
 
-// Spread x is (blocks, chunkRows, W + 2·padding, KH, Ci, 16).
-func (p *weightPlan) spreadRow() int   { return (p.W + 2*p.Pad[1]) * p.spreadPixel() }
+// Spread x is (blocks, chunkRows, W + 2·padding, KH, Ci, 16), or what a line
+// sees of that.
+func (p *weightPlan) spreadRow() int {
+	if p.line < p.ow {
+		return ((p.line-1)*p.Stride[1] + (p.Kernel[1]-1)*p.Dilation[1] + 1) * p.spreadPixel()
+	}
+	return (p.W + 2*p.Pad[1]) * p.spreadPixel()
+}
 func (p *weightPlan) spreadPixel() int { return p.Kernel[0] * p.Ci * Lanes }
 
 // spreadPieces: near equal cuts of a pixel's taps; every pixel sees every tap.
@@ -183,21 +196,32 @@ func (p *weightPlan) spreadPieces() {
 	}
 	p.pieces = [][]piece{pieces}
 	for r := range p.cuts {
-		p.segs = append(p.segs, [][]seg{p.runs(r, 0, p.ow, func(b, i int) int {
-			return (b*p.chunkRows + i - r*p.chunkRows) * p.spreadRow()
+		p.segs = append(p.segs, [][]seg{p.runs(r, 0, p.ow, func(b, k, _ int) int {
+			return (b*p.chunkRows + k - r*p.chunkRows) * p.spreadRow()
 		})})
 	}
 }
 
-// runs lists the rows of a chunk, columns j0 … j1-1, block by block; first
-// gives the offset of a row's first pixel in x, or -1.
-func (p *weightPlan) runs(r, j0, j1 int, first func(b, i int) int) []seg {
+// perRow is the lines of a row.
+func (p *weightPlan) perRow() int { return p.lines / p.oh }
+
+// pixel is the first of line k, in a map's order; behind the last line, their number.
+func (p *weightPlan) pixel(k int) int { return k/p.perRow()*p.ow + k%p.perRow()*p.line }
+
+// runs lists the lines of a chunk, of their columns j0 … j1-1, block by block;
+// first gives the offset in x of column j of line k, or -1.
+func (p *weightPlan) runs(r, j0, j1 int, first func(b, k, j int) int) []seg {
 	var segs []seg
-	i0 := r * p.chunkRows
+	k0 := r * p.chunkRows
 	for b := range p.blocks {
-		for i := i0; i < min(p.oh, i0+p.chunkRows); i++ {
-			if a := first(b, i); a >= 0 && j0 < j1 {
-				segs = append(segs, seg{a: a, b: ((b*p.oh+i-i0)*p.ow + j0) * 512, n: j1 - j0})
+		for k := k0; k < min(p.lines, k0+p.chunkRows); k++ {
+			c := k % p.perRow() * p.line
+			from, to := max(j0, c), min(j1, c+p.line)
+			if from >= to {
+				continue
+			}
+			if a := first(b, k, from); a >= 0 {
+				segs = append(segs, seg{a: a, b: (b*p.oh*p.ow + p.pixel(k) + from - c - p.pixel(k0)) * 512, n: to - from})
 			}
 		}
 	}
@@ -250,7 +274,7 @@ func (t *weightTask) Do(item int) {
 	rect, pieces := t.rectangle(across, down), t.pieces[down]
 	buf := buffers.get()
 	defer buffers.put(buf)
-	pixels := t.blocks * t.chunkRows * t.ow
+	pixels := t.blocks * t.chunkRows * t.line
 	turned, spread, own := (rect.tiles+1)/2*pixels*512, 0, 0
 	if t.spread {
 		spread = t.blocks * t.chunkRows * t.spreadRow()
@@ -267,8 +291,9 @@ func (t *weightTask) Do(item int) {
 	for k := part * t.perPart; k < min(t.chunks, (part+1)*t.perPart); k++ {
 		b, r := k/t.cuts*t.blocks, k%t.cuts
 		blocks := min(t.blocks, Blocks(t.N)-b)
-		rows := min(t.chunkRows, t.oh-r*t.chunkRows) * blocks // of whole maps, if blocks > 1
-		t.turn(buf.data[:turned], (b*t.oh+r*t.chunkRows)*t.ow, rows*t.ow, pixels, rect)
+		from := b*t.oh*t.ow + t.pixel(r*t.chunkRows)
+		n := (t.pixel(min(t.lines, (r+1)*t.chunkRows)) - t.pixel(r*t.chunkRows)) * blocks // of whole maps, if blocks > 1
+		t.turn(buf.data[:turned], from, n, pixels, rect)
 		x := t.x[b*t.H*t.W*t.Ci*Lanes:]
 		if t.spread {
 			t.spreadOut(buf.data[turned:turned+spread], x, r, blocks)
@@ -277,7 +302,7 @@ func (t *weightTask) Do(item int) {
 		more := k+1 < min(t.chunks, (part+1)*t.perPart)
 		var ahead []float32 // what the next chunk transposes
 		if more {
-			ahead = t.dy[((b*t.oh+r*t.chunkRows+rows)*t.ow*t.Co+rect.m*16)*Lanes:]
+			ahead = t.dy[((from+n)*t.Co+rect.m*16)*Lanes:]
 		}
 		for m := 0; m < rect.tiles; m += 2 {
 			g := tile{
@@ -332,17 +357,20 @@ func (t *weightTask) turn(dst []float32, from, n, pixels int, rect rectangle) {
 // spreadOut copies what the r-th cut sees of x, with zeros around the map.
 func (p *weightPlan) spreadOut(dst, x []float32, r, blocks int) {
 	clear(dst)
+	width := p.spreadRow() / p.spreadPixel()
 	for b := range blocks {
-		for i := range min(p.chunkRows, p.oh-r*p.chunkRows) {
-			row := dst[(b*p.chunkRows+i)*p.spreadRow()+p.Pad[1]*p.spreadPixel():][:p.W*p.spreadPixel()]
+		for i := range min(p.chunkRows, p.lines-r*p.chunkRows) {
+			k := r*p.chunkRows + i
+			left := k%p.perRow()*p.line*p.Stride[1] - p.Pad[1] // the map's column of the first
+			row := dst[(b*p.chunkRows+i)*p.spreadRow():]
 			for kh := range p.Kernel[0] {
-				ih := (r*p.chunkRows+i)*p.Stride[0] - p.Pad[0] + kh*p.Dilation[0]
+				ih := k/p.perRow()*p.Stride[0] - p.Pad[0] + kh*p.Dilation[0]
 				if ih < 0 || ih >= p.H {
 					continue
 				}
 				src := x[(b*p.H+ih)*p.W*p.Ci*Lanes:][:p.W*p.Ci*Lanes]
-				for j := range p.W {
-					to, from := j*p.Kernel[0]*p.Ci+kh*p.Ci, j*p.Ci
+				for j := max(0, left); j < min(p.W, left+width); j++ {
+					to, from := (j-left)*p.Kernel[0]*p.Ci+kh*p.Ci, j*p.Ci
 					for c := range p.Ci {
 						*at(row, to+c) = *at(src, from+c)
 					}

@@ -49,12 +49,11 @@ func (s NormPool) run(t normPoolTask, k *coefTable) {
 	t.p = poolTask{Pool: s.pool(), x: t.x, y: t.y, dx: t.dx}
 	t.p.prepare()
 	t.k = k
-	items := t.p.oh
+	t.items = ceil(t.p.oh, t.p.step())
 	if t.dx != nil {
-		items = (s.H + bandRows - 1) / bandRows
+		t.items = ceil(t.p.H, bandRows)
 	}
-	t.items = items
-	share(&normPoolTasks, Blocks(s.N)*items, t)
+	share(&normPoolTasks, Blocks(s.N)*t.items, t)
 	coefTables.put(k)
 }
 
@@ -73,16 +72,19 @@ func (t *normPoolTask) Do(item int) {
 	list := tapLists.get()
 	defer tapLists.put(list)
 	b, i := item/t.items, item%t.items
-	a := chooseArgs{x: t.x[b*t.pixels()*t.C*Lanes:], channels: t.C, mask: t.mask(b), gated: t.ReLU, ahead: t.Stride[1] * t.C * Lanes}
+	a := chooseArgs{x: t.x[b*t.pixels()*t.C*Lanes:], channels: t.C, mask: t.mask(b), gated: t.ReLU, ahead: t.p.Stride[1] * t.C * Lanes}
+	if t.p.ow == 1 {
+		a.ahead = t.p.Stride[0] * t.p.W * t.C * Lanes
+	}
 	a.coef, a.lanes = t.k.of(t.Norm, b, 0)
 	if t.dx != nil {
 		a.dx = t.dx[b*t.pixels()*t.C*Lanes:]
-		t.band(&a, list, b, i*bandRows, min(t.H, (i+1)*bandRows))
+		t.band(&a, list, b, i*bandRows, min(t.p.H, (i+1)*bandRows))
 		return
 	}
-	for j := range t.p.ow {
-		a.y = t.y[((b*t.p.oh+i)*t.p.ow+j)*t.C*Lanes:]
-		a.taps = list.fill(&t.p, i, j, 0)
+	for w := i * t.p.step() * t.p.ow; w < min(t.p.oh, (i+1)*t.p.step())*t.p.ow; w++ {
+		a.y = t.y[(b*t.p.oh*t.p.ow+w)*t.C*Lanes:]
+		a.taps = list.fill(&t.p, w/t.p.ow, w%t.p.ow, 0)
 		runChoose(&a)
 	}
 }
@@ -91,10 +93,14 @@ func (t *normPoolTask) Do(item int) {
 // of the statistics' gradient; then each window gives to what it chose.
 func (t *normPoolTask) band(a *chooseArgs, list *tapList, b, r0, r1 int) {
 	ready := r0
-	for i := range t.p.oh {
+	first := max(0, r0+t.p.Pad[0]-t.p.Kernel[0]+t.p.Stride[0]) / t.p.Stride[0] // whose window reaches below row r0
+	for i := first; i < t.p.oh; i++ {
 		h0, h1, _, _ := t.p.window(i, 0)
-		if h1 <= r0 || h0 >= r1 {
+		if h1 <= r0 {
 			continue
+		}
+		if h0 >= r1 {
+			break
 		}
 		t.begin(a, ready, min(h1, r1))
 		ready = min(h1, r1)
@@ -114,12 +120,12 @@ func (t *normPoolTask) begin(a *chooseArgs, r0, r1 int) {
 	if r0 >= r1 {
 		return
 	}
-	from, to := r0*t.W*t.C*Lanes, r1*t.W*t.C*Lanes
+	from, to := r0*t.p.W*t.C*Lanes, r1*t.p.W*t.C*Lanes
 	if t.flat {
 		clear(a.dx[from:to])
 		return
 	}
-	runAffine(&affineArgs{y: a.dx[from:to], x: a.x[from:to], coef: a.coef, lanes: a.lanes, mask: a.mask, pixels: (r1 - r0) * t.W, channels: t.C})
+	runAffine(&affineArgs{y: a.dx[from:to], x: a.x[from:to], coef: a.coef, lanes: a.lanes, mask: a.mask, pixels: (r1 - r0) * t.p.W, channels: t.C})
 }
 
 // chooseArgs is the argument of the routines that look for the largest

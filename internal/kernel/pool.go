@@ -32,7 +32,8 @@ func (s Pool) AvgBackward(dx, dy []float32) { s.backward(poolTask{Pool: s, y: dy
 
 func (s Pool) forward(t poolTask) {
 	t.prepare()
-	share(&poolTasks, Blocks(s.N)*t.oh, t)
+	t.cuts = ceil(t.oh, t.step())
+	share(&poolTasks, Blocks(s.N)*t.cuts, t)
 }
 
 func (s Pool) backward(t poolTask) {
@@ -49,7 +50,7 @@ type poolTask struct {
 	y, x, dx []float32 // y: output or its gradient
 	max      bool
 	oh, ow   int
-	cuts     int
+	cuts     int // work items of a block
 }
 
 var poolTasks stash[poolTask]
@@ -63,8 +64,15 @@ func (s Pool) sized() (h, w int) {
 	return s.Out()
 }
 
+// prepare checks, and turns a map of one row whose result has one row into a
+// column: the same memory, of which work items can be pieces.
 func (t *poolTask) prepare() {
-	t.oh, t.ow = t.sized()
+	if t.oh, t.ow = t.sized(); t.H == 1 && t.oh == 1 {
+		for _, v := range [...]*[2]int{&t.Kernel, &t.Stride, &t.Pad} {
+			v[0], v[1] = v[1], v[0]
+		}
+		t.H, t.W, t.oh, t.ow = t.W, t.H, t.ow, t.oh
+	}
 	t.cuts = (t.C + poolChannels - 1) / poolChannels
 	b := Blocks(t.N) * Lanes * t.C
 	check(len(t.y) >= b*t.oh*t.ow, "Pool", "output side too short")
@@ -74,7 +82,10 @@ func (t *poolTask) prepare() {
 
 func (t *poolTask) Do(item int) {
 	if t.dx == nil {
-		t.row(item/t.oh, item%t.oh)
+		b, i0 := item/t.cuts, item%t.cuts*t.step()
+		for i := i0; i < min(t.oh, i0+t.step()); i++ {
+			t.row(b, i)
+		}
 		return
 	}
 	b, c0 := item/t.cuts, item%t.cuts*poolChannels
@@ -90,6 +101,12 @@ func (t *poolTask) Do(item int) {
 		}
 	}
 }
+
+// step is how many rows of the output a work item makes.
+func (t *poolTask) step() int { return max(1, poolWindows/t.ow) }
+
+// poolWindows is how many windows a work item has, at least.
+const poolWindows = 16
 
 // window gives the part of output (i, j)'s window that lies on the map.
 func (s Pool) window(i, j int) (h0, h1, w0, w1 int) {

@@ -53,7 +53,7 @@ func TestPoolLoops(t *testing.T) {
 	channels := []int{1, 3, 5, 16, 17, 40}
 	special := []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))}
 	for i, n := range []int{1, 7, 16, 17, 33} {
-		for j, m := range [][2]int{{1, 1}, {2, 3}, {5, 7}, {13, 11}} {
+		for j, m := range [][2]int{{1, 1}, {2, 3}, {5, 7}, {13, 11}, {1, 83}} {
 			for k, s := range kinds {
 				s.N, s.C, s.H, s.W = n, channels[(i+j+k)%6], m[0], m[1]
 				if m[0]+2*s.Pad[0] < s.Kernel[0] || m[1]+2*s.Pad[1] < s.Kernel[1] {

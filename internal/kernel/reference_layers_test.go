@@ -151,6 +151,14 @@ func TestReferencePointwise(t *testing.T) {
 		c.matches("y", y)
 		c.matches("d_x", dx)
 	})
+	eachReference(t, "gelu", func(t *testing.T, c referenceCase) {
+		x, dy := c.must("x"), c.must("dy")
+		y, dx := make([]float32, len(x.Data)), make([]float32, len(x.Data))
+		GELU(y, x.Data)
+		GELUGrad(dx, x.Data, dy.Data)
+		c.matches("y", y)
+		c.matches("d_x", dx)
+	})
 	eachReference(t, "l2_normalize", func(t *testing.T, c referenceCase) {
 		x, dy := c.must("x"), c.must("dy")
 		n, d := x.Shape[0], x.Shape[1]

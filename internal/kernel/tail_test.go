@@ -15,6 +15,7 @@ func TestForwardTail(t *testing.T) {
 		{N: 7, Ci: 16, Co: 40, H: 2, W: 3, Kernel: square(3), Stride: square(1), Pad: square(1), Exact: true},
 		{N: 33, Ci: 16, Co: 32, H: 13, W: 11, Kernel: square(3), Stride: square(1), Pad: square(1)},
 		{N: 3, Ci: 256, Co: 256, H: 2, W: 3, Kernel: square(3), Stride: square(1), Pad: square(1)},
+		{N: 18, Ci: 16, Co: 40, H: 3, W: 150, Kernel: square(3), Stride: square(1), Pad: [2]int{0, 1}, Exact: true}, // lines of one row
 	} {
 		c, err := NewConv(s)
 		if err != nil {

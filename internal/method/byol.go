@@ -115,12 +115,14 @@ func (m *byol) Step(ctx context.Context, b Batch) (Result, error) {
 		return Result{}, err
 	}
 	m.last = nil
+	g.target.SetStep(b.Step)
 	g.target.Set(g.xt, b.X)
 	if err := g.target.Run(ctx); err != nil { // z' = g_ξ(f_ξ(x)), no gradient
 		return Result{}, fmt.Errorf("target tower: %w", err)
 	}
 	copy(m.goals, g.target.Value(g.goal).Data)
 
+	g.online.SetStep(b.Step)
 	g.online.Set(g.x, b.X)
 	if err := g.online.Run(ctx); err != nil { // q_θ(g_θ(f_θ(x))), loss, gradients
 		return Result{}, fmt.Errorf("online tower: %w", err)

@@ -162,6 +162,7 @@ func (m *moco) Step(ctx context.Context, b Batch) (Result, error) {
 	for i, from := range order { // shuffle
 		copy(m.xk[i*size:(i+1)*size], xk[from*size:(from+1)*size])
 	}
+	g.key.SetStep(b.Step)
 	if err := g.key.Run(ctx); err != nil { // k = f_k(x_k), no gradient
 		return Result{}, fmt.Errorf("key tower: %w", err)
 	}
@@ -170,6 +171,7 @@ func (m *moco) Step(ctx context.Context, b Batch) (Result, error) {
 		copy(k[to*d:(to+1)*d], shuffled[i*d:(i+1)*d])
 	}
 
+	g.query.SetStep(b.Step)
 	g.query.Set(g.xq, xq)
 	if err := g.query.Run(ctx); err != nil { // q = f_q(x_q), loss, gradients
 		return Result{}, fmt.Errorf("query tower: %w", err)

@@ -106,6 +106,7 @@ func (m *siamese) Step(ctx context.Context, b Batch) (Result, error) {
 		return Result{}, err
 	}
 	m.last = nil
+	g.machine.SetStep(b.Step)
 	g.machine.Set(g.x, b.X)
 	if g.crops != nil {
 		g.machine.Set(g.crops, b.Crops)

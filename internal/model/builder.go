@@ -41,6 +41,7 @@ type Builder struct {
 	frozen  bool
 	exact   bool
 	stats   []statistics
+	step    *G.Node // what Machine.SetStep says, for dropout; nil if nothing asks
 	layers  []Layer
 	made    []made // which layer made which nodes
 	err     error

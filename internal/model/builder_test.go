@@ -27,10 +27,10 @@ func TestBuilderErrors(t *testing.T) {
 			return b.Linear(p, "fc", b.Lanes(b.Input("x", 2, 3)), 4, true, false)
 		}},
 		{"rows for a feature map", "layer conv: ", func(b *Builder, p *Params) *G.Node {
-			return b.Conv(p, "conv", b.Input("x", 2, 3), 3, 3, 1, 1)
+			return b.Conv(p, "conv", b.Input("x", 2, 3), 3, square(3, 1, 1))
 		}},
 		{"too small for the kernel", "layer conv: ", func(b *Builder, p *Params) *G.Node {
-			return b.Conv(p, "conv", b.Lanes(b.Input("x", 2, 1, 2, 2)), 3, 5, 1, 0)
+			return b.Conv(p, "conv", b.Lanes(b.Input("x", 2, 1, 2, 2)), 3, square(5, 1, 0))
 		}},
 		{"one value a channel", "layer bn: batch normalisation over a single value of a channel: 2 row(s) in 2 group(s)",
 			func(b *Builder, p *Params) *G.Node {

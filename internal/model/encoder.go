@@ -2,8 +2,11 @@ package model
 
 import (
 	"fmt"
+	"strings"
 
 	G "gorgonia.org/gorgonia"
+
+	"clr/internal/fault"
 )
 
 // An Input is the size of what an encoder sees of a view: (C, F, T).
@@ -36,7 +39,33 @@ type Encoder interface {
 
 // Encoders are the encoders by name, holding their defaults.
 var Encoders = map[string]Encoder{
-	"resnet": ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"},
+	"audiontt2020": AudioNTT2020{Width: 64, Out: 2048, Dropout: 0.3},
+	"cnn": CNN{Layers: []CNNLayer{
+		{Channels: 32, Kernel: [2]int{3, 3}, Stride: [2]int{1, 1}, Norm: true, Activation: "relu", Pool: "max", PoolSize: [2]int{2, 2}},
+		{Channels: 64, Kernel: [2]int{3, 3}, Stride: [2]int{1, 1}, Norm: true, Activation: "relu", Pool: "max", PoolSize: [2]int{2, 2}},
+		{Channels: 128, Kernel: [2]int{3, 3}, Stride: [2]int{1, 1}, Norm: true, Activation: "relu", Pool: "max", PoolSize: [2]int{2, 2}},
+	}, Pool: "time_mean", Hidden: []int{512}, Activation: "relu"},
+	"mlp":       Dense{Hidden: []int{512, 512}, Out: 512, Activation: "relu", Output: "linear"},
+	"resnet":    ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"},
+	"resnet1d":  ResNet1D{Depth: 18, Width: 64, Stem: "wave", Pool: "mean"},
+	"samplecnn": SampleCNN{Width: 128},
+}
+
+// atLeast refuses views x (N, C, F, T) that are too small for an encoder; or says
+// what else could be changed. It tells whether the encoder can go on.
+func (b *Builder) atLeast(encoder string, x *G.Node, bins, frames int, or string) bool {
+	if b.err != nil {
+		return false
+	}
+	s := x.Shape()
+	what, need, have, remedy := "frames", frames, s[3], fmt.Sprintf("set view.frames to %d or more", frames)
+	if s[2] < bins {
+		what, need, have, remedy = "bins", bins, s[2], "take a feature of more bins"
+	}
+	if have < need {
+		b.err = fault.New(fault.Usage, strings.TrimSpace(remedy+" "+or), "encoder %s needs views of at least %d %s, these have %d", encoder, need, what, have)
+	}
+	return b.err == nil
 }
 
 // Count is the number of single weights of an encoder.

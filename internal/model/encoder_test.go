@@ -17,7 +17,7 @@ func encoders() []ResNet {
 	var all []ResNet
 	for _, depth := range []int{10, 18, 34, 50} {
 		for _, stem := range []string{"imagenet", "small"} {
-			for _, pool := range []string{"mean", "max", "mean_max", "time_mean_max"} {
+			for _, pool := range pools {
 				all = append(all, ResNet{Depth: depth, Width: 2, Stem: stem, Pool: pool})
 			}
 		}
@@ -50,10 +50,10 @@ func TestEncoderTable(t *testing.T) {
 		}
 	}
 	for want, e := range map[string]Encoder{
-		"resnet depth is 19, must be 10, 18, 34 or 50":                       ResNet{19, 64, "imagenet", "mean", false},
-		"resnet width is 0, must be 1 to 1024":                               ResNet{18, 0, "imagenet", "mean", false},
-		`resnet stem is "big", must be imagenet or small`:                    ResNet{18, 64, "big", "mean", false},
-		`resnet pool is "sum", must be mean, max, mean_max or time_mean_max`: ResNet{18, 64, "small", "sum", false},
+		"resnet depth is 19, must be 10, 18, 34 or 50":                                  ResNet{19, 64, "imagenet", "mean", false},
+		"resnet width is 0, must be 1 to 1024":                                          ResNet{18, 0, "imagenet", "mean", false},
+		`resnet stem is "big", must be imagenet or small`:                               ResNet{18, 64, "big", "mean", false},
+		`resnet pool is "sum", must be mean, max, mean_max, time_mean or time_mean_max`: ResNet{18, 64, "small", "sum", false},
 	} {
 		if err := e.Check(); err == nil || err.Error() != want || fault.KindOf(err) != fault.Usage {
 			t.Errorf("%+v: %v, want %s", e, err, want)

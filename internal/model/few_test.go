@@ -90,17 +90,17 @@ func TestFewExamples(t *testing.T) {
 func TestLayersOverFewExamples(t *testing.T) {
 	for name, build := range map[string]func(b *Builder, p *Params, x *G.Node) *G.Node{
 		"norm and residual": func(b *Builder, p *Params, x *G.Node) *G.Node {
-			r := b.Conv(p, "first", x, 17, 3, 1, 1)
-			y := b.BatchNorm(p, "norm", b.Conv(p, "second", r, 17, 3, 1, 1), Norm{Residual: r, ReLU: true})
+			r := b.Conv(p, "first", x, 17, square(3, 1, 1))
+			y := b.BatchNorm(p, "norm", b.Conv(p, "second", r, 17, square(3, 1, 1)), Norm{Residual: r, ReLU: true})
 			return b.GlobalMean(y, true)
 		},
 		"lanes beside pixels": func(b *Builder, p *Params, x *G.Node) *G.Node {
-			r := b.BatchNorm(p, "norm", b.Conv(p, "first", x, 5, 1, 2, 0), Norm{})
-			y := b.ConvNorm(p, "second", "norm2", x, 5, 1, 2, 0, Norm{Residual: r})
-			return b.GlobalMax(b.ConvNorm(p, "third", "norm3", r, 5, 3, 1, 1, Norm{Residual: y}), false)
+			r := b.BatchNorm(p, "norm", b.Conv(p, "first", x, 5, square(1, 2, 0)), Norm{})
+			y := b.ConvNorm(p, "second", "norm2", x, 5, square(1, 2, 0), Norm{Residual: r})
+			return b.GlobalMax(b.ConvNorm(p, "third", "norm3", r, 5, square(3, 1, 1), Norm{Residual: y}), false)
 		},
 		"linear": func(b *Builder, p *Params, x *G.Node) *G.Node {
-			return b.Rows(b.Linear(p, "fc", b.Conv(p, "conv", x, 9, 5, 1, 0), 4, true, true))
+			return b.Rows(b.Linear(p, "fc", b.Conv(p, "conv", x, 9, square(5, 1, 0)), 4, true, true))
 		},
 	} {
 		p := NewParams(1)

@@ -54,37 +54,91 @@ func (b *Builder) Rows(x *G.Node) *G.Node {
 	return b.lay("rows", func() (*G.Node, error) { return op.ToRows(x, b.n(x)) })
 }
 
-// Conv is a convolution to out channels without bias, weight (Co, Ci, KH, KW)
-// name.weight; square kernel, the same stride and padding both ways.
-func (b *Builder) Conv(p *Params, name string, x *G.Node, out, size, stride, pad int) *G.Node {
+// A Window is what a convolution or a pool looks at: rows (bins) first, then
+// columns (frames).
+type Window struct{ Kernel, Stride, Pad [2]int }
+
+// Square is a window of equal sides.
+func Square(size, stride, pad int) Window {
+	return Window{[2]int{size, size}, [2]int{stride, stride}, [2]int{pad, pad}}
+}
+
+// Span is a window along time.
+func Span(size, stride, pad int) Window {
+	return Window{[2]int{1, size}, [2]int{1, stride}, [2]int{0, pad}}
+}
+
+func (w Window) pool() op.PoolOptions { return op.PoolOptions(w) }
+
+// A Filter is a convolution's window, and what its weights are.
+type Filter struct {
+	Window
+	Bias bool // (Co), name.bias
+	Line bool // along time alone: name.weight is (Co, Ci, K), as of PyTorch's Conv1d, not (Co, Ci, KH, KW)
+}
+
+// Conv is a convolution to out channels.
+func (b *Builder) Conv(p *Params, name string, x *G.Node, out int, f Filter) *G.Node {
 	return b.lay(name, func() (*G.Node, error) {
-		w, err := b.weight(p, name+".weight", he, out, channels(x), size, size)
+		w, bias, err := b.filter(p, name, x, out, f)
 		if err != nil {
 			return nil, err
 		}
-		y, err := op.Conv(x, w, b.n(x), b.convOptions(stride, pad))
-		return b.keep(y, err, x, Layer{Name: name, Kind: "conv", Kernel: size, Stride: stride, Pad: pad, Weights: op.Size(w.Shape())})
+		y, err := op.Conv(x, w, b.n(x), b.convOptions(f))
+		if y, err = b.keep(y, err, x, f.layer(name, w)); err != nil || bias == nil {
+			return y, err
+		}
+		if err := b.inLanes(&y); err != nil {
+			return nil, err
+		}
+		z, err := op.Bias(y, bias, b.n(y), false)
+		if err == nil {
+			b.rows[z] = b.n(y)
+		}
+		return z, err
 	})
 }
 
-func (b *Builder) convOptions(stride, pad int) op.ConvOptions {
-	return op.ConvOptions{Stride: [2]int{stride, stride}, Pad: [2]int{pad, pad}, Exact: b.exact}
+// filter makes the nodes of a convolution's weight, (Co, Ci, KH, KW), and of its
+// bias, nil without.
+func (b *Builder) filter(p *Params, name string, x *G.Node, out int, f Filter) (w, bias *G.Node, err error) {
+	shape := []int{out, channels(x), f.Kernel[0], f.Kernel[1]}
+	if !f.Line {
+		w, err = b.weight(p, name+".weight", he, shape...)
+	} else if w, err = b.weight(p, name+".weight", he, out, shape[1], shape[3]); err == nil {
+		w, err = op.Reshape(w, shape...)
+	}
+	if err == nil && f.Bias {
+		bias, err = b.weight(p, name+".bias", uniform(op.Size(shape[1:])), out)
+	}
+	return w, bias, err
+}
+
+// layer is the convolution of weights w to look at.
+func (f Filter) layer(name string, w *G.Node) Layer {
+	l := Layer{Name: name, Kind: "conv", Window: f.Window, Weights: op.Size(w.Shape())}
+	if f.Bias {
+		l.Weights += w.Shape()[0]
+	}
+	return l
+}
+
+func (b *Builder) convOptions(f Filter) op.ConvOptions {
+	return op.ConvOptions{Stride: f.Stride, Pad: f.Pad, Exact: b.exact}
 }
 
 // A Norm says what goes with a batch normalisation.
 type Norm struct {
 	Residual *G.Node // added before the ReLU, or nil
 	ReLU     bool
-	Zero     bool // the scale γ begins as 0 instead of 1
-	Pool     Pool // a max pool after all that; not with a residual
+	Zero     bool      // the scale γ begins as 0 instead of 1
+	Pool     Window    // of a max pool after all that; none without a kernel; not with a residual
+	bias     []float32 // of the convolution before, which is left out
+	bare     bool      // has no γ and β
 }
 
-// A Pool is square windows; of size 0, none.
-type Pool struct{ Size, Stride, Pad int }
-
-func (p Pool) options() op.PoolOptions {
-	return op.PoolOptions{Kernel: [2]int{p.Size, p.Size}, Stride: [2]int{p.Stride, p.Stride}, Pad: [2]int{p.Pad, p.Pad}}
-}
+// pools tells whether a max pool follows.
+func (o Norm) pools() bool { return o.Pool.Kernel[0] > 0 }
 
 // BatchNorm normalises each channel, name.weight being the scale γ and
 // name.bias the shift β: PyTorch's, with eps 1e-5. In training the statistics
@@ -92,7 +146,7 @@ func (p Pool) options() op.PoolOptions {
 // name.running_mean and name.running_var; in inference they are those.
 func (b *Builder) BatchNorm(p *Params, name string, x *G.Node, o Norm) *G.Node {
 	return b.lay(name, func() (*G.Node, error) {
-		if o.Residual != nil && o.Pool.Size > 0 {
+		if o.Residual != nil && o.pools() {
 			panic("a residual and a pool")
 		}
 		c := channels(x)
@@ -106,8 +160,8 @@ func (b *Builder) BatchNorm(p *Params, name string, x *G.Node, o Norm) *G.Node {
 			}
 			options := op.NormOptions{Eps: eps, ReLU: o.ReLU}
 			var y *G.Node
-			if o.Pool.Size > 0 {
-				y, err = op.BatchNormPoolEval(x, f.Mean, f.Variance, f.Gamma, f.Beta, b.n(x), options, o.Pool.options())
+			if o.pools() {
+				y, err = op.BatchNormPoolEval(x, f.Mean, f.Variance, f.Gamma, f.Beta, b.n(x), options, o.Pool.pool())
 			} else {
 				y, err = op.BatchNormEval(x, f.Mean, f.Variance, f.Gamma, f.Beta, o.Residual, b.n(x), options)
 			}
@@ -136,6 +190,12 @@ func (b *Builder) normParams(p *Params, name string, c int, zero bool) (gamma, b
 	if beta, err = b.weight(p, name+".bias", constant(0), c); err != nil {
 		return nil, nil, s, err
 	}
+	s, err = p.statistics(name, c)
+	return gamma, beta, s, err
+}
+
+// statistics are the buffers of a batch norm over c channels.
+func (p *Params) statistics(name string, c int) (s statistics, err error) {
 	for _, buffer := range []struct {
 		name  string
 		first float32
@@ -144,11 +204,46 @@ func (b *Builder) normParams(p *Params, name string, c int, zero bool) (gamma, b
 	}{{".running_mean", 0, []int{c}, &s.mean}, {".running_var", 1, []int{c}, &s.variance}, {".num_batches_tracked", 0, nil, &s.steps}} {
 		a, err := p.getBuffer(name+buffer.name, buffer.first, buffer.shape...)
 		if err != nil {
-			return nil, nil, s, err
+			return s, err
 		}
 		*buffer.data = a.Data
 	}
-	return gamma, beta, s, nil
+	return s, nil
+}
+
+// Standardize is BatchNorm without weights: each channel gets mean 0 and
+// deviation 1.
+func (b *Builder) Standardize(p *Params, name string, x *G.Node) *G.Node {
+	return b.lay(name, func() (*G.Node, error) {
+		c := channels(x)
+		s, err := p.statistics(name, c)
+		if err != nil {
+			return nil, err
+		}
+		ones := make([]float32, c)
+		for i := range ones {
+			ones[i] = 1
+		}
+		var leaves [4]*G.Node
+		for i, v := range [][]float32{ones, make([]float32, c), s.mean, s.variance} {
+			if i > 1 && b.mode == Training {
+				break
+			}
+			leaf := b.named(p, name+[]string{" scale", " shift", ".running_mean", ".running_var"}[i])
+			if leaves[i], err = b.leaf(leaf, kernel.Array{Shape: []int{c}, Data: v}); err != nil {
+				return nil, err
+			}
+		}
+		if b.mode == Training {
+			return b.normBatch(name, x, leaves[0], leaves[1], s, Norm{bare: true})
+		}
+		b.buffers = append(b.buffers, leaves[:]...)
+		if err := b.inLanes(&x); err != nil {
+			return nil, err
+		}
+		y, err := op.BatchNormEval(x, leaves[2], leaves[3], leaves[0], leaves[1], nil, b.n(x), op.NormOptions{Eps: eps})
+		return b.keep(y, err, x, normLayer(name, c, Norm{bare: true}))
+	})
 }
 
 // fixedNorm is a batch norm by its running statistics.
@@ -170,8 +265,11 @@ func (b *Builder) fixedNorm(p *Params, name string, c int, zero bool) (op.FixedN
 }
 
 func normLayer(name string, c int, o Norm) Layer {
-	return Layer{Name: name, Kind: "batch_norm", Weights: 2 * c, ReLU: o.ReLU, Residual: o.Residual != nil,
-		Kernel: o.Pool.Size, Stride: o.Pool.Stride, Pad: o.Pool.Pad}
+	l := Layer{Name: name, Kind: "batch_norm", Weights: 2 * c, ReLU: o.ReLU, Residual: o.Residual != nil, Window: o.Pool}
+	if o.bare {
+		l.Weights = 0
+	}
+	return l
 }
 
 func (b *Builder) normBatch(name string, x, gamma, beta *G.Node, s statistics, o Norm) (*G.Node, error) {
@@ -183,21 +281,21 @@ func (b *Builder) normBatch(name string, x, gamma, beta *G.Node, s statistics, o
 	options := op.NormOptions{Groups: b.groups, Eps: eps, ReLU: o.ReLU}
 	var y, stats *G.Node
 	var err error
-	if o.Pool.Size > 0 {
-		y, stats, err = op.BatchNormPool(x, gamma, beta, n, options, o.Pool.options())
+	if o.pools() {
+		y, stats, err = op.BatchNormPool(x, gamma, beta, n, options, o.Pool.pool())
 	} else {
 		y, stats, err = op.BatchNorm(x, gamma, beta, o.Residual, n, options)
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.node = stats
+	s.node, s.bias = stats, o.bias
 	b.stats = append(b.stats, s)
 	return b.keep(y, nil, x, normLayer(name, channels(x), o))
 }
 
-// Linear maps a feature map of one value a channel to out channels: weight
-// (Out, D) name.weight and, with bias, (Out) name.bias. ReLU needs a bias.
+// Linear maps the channels of each pixel of a feature map to out channels:
+// weight (Out, D) name.weight and, with bias, (Out) name.bias. ReLU needs a bias.
 func (b *Builder) Linear(p *Params, name string, x *G.Node, out int, bias, relu bool) *G.Node {
 	return b.lay(name, func() (*G.Node, error) {
 		d := channels(x)
@@ -209,7 +307,7 @@ func (b *Builder) Linear(p *Params, name string, x *G.Node, out int, bias, relu 
 			return nil, err
 		}
 		y, err := op.Linear(x, w, b.n(x))
-		l := Layer{Name: name, Kind: "linear", Kernel: 1, Stride: 1, Weights: op.Size(w.Shape())}
+		l := Layer{Name: name, Kind: "linear", Window: Square(1, 1, 0), Weights: op.Size(w.Shape())}
 		if err != nil || !bias {
 			return b.keep(y, err, x, l)
 		}
@@ -239,6 +337,77 @@ func (b *Builder) GlobalMax(x *G.Node, keepRows bool) *G.Node {
 		y, err := op.GlobalMax(x, b.n(x), keepRows)
 		return b.keep(y, err, x, Layer{Name: "global max", Kind: "global_max"})
 	}))
+}
+
+// MaxPool is the maximum under each window of a feature map, AvgPool the mean.
+func (b *Builder) MaxPool(x *G.Node, w Window) *G.Node {
+	return b.pool("max_pool", x, w, op.MaxPool)
+}
+
+// AvgPool is MaxPool's shape with the mean; padding counts as zeros.
+func (b *Builder) AvgPool(x *G.Node, w Window) *G.Node {
+	return b.pool("avg_pool", x, w, op.AvgPool)
+}
+
+func (b *Builder) pool(kind string, x *G.Node, w Window, f func(*G.Node, int, op.PoolOptions) (*G.Node, error)) *G.Node {
+	return b.lay(kind, func() (*G.Node, error) {
+		if kind == "avg_pool" { // which knows no pixels
+			if err := b.inLanes(&x); err != nil {
+				return nil, err
+			}
+		}
+		y, err := f(x, b.n(x), w.pool())
+		return b.keep(y, err, x, Layer{Name: kind, Kind: kind, Window: w})
+	})
+}
+
+// Fold lays the rows of a feature map (N, C, F, T) into its channels: (N, F·C,
+// 1, T), channel f·C + c, so that what follows sees a frame at a time.
+func (b *Builder) Fold(x *G.Node) *G.Node {
+	return b.lay("fold", func() (*G.Node, error) {
+		y, err := op.Fold(x, b.n(x))
+		if err == nil {
+			b.rows[y] = b.n(x)
+		}
+		return y, err
+	})
+}
+
+// Line lays the rows of x (N, C, F, T) side by side as channels of one row,
+// (N, C·F, 1, T), before Lanes: what a network of sounds takes.
+func (b *Builder) Line(x *G.Node) *G.Node {
+	return b.lay("line", func() (*G.Node, error) {
+		s := x.Shape()
+		return op.Reshape(x, s[0], s[1]*s[2], 1, s[3])
+	})
+}
+
+// Flatten makes rows (N, C·H·W) of x (N, C, H, W), or of a feature map.
+func (b *Builder) Flatten(x *G.Node) *G.Node {
+	return b.lay("flatten", func() (*G.Node, error) {
+		if n, isMap := b.rows[x]; isMap {
+			if err := b.inLanes(&x); err != nil {
+				return nil, err
+			}
+			var err error
+			if x, err = op.ToMaps(x, n); err != nil {
+				return nil, err
+			}
+		}
+		s := x.Shape()
+		return op.Reshape(x, s[0], op.Size(s[1:]))
+	})
+}
+
+// Add is the sum of rows (N, D), or of feature maps in one layout.
+func (b *Builder) Add(x, y *G.Node) *G.Node {
+	return b.lay("add", func() (*G.Node, error) {
+		z, err := op.Add(x, y)
+		if n, isMap := b.rows[x]; isMap && err == nil {
+			b.rows[z] = n
+		}
+		return z, err
+	})
 }
 
 // channels of a feature map (⌈N/16⌉, H, W, C, 16) or (N, H, W, C).

@@ -20,6 +20,7 @@ type statistics struct {
 	node                  *G.Node
 	count                 int // values of a channel in a group
 	mean, variance, steps []float32
+	bias                  []float32 // what the mean has besides, see ConvNorm; nil for nothing
 }
 
 // A Machine runs one compiled graph, one goroutine at a time.
@@ -32,6 +33,7 @@ type Machine struct {
 	bound map[*G.Node][]float32 // what Set was given last
 	rows  map[*G.Node]int       // as the Builder's
 	made  []made                // as the Builder's
+	step  *G.Node               // as the Builder's
 }
 
 // Compile readies the graph to compute outputs.
@@ -57,7 +59,7 @@ func (b *Builder) CompileGrad(loss *G.Node, also ...*G.Node) (*Machine, error) {
 var errCompiled = errors.New("a builder compiles once; begin another one")
 
 func (b *Builder) compile(grads G.Nodes, outputs []*G.Node) (*Machine, error) {
-	m := &Machine{graph: b.graph, used: b.used, grads: grads, stats: b.stats, bound: map[*G.Node][]float32{}, rows: b.rows}
+	m := &Machine{graph: b.graph, used: b.used, grads: grads, stats: b.stats, bound: map[*G.Node][]float32{}, rows: b.rows, step: b.step}
 	b.lay("compile", func() (*G.Node, error) {
 		if b.done {
 			return nil, errCompiled
@@ -90,6 +92,9 @@ func (m *Machine) Renew() { m.exec.Renew() }
 // gradients, good until the next one. A cancelled ctx stops it between two
 // operations, with ctx's error; weights and buffers are never touched.
 func (m *Machine) Run(ctx context.Context) error {
+	if m.step != nil && m.bound[m.step] == nil {
+		return errors.New("model: a graph with dropout needs SetStep before Run")
+	}
 	if err := m.exec.Run(ctx); err != nil {
 		return err
 	}
@@ -110,6 +115,20 @@ func (m *Machine) Set(n *G.Node, data []float32) {
 		panic("model: Set: " + err.Error())
 	}
 	m.bound[n] = data
+}
+
+// SetStep says which step of the run the next Run is: dropout draws at its
+// address. A graph without dropout does not care.
+func (m *Machine) SetStep(step int) {
+	if m.step == nil {
+		return
+	}
+	if m.bound[m.step] == nil {
+		m.Set(m.step, make([]float32, 2))
+	}
+	const low = 1 << 24 // float32 holds all smaller integers
+	at := m.bound[m.step]
+	at[0], at[1] = float32(step%low), float32(step/low)
 }
 
 // Value is what the last Run left at an output, good until the next one.
@@ -148,6 +167,9 @@ func (m *Machine) UpdateStats() {
 				variance += float64(stats.Data[(3*g+1)*c+j]) * unbiased
 			}
 			mean, variance = mean/float64(groups), variance/float64(groups)
+			if s.bias != nil {
+				mean += float64(s.bias[j])
+			}
 			s.mean[j] = float32((1-newest)*float64(s.mean[j]) + newest*mean)
 			s.variance[j] = float32((1-newest)*float64(s.variance[j]) + newest*variance)
 		}

@@ -25,13 +25,20 @@ const maxLayer = 1 << 16
 
 // Check refuses layers without units, and of more than anyone means.
 func (h MLP) Check() error {
-	for i, n := range h.Hidden {
-		if n < 1 || n > maxLayer {
-			return fault.New(fault.Usage, "", "hidden layer %d has size %d, must be 1 to %d", i+1, n, maxLayer)
-		}
+	if err := checkHidden(h.Hidden); err != nil {
+		return err
 	}
 	if h.Out < 1 || h.Out > maxLayer {
 		return fault.New(fault.Usage, "", "out is %d, must be 1 to %d", h.Out, maxLayer)
+	}
+	return nil
+}
+
+func checkHidden(sizes []int) error {
+	for i, n := range sizes {
+		if n < 1 || n > maxLayer {
+			return fault.New(fault.Usage, "", "hidden layer %d has size %d, must be 1 to %d", i+1, n, maxLayer)
+		}
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func TestInitialValuesHaveAnAddress(t *testing.T) {
 // The distributions are torchvision's and PyTorch's.
 func TestInitialDistributions(t *testing.T) {
 	p, b := NewParams(1), NewBuilder(Training)
-	x := b.Conv(p, "conv", b.Lanes(b.Input("x", 2, 32, 4, 4)), 64, 3, 2, 1)
+	x := b.Conv(p, "conv", b.Lanes(b.Input("x", 2, 32, 4, 4)), 64, square(3, 2, 1))
 	b.Linear(p, "fc", b.Lanes(b.Input("h", 2, 400)), 300, true, false)
 	b.BatchNorm(p, "bn", x, Norm{})
 	b.BatchNorm(p, "zero", x, Norm{Zero: true})

@@ -15,7 +15,7 @@ type ResNet struct {
 	Depth    int    `yaml:"depth" doc:"10, 18, 34 or 50"`
 	Width    int    `yaml:"width" doc:"channels of the first stage; each of the other three doubles them"`
 	Stem     string `yaml:"stem" doc:"imagenet (7x7, stride 2, then max-pool by 2) or small (3x3, stride 1)"`
-	Pool     string `yaml:"pool" doc:"mean, max or mean_max over frequency and time, or time_mean_max, over time only"`
+	Pool     string `yaml:"pool" doc:"mean, max or mean_max over frequency and time, or time_mean or time_mean_max, over time only"`
 	ZeroInit bool   `yaml:"zero_init_residual" doc:"the last scale of each block begins as 0, so that the block begins as the identity"`
 }
 
@@ -42,11 +42,7 @@ func (e ResNet) Check() error {
 	if e.Stem != "imagenet" && e.Stem != "small" {
 		return fault.New(fault.Usage, "", "resnet stem is %q, must be imagenet or small", e.Stem)
 	}
-	switch e.Pool {
-	case "mean", "max", "mean_max", "time_mean_max":
-		return nil
-	}
-	return fault.New(fault.Usage, "", "resnet pool is %q, must be mean, max, mean_max or time_mean_max", e.Pool)
+	return checkPool("resnet", e.Pool, pools)
 }
 
 // expansion is how many times more channels a block gives than its width.
@@ -58,25 +54,30 @@ func (e ResNet) expansion() int {
 }
 
 func (e ResNet) Dim(in Input) int {
-	c := 8 * e.Width * e.expansion()
-	switch e.Pool {
-	case "mean_max":
-		return 2 * c
-	case "time_mean_max":
-		bins, halvings := in.Bins, 3
-		if e.Stem == "imagenet" {
-			halvings = 5
-		}
-		for range halvings { // every stride-2 layer pads to ⌈bins/2⌉
-			bins = (bins + 1) / 2
-		}
-		return 2 * c * bins
+	bins, halvings := in.Bins, 3
+	if e.Stem == "imagenet" {
+		halvings = 5
 	}
-	return c
+	for range halvings { // every stride-2 layer pads to ⌈bins/2⌉
+		bins = (bins + 1) / 2
+	}
+	return pooledDim(e.Pool, 8*e.Width*e.expansion(), bins)
 }
 
 func (e ResNet) Build(b *Builder, p *Params, name string, x *G.Node) *G.Node {
 	x = e.stem(b, p, name, b.Lanes(x))
+	x = e.stages(b, p, name, x, square)
+	return b.globalPool(x, e.Pool) // (N, Dim)
+}
+
+// A shape makes a residual network's convolutions, along both axes or one.
+type shape func(size, stride, pad int) Filter
+
+// square is a convolution as torchvision's: without a bias, for a norm follows.
+func square(size, stride, pad int) Filter { return Filter{Window: Square(size, stride, pad)} }
+
+// stages are all that stands between stem and pool.
+func (e ResNet) stages(b *Builder, p *Params, name string, x *G.Node, f shape) *G.Node {
 	in := e.Width
 	for s, blocks := range stages[e.Depth] {
 		width, stride := e.Width<<s, 1
@@ -84,11 +85,11 @@ func (e ResNet) Build(b *Builder, p *Params, name string, x *G.Node) *G.Node {
 			stride = 2
 		}
 		for i := range blocks {
-			x = e.block(b, p, fmt.Sprintf("%s.layer%d.%d", name, s+1, i), x, in, width, stride)
+			x = e.block(b, p, fmt.Sprintf("%s.layer%d.%d", name, s+1, i), x, in, width, stride, f)
 			in, stride = width*e.expansion(), 1
 		}
 	}
-	return e.pool(b, x) // (N, Dim)
+	return x
 }
 
 func (e ResNet) stem(b *Builder, p *Params, name string, x *G.Node) *G.Node {
@@ -98,37 +99,26 @@ func (e ResNet) stem(b *Builder, p *Params, name string, x *G.Node) *G.Node {
 	}
 	norm := Norm{ReLU: true}
 	if e.Stem == "imagenet" {
-		norm.Pool = Pool{Size: 3, Stride: 2, Pad: 1}
+		norm.Pool = Square(3, 2, 1)
 	}
-	return b.ConvNorm(p, name+".conv1", name+".bn1", x, e.Width, size, stride, size/2, norm)
+	return b.ConvNorm(p, name+".conv1", name+".bn1", x, e.Width, square(size, stride, size/2), norm)
 }
 
 // block is f(x) + x with a ReLU after it, f being two 3×3 convolutions or, from
 // depth 50 on, a 1×1, 3×3, 1×1 bottleneck. Where the shape changes, x goes
 // through a 1×1 convolution.
-func (e ResNet) block(b *Builder, p *Params, name string, x *G.Node, in, width, stride int) *G.Node {
+func (e ResNet) block(b *Builder, p *Params, name string, x *G.Node, in, width, stride int, f shape) *G.Node {
 	out := width * e.expansion()
 	shortcut := x
 	if stride != 1 || in != out {
-		shortcut = b.ConvNorm(p, name+".downsample.0", name+".downsample.1", x, out, 1, stride, 0, Norm{})
+		shortcut = b.ConvNorm(p, name+".downsample.0", name+".downsample.1", x, out, f(1, stride, 0), Norm{})
 	}
 	last := Norm{Residual: shortcut, ReLU: true, Zero: e.ZeroInit}
 	if e.expansion() == 1 {
-		x = b.ConvNorm(p, name+".conv1", name+".bn1", x, width, 3, stride, 1, Norm{ReLU: true})
-		return b.ConvNorm(p, name+".conv2", name+".bn2", x, out, 3, 1, 1, last)
+		x = b.ConvNorm(p, name+".conv1", name+".bn1", x, width, f(3, stride, 1), Norm{ReLU: true})
+		return b.ConvNorm(p, name+".conv2", name+".bn2", x, out, f(3, 1, 1), last)
 	}
-	x = b.ConvNorm(p, name+".conv1", name+".bn1", x, width, 1, 1, 0, Norm{ReLU: true})
-	x = b.ConvNorm(p, name+".conv2", name+".bn2", x, width, 3, stride, 1, Norm{ReLU: true})
-	return b.ConvNorm(p, name+".conv3", name+".bn3", x, out, 1, 1, 0, last)
-}
-
-func (e ResNet) pool(b *Builder, x *G.Node) *G.Node {
-	switch e.Pool {
-	case "mean":
-		return b.GlobalMean(x, false)
-	case "max":
-		return b.GlobalMax(x, false)
-	}
-	keepFrequency := e.Pool == "time_mean_max"
-	return b.Concat(b.GlobalMean(x, keepFrequency), b.GlobalMax(x, keepFrequency))
+	x = b.ConvNorm(p, name+".conv1", name+".bn1", x, width, f(1, 1, 0), Norm{ReLU: true})
+	x = b.ConvNorm(p, name+".conv2", name+".bn2", x, width, f(3, stride, 1), Norm{ReLU: true})
+	return b.ConvNorm(p, name+".conv3", name+".bn3", x, out, f(1, 1, 0), last)
 }

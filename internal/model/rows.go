@@ -23,6 +23,11 @@ func (b *Builder) Slice(x *G.Node, from, to int) *G.Node {
 	return b.lay("slice", func() (*G.Node, error) { return op.Rows(x, from, to) })
 }
 
+// Softmax turns each row into exp(x) over its sum.
+func (b *Builder) Softmax(x *G.Node) *G.Node {
+	return b.lay("softmax", func() (*G.Node, error) { return op.Softmax(x) })
+}
+
 // Normalize scales each row to unit length.
 func (b *Builder) Normalize(x *G.Node) *G.Node {
 	return b.lay("normalize", func() (*G.Node, error) { return op.Normalize(x) })

@@ -9,22 +9,22 @@ import (
 
 // A Layer is what one layer does to one example: to look at, not to run.
 type Layer struct {
-	Name                string // of its weights, without .weight
-	Kind                string // conv, batch_norm, linear, global_mean, global_max
-	In, Out             [3]int // (C, H, W)
-	Kernel, Stride, Pad int    // of a conv, a linear (a conv of one pixel), or the max pool after a batch_norm; square
-	ReLU, Residual      bool   // what a batch_norm or linear does besides
-	Weights             int    // single weights
+	Name           string // of its weights, without .weight
+	Kind           string // conv, batch_norm, linear, max_pool, avg_pool, global_mean, global_max, dropout, or an activation
+	In, Out        [3]int // (C, H, W)
+	Window                // of a conv, a linear (a conv of one pixel), a pool, or the max pool after a batch_norm
+	ReLU, Residual bool   // what a batch_norm or linear does besides
+	Weights        int    // single weights
 }
 
 // FLOPs are the multiplications and additions of a forward pass over one
-// example, 2·Co·OH·OW·Ci·K·K, nominal: taps that fall off the map count. Other
+// example, 2·Co·OH·OW·Ci·KH·KW, nominal: taps that fall off the map count. Other
 // kinds than conv and linear count as none.
 func (l Layer) FLOPs() int {
 	if !l.multiplies() {
 		return 0
 	}
-	return 2 * l.Out[0] * l.Out[1] * l.Out[2] * l.In[0] * l.Kernel * l.Kernel
+	return 2 * l.Out[0] * l.Out[1] * l.Out[2] * l.In[0] * l.Kernel[0] * l.Kernel[1]
 }
 
 // TrainingFLOPs are those of a forward pass and of the gradients of weights
@@ -40,9 +40,8 @@ func (l Layer) multiplies() bool { return l.Kind == "conv" || l.Kind == "linear"
 
 // Conv is a conv or linear layer over n examples as the kernels know it.
 func (l Layer) Conv(n int) (kernel.ConvShape, bool) {
-	square := func(v int) [2]int { return [2]int{v, v} }
 	return kernel.ConvShape{N: n, Ci: l.In[0], H: l.In[1], W: l.In[2], Co: l.Out[0],
-		Kernel: square(l.Kernel), Stride: square(l.Stride), Pad: square(l.Pad)}, l.multiplies()
+		Kernel: l.Kernel, Stride: l.Stride, Pad: l.Pad}, l.multiplies()
 }
 
 // Layers are an encoder's for spectrograms of bins × frames, in order. Nothing

@@ -38,9 +38,9 @@ func TestLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []Layer{
-		{Name: "encoder.conv1", Kind: "conv", In: [3]int{1, 64, 96}, Out: [3]int{8, 32, 48}, Kernel: 7, Stride: 2, Pad: 3, Weights: 8 * 49},
-		{Name: "encoder.bn1", Kind: "batch_norm", In: [3]int{8, 32, 48}, Out: [3]int{8, 16, 24}, ReLU: true, Weights: 16, Kernel: 3, Stride: 2, Pad: 1},
-		{Name: "encoder.layer1.0.conv1", Kind: "conv", In: [3]int{8, 16, 24}, Out: [3]int{8, 16, 24}, Kernel: 3, Stride: 1, Pad: 1, Weights: 64 * 9},
+		{Name: "encoder.conv1", Kind: "conv", In: [3]int{1, 64, 96}, Out: [3]int{8, 32, 48}, Window: Square(7, 2, 3), Weights: 8 * 49},
+		{Name: "encoder.bn1", Kind: "batch_norm", In: [3]int{8, 32, 48}, Out: [3]int{8, 16, 24}, ReLU: true, Weights: 16, Window: Square(3, 2, 1)},
+		{Name: "encoder.layer1.0.conv1", Kind: "conv", In: [3]int{8, 16, 24}, Out: [3]int{8, 16, 24}, Window: Square(3, 1, 1), Weights: 64 * 9},
 	} {
 		if layers[i] != want {
 			t.Errorf("layer %d is %+v, want %+v", i, layers[i], want)

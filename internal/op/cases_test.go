@@ -2,9 +2,11 @@ package op_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
+	"clr/internal/kernel"
 	"clr/internal/op"
 
 	"gorgonia.org/gorgonia"
@@ -26,6 +28,8 @@ func TestGradients(t *testing.T) {
 		cases = append(cases, poolCases(n)...)
 		cases = append(cases, layoutCases(n)...)
 		cases = append(cases, pointCases(n)...)
+		cases = append(cases, bendCases(n)...)
+		cases = append(cases, encoderCases(n)...)
 	}
 	cases = append(cases, loneCases()...)
 	for _, c := range cases {
@@ -350,6 +354,123 @@ func layoutCases(n int) []gradientCase {
 			return onMaps(n, in[0], func(x *node) (*node, error) { return x, nil })
 		},
 		ref: func(in [][]float64) []float64 { return in[0] },
+	}}
+}
+
+// bendCases are the smooth activations, on maps, between functions that must not
+// mind what the lanes without an example hold.
+func bendCases(n int) (cs []gradientCase) {
+	s := size{n, 3, 4, 5}
+	for name, f := range map[string]struct {
+		op  func(*node) (*node, error)
+		ref func(float64) float64
+	}{
+		"sigmoid": {op.Sigmoid, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }},
+		"tanh":    {op.Tanh, math.Tanh},
+		"gelu":    {op.GELU, func(x float64) float64 { return x * math.Erfc(-x/math.Sqrt2) / 2 }},
+	} {
+		one := [2]int{1, 1}
+		cs = append(cs, gradientCase{
+			name:   fmt.Sprintf("%s of %d between convolutions", name, n),
+			shapes: [][]int{s.shape(), {2, 3, 2, 3}},
+			build: func(in nodes) (*node, error) {
+				return onMaps(n, in[0], func(x *node) (*node, error) {
+					x, err := f.op(x)
+					if err != nil {
+						return nil, err
+					}
+					if x, err = op.Conv(x, in[1], n, op.ConvOptions{}); err != nil {
+						return nil, err
+					}
+					return f.op(x)
+				})
+			},
+			ref: func(in [][]float64) []float64 {
+				each := func(x []float64) []float64 {
+					y := make([]float64, len(x))
+					for i, v := range x {
+						y[i] = f.ref(v)
+					}
+					return y
+				}
+				return each(refConv(each(in[0]), in[1], s, 2, [2]int{2, 3}, one, [2]int{}, one))
+			},
+		})
+	}
+	return cs
+}
+
+// encoderCases are what encoders of sounds and of frames are made of besides.
+func encoderCases(n int) []gradientCase {
+	s := size{n, 3, 4, 5}
+	const rate, key = 0.25, 99
+	step := []float64{3, 1}
+	mask := make([]float32, 6*n)
+	for i := range mask {
+		mask[i] = 1
+	}
+	kernel.Dropout(mask, mask, rate, key, 3+1<<24)
+	one := [2]int{1, 1}
+	return []gradientCase{{
+		name:   fmt.Sprintf("fold of %d, and a linear layer over frames", n),
+		shapes: [][]int{s.shape(), {7, 12}},
+		build: func(in nodes) (*node, error) {
+			return onMaps(n, in[0], func(x *node) (*node, error) {
+				x, err := op.Fold(x, n)
+				if err != nil {
+					return nil, err
+				}
+				return op.Linear(x, in[1], n)
+			})
+		},
+		ref: func(in [][]float64) []float64 {
+			f := size{n, 12, 1, 5}
+			folded := make([]float64, len(in[0]))
+			for e := range n {
+				for c := range 3 {
+					for h := range 4 {
+						for w := range 5 {
+							folded[f.at(e, h*3+c, 0, w)] = in[0][s.at(e, c, h, w)]
+						}
+					}
+				}
+			}
+			return refConv(folded, in[1], f, 7, one, one, [2]int{}, one)
+		},
+	}, {
+		name:   fmt.Sprintf("softmax of %d", n),
+		shapes: [][]int{{n, 17}},
+		build:  func(in nodes) (*node, error) { return op.Softmax(in[0]) },
+		ref: func(in [][]float64) []float64 {
+			y := make([]float64, len(in[0]))
+			for r := 0; r < len(y); r += 17 {
+				sum := 0.0
+				for _, v := range in[0][r : r+17] {
+					sum += math.Exp(v)
+				}
+				for i := r; i < r+17; i++ {
+					y[i] = math.Exp(in[0][i]) / sum
+				}
+			}
+			return y
+		},
+	}, {
+		name:   fmt.Sprintf("dropout of %d", n),
+		shapes: [][]int{{n, 6}},
+		build: func(in nodes) (*node, error) {
+			at, err := bound(in[0].Graph(), "step", step)
+			if err != nil {
+				return nil, err
+			}
+			return op.Dropout(in[0], at, rate, key)
+		},
+		ref: func(in [][]float64) []float64 {
+			y := make([]float64, len(in[0]))
+			for i, v := range in[0] {
+				y[i] = v * float64(mask[i])
+			}
+			return y
+		},
 	}}
 }
 

@@ -40,19 +40,19 @@ func (o ConvOptions) shape(m maps, w tensor.Shape) kernel.ConvShape {
 		Kernel: [2]int{w[2], w[3]}, Stride: orOne(o.Stride), Pad: o.Pad, Dilation: orOne(o.Dilation), Exact: o.Exact}
 }
 
-// Linear is x·wᵀ for n embeddings x (B, 1, 1, D, 16) and w (Out, D), PyTorch's
-// layout, without a bias → (B, 1, 1, Out, 16).
+// Linear is x·wᵀ for each pixel of n maps x (B, H, W, D, 16), which of embeddings
+// have one, and w (Out, D), PyTorch's layout, without a bias → (B, H, W, Out, 16).
 func Linear(x, w *gorgonia.Node, n int) (*gorgonia.Node, error) {
 	m, err := mapsOf("linear", x, n)
 	if err != nil {
 		return nil, err
 	}
 	s := w.Shape()
-	if len(s) != 2 || s[1] != m.C || m.H != 1 || m.W != 1 {
-		return nil, fmt.Errorf("op: linear: weights %v do not fit %v; want (Out, %d) and maps of one pixel", s, x.Shape(), m.C)
+	if len(s) != 2 || s[1] != m.C {
+		return nil, fmt.Errorf("op: linear: weights %v do not fit %v; want (Out, %d)", s, x.Shape(), m.C)
 	}
 	one := [2]int{1, 1}
-	return applyConv("linear", x, w, kernel.ConvShape{N: n, Ci: m.C, H: 1, W: 1, Co: s[0],
+	return applyConv("linear", x, w, kernel.ConvShape{N: n, Ci: m.C, H: m.H, W: m.W, Co: s[0],
 		Kernel: one, Stride: one, Dilation: one})
 }
 

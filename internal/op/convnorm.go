@@ -12,10 +12,20 @@ import (
 )
 
 // A FixedNorm is a batch norm by constant statistics: mean, variance, gamma and
-// beta, all (C), and an Eps of 0 is PyTorch's 1e-5.
+// beta, all (C), and an Eps of 0 is PyTorch's 1e-5. A Bias (C) is the
+// convolution's own, before the norm; nil if it has none.
 type FixedNorm struct {
-	Mean, Variance, Gamma, Beta *gorgonia.Node
-	Eps                         float32
+	Mean, Variance, Gamma, Beta, Bias *gorgonia.Node
+	Eps                               float32
+}
+
+// inputs are w and the norm, in the order of fold.
+func (n FixedNorm) inputs(w *gorgonia.Node) gorgonia.Nodes {
+	in := gorgonia.Nodes{w, n.Mean, n.Variance, n.Gamma, n.Beta}
+	if n.Bias != nil {
+		in = append(in, n.Bias)
+	}
+	return in
 }
 
 // ConvNorm is Conv, then the norm, then plus the residual unless that is nil, then
@@ -36,6 +46,11 @@ func ConvNorm(x, w *gorgonia.Node, n int, o ConvOptions, norm FixedNorm, residua
 		want("gamma", norm.Gamma.Shape(), c), want("beta", norm.Beta.Shape(), c)); err != nil {
 		return nil, fmt.Errorf("op: conv_norm over %v: %w", x.Shape(), err)
 	}
+	if norm.Bias != nil {
+		if err := want("the bias", norm.Bias.Shape(), c); err != nil {
+			return nil, fmt.Errorf("op: conv_norm over %v: %w", x.Shape(), err)
+		}
+	}
 	if norm.Eps == 0 {
 		norm.Eps = 1e-5
 	}
@@ -51,7 +66,7 @@ func ConvNorm(x, w *gorgonia.Node, n int, o ConvOptions, norm FixedNorm, residua
 		scratch: Size(s), run: func(out kernel.Array, in []kernel.Array, scratch []float32) {
 			fold(scratch, out.Data[plan.PackedForward():], in, norm.Eps)
 			plan.PackForward(out.Data[:plan.PackedForward()], scratch)
-		}}.apply(w, norm.Mean, norm.Variance, norm.Gamma, norm.Beta)
+		}}.apply(norm.inputs(w)...)
 	if err != nil {
 		return nil, err
 	}
@@ -62,13 +77,17 @@ func ConvNorm(x, w *gorgonia.Node, n int, o ConvOptions, norm FixedNorm, residua
 }
 
 // fold makes the weights, scaled, and the bias (Co) of a convolution with its
-// norm: in is (w, mean, variance, gamma, beta).
+// norm: in is (w, mean, variance, gamma, beta[, bias]).
 func fold(scaled, bias []float32, in []kernel.Array, eps float32) {
 	w, mean, variance, gamma, beta := in[0], in[1].Data, in[2].Data, in[3].Data, in[4].Data
 	size := len(w.Data) / len(mean)
 	for c := range mean {
 		scale := float64(gamma[c]) / math.Sqrt(float64(variance[c])+float64(eps))
-		bias[c] = float32(float64(beta[c]) - float64(mean[c])*scale)
+		m := float64(mean[c])
+		if len(in) > 5 {
+			m -= float64(in[5].Data[c])
+		}
+		bias[c] = float32(float64(beta[c]) - float64(m*scale))
 		for i, v := range w.Data[c*size : (c+1)*size] {
 			scaled[c*size+i] = float32(float64(v) * scale)
 		}

@@ -177,7 +177,8 @@ var layers = map[string]func(c referenceCase, n int, in map[string]*node) (*node
 	"layernorm": func(_ referenceCase, _ int, in map[string]*node) (*node, error) {
 		return op.LayerNorm(in["x"], in["gamma"], in["beta"], 1e-5)
 	},
-	"l2": func(_ referenceCase, _ int, in map[string]*node) (*node, error) { return op.Normalize(in["x"]) },
+	"gelu": func(_ referenceCase, _ int, in map[string]*node) (*node, error) { return op.GELU(in["x"]) },
+	"l2":   func(_ referenceCase, _ int, in map[string]*node) (*node, error) { return op.Normalize(in["x"]) },
 }
 
 // onRows wraps a function on lanes whose result is one pixel: (N, D) out.

@@ -85,7 +85,7 @@ func convPixels(name string, x, w *gorgonia.Node, s kernel.ConvShape, norm *Fixe
 				fold(scaled, bias, in, norm.Eps)
 				plan.Pack(out.Data, scaled, bias)
 			}}
-		in = append(in, norm.Mean, norm.Variance, norm.Gamma, norm.Beta)
+		in = norm.inputs(w)
 	}
 	packed, err := pack.apply(in...)
 	if err != nil {

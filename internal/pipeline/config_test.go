@@ -176,7 +176,7 @@ func TestResolvedRoundTrip(t *testing.T) {
 
 // The configs of the project read as they are.
 // Every config loads, and opens with its command, the time it takes and the
-// score to expect.
+// score to expect, or the words that these are not measured yet.
 func TestProjectConfigs(t *testing.T) {
 	files, err := filepath.Glob("../../configs/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -193,6 +193,9 @@ func TestProjectConfigs(t *testing.T) {
 		head, _, _ := strings.Cut(string(text), "\nseed:")
 		name := filepath.Base(f)
 		for _, want := range []string{`clr pretrain +--config configs/` + regexp.QuoteMeta(name), `\d+ (seconds|minutes)`, `\d\.\d %`} {
+			if strings.Contains(head, "not measured yet") && !strings.Contains(want, "pretrain") {
+				continue
+			}
 			if name != "reference.yaml" && !regexp.MustCompile(want).MatchString(head) {
 				t.Errorf("the header of %s has nothing like %s", name, want)
 			}
