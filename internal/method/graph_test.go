@@ -57,17 +57,30 @@ func TestLossIsOfTheProjections(t *testing.T) {
 	}
 }
 
-// graphs are all that a method runs.
-func graphs(m Method) []*model.Machine {
+// inside is what every method is made of.
+func inside(m Method) *siamese {
 	switch m := m.(type) {
 	case *siamese:
-		return []*model.Machine{m.last.machine}
-	case *byol:
-		return []*model.Machine{m.last.online, m.last.target}
-	case *moco:
-		return []*model.Machine{m.last.query, m.last.key}
+		return m
+	case followed:
+		return m.siamese
+	case moco:
+		return m.siamese
 	}
-	panic(fmt.Sprintf("add %T to graphs, so that its graphs are tried on the tape machine", m))
+	panic(fmt.Sprintf("add %T to inside, so that its graphs are tried", m))
+}
+
+// graphs are all that a method has made.
+func graphs(m Method) (machines []*model.Machine) {
+	for _, g := range inside(m).graphs {
+		machines = append(machines, g.machine)
+	}
+	if t := inside(m).second; t != nil {
+		for _, g := range t.graphs {
+			machines = append(machines, g.machine)
+		}
+	}
+	return machines
 }
 
 // Every method's graphs are ordinary Gorgonia graphs: its own tape machine

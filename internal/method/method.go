@@ -95,13 +95,17 @@ type Setup struct {
 type Seen struct {
 	Graph string // a method with several names each
 	model.Seen
+	views    int // of a batch, in the graph
 	batchRow func(int) int
 }
 
 // Row is the row of Batch.X that value i belongs to, or -1 if it belongs to none.
 func (s Seen) Row(i int) int {
 	r := s.Example(i)
-	if r < 0 || s.batchRow == nil {
+	switch {
+	case s.Examples() != s.views: // of shorter views, or of earlier rows
+		return -1
+	case r < 0 || s.batchRow == nil:
 		return r
 	}
 	return s.batchRow(r)
@@ -148,6 +152,26 @@ func (s Setup) crops(n Needs) model.Input {
 	in := s.Input
 	in.Frames = n.CropFrames
 	return in
+}
+
+// checkCrops refuses shorter views that the encoder cannot make the same of.
+func (s Setup) checkCrops(n Needs) error {
+	if n.Crops == 0 {
+		return nil
+	}
+	in := s.crops(n)
+	if in.Frames > s.Input.Frames {
+		return fault.New(fault.Usage, "", "crop_frames is %d, more than the views' %d", in.Frames, s.Input.Frames)
+	}
+	p, b := model.DraftParams(), model.NewBuilder(model.Training)
+	large := s.Encoder.Build(b, p, "encoder", b.Input("views", s.Input.Shape(2)...)) // (2, D)
+	small := s.Encoder.Build(b, p, "encoder", b.Input("crops", in.Shape(2)...))      // (2, D)
+	b.Stack(large, small)
+	if err := b.Err(); err != nil {
+		return fault.New(fault.Usage, "choose an encoder that pools over time, other crop_frames, or crops: 0",
+			"the encoder does not make of crops of %v what it makes of views of %v: %w", in, s.Input, err)
+	}
+	return nil
 }
 
 // fits refuses a batch that is not of s, or lacks what is needed.

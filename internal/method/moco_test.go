@@ -64,7 +64,7 @@ func TestKeyTowerFollows(t *testing.T) {
 	opt := sgd(m)
 	train(t, m, opt, 4, 0, 2)
 	step(t, m, toy(4, 2))
-	for _, p := range m.(*moco).key.All() {
+	for _, p := range m.(moco).second.params.All() {
 		if p.Grad.Data != nil {
 			t.Errorf("the key tower's %s has a gradient", p.Name)
 		}
@@ -100,11 +100,11 @@ func TestKeyTowerFollows(t *testing.T) {
 }
 
 // keysAlone are the keys of a batch without any shuffling.
-func keysAlone(t *testing.T, m *moco, b Batch) []float32 {
+func keysAlone(t *testing.T, m moco, b Batch) []float32 {
 	t.Helper()
 	g := model.NewBuilder(model.Training).Groups(m.o.Groups)
 	x := g.Input("x", b.Input.Shape(b.N)...)
-	k := m.s.tower(g, m.key, m.o.Projector, x)
+	k := m.s.tower(g, m.second.params, m.o.Projector, x)
 	machine, err := g.Compile(k)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestKeysAreShuffledAndBack(t *testing.T) {
 	const n = 16
 	for _, groups := range []int{1, 2} {
 		o := MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 9, Projector: model.MLP{Out: 8}, Groups: groups}
-		m := newMethod(t, o, setup(n)).(*moco)
+		m := newMethod(t, o, setup(n)).(moco)
 		b := toy(n, 0)
 		want := keysAlone(t, m, b)
 		var before []float32
@@ -142,8 +142,8 @@ func TestKeysAreShuffledAndBack(t *testing.T) {
 			}
 			before = slices.Clone(keys)
 		}
-		order := slices.Clone(m.permute(n, 1))
-		if !slices.Equal(order, m.permute(n, 1)) || slices.Equal(order, m.permute(n, 2)) {
+		order := slices.Clone(m.second.permute(n, 1))
+		if !slices.Equal(order, m.second.permute(n, 1)) || slices.Equal(order, m.second.permute(n, 2)) {
 			t.Error("a shuffle is not the step's")
 		}
 		sorted := slices.Clone(order)

@@ -78,6 +78,6 @@ func (s Setup) compiled(name string, m *model.Machine, views int, batchRow func(
 		s.draft.Graphs = append(s.draft.Graphs, Graph{name, views, m.Learns(), m.Plan()})
 	}
 	if s.Watch != nil {
-		m.Watch(func(seen model.Seen) { s.Watch(Seen{name, seen, batchRow}) })
+		m.Watch(func(seen model.Seen) { s.Watch(Seen{name, seen, views, batchRow}) })
 	}
 }

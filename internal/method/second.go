@@ -1,0 +1,149 @@
+package method
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"gorgonia.org/gorgonia"
+
+	"clr/internal/kernel"
+	"clr/internal/model"
+)
+
+// A second is a tower beside the one that learns: the same encoder and projector
+// over weights of its own, which follow the first one's slowly. No gradient reaches
+// it. The unit projections that it makes of a batch are the first one's targets.
+type second struct {
+	first     string // the tower that learns: online, query
+	name      string // this one, and its weights' names before a dot: target, key
+	projector model.MLP
+	momentum  func(progress float64) float64 // m in m*this + (1-m)*first
+	apart     bool                           // the first tower sees the first views, this one the second ones, shuffled
+
+	of      *siamese
+	params  *model.Params
+	graphs  map[int]*secondGraph // by batch size
+	targets []float32            // (2N, P), or (N, P) apart
+	shuffle                      // apart
+}
+
+// A secondGraph runs forward only.
+type secondGraph struct {
+	machine *model.Machine
+	x, z    *gorgonia.Node
+}
+
+// beside makes it for the method of a first tower.
+func (t *second) beside(m *siamese) {
+	t.of, t.params, t.graphs = m, m.s.params(), map[int]*secondGraph{}
+	t.targets = m.s.array(m.views(m.s.Batch), t.projector.Out).Data
+	if t.apart {
+		t.shuffle.prepare(m.s)
+	}
+}
+
+// build makes the graph for n pairs.
+func (t *second) build(n int) error {
+	if t.graphs[n] != nil {
+		return nil
+	}
+	m, views := t.of, t.of.views(n)
+	b := m.s.builder(groupsOf(m.groups, m.rows(n)), &m.memory)
+	g := &secondGraph{x: b.Input(t.name+" views", m.s.Input.Shape(views)...)} // (2N, C, F, T)
+	g.z = m.s.tower(b, t.params, t.projector, g.x)                            // (2N, P)
+	var err error
+	if g.machine, err = b.Compile(g.z); err != nil {
+		return fmt.Errorf("%s: %s tower, batch of %d: %w", m.name, t.name, n, err)
+	}
+	var batchRow func(int) int
+	if t.apart {
+		batchRow = func(i int) int { return n + t.order[i] }
+	}
+	m.s.compiled(t.name+" tower", g.machine, views, batchRow)
+	t.graphs[n] = g
+	return nil
+}
+
+// run makes the targets of a batch, one a row of what the first tower sees.
+func (t *second) run(ctx context.Context, b Batch) ([]float32, error) {
+	g, x, d := t.graphs[b.N], b.X, t.projector.Out
+	if t.apart {
+		x = t.shuffled(x[len(x)/2:], b.N, b.Step)
+	}
+	g.machine.SetStep(b.Step)
+	g.machine.Set(g.x, x)
+	if err := g.machine.Run(ctx); err != nil {
+		return nil, fmt.Errorf("%s tower: %w", t.name, err)
+	}
+	z := g.machine.Value(g.z).Data // (2N, P)
+	targets := t.targets[:len(z)]
+	if !t.apart {
+		copy(targets, z)
+		return targets, nil
+	}
+	for i, to := range t.order[:b.N] { // undo the shuffle
+		copy(targets[to*d:(to+1)*d], z[i*d:(i+1)*d])
+	}
+	return targets, nil
+}
+
+// follow moves it towards the first tower.
+func (t *second) follow(progress float64) {
+	t.params.Follow(t.of.params, float32(t.momentum(progress)))
+}
+
+// constant is a momentum that stays.
+func constant(m float64) func(float64) float64 { return func(float64) float64 { return m } }
+
+// rising is a momentum that begins as base and comes to 1 over the run by half a
+// cosine (Grill et al. 2020, section 3.2).
+func rising(base float64) func(float64) float64 {
+	return func(progress float64) float64 {
+		return 1 - (1-base)*(math.Cos(math.Pi*progress)+1)/2
+	}
+}
+
+// A shuffle keeps rows that belong together from meeting in one group of batch
+// statistics: each step has an order of its own.
+type shuffle struct {
+	views  []float32 // (N, C, F, T)
+	order  []int     // row i of views is the batch's row order[i]
+	rand   *rand.Rand
+	source rand.PCG // of rand
+	seed   uint64   // of source, with the step
+}
+
+func (f *shuffle) prepare(s Setup) {
+	f.views, f.order = s.array(s.Input.Shape(s.Batch)...).Data, make([]int, s.Batch)
+	f.seed, f.rand = model.Rand(s.Seed, "shuffle").Uint64(), rand.New(&f.source)
+}
+
+// permute draws the order of n rows that belongs to a step.
+func (f *shuffle) permute(n, step int) []int {
+	f.source.Seed(f.seed, uint64(step))
+	order := f.order[:n]
+	for i := range order {
+		order[i] = i
+	}
+	f.rand.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
+	return order
+}
+
+// shuffled is n views in the step's order.
+func (f *shuffle) shuffled(x []float32, n, step int) []float32 {
+	size := len(x) / n
+	for i, from := range f.permute(n, step) {
+		copy(f.views[i*size:(i+1)*size], x[from*size:(from+1)*size])
+	}
+	return f.views[:len(x)]
+}
+
+// followed is a siamese with a second tower, which can be asked for.
+type followed struct{ *siamese }
+
+// Towers implements Follower.
+func (m followed) Towers() (leading, following map[string]kernel.Array) {
+	return m.params.Weights(), m.second.params.Weights()
+}
