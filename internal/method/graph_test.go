@@ -23,15 +23,20 @@ func TestLossIsOfTheProjections(t *testing.T) {
 		r := step(t, m, toy(n, 3))
 		d := r.Z.Shape[1]
 		row := func(i int) []float32 { return r.Z.Data[i*d : (i+1)*d] }
-		cosine := func(a, b []float32) float64 { return kernel.Dot(a, b) / 0.2 }
+		scale := 1 / 0.2
+		if s := inside(m).params.Weight(scaleName); s != nil {
+			scale = math.Exp(float64(s.Value.Data[0]))
+		}
+		cosine := func(a, b []float32) float64 { return kernel.Dot(a, b) * scale }
 		loss := 0.0
 		for i := range 2 * n {
 			if norm := kernel.SumSquares(row(i)); math.Abs(norm-1) > 1e-5 {
 				t.Errorf("%s: |z|² of row %d is %g", name, i, norm)
 			}
 		}
-		switch q, queue := m.State()["queue"]; {
-		case queue:
+		_, negatives := m.(Queuer)
+		switch q := m.State()["queue"]; {
+		case negatives:
 			for i := range n {
 				positive := cosine(row(i), row(i+n))
 				sum := math.Exp(positive)
@@ -89,6 +94,7 @@ func TestGraphsRunOnTheTapeMachine(t *testing.T) {
 	for _, name := range names(options()) {
 		m := newMethod(t, options()[name], setup(6))
 		step(t, m, toy(6, 0))
+		step(t, m, toy(6, 2)) // where all have begun
 		for _, machine := range graphs(m) {
 			var outputs gorgonia.Nodes
 			g := machine.Graph()

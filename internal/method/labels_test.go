@@ -35,7 +35,7 @@ func near(t *testing.T, what string, got, want float64) {
 // SimCLR and cross-entropy, and SimCLR alone without labels. All have one encoder,
 // and two have one classifier, for weights are drawn by seed and name.
 func TestLabelsInTheLimit(t *testing.T) {
-	simclr := float64(first(t, SimCLR{0.2, head, 1}, 0, 0, 0, 0, 0).Loss)
+	simclr := float64(first(t, SimCLR{0.2, false, head, 1}, 0, 0, 0, 0, 0).Loss)
 	ce := float64(first(t, CrossEntropy{0.1, 1}, 3, 1, -1, 4, 1).Loss)
 	near(t, "SupCon of clips", float64(first(t, SupCon{0.2, head, 1}, 7, 1, 2, 9, 4).Loss), simclr)
 	near(t, "SupCon of nothing", float64(first(t, SupCon{0.2, head, 1}, -1, -1, -1, -1, -1).Loss), 0)

@@ -31,6 +31,7 @@ func setup(batch int) Setup {
 // SimCLR's, without it MoCo's.
 func options() map[string]Options {
 	norm, plain := model.MLP{Hidden: []int{16}, Out: 8, Norm: true}, model.MLP{Hidden: []int{16}, Out: 8}
+	out := model.MLP{Hidden: []int{16}, Out: 8, Norm: true, OutNorm: true}
 	return map[string]Options{
 		"simclr":            SimCLR{Temperature: 0.2, Projector: norm, Groups: 1},
 		"simclr by views":   SimCLR{Temperature: 0.2, Projector: norm, Groups: 2},
@@ -45,6 +46,14 @@ func options() map[string]Options {
 		"labelled pairs":    Contrastive{Margin: 1, Pairs: "labels", Projector: norm, Groups: 1},
 		"triplet":           Triplet{TripletOptions: loss.TripletOptions{Margin: 0.2, Squared: true, Mining: "semi_hard"}, By: "clip", Projector: norm, Groups: 1},
 		"labelled triplets": Triplet{TripletOptions: loss.TripletOptions{Margin: 0.2, Mining: "hard"}, By: "label", Projector: norm, Groups: 1},
+		"simclr learnt":     SimCLR{Temperature: 0.2, Learn: true, Projector: norm, Groups: 1},
+		"moco_v3":           MoCoV3{Temperature: 0.2, Momentum: 0.9, Projector: out, Predictor: norm, Groups: 2},
+		"nnclr":             NNCLR{Temperature: 0.2, Queue: 40, Projector: out, Predictor: norm, Groups: 2},
+		"nnclr learnt":      NNCLR{Temperature: 0.2, Learn: true, Queue: 19, Projector: norm, Predictor: norm, Groups: 1},
+		"swav":              SwAV{Temperature: 0.1, Epsilon: 0.05, Iterations: 3, Prototypes: 12, Projector: norm, Groups: 1},
+		"swav in full":      SwAV{Temperature: 0.1, Epsilon: 0.05, Iterations: 3, Prototypes: 12, Freeze: 2, Queue: 19, QueueStart: 2, Crops: 3, CropFrames: 7, Projector: norm, Groups: 1},
+		"cola":              COLA{Similarity: "bilinear", Temperature: 0.2, Out: 8, Groups: 1},
+		"cola by cosine":    COLA{Similarity: "cosine", Temperature: 0.2, Out: 8, Groups: 1},
 		"moco":              MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: plain, Groups: 1},
 		"moco in groups":    MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: norm, Groups: 2},
 	}
@@ -95,9 +104,21 @@ func toy(n, step int) Batch {
 	return b
 }
 
+// fed is a batch with the shorter views that a method needs: windows of its views.
+func fed(m Method, b Batch) Batch {
+	need := inside(m).needs
+	for i := range need.Crops * b.N {
+		view, at := b.X[i%(2*b.N)*bins*frames:], i*5%(frames-need.CropFrames+1)
+		for bin := range bins {
+			b.Crops = append(b.Crops, view[bin*frames+at:][:need.CropFrames]...)
+		}
+	}
+	return b
+}
+
 func step(t *testing.T, m Method, b Batch) Result {
 	t.Helper()
-	r, err := m.Step(context.Background(), b)
+	r, err := m.Step(context.Background(), fed(m, b))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,10 +184,10 @@ func TestChecks(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{SimCLR{0, head, 1}, "temperature is 0, must be positive"},
-		{SimCLR{math.NaN(), head, 1}, "temperature is NaN, must be positive"},
-		{SimCLR{0.1, head, 0}, "bn_groups is 0, must be 1 or more"},
-		{SimCLR{0.1, model.MLP{}, 1}, "projector: out is 0, must be 1 to 65536"},
+		{SimCLR{0, false, head, 1}, "temperature is 0, must be positive"},
+		{SimCLR{math.NaN(), false, head, 1}, "temperature is NaN, must be positive"},
+		{SimCLR{0.1, false, head, 0}, "bn_groups is 0, must be 1 or more"},
+		{SimCLR{0.1, false, model.MLP{}, 1}, "projector: out is 0, must be 1 to 65536"},
 		{MoCo{-1, 0.9, 8, head, 1}, "temperature is -1, must be positive"},
 		{MoCo{0.2, 1.5, 8, head, 1}, "momentum is 1.5, must be between 0 and 1"},
 		{MoCo{0.2, 0.9, 0, head, 1}, "queue is 0, must be between 1 and 16777216"},
@@ -181,10 +202,10 @@ func TestChecks(t *testing.T) {
 		s    Setup
 		want string
 	}{
-		{SimCLR{0.1, head, 3}, setup(4), "bn_groups is 3, into which a batch of 4 (8 rows) cannot be split"},
+		{SimCLR{0.1, false, head, 3}, setup(4), "bn_groups is 3, into which a batch of 4 (8 rows) cannot be split"},
 		{MoCo{0.2, 0.9, 8, head, 4}, setup(4), "bn_groups is 4, into which a batch of 4 (4 rows) cannot be split"},
-		{SimCLR{0.1, head, 1}, setup(0), "a batch of 0 spectrograms of 16 × 12, must be 1 or more each"},
-		{SimCLR{0.1, head, 1}, Setup{Encoder: model.ResNet{}, Batch: 4, Input: model.Input{Channels: 1, Bins: bins, Frames: frames}}, "resnet depth is 0, must be 10, 18, 34 or 50"},
+		{SimCLR{0.1, false, head, 1}, setup(0), "a batch of 0 spectrograms of 16 × 12, must be 1 or more each"},
+		{SimCLR{0.1, false, head, 1}, Setup{Encoder: model.ResNet{}, Batch: 4, Input: model.Input{Channels: 1, Bins: bins, Frames: frames}}, "resnet depth is 0, must be 10, 18, 34 or 50"},
 	} {
 		if m, err := c.o.New(c.s); m != nil || err == nil || err.Error() != c.want || fault.KindOf(err) != fault.Usage {
 			t.Errorf("%+v: %v, want %s", c.o, err, c.want)

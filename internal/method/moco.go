@@ -8,23 +8,25 @@ import (
 )
 
 // MoCo is He et al. 2020, "Momentum contrast for unsupervised visual
-// representation learning", algorithm 1, with the MLP projector of version 2
-// (Chen et al. 2020). A query attracts its key, which a slowly following tower
-// makes from the other view, and is repelled by a queue of earlier keys.
+// representation learning", algorithm 1. A query attracts its key, which a slowly
+// following tower makes from the other view, and is repelled by a queue of earlier
+// keys. Version 1 has a linear projector (hidden: []) and temperature 0.07; version 2
+// (Chen et al. 2020, "Improved baselines with momentum contrastive learning"), which
+// is the default here, a hidden layer and 0.2. Version 3 is MoCoV3.
 //
 // The paper keeps query and key from knowing each other by their batch
 // statistics: it splits the batch over devices, and shuffles the keys before.
 // Here groups of rows (bn_groups) are the devices.
 type MoCo struct {
-	Temperature float64   `yaml:"temperature" doc:"divides the cosines; the paper's tau"`
+	Temperature float64   `yaml:"temperature" doc:"divides the cosines, the paper's tau: version 1 has 0.07, version 2 0.2"`
 	Momentum    float64   `yaml:"momentum" doc:"of the key tower: m in m*key + (1-m)*query"`
 	Queue       int       `yaml:"queue" doc:"earlier keys that serve as negatives; any size"`
-	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining"`
+	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining. Version 1's is linear, hidden: []"`
 	Groups      int       `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; the keys are shuffled over them"`
 }
 
 func (o MoCo) Doc() string {
-	return "MoCo v2 (He et al. 2020): a queue of keys from a slowly following tower"
+	return "MoCo v1, v2 (He et al. 2020, Chen et al. 2020): a queue of keys from a slowly following tower"
 }
 
 func (o MoCo) Check() error {

@@ -51,6 +51,11 @@ func (in inputs) clips(b *model.Builder) *gorgonia.Node {
 	return b.Constant("clips", number)
 }
 
+// halves are the first views' rows and the second ones'.
+func (in inputs) halves(b *model.Builder, x *gorgonia.Node) (first, second *gorgonia.Node) {
+	return b.Slice(x, 0, in.n), b.Slice(x, in.n, 2*in.n)
+}
+
 // outputs are what is made of a batch.
 type outputs struct {
 	z      *gorgonia.Node // (2N, P), of unit length

@@ -31,6 +31,10 @@ var smallMethods = map[string]string{
 	"clar":          "method={name: clar, projector: {hidden: [8], out: 4}}",
 	"contrastive":   "method={name: contrastive, pairs: labels, projector: {hidden: [8], out: 4}}",
 	"triplet":       "method={name: triplet, by: label, projector: {hidden: [8], out: 4}}",
+	"moco_v3":       "method={name: moco_v3, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
+	"nnclr":         "method={name: nnclr, learn_temperature: true, queue: 20, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
+	"swav":          "method={name: swav, prototypes: 6, freeze_prototypes: 3, queue: 20, queue_start: 4, crops: 3, crop_frames: 9, projector: {hidden: [8], out: 4}}",
+	"cola":          "method={name: cola, out: 4}",
 	"moco":          "method={name: moco, queue: 20, bn_groups: 1, projector: {hidden: [8], out: 4}}",
 }
 
