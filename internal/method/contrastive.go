@@ -30,6 +30,8 @@ func (o Contrastive) Doc() string {
 	return "pairwise contrastive loss (Hadsell et al. 2006): similar pairs together, others a margin apart"
 }
 
+func (o Contrastive) projects() model.MLP { return o.Projector }
+
 func (o Contrastive) Check() error {
 	if !(o.Margin > 0) || math.IsInf(o.Margin, 0) {
 		return fault.New(fault.Usage, "1 is the distance of rows 60 degrees apart", "margin is %g, must be positive", o.Margin)

@@ -24,6 +24,8 @@ func (o MoCoV3) Doc() string {
 	return "MoCo v3 (Chen, Xie and He 2021): a slowly following tower's keys of the batch, guessed by a predictor"
 }
 
+func (o MoCoV3) projects() model.MLP { return o.Projector }
+
 func (o MoCoV3) Check() error {
 	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
 		return err

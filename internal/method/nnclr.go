@@ -28,6 +28,8 @@ func (o NNCLR) Doc() string {
 	return "NNCLR (Dwibedi et al. 2021): the positive is the nearest neighbour of a view among earlier ones"
 }
 
+func (o NNCLR) projects() model.MLP { return o.Projector }
+
 func (o NNCLR) Check() error {
 	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
 		return err

@@ -21,6 +21,8 @@ func (o SupCon) Doc() string {
 	return "SupCon (Khosla et al. 2020): SimCLR with labels, all views of a label attract each other"
 }
 
+func (o SupCon) projects() model.MLP { return o.Projector }
+
 func (o SupCon) Check() error { return checkHead(o.Temperature, o.Projector, o.Groups) }
 
 // Needs asks for labels.

@@ -21,6 +21,8 @@ func (o Triplet) Doc() string {
 	return "triplet loss (Schroff et al. 2015): a negative is farther than a positive, by a margin"
 }
 
+func (o Triplet) projects() model.MLP { return o.Projector }
+
 func (o Triplet) Check() error {
 	if err := o.TripletOptions.Check(); err != nil {
 		return fault.New(fault.Usage, "the paper's are margin 0.2, squared and semi_hard", "%w", err)

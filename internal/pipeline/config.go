@@ -159,6 +159,13 @@ func (c *Config) checkTogether() []checkError {
 	}
 	require("augment", c.View.Pair != "window" || len(c.Augment) == 0, "set augment to [], or view.pair to another kind",
 		"it lists %d augmentations, but with view.pair window nothing is changed", len(c.Augment))
+	if k := c.Embed.HeadLayers; k > 0 {
+		projector, ok := method.ProjectorOf(c.Method)
+		name := nameIn(method.Table, c.Method)
+		require("embed", ok, "set embed.head_layers to 0", "head_layers is %d, and the method %s has no projector of layers", k, name)
+		require("embed", !ok || k <= len(projector.Hidden), "lower embed.head_layers",
+			"head_layers is %d, and the projector of %s has %d hidden layers", k, name, len(projector.Hidden))
+	}
 	need := method.NeedsOf(c.Method)
 	require("method", need.CropFrames <= c.View.Frames, "lower method.crop_frames or raise view.frames",
 		"crop_frames is %d, a view has %d frames, and what is shorter should be within it", need.CropFrames, c.View.Frames)
