@@ -105,7 +105,7 @@ func (o *toll) count(t *testing.T, ref, dir string, before files) {
 	changed := now.since(before)
 	for name := range changed {
 		switch base := path.Base(name); {
-		case strings.HasPrefix(base, "."), strings.HasSuffix(base, ".partial"), strings.HasSuffix(base, ".lock"), base == rundir.MetricsFile:
+		case strings.HasPrefix(base, "."), strings.HasSuffix(base, ".partial"), strings.HasSuffix(base, ".lock"), base == rundir.MetricsFile, base == rundir.HealthFile:
 			// read, or thrown away, by the next process
 		case base == rundir.ProvenanceFile:
 			if _, _, err := rundir.Read(filepath.Join(dir, path.Dir(name))); err != nil {
@@ -164,7 +164,7 @@ func (o *toll) training(t *testing.T, ref, dir string, changed files) int {
 			done++
 		}
 	}
-	if changed.any("." + rundir.MetricsFile + ".aside-*") {
+	if changed.any("."+rundir.MetricsFile+".aside-*", "."+rundir.HealthFile+".aside-*") {
 		return trimming
 	}
 	if done == len(o.folds) {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -33,6 +34,7 @@ schedule: {epochs: 4, warmup_epochs: 1}
 batch: 8
 checkpoint: {steps: 1, keep: 3}
 log: {digest: 4}
+health: {every: 2, knn: {every: 2}}
 linear_probe: {c_steps: 3, inner_folds: 3}
 mlp_probe: {hidden: [64], epochs: 20}
 `
@@ -263,15 +265,25 @@ func strike(p *process, after time.Duration, aimed bool, before files) {
 func (o *toll) tear(t *testing.T, dir string, draw *rand.Rand) {
 	t.Helper()
 	for _, f := range o.folds {
-		path := filepath.Join(dir, f.dir, rundir.MetricsFile)
-		log, err := os.ReadFile(path)
-		if err != nil || bytes.Count(log, []byte("\n")) <= stepOf(t, filepath.Join(dir, f.dir)) {
-			continue
+		saved := stepOf(t, filepath.Join(dir, f.dir))
+		for _, name := range []string{rundir.MetricsFile, rundir.HealthFile} {
+			path := filepath.Join(dir, f.dir, name)
+			log, err := os.ReadFile(path)
+			if err != nil || !bytes.HasSuffix(log, []byte("\n")) { // empty, or torn before
+				continue
+			}
+			last := bytes.LastIndexByte(log[:len(log)-1], '\n') + 1
+			var line struct{ Step int }
+			if err := json.Unmarshal(log[last:], &line); err != nil {
+				t.Fatalf("a kill left a line that is not whole: %s: %v", path, err)
+			}
+			if line.Step < saved {
+				continue
+			}
+			if err := os.Truncate(path, int64(last+1+draw.IntN(len(log)-last-1))); err != nil {
+				t.Fatal(err)
+			}
+			o.torn++
 		}
-		last := bytes.LastIndexByte(log[:len(log)-1], '\n') + 1
-		if err := os.Truncate(path, int64(last+1+draw.IntN(len(log)-last-1))); err != nil {
-			t.Fatal(err)
-		}
-		o.torn++
 	}
 }

@@ -177,6 +177,7 @@ const exitCodesText = `Exit codes
     2  command line or config        a retry fails the same way
     3  recordings, manifest, store   a retry fails the same way
     4  diverged: not finite          a retry fails the same way
+       or collapsed, with health.on_collapse: stop, and what clr health found
     5  clr verify found a difference
     6  disk or memory; or another process writes the same run
    75  interrupted, good checkpoint written; --resume goes on from there (while features
@@ -192,7 +193,8 @@ that fails the job on 2, 3 and 4 and ignores 75.
 With 4, checkpoints stay as they were, and diverged.safetensors in the run folder,
 or the fold's, holds the step: clr replay runs it again, on any machine, and shows
 where it stopped being finite. clr replay itself ends with 4 where that happens
-again and with 0 where it does not.
+again and with 0 where it does not. A run that collapsed leaves no such file, for
+its steps are finite: clr health shows what was seen, and what to try.
 `
 
 func exitCodes() *cobra.Command {

@@ -54,16 +54,19 @@ func (p *program) pretrain() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "pretrain --config FILE --run FOLDER",
 		GroupID: "path",
-		Short:   "Learn an encoder without labels",
+		Short:   "Learn an encoder, without labels unless the method needs them",
 		Long: `Pretrains the config's encoder, once for each fold of the corpus, and keeps
 checkpoints, a line of metrics per step and the resolved config in the run
-folder. The test clips of a fold are never heard.
+folder. The test clips of a fold are never heard. Every 50 steps it is looked
+whether what is learnt is any good, and warned where it seems not: clr health
+shows it. With health.on_collapse: stop, a collapse ends the run with exit code 4.
 
 Stopped by a signal, it saves and exits with 75; killed, it keeps what was saved
 last. --resume goes on from there, to the same bytes as a run that was never
 stopped. It takes the config that the run was started with; only these may change:
-schedule.epochs (to more), checkpoint, log, workers, embed, linear_probe,
-mlp_probe, and where corpus and store are, if what is in them is the same.
+schedule.epochs (to more), checkpoint, log, health, workers, embed, linear_probe,
+mlp_probe, finetune, labels where nothing needs them, and where corpus, store and
+init are, if what is in them is the same.
 
 One process at a time writes a run folder. Left to itself it saves as often as
 takes a hundredth of the time, at most every 10 s; --save-every says it in steps,

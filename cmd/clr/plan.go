@@ -11,27 +11,39 @@ import (
 // The commands that tell how large a network is, before anything is run.
 
 func (p *program) plan() *cobra.Command {
+	still := false
 	c := &cobra.Command{
 		Use:     "plan --config FILE",
 		GroupID: "know",
-		Short:   "Say how much memory a config will take",
-		Long: `Plans the memory of a config's training and of embedding with its encoder, and
-takes none of it. clr pretrain refuses, with exit code 6, what is larger than what
-there is: free memory, the limit of the control group, GOMEMLIMIT.`,
+		Short:   "Say what a config will do, and how much time and memory it takes",
+		Long: `Tells what clr pretrain would do with a config: the sizes of views and networks,
+memory, floating-point operations and steps, and the time that they take, from
+three real steps on random numbers. Nothing is written. clr pretrain refuses, with
+exit code 6, what needs more memory than there is: free memory, the limit of the
+control group, GOMEMLIMIT; such a config is not measured.
+
+What will be refused, and what is allowed but looks wrong, is told with the value
+and what to try: a batch larger than the corpus, a queue that is never filled, a
+warm-up that takes most of the run, views longer than most clips. Lengths are
+known once clr features has made the store.
+
+--no-measure asks nothing of this machine, neither how fast it is nor how much
+memory it has, so that equal configs over equal corpora give equal plans.`,
 		Example: "  clr plan --config configs/quickstart.yaml --set batch=1024",
 		Args:    noArguments,
-		RunE: p.does(func(*cobra.Command) error {
+		RunE: p.does(func(c *cobra.Command) error {
 			cfg, err := p.load()
 			if err != nil {
 				return err
 			}
-			plan, err := pipeline.Plan(cfg)
+			f, err := pipeline.Look(c.Context(), cfg, !still)
 			if err != nil {
 				return err
 			}
-			return plan.Write(p.console())
+			return f.Write(p.console())
 		}),
 	}
+	c.Flags().BoolVar(&still, "no-measure", false, "leave out what depends on this machine: time, and memory there is")
 	p.configFlags(c)
 	p.jsonFlag(c)
 	return c

@@ -38,7 +38,7 @@ func TestReadme(t *testing.T) {
 		c.Dir = dir
 		c.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"),
 			"CLR_SCHEDULE_EPOCHS=1", "CLR_SCHEDULE_WARMUP_EPOCHS=0", "CLR_ENCODER_WIDTH=4", "CLR_BATCH=256",
-			"CLR_LINEAR_PROBE_C_STEPS=1", "CLR_MLP_PROBE_EPOCHS=1")
+			"CLR_FINETUNE_SCHEDULE_EPOCHS=2", "CLR_LINEAR_PROBE_C_STEPS=1", "CLR_MLP_PROBE_EPOCHS=1")
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", line, err, out)
 		}

@@ -15,26 +15,28 @@ type ViewOptions struct {
 	Frames    int     `yaml:"frames" doc:"length of a view; frames"`
 	Normalize string  `yaml:"normalize" doc:"none; corpus: by the training clips' mean and deviation; corpus_band: by each bin's; clip: by the view's own; band: each bin's mean over the view removed, then divided by the training clips' deviation; band_std: divided by the bin's own deviation over the view; running: each bin's running mean removed, then divided by the training clips' deviation"`
 	Running   float64 `yaml:"running" doc:"running: time constant of the mean, which knows the past only; frames"`
+	Pair      string  `yaml:"pair" doc:"what the two views of a clip are: augmented (both, each from a window of its own); original: the first is left as it is; window: two windows, neither augmented; label: the second is of another training clip of the same label"`
 	Crop      string  `yaml:"crop" doc:"which part of a longer clip: random or center"`
-	Pair      string  `yaml:"pair" doc:"what a clip's two views are: augmented: both of them changed; original: the first as the clip is, the second changed; window: two windows of the clip, nothing changed; label: both changed, the second of another training clip of the same label, where there is one"`
 	Unit      string  `yaml:"unit" doc:"what the feature's values are, where they are logarithms of a power: ln (natural), log10 or db; turns options in dB into it"`
 }
 
 // DefaultView is where a config starts from.
-var DefaultView = ViewOptions{Frames: 96, Normalize: "corpus", Running: 40, Crop: "random", Pair: "augmented", Unit: "ln"}
+var DefaultView = ViewOptions{Frames: 96, Pair: "augmented", Normalize: "corpus", Running: 40, Crop: "random", Unit: "ln"}
+
+// Augmented tells whether a view of a pair, 0 or 1, is changed by the chain; what
+// further views there are is changed where the second is.
+func (o ViewOptions) Augmented(view int) bool {
+	return o.Pair != "window" && (o.Pair != "original" || view > 0)
+}
 
 // Check tells which option is out of its range.
 func (o ViewOptions) Check() error {
-	err := first(in("view", "frames", float64(o.Frames), 1, 1e6),
+	return first(in("view", "frames", float64(o.Frames), 1, 1e6),
 		oneOf("view", "normalize", o.Normalize, "none", "corpus", "corpus_band", "clip", "band", "band_std", "running"),
+		oneOf("view", "pair", o.Pair, "augmented", "original", "window", "label"),
 		oneOf("view", "crop", o.Crop, "random", "center"),
 		oneOf("view", "unit", o.Unit, "ln", "log10", "db"),
-		in("view", "running", o.Running, 1, 1e6),
-		oneOf("view", "pair", o.Pair, "augmented", "original", "window", "label"))
-	if err == nil && o.Pair == "window" && o.Crop == "center" {
-		err = fault.New(fault.Usage, "set crop to random, or pair to another kind", "view: pair is window and crop is center, which makes the two views of a clip equal")
-	}
-	return err
+		in("view", "running", o.Running, 1, 1e6))
 }
 
 // Views makes the encoder's input out of spectrograms: random views for

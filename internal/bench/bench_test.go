@@ -43,7 +43,7 @@ func TestTrainingFLOPs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return trainingFLOPs(layers, p.Graphs) / batch
+		return float64(p.FLOPs(layers)) / batch
 	}
 	forward := 0.0
 	for _, l := range layers {

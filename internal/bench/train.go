@@ -32,9 +32,6 @@ type Training struct {
 
 const warmSteps = 2
 
-// classes are those of the labels, for methods that learn from labels.
-const classes = 10
-
 // Train times whole training steps on random spectrograms: forward, loss,
 // backward, optimiser, and what the method does after.
 func Train(ctx context.Context, w Workload, methodName, optimizer string, watch func() Machine) (*Training, error) {
@@ -53,15 +50,16 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 	if err != nil {
 		return nil, err
 	}
+	const classes = 10 // where a method learns from labels
 	s := method.Setup{Encoder: w.Encoder, Batch: w.Batch, Input: w.Input, Classes: classes, Seed: 1}
 	p, err := method.Draft(o, s)
 	if err != nil {
 		return nil, err
 	}
-	views, asks, crop := 2*w.Batch*w.Input.Values(), method.NeedsOf(o), w.Input
-	crop.Frames = asks.CropFrames
-	crops := asks.Crops * w.Batch * crop.Values()
-	need := int64(p.GraphBytes() + 4*(p.Weights+p.Arrays+optim.StateSize(opt, p.Params)+views+crops))
+	needs := method.NeedsOf(o)
+	crops := needs.Crops * w.Batch * s.Short(needs).Values()
+	views := 2*w.Batch*w.Input.Values() + crops
+	need := int64(p.GraphBytes() + 4*(p.Weights+p.Arrays+optim.StateSize(opt, p.Params)+views))
 	if err := fits(need, "training"); err != nil {
 		return nil, err
 	}
@@ -71,10 +69,7 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 		return nil, err
 	}
 	mover := opt.New(m.Params())
-	batch := method.Batch{N: w.Batch, X: random(views), Crops: random(crops), Input: w.Input}
-	for i := range w.Batch {
-		batch.Labels = append(batch.Labels, float32(i%classes))
-	}
+	batch := s.Random(needs)
 	const lr = 1e-3 // small enough that the weights stay where they are sensible
 	took, err := repeat(ctx, warmSteps, w.Steps, func() error {
 		if _, err := m.Step(ctx, batch); err != nil {
@@ -91,28 +86,8 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 	step := median(took)
 	return &Training{Bench: "train", workload: w.report(layers), Method: methodName, Optimizer: optimizer,
 		ClipsPerS: float64(w.Batch) / step, StepS: step, StepMinS: slices.Min(took),
-		GFLOPS: trainingFLOPs(layers, p.Graphs) / step / 1e9,
+		GFLOPS: float64(p.FLOPs(layers)) / step / 1e9,
 		PlanMB: float64(p.GraphBytes()) / mib, PeakRSSMB: peakRSS(), Machine: on}, nil
-}
-
-// trainingFLOPs are those of a step: its views through the encoders of a method's
-// graphs, of which some go forward only.
-func trainingFLOPs(layers []model.Layer, graphs []method.Graph) float64 {
-	full, forward, first := 0, 0, true
-	for _, l := range layers {
-		full += l.TrainingFLOPs(first)
-		forward += l.FLOPs()
-		first = first && l.FLOPs() == 0
-	}
-	total := 0
-	for _, g := range graphs {
-		if g.Learns {
-			total += g.Views * full
-		} else {
-			total += g.Views * forward
-		}
-	}
-	return float64(total)
 }
 
 // fits refuses what would end in the system's own words about memory.

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -166,6 +168,47 @@ func TestWriteSafetensors(t *testing.T) {
 	}
 }
 
+// Numbers of other widths come as float32, also where a chunk ends; no
+// checkpoint of ours holds them.
+func TestOtherDTypes(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	for dtype, values := range map[string]map[uint64]float64{
+		"F16": {0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0001: 1.0 / (1 << 24), 0x83ff: -1023.0 / (1 << 24), 0x0400: 1.0 / (1 << 14), 0x3555: 0x1.554p-2,
+			0: 0, 0x8000: math.Copysign(0, -1), 0x7c00: inf, 0xfc00: -inf, 0x7e01: nan},
+		"BF16": {0x3f80: 1, 0xc000: -2, 0x0001: 0x1p-133, 0x4049: 3.140625, 0x7f80: inf, 0x7fc0: nan, 0x8000: math.Copysign(0, -1)},
+		"F64": {math.Float64bits(1): 1, math.Float64bits(0.1): float64(float32(0.1)), math.Float64bits(1e300): inf, math.Float64bits(1e-300): 0,
+			math.Float64bits(1 + 0x1p-24): 1, math.Float64bits(nan): nan},
+	} {
+		width, keys := int(widths[dtype]), slices.Sorted(maps.Keys(values))
+		n := chunk/width + len(keys) + 1
+		var data []byte
+		for i := range n {
+			data = append(data, binary.LittleEndian.AppendUint64(nil, keys[i%len(keys)])[:width]...)
+		}
+		path := filepath.Join(t.TempDir(), "x.safetensors")
+		b := file(fmt.Sprintf(`{"a":{"dtype":"%s","shape":[%d],"data_offsets":[0,%d]}}`, dtype, n, n*width), 0)
+		put(t, path, append(b, data...))
+		got, _, err := LoadTensors(path)
+		if err != nil || len(got) != 1 || len(got[0].F32) != n {
+			t.Fatalf("%s: %v, %v", dtype, got, err)
+		}
+		for i, v := range got[0].F32 {
+			want := float32(values[keys[i%len(keys)]])
+			if math.Float32bits(v) != math.Float32bits(want) && !(v != v && want != want) {
+				t.Fatalf("%s %#x: %g, want %g", dtype, keys[i%len(keys)], v, want)
+			}
+		}
+
+		a := file(`{"__metadata__":{"crc32c":"00000000","crc32c:a":"00000000"},"a":{"dtype":"`+dtype+`","shape":[0],"data_offsets":[0,0]}}`, 0)
+		seal(a)
+		put(t, path, a)
+		_, err = Load(path)
+		if refused(t, dtype, path, err); !strings.Contains(err.Error(), "of type "+dtype) {
+			t.Errorf("as a checkpoint, %v", err)
+		}
+	}
+}
+
 func TestLoadOther(t *testing.T) {
 	_, err := Load(filepath.Join(t.TempDir(), "missing"))
 	if !errors.Is(err, fs.ErrNotExist) || fault.KindOf(err) != fault.Data {
@@ -245,7 +288,7 @@ func TestTensorTwins(t *testing.T) {
 				a.F32, b.F32 = nil, nil
 			}
 			back := a
-			back.take(fast.Bytes())
+			back.take(x.dtype(), fast.Bytes())
 			takeTwin(b.F32, b.I64, fast.Bytes())
 			if !bytes.Equal(raw(a.F32), raw(b.F32)) || !slices.Equal(a.I64, b.I64) || !bytes.Equal(append(raw(a.F32), raw(a.I64)...), twin.Bytes()) {
 				t.Errorf("%d values of %s come back otherwise", n, x.dtype())

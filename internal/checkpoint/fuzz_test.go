@@ -41,7 +41,8 @@ func FuzzLoad(f *testing.F) {
 	small := &Checkpoint{Meta: map[string]string{"step": "17"}, Arrays: map[string]kernel.Array{"a": kernel.New(2, 1), "b": kernel.New(3, 0)}}
 	for _, whole := range [][]byte{read(f, save(f, example())), read(f, save(f, small)),
 		file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4),
-		file(`{"__metadata__":{"k":"v"},"n":{"dtype":"I64","shape":[],"data_offsets":[0,8]}}`, 8)} {
+		file(`{"__metadata__":{"k":"v"},"n":{"dtype":"I64","shape":[],"data_offsets":[0,8]}}`, 8),
+		file(`{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"F64","shape":[1],"data_offsets":[4,12]},"c":{"dtype":"BF16","shape":[1,1],"data_offsets":[12,14]}}`, 14)} {
 		for _, b := range fuzztest.Some(whole, 4) {
 			f.Add(b, true)
 		}

@@ -23,7 +23,28 @@ type Tensor struct {
 }
 
 // widths are the bytes of one value of each dtype that can be read.
-var widths = map[string]uint64{"F32": 4, "I64": 8}
+var widths = map[string]uint64{"F32": 4, "I64": 8, "F16": 2, "BF16": 2, "F64": 8}
+
+// rounded decode the dtypes whose values come as the nearest float32. Only F64
+// loses anything by it.
+var rounded = map[string]func(b []byte) float32{
+	"F16":  func(b []byte) float32 { return half(binary.LittleEndian.Uint16(b)) },
+	"BF16": func(b []byte) float32 { return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16) },
+	"F64":  func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) },
+}
+
+// half is a number of IEEE 754's binary16: a sign, 5 bits of exponent, 10 of
+// fraction.
+func half(h uint16) float32 {
+	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10)&31, uint32(h)&1023
+	switch exponent {
+	case 0: // zero, and numbers below the least normal one
+		return math.Float32frombits(sign | math.Float32bits(float32(fraction)/(1<<24)))
+	case 31: // infinite, or none
+		return math.Float32frombits(sign | 255<<23 | fraction<<13)
+	}
+	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
+}
 
 func (t Tensor) dtype() string {
 	if t.I64 != nil {
@@ -147,8 +168,8 @@ func (t Tensor) sum(buf []byte) string {
 	return fmt.Sprintf("%08x", crc)
 }
 
-// LoadTensors reads a safetensors file of any tool, F32 and I64 only, in the
-// order of the data. Checksums that Save wrote are checked; without them only
+// LoadTensors reads a safetensors file of any tool, of the dtypes F32, F16, BF16,
+// F64 (all as F32) and I64, in the order of the data. Checksums that Save wrote are checked; without them only
 // the structure is. Errors are as for Load.
 func LoadTensors(path string) (tensors []Tensor, meta map[string]string, err error) {
 	return load(path, false)
@@ -241,6 +262,9 @@ func scan(path string, f io.Reader, size uint64, strict bool, into func(entry) T
 		if strict && !ok {
 			return nil, damaged(path, "array %s carries no checksum", e.Name)
 		}
+		if strict && e.DType != "F32" {
+			return nil, damaged(path, "array %s is of type %s, checkpoints hold F32 only", e.Name, e.DType)
+		}
 		var t Tensor
 		if into != nil {
 			t = into(e)
@@ -253,7 +277,7 @@ func scan(path string, f io.Reader, size uint64, strict bool, into func(entry) T
 			}
 			crc = crc32.Update(crc, castagnoli, b)
 			left -= uint64(len(b))
-			t.take(b)
+			t.take(e.DType, b)
 		}
 		if got := fmt.Sprintf("%08x", crc); ok && got != want {
 			return nil, damaged(path, "array %s has checksum %s, it was written with %s", e.Name, got, want)
@@ -262,10 +286,17 @@ func scan(path string, f io.Reader, size uint64, strict bool, into func(entry) T
 	return meta, nil
 }
 
-// take decodes b into the tensor's next values; its slices are consumed, the
-// memory stays the caller's.
-func (t *Tensor) take(b []byte) {
+// take decodes b, of a dtype, into the tensor's next values; its slices are
+// consumed, the memory stays the caller's.
+func (t *Tensor) take(dtype string, b []byte) {
+	decode, width := rounded[dtype], int(widths[dtype])
 	switch {
+	case t.F32 != nil && decode != nil:
+		n := len(b) / width
+		for i := range n {
+			t.F32[i] = decode(b[i*width:])
+		}
+		t.F32 = t.F32[n:]
 	case t.F32 != nil:
 		n := len(b) / 4
 		if inMemory {

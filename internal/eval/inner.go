@@ -42,26 +42,13 @@ func (t Training) parts(k int) []part {
 }
 
 // holdOut gives one part: the validation clips that came with the split, or
-// about a share of the training clips. Of groups it takes whole ones, from the
-// one after the fold's name in natural order on (as HEAR takes fold i+1), but
-// none that has a class to itself. Without groups it takes that share of each
-// class, drawn from the seed, and leaves each class a clip. It is an empty part
-// if no clip can be spared.
+// HeldOut ones of a share. It is an empty part if no clip can be spared.
 func (t Training) holdOut(share float64) part {
 	if t.Valid.N > 0 {
 		return part{t.Train, t.Valid}
 	}
-	held := t.wholeGroups(share)
-	if held == nil {
-		held = make([]bool, t.Train.N)
-		for _, clips := range shuffledByClass(t.Train.Labels, len(t.Train.Classes), t.Seed) {
-			for _, i := range clips[:max(0, min(len(clips)-1, int(math.Ceil(share*float64(len(clips))))))] {
-				held[i] = true
-			}
-		}
-	}
 	var in, out []int
-	for i, h := range held {
+	for i, h := range t.HeldOut(share) {
 		if h {
 			out = append(out, i)
 		} else {
@@ -71,7 +58,25 @@ func (t Training) holdOut(share float64) part {
 	return part{t.Train.Rows(in), t.Train.Rows(out)}
 }
 
-// wholeGroups marks the clips of the groups that holdOut takes; nil if there
+// HeldOut marks about a share of the training clips, to validate on. Of groups
+// it takes whole ones, from the one after the fold's name in natural order on (as
+// HEAR takes fold i+1), but none that has a class to itself. Without groups it
+// takes that share of each class, drawn from the seed, and leaves each class a
+// clip.
+func (t Training) HeldOut(share float64) []bool {
+	if held := t.wholeGroups(share); held != nil {
+		return held
+	}
+	held := make([]bool, t.Train.N)
+	for _, clips := range shuffledByClass(t.Train.Labels, len(t.Train.Classes), t.Seed) {
+		for _, i := range clips[:max(0, min(len(clips)-1, int(math.Ceil(share*float64(len(clips))))))] {
+			held[i] = true
+		}
+	}
+	return held
+}
+
+// wholeGroups marks the clips of the groups that HeldOut takes; nil if there
 // are none to take.
 func (t Training) wholeGroups(share float64) []bool {
 	names := distinct(t.Groups)

@@ -50,7 +50,7 @@ func newNetwork(hidden []int, d, k, batch int, seed uint64) (*network, error) {
 
 func (n *network) optimize(lr, decay float64) {
 	n.lr = lr
-	n.optimizer = optim.AdamW{LR: lr, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, WeightDecay: decay, Exclude1D: true}.New(n.params.All())
+	n.optimizer = optim.AdamW{LR: lr, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, WeightDecay: decay, Spare: optim.Spare{Exclude1D: true}}.New(n.params.All())
 }
 
 // trainer is the machine for batches of a size; the last of an epoch may be

@@ -16,6 +16,9 @@ const (
 	RowMajority   = "majority"
 )
 
+// Finetuning is the Report.Probe of networks that were trained whole.
+const Finetuning = "finetune"
+
 // A Report holds what one probe found out about several embeddings of the same
 // clips, over the same splits. The first row is the one asked about; the rest
 // say what its scores are worth.

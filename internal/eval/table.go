@@ -31,11 +31,15 @@ func (r Report) WriteTable(w io.Writer) error {
 }
 
 func (r Report) scores(b *strings.Builder) {
+	what := r.Probe + " probe"
+	if r.Probe == Finetuning {
+		what = "finetuning"
+	}
 	if len(r.Rows) == 0 {
-		fmt.Fprintf(b, "%s probe: no rows\n", r.Probe)
+		fmt.Fprintf(b, "%s: no rows\n", what)
 		return
 	}
-	fmt.Fprintf(b, "%s probe: %d classes, %s by %s, %s\n\n", r.Probe, len(r.Classes),
+	fmt.Fprintf(b, "%s: %d classes, %s by %s, %s\n\n", what, len(r.Classes),
 		count(len(r.Rows[0].splits()), "split"), r.By, count(r.Rows[0].Clips, "test clip"))
 	fmt.Fprintf(b, "%-*s %5s  %-12s %-13s  %-12s  %s\n", nameWidth, "", "dim", "accuracy %", "95 % interval", "macro-F1 %", "log loss")
 	for _, row := range r.Rows {

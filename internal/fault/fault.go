@@ -19,7 +19,7 @@ const (
 	Run         Kind = 1  // the run failed for another reason
 	Usage       Kind = 2  // command line or config; a retry fails the same way
 	Data        Kind = 3  // a recording, manifest or store; a retry fails the same way
-	Diverged    Kind = 4  // loss or gradient not finite
+	Diverged    Kind = 4  // loss or gradient not finite, or the representation has collapsed
 	Mismatch    Kind = 5  // a verification found a difference
 	Resource    Kind = 6  // disk or memory
 	Interrupted Kind = 75 // stopped by a signal, good checkpoint written; a retry resumes

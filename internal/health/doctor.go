@@ -11,13 +11,22 @@ import (
 
 // A Sample is what was measured at one step. What was not measured is left zero.
 type Sample struct {
-	Step   int // of the run, from 0
-	Loss   float64
-	Chance float64 // the loss of guessing, such as log(2N-1) for NT-Xent; 0: the method's has none
-	Z      Report
-	Layers []Norms
-	Drift  *Distance // of a following tower, after the step
-	Queue  *Queue
+	Step   int        `json:"step"` // of the run, from 0
+	Epoch  int        `json:"epoch"`
+	Loss   float64    `json:"loss"`
+	Chance float64    `json:"chance"` // the loss of guessing, such as log(2N-1) for NT-Xent; 0: the method's has none
+	Z      Report     `json:"z"`
+	Layers []Norms    `json:"layers"`
+	Drift  *Distance  `json:"drift,omitempty"` // of a following tower, after the step
+	Queue  *Queue     `json:"queue,omitempty"`
+	KNN    *Neighbors `json:"knn,omitempty"` // of the encoder, after the step
+}
+
+// Neighbors is what KNN found, and over how many clips.
+type Neighbors struct {
+	Accuracy float64 `json:"accuracy"`
+	Train    int     `json:"train"`
+	Test     int     `json:"test"`
 }
 
 // A Severity says what a warning is about.
@@ -53,7 +62,7 @@ var codes = map[string]complaint{
 		"or make the augmentations stronger, so that fewer directions do not do"},
 	"loss.at_chance":      {Caution, "weaken the augmentations, raise the learning rate or lower the temperature; see with clr preview that two views of a clip have something in common"},
 	"gradient.not_finite": {Caution, "lower the learning rate or warm up longer"},
-	"gradient.collapse": {Caution, "raise the learning rate or the temperature; where the loss is still high, the network's units are dead or its output is " +
+	"gradient.collapse": {Caution, "raise the learning rate, the temperature or the margin, for nothing may be left to learn; where the loss is still high, the network's units are dead or its output is " +
 		"constant: start again with a lower rate, a warm-up and batch norm"},
 	"gradient.vanishing": {Caution, "use batch norm, fewer layers or a lower learning rate from the start; a unit whose input stays negative passes no gradient on"},
 	"gradient.exploding": {Caution, "lower the learning rate or warm up longer, and look at the batch's clips for silence and clipping"},
@@ -67,7 +76,8 @@ var codes = map[string]complaint{
 type finding struct{ code, text string }
 
 // A Doctor watches one run. It is fed samples in the order of the steps; which
-// steps are measured does not matter. A run that is resumed has a new one.
+// steps are measured does not matter. A run that is resumed has a new one, which
+// is shown the earlier samples first.
 type Doctor struct {
 	o     Options
 	bouts map[string]*bout // of what recent samples look like
@@ -120,6 +130,17 @@ func (d *Doctor) See(s Sample) ([]Warning, error) {
 		}
 	}
 	return told, stop
+}
+
+// Waits says that a collapse is looked at which would end the run if it lasted.
+// What is saved now may be worth nothing.
+func (d *Doctor) Waits() bool {
+	for code := range d.bouts {
+		if d.o.OnCollapse == "stop" && codes[code].severity == Collapse {
+			return true
+		}
+	}
+	return false
 }
 
 // urgent says that a code cannot be a matter of chance.
@@ -245,6 +266,9 @@ func (d *Doctor) gradients(layers []Norms, say say) {
 		return
 	}
 	for _, l := range layers {
+		if l.Gradient == 0 && l.Update == 0 { // held still on purpose
+			continue
+		}
 		if l.Gradient < d.o.Vanishing*largest.Gradient {
 			if faint++; faint == 1 || l.Gradient < smallest.Gradient {
 				smallest = l

@@ -28,15 +28,15 @@ var ill = map[string]struct {
 }{
 	"projection.not_finite": {func(s *Sample) { s.Z.NotFinite = 3 }, []string{"3 projections"}},
 	"collapse.complete":     {func(s *Sample) { s.Z.Std, s.Z.RankMe, s.Loss = 0.001, 1.2, 4.8 }, []string{"0.001", "0.0884", "0.2, std"}},
-	"collapse.dimensions":   {func(s *Sample) { s.Z.RankMe, s.Loss = 3.25, 4.8 }, []string{"RankMe is 3.25", "at least 7.3", "64 clips", "128 dimensions"}},
+	"collapse.dimensions":   {func(s *Sample) { s.Z.RankMe, s.Loss = 3.25, 4.8 }, []string{"RankMe is 3.25", "at least 5.41", "64 clips", "128 dimensions"}},
 	"loss.at_chance":        {func(s *Sample) { s.Loss = 4.75 }, []string{"4.75", "4.8", "4.704", "chance: 0.98"}},
 	"gradient.not_finite":   {func(s *Sample) { s.Layers[1].NotFinite = 7 }, []string{"projector.0", "7 values"}},
 	"gradient.collapse":     {func(s *Sample) { s.Layers[0].Gradient, s.Layers[1].Gradient = 1e-6, 1e-6 }, []string{"gradient has collapsed", "1.41e-06", "14.1", "1e-06"}},
 	"gradient.vanishing":    {func(s *Sample) { s.Layers[0].Gradient = 1e-7 }, []string{"1 of 2 layers", "encoder.conv1", "1e-07", "projector.0 it is 0.1", "1e-05"}},
 	"gradient.exploding":    {func(s *Sample) { s.Layers[0].Gradient = 1000 }, []string{"1e+03", "1 is usual", "at most 100"}},
 	"update.large":          {func(s *Sample) { s.Layers[1].Update = 6 }, []string{"projector.0", "by 6", "0.6", "at most 0.5"}},
-	"queue.stale":           {func(s *Sample) { s.Queue.Epochs = 12.8 }, []string{"16 steps", "12.8 epochs", "at most 1,"}},
-	"tower.drift":           {func(s *Sample) { s.Drift.WorstBy = 0.8 }, []string{"encoder.conv1.weight", "0.8", "at most 0.45"}},
+	"queue.stale":           {func(s *Sample) { s.Queue.Epochs = 128 }, []string{"16 steps", "128 epochs", "at most 50,"}},
+	"tower.drift":           {func(s *Sample) { s.Drift.WorstBy = 0.8 }, []string{"encoder.conv1.weight", "0.8", "at most 0.6"}},
 	"tower.same":            {func(s *Sample) { *s.Drift = Distance{} }, []string{"distance is 0"}},
 }
 
@@ -198,6 +198,7 @@ func TestDoctorWithLittle(t *testing.T) {
 		{Z: Report{Pairs: 64, Dimensions: 1, Std: 1, StdSpread: 1, RankMe: 1}}, // one dimension cannot collapse to fewer
 		{Layers: []Norms{{Name: "a"}}},
 		{Layers: []Norms{{Name: "a", Weight: 1}}}, // still: 0 allows a gradient of 0
+		{Layers: []Norms{{Name: "frozen", Weight: 1}, {Name: "b", Weight: 1, Gradient: 1, Update: 0.1}}},
 	} {
 		s.Step = 1000
 		if w := see(t, d, s); len(w) > 0 {

@@ -78,22 +78,17 @@ type Distance struct {
 	NotFinite int     `json:"not_finite"` // values of a-b that are not, which are left out
 }
 
-// Drift measures how far tower b is from tower a, which leads. Both hold arrays
-// of the same names and shapes; running statistics, which are larger than
-// weights, would outweigh them.
+// Drift measures how far tower b is from tower a, which leads and may have more
+// arrays, such as a predictor's: those are left out. Running statistics, which are
+// larger than weights, would outweigh them.
 func Drift(a, b map[string]kernel.Array) (Distance, error) {
 	var d Distance
-	for name := range b {
-		if _, ok := a[name]; !ok {
-			return d, fault.New(fault.Run, "", "drift: the leading tower lacks %s", name)
-		}
-	}
 	var apart, lead float64
-	for _, name := range slices.Sorted(maps.Keys(a)) {
-		x := a[name]
-		y, ok := b[name]
+	for _, name := range slices.Sorted(maps.Keys(b)) {
+		y := b[name]
+		x, ok := a[name]
 		if !ok {
-			return Distance{}, fault.New(fault.Run, "", "drift: the following tower lacks %s", name)
+			return Distance{}, fault.New(fault.Run, "", "drift: the leading tower lacks %s", name)
 		}
 		if !slices.Equal(x.Shape, y.Shape) || len(x.Data) != len(y.Data) {
 			return Distance{}, fault.New(fault.Run, "", "drift: %s is %v in one tower and %v in the other", name, x.Shape, y.Shape)

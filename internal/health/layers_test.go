@@ -45,12 +45,14 @@ func TestDrift(t *testing.T) {
 			t.Errorf("%+v, %v, want %+v", got, err, c.want)
 		}
 	}
+	if got, err := Drift(map[string]kernel.Array{"w": a["w"], "bias": a["bias"], "predictor": a["w"]}, tower([]float32{3, 5}, []float32{0})); err != nil || got.Relative != 0.2 {
+		t.Errorf("of a tower with a predictor: %+v, %v", got, err)
+	}
 	zero := tower([]float32{0, 0}, []float32{0})
 	if got, err := Drift(zero, a); err != nil || got.Relative != 5 {
 		t.Errorf("from zeros: %+v, %v, want 5", got, err)
 	}
 	for want, b := range map[string]map[string]kernel.Array{
-		"the following tower lacks bias":                 {"w": a["w"]},
 		"the leading tower lacks c":                      {"w": a["w"], "bias": a["bias"], "c": a["w"]},
 		"w is [1 2] in one tower and [1 3] in the other": tower([]float32{3, 4, 0}, []float32{0}),
 	} {

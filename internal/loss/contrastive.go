@@ -60,6 +60,70 @@ func contrastive(margin float64) fused {
 	}
 }
 
+// ContrastivePairs is Contrastive of all pairs of the rows z (M, D), of which those
+// with one label (M), a whole number, are similar: the mean over the similar pairs
+// and the mean over the others are added, for a batch has many more of the latter.
+// Rows with a negative label are in no pair.
+func ContrastivePairs(z, labels *gorgonia.Node, margin float64) (*gorgonia.Node, error) {
+	return contrastivePairs(margin).of(z, labels)
+}
+
+func contrastivePairs(margin float64) fused {
+	return fused{
+		sig: fmt.Sprintf("contrastive_pairs{margin %g}", margin),
+		wrt: []bool{true, false},
+		check: func(in []tensor.Shape) error {
+			if !isRows(in[0]) || len(in[1]) != 1 || in[1][0] != in[0][0] {
+				return fmt.Errorf("want z (M, D) and labels (M)")
+			}
+			return checkMargin(margin)
+		},
+		run: func(grads gradients, in []kernel.Array, _ []float32) (float64, error) {
+			z, labels, dz, m, d := in[0].Data, in[1].Data, grads[0], in[0].Shape[0], in[0].Shape[1]
+			if err := checkLabels(labels); err != nil {
+				return 0, err
+			}
+			var pairs [2]float64 // apart, similar
+			each := func(f func(i, j, similar int)) {
+				for i := range m {
+					for j := range i {
+						if labels[i] >= 0 && labels[j] >= 0 {
+							similar := 0
+							if labels[i] == labels[j] {
+								similar = 1
+							}
+							f(i, j, similar)
+						}
+					}
+				}
+			}
+			each(func(_, _, similar int) { pairs[similar]++ })
+			clear(dz)
+			loss := 0.0
+			each(func(i, j, similar int) {
+				a, b, da, db := z[i*d:][:d], z[j*d:][:d], dz[i*d:][:d], dz[j*d:][:d]
+				apart, pull := distance(a, b), 1/pairs[similar]
+				if similar == 1 {
+					loss += float64(pull * apart * apart / 2)
+				} else {
+					short := max(0, margin-apart) // NaN shows
+					loss += float64(pull * short * short / 2)
+					if short == 0 {
+						return
+					}
+					pull *= -perDistance(short, apart)
+				}
+				for k := range a {
+					move := float32(pull * (float64(a[k]) - float64(b[k])))
+					da[k] += move
+					db[k] -= move
+				}
+			})
+			return loss, nil
+		},
+	}
+}
+
 // distance is ‖a - b‖.
 func distance(a, b []float32) float64 {
 	sum := 0.0

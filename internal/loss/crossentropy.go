@@ -10,9 +10,9 @@ import (
 )
 
 // CrossEntropy is the mean over rows of -log softmax(logits)[label], for logits
-// (N, C) and labels (N) that hold the class, 0 to C-1, as a number. A row of label
-// -1 is no example: the mean is over the others, and 0 if there are none. A run with
-// any other label fails.
+// (N, C) and labels (N) that hold the class, 0 to C-1, as a number. Rows with the
+// label -1 have none, and are left out; where all are, the loss is 0. A run with
+// another label fails.
 func CrossEntropy(logits, labels *gorgonia.Node) (*gorgonia.Node, error) {
 	return crossEntropy(0).of(logits, labels)
 }
@@ -39,22 +39,25 @@ func crossEntropy(epsilon float64) fused {
 		run: func(grads gradients, in []kernel.Array, _ []float32) (float64, error) {
 			c, labelled := in[0].Shape[1], 0
 			for _, l := range in[1].Data {
-				if l != unlabelled {
+				if l != -1 {
 					labelled++
 				}
 			}
 			loss, weight := 0.0, 1/float64(max(1, labelled))
 			copy(grads[0], in[0].Data)
 			for i, l := range in[1].Data {
-				x, dx := in[0].Data[i*c:(i+1)*c], grads[0][i*c:(i+1)*c]
-				if l == unlabelled {
-					clear(dx)
+				if l == -1 {
+					for _, v := range grads[0][i*c:][:c] {
+						loss += float64(0 * v) // NaN shows
+					}
+					clear(grads[0][i*c:][:c])
 					continue
 				}
 				label := int(l)
 				if label < 0 || label >= c || float32(label) != l {
 					return 0, fmt.Errorf("label %g of row %d is not one of %d classes", l, i, c)
 				}
+				x, dx := in[0].Data[i*c:(i+1)*c], grads[0][i*c:(i+1)*c]
 				loss += contrast(dx, label, 1, weight)
 				if epsilon > 0 {
 					loss += float64(epsilon * smooth(dx, x, label, epsilon*weight))
@@ -64,9 +67,6 @@ func crossEntropy(epsilon float64) fused {
 		},
 	}
 }
-
-// unlabelled is the label of a row that has none.
-const unlabelled = -1
 
 // smooth is what smoothing all of the label's target adds: x[label] - mean(x). It
 // adds the gradient of that to dx, times weight.

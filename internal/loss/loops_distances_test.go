@@ -18,6 +18,27 @@ func contrastiveLoops(margin float64, in ...rows) float64 {
 	return total / float64(a.n)
 }
 
+// contrastivePairsLoops are contrastiveLoops of the similar pairs and of the others.
+func contrastivePairsLoops(margin float64) loops {
+	return func(in ...rows) float64 {
+		z, labels, total := in[0], in[1].x, 0.0
+		for _, similar := range []float64{0, 1} {
+			a, b, s := rows{d: z.d}, rows{d: z.d}, []float64{}
+			for i := range z.n {
+				for j := i + 1; j < z.n; j++ {
+					if labels[i] >= 0 && labels[j] >= 0 && (labels[i] == labels[j]) == (similar == 1) {
+						a.x, b.x, s = append(a.x, z.row(i)...), append(b.x, z.row(j)...), append(s, similar)
+					}
+				}
+			}
+			if a.n = len(s); a.n > 0 {
+				total += contrastiveLoops(margin, a, b, rows{x: s})
+			}
+		}
+		return total
+	}
+}
+
 func apart(a, b []float64) float64 {
 	sum := 0.0
 	for i := range a {

@@ -90,13 +90,24 @@ func infonceLoops(tau float64, in ...rows) float64 {
 
 func crossEntropyLoops(in ...rows) float64 { return smoothLoops(0, in...) }
 
-func smoothLoops(epsilon float64, in ...rows) float64 {
-	total, labelled := 0.0, 0.0
-	for i := range in[0].n {
-		if in[1].x[i] < 0 {
-			continue
+// labelledLoops leaves rows of label -1 out.
+func labelledLoops(in ...rows) float64 {
+	x, labels := rows{d: in[0].d}, rows{}
+	for i, l := range in[1].x {
+		if l != -1 {
+			x.x, labels.x = append(x.x, in[0].row(i)...), append(labels.x, l)
+			x.n++
 		}
-		labelled++
+	}
+	if x.n == 0 {
+		return 0
+	}
+	return crossEntropyLoops(x, labels)
+}
+
+func smoothLoops(epsilon float64, in ...rows) float64 {
+	total := 0.0
+	for i := range in[0].n {
 		for c := range in[0].d {
 			target := epsilon / float64(in[0].d)
 			if c == int(in[1].x[i]) {
@@ -105,7 +116,7 @@ func smoothLoops(epsilon float64, in ...rows) float64 {
 			total += target * crossEntropyOf(in[0].row(i), c)
 		}
 	}
-	return total / max(1, labelled)
+	return total / float64(in[0].n)
 }
 
 func bceLoops(in ...rows) float64 {

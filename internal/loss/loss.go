@@ -32,7 +32,7 @@ var Table = map[string]Line{
 	"bce":           "of several labels a clip, each by itself",
 	"bilinear":      "COLA's: a learnt product of two views against the rest of the batch",
 	"byol":          "squared distance of unit predictions from the other view's targets",
-	"contrastive":   "of pairs: similar ones together, others a margin apart",
+	"contrastive":   "of pairs: similar ones together, others a margin apart; of given pairs, or of all of a batch",
 	"cross_entropy": "of labels: what probes minimise",
 	"in_batch":      "rows of one side against those of the other: CLIP's, NNCLR's",
 	"info_nce":      "MoCo's: a query's own key against a queue of others",

@@ -131,6 +131,8 @@ func variants(length float64) []variant {
 			}
 			similar := labels(r, 2*n, 2)
 			add("contrastive", contrastive(2*length), with(2*length, contrastiveLoops), length, rows(2*n), rows(2*n), similar)
+			add("contrastive", contrastivePairs(length), contrastivePairsLoops(length), length, draw(r, length, 2*n+3, d+1),
+				kernel.Array{Shape: []int{2*n + 3}, Data: append(labels(r, 2*n, 3).Data, -1, 0, 0)})
 			for i, mining := range []string{"hard", "semi_hard", "all"} {
 				o := TripletOptions{Margin: tau * length, Squared: (n+i)%2 == 0, Mining: mining}
 				classes := append(labels(r, 2*n, 3).Data, -1, 0, 0) // enough for one triplet; in one dimension all distances would be 0 or 2
@@ -151,11 +153,9 @@ func variants(length float64) []variant {
 				add("vicreg", vicreg(o), vicregLoops(o), 1, rows(2*n))
 			}
 			add("cross_entropy", crossEntropy(0), crossEntropyLoops, 1, draw(r, length/tau, n, d), labels(r, n, d))
-			some := labels(r, n+2, d) // not all labelled, but the first
-			for i := 1; i < len(some.Data); i += 2 {
-				some.Data[i] = -1
-			}
-			add("cross_entropy", crossEntropy(0.1), with(0.1, smoothLoops), 1, draw(r, length/tau, n+2, d), some)
+			some := labels(r, n+1, d)
+			some.Data[n/2] = -1
+			add("cross_entropy", crossEntropy(0), labelledLoops, 1, draw(r, length/tau, n+1, d), some)
 		}
 	}
 	return vs

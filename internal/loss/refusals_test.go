@@ -48,6 +48,8 @@ func TestRefusals(t *testing.T) {
 		{contrastive(1), []kernel.Array{two, two, {Shape: []int{2}, Data: []float32{1, 2}}}, "similar is 2 for pair 1, must be 0 or 1"},
 		{triplet(TripletOptions{1, false, "soft"}), []kernel.Array{two, kernel.New(2)}, `mining is "soft", must be hard, semi_hard or all`},
 		{triplet(TripletOptions{-1, false, "all"}), []kernel.Array{two, kernel.New(2)}, "the margin is -1, must be positive"},
+		{contrastivePairs(1), []kernel.Array{two, kernel.New(3)}, "want z (M, D) and labels (M)"},
+		{contrastivePairs(1), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0, 0.5}}}, "label 0.5 of row 1"},
 		{triplet(TripletOptions{1, false, "all"}), []kernel.Array{two, kernel.New(3)}, "want z (M, D) and labels (M)"},
 		{triplet(TripletOptions{1, false, "all"}), []kernel.Array{two, {Shape: []int{2}, Data: []float32{0, 1e9}}}, "label 1e+09 of row 1"},
 		{givenTriplets(TripletOptions{Margin: 1}), []kernel.Array{two}, "want z (3N, D)"},

@@ -1,5 +1,5 @@
-// Package method holds the ways to learn, without labels and with them, each in a
-// file that follows its paper's pseudocode. A method hides its graphs: it takes batches
+// Package method holds the ways to learn, most of them without labels, each in a file that
+// follows its paper's pseudocode. A method hides its graphs: it takes batches
 // of paired views, and leaves gradients in its Params.
 package method
 
@@ -31,7 +31,7 @@ type Batch struct {
 // labels is given any.
 type Needs struct {
 	Labels     bool
-	Labelled   bool // clips without a label are not trained on
+	Labelled   bool // clips without a label are of no use
 	Crops      int  // V, shorter views of each clip
 	CropFrames int  // T', their length
 }
@@ -94,8 +94,9 @@ type Setup struct {
 	Input     model.Input
 	Classes   int // of the labels that the method asks for
 	Seed      uint64
-	ExactConv bool       // no minimal filtering, see model.Builder.Exact
-	Watch     func(Seen) // not nil: is shown each function of a step as it runs, in order
+	Init      map[string]kernel.Array // what weights and running statistics begin as, by name, in every tower; others at random
+	ExactConv bool                    // no minimal filtering, see model.Builder.Exact
+	Watch     func(Seen)              // not nil: is shown each function of a step as it runs, in order
 
 	draft *Plan // not nil: nothing is made, but what would be is added to it
 }
@@ -133,17 +134,17 @@ var Table = map[string]Options{
 	"barlow_twins":  BarlowTwins{Lambda: 0.005, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
 	"byol":          BYOL{Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
 	"simsiam":       SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
-	"vicreg":        VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
+	"clar":          CLAR{Temperature: 0.2, Weight: 1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"contrastive":   Contrastive{Margin: 1, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"cross_entropy": CrossEntropy{Groups: 1},
+	"supcon":        SupCon{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"triplet":       Triplet{TripletOptions: loss.TripletOptions{Margin: 0.2, Mining: "semi_hard"}, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"cola":          COLA{Similarity: "bilinear", Temperature: 0.2, Out: 512, Groups: 1},
 	"moco_v3":       MoCoV3{Temperature: 0.2, Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
 	"nnclr":         NNCLR{Temperature: 0.1, Queue: 2048, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
 	"swav":          SwAV{Temperature: 0.1, Epsilon: 0.05, Iterations: 3, Prototypes: 64, Freeze: 50, Queue: 256, QueueStart: 300, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"cola":          COLA{Similarity: "bilinear", Temperature: 0.2, Out: 512, Groups: 1},
+	"vicreg":        VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
 	"simclr":        SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"supcon":        SupCon{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"cross_entropy": CrossEntropy{Groups: 1},
-	"clar":          CLAR{Temperature: 0.1, Weight: 1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"contrastive":   Contrastive{Margin: 1, Pairs: "views", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"triplet":       Triplet{TripletOptions: loss.TripletOptions{Margin: 0.2, Squared: true, Mining: "semi_hard"}, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"moco":          MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
 }
 
@@ -160,8 +161,16 @@ func (s Setup) check(rows, groups int) error {
 	return s.Encoder.Check()
 }
 
-// crops is the size of shorter views.
-func (s Setup) crops(n Needs) model.Input {
+// checkClasses is for methods that learn to name them.
+func (s Setup) checkClasses() error {
+	if s.Classes < 2 {
+		return fault.New(fault.Usage, "give a corpus with labels of two classes or more", "there are %d classes of labels to learn", s.Classes)
+	}
+	return nil
+}
+
+// Short is the size of shorter views.
+func (s Setup) Short(n Needs) model.Input {
 	in := s.Input
 	in.Frames = n.CropFrames
 	return in
@@ -172,7 +181,7 @@ func (s Setup) checkCrops(n Needs) error {
 	if n.Crops == 0 {
 		return nil
 	}
-	in := s.crops(n)
+	in := s.Short(n)
 	if in.Frames > s.Input.Frames {
 		return fault.New(fault.Usage, "", "crop_frames is %d, more than the views' %d", in.Frames, s.Input.Frames)
 	}
@@ -187,9 +196,9 @@ func (s Setup) checkCrops(n Needs) error {
 	return nil
 }
 
-// fits refuses a batch that is not of s, or lacks what is needed.
-func (s Setup) fits(b Batch, need Needs) error {
-	if need.Labels && len(b.Labels) != b.N || len(b.Crops) != need.Crops*b.N*s.crops(need).Values() {
+// Fits refuses a batch that is not of s, or lacks what is needed.
+func (s Setup) Fits(b Batch, need Needs) error {
+	if need.Labels && len(b.Labels) != b.N || need.Crops > 0 && len(b.Crops) != need.Crops*b.N*s.Short(need).Values() {
 		return fmt.Errorf("a batch of %d clips with %d labels and %d values of short views lacks what the method needs, %+v", b.N, len(b.Labels), len(b.Crops), need)
 	}
 	if b.N < 1 || b.N > s.Batch || b.Input != s.Input || len(b.X) != 2*b.N*s.Input.Values() {
@@ -264,13 +273,6 @@ func checkMomentum(m float64) error {
 	return nil
 }
 
-func checkGroups(groups int) error {
-	if groups < 1 {
-		return fault.New(fault.Usage, "", "bn_groups is %d, must be 1 or more", groups)
-	}
-	return nil
-}
-
 func checkProjector(projector model.MLP, groups int) error {
 	if err := checkGroups(groups); err != nil {
 		return err
@@ -279,4 +281,33 @@ func checkProjector(projector model.MLP, groups int) error {
 		return fmt.Errorf("projector: %w", err)
 	}
 	return nil
+}
+
+func checkGroups(groups int) error {
+	if groups < 1 {
+		return fault.New(fault.Usage, "", "bn_groups is %d, must be 1 or more", groups)
+	}
+	return nil
+}
+
+// checkQueue is for methods that keep earlier rows.
+func checkQueue(k, least int) error {
+	if k < least || k > maxQueue {
+		return fault.New(fault.Usage, "", "queue is %d, must be between %d and %d", k, least, maxQueue)
+	}
+	return nil
+}
+
+// checkBy is for methods that may take clips of one label for one.
+func checkBy(by string) error {
+	if by != "clip" && by != "label" {
+		return fault.New(fault.Usage, "label is for corpora that have labels", "by is %q, must be clip or label", by)
+	}
+	return nil
+}
+
+// needsBy asks for labels where they are what counts.
+func needsBy(by string) Needs {
+	supervised := by == "label"
+	return Needs{Labels: supervised, Labelled: supervised}
 }

@@ -7,7 +7,6 @@ import (
 
 	"clr/internal/loss"
 	"clr/internal/model"
-	"clr/internal/op"
 )
 
 // NNCLR is Dwibedi et al. 2021, "With a little help from my friends: nearest-neighbor
@@ -37,7 +36,7 @@ func (o NNCLR) Check() error {
 	if err := checkLearnt(o.Learn, o.Temperature); err != nil {
 		return err
 	}
-	if err := checkQueue(o.Queue); err != nil {
+	if err := checkQueue(o.Queue, 1); err != nil {
 		return err
 	}
 	return checkPredictor(o.Projector, o.Predictor, o.Groups)
@@ -61,8 +60,8 @@ func (o NNCLR) New(s Setup) (Method, error) {
 				}
 				return b.Try(loss.InBatch(near, guess, o.Temperature, false))
 			}
-			both := b.Try(op.Add(term(near1, guess2), term(near2, guess1)))
-			return outputs{z: z, loss: b.Try(op.Scale(both, 0.5)), chance: math.Log(float64(in.n)), push: z1}
+			both := b.Add(term(near1, guess2), term(near2, guess1))
+			return outputs{z: z, loss: b.Times(both, 0.5), chance: math.Log(float64(in.n)), push: z1}
 		},
 	}.over(s)
 }

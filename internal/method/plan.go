@@ -1,6 +1,8 @@
 package method
 
 import (
+	"math/rand/v2"
+
 	"clr/internal/exec"
 	"clr/internal/kernel"
 	"clr/internal/model"
@@ -15,6 +17,7 @@ type Plan struct {
 	Arrays  int                     // queues and the like
 	Params  []*optim.Param          // what the optimiser moves: names and shapes
 	State   map[string]kernel.Array // names and shapes of all that a resumed run needs
+	Queue   Queuer                  // nil: negatives are no earlier keys
 	towers  []*model.Params
 }
 
@@ -36,10 +39,30 @@ func Draft(o Options, s Setup) (Plan, error) {
 		return Plan{}, err
 	}
 	p.Params, p.State = m.Params(), m.State()
+	p.Queue, _ = m.(Queuer)
 	for _, t := range p.towers {
 		p.Weights += t.Values()
 	}
 	return p, nil
+}
+
+// Random is a full batch of numbers that mean nothing, to time steps with.
+func (s Setup) Random(need Needs) Batch {
+	r := rand.New(rand.NewPCG(1, 2))
+	normal := func(n int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
+		}
+		return x
+	}
+	b := Batch{N: s.Batch, X: normal(2 * s.Batch * s.Input.Values()), Crops: normal(need.Crops * s.Batch * s.Short(need).Values()), Input: s.Input}
+	if need.Labels {
+		for i := range s.Batch {
+			b.Labels = append(b.Labels, float32(i%max(1, s.Classes)))
+		}
+	}
+	return b
 }
 
 // GraphBytes is the memory in which the graphs run.
@@ -51,10 +74,33 @@ func (p Plan) GraphBytes() int {
 	return most
 }
 
+// FLOPs are the multiplications and additions of a step, nominal: its views
+// through the encoder's layers, of which some graphs go forward only. Projectors
+// and losses count as none.
+func (p Plan) FLOPs(layers []model.Layer) int {
+	full, forward, first := 0, 0, true
+	for _, l := range layers {
+		full += l.TrainingFLOPs(first)
+		forward += l.FLOPs()
+		first = first && l.FLOPs() == 0
+	}
+	total := 0
+	for _, g := range p.Graphs {
+		if g.Learns {
+			total += g.Views * full
+		} else {
+			total += g.Views * forward
+		}
+	}
+	return total
+}
+
 // params are the weights of a tower.
 func (s Setup) params() *model.Params {
 	if s.draft == nil {
-		return model.NewParams(s.Seed)
+		p := model.NewParams(s.Seed)
+		p.Init(s.Init)
+		return p
 	}
 	p := model.DraftParams()
 	s.draft.towers = append(s.draft.towers, p)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"clr/internal/kernel"
@@ -41,6 +42,33 @@ func TestStateResumes(t *testing.T) {
 	}
 }
 
+// What Setup.Init names, every tower begins with; the rest is as without.
+func TestInit(t *testing.T) {
+	const n = 6
+	for _, name := range names(options()) {
+		plain, init := newMethod(t, options()[name], setup(n)).State(), map[string]kernel.Array{}
+		for key, a := range clone(plain) {
+			if strings.HasPrefix(key, "encoder.") {
+				for i := range a.Data {
+					a.Data[i] = a.Data[i]/2 + 1
+				}
+				init[key] = a
+			}
+		}
+		s := setup(n)
+		s.Init = init
+		for key, a := range newMethod(t, options()[name], s).State() {
+			want := plain[key]
+			if at := strings.Index(key, "encoder."); at >= 0 {
+				want = init[key[at:]]
+			}
+			if !slices.Equal(a.Data, want.Data) {
+				t.Errorf("%s: %s begins otherwise", name, key)
+			}
+		}
+	}
+}
+
 // The same bytes on any number of threads, and again.
 func TestSameBytes(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
@@ -70,7 +98,7 @@ func TestStepLeavesStateAlone(t *testing.T) {
 		before := clone(m.State())
 		cancelled, cancel := context.WithCancel(context.Background())
 		cancel()
-		if _, err := m.Step(cancelled, fed(m, toy(n, 2))); !errors.Is(err, context.Canceled) {
+		if _, err := m.Step(cancelled, toy(n, 2)); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: a cancelled step gives %v", name, err)
 		}
 		first := step(t, m, toy(n, 2)).Loss
@@ -90,7 +118,7 @@ func TestShortBatch(t *testing.T) {
 		arrays := len(m.State())
 		for s, size := range []int{8, 3, 8, 2, 5} {
 			r := step(t, m, toy(size, s))
-			if !slices.Equal(r.Z.Shape, []int{2 * size, width(name)}) || len(r.Z.Data) != 2*size*width(name) {
+			if len(r.Z.Shape) != 2 || r.Z.Shape[0] != 2*size || len(r.Z.Data) != 2*size*r.Z.Shape[1] {
 				t.Errorf("%s: projections are %v, want %d rows", name, r.Z.Shape, 2*size)
 			}
 			if r.Loss == 0 || r.Loss-r.Loss != 0 {
@@ -102,22 +130,14 @@ func TestShortBatch(t *testing.T) {
 		if len(m.State()) != arrays {
 			t.Errorf("%s: the state grew from %d to %d arrays", name, arrays, len(m.State()))
 		}
-		want := float32(5)
-		if NeedsOf(options()[name]).Crops > 0 { // which are batches by themselves
-			want = 10
+		passes := float32(5)
+		if NeedsOf(options()[name]).Crops > 0 {
+			passes = 10
 		}
-		if got := m.State()["encoder.bn1.num_batches_tracked"].Data[0]; got != want {
-			t.Errorf("%s: %g batches tracked, want %g", name, got, want)
+		if got := m.State()["encoder.bn1.num_batches_tracked"].Data[0]; got != passes {
+			t.Errorf("%s: %g batches tracked, want %g", name, got, passes)
 		}
 	}
-}
-
-// width is P of a method's rows: without a projector they are the embeddings.
-func width(name string) int {
-	if name == "cross_entropy" {
-		return encoder.Dim(model.Input{Channels: 1, Bins: bins, Frames: frames})
-	}
-	return 8
 }
 
 func TestBatchesThatDoNotFit(t *testing.T) {

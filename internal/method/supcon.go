@@ -7,10 +7,9 @@ import (
 	"clr/internal/model"
 )
 
-// SupCon is Khosla et al. 2020, "Supervised contrastive learning", section 3.2 with
-// the loss L_out: all views of a batch that have an anchor's label attract it, its
-// own clip's other view among them, and all others repel it. A clip without a label
-// only repels.
+// SupCon is Khosla et al. 2020, "Supervised contrastive learning", equation 2: all
+// views of all clips of a label attract each other, and repel the rest of the
+// batch. Views of a clip without label are only repelled.
 type SupCon struct {
 	Temperature float64   `yaml:"temperature" doc:"divides the cosines; the paper's tau"`
 	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining"`
@@ -18,7 +17,7 @@ type SupCon struct {
 }
 
 func (o SupCon) Doc() string {
-	return "SupCon (Khosla et al. 2020): SimCLR with labels, all views of a label attract each other"
+	return "SupCon (Khosla et al. 2020): clips of one label are each other's positives; supervised"
 }
 
 func (o SupCon) projects() model.MLP { return o.Projector }
@@ -28,7 +27,7 @@ func (o SupCon) Check() error { return checkHead(o.Temperature, o.Projector, o.G
 // Needs asks for labels.
 func (o SupCon) Needs() Needs { return Needs{Labels: true} }
 
-// Unit implements Options: a tower sees both views at once.
+// Unit implements Options: the tower sees both views at once.
 func (o SupCon) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o SupCon) New(s Setup) (Method, error) {

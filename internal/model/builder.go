@@ -92,9 +92,9 @@ func (b *Builder) Input(name string, shape ...int) *G.Node {
 	return b.lay(name, func() (*G.Node, error) { return b.leaf(name, kernel.Array{Shape: shape}) })
 }
 
-// Constant is a node of values that no run changes.
-func (b *Builder) Constant(name string, a kernel.Array) *G.Node {
-	return b.lay(name, func() (*G.Node, error) { return b.leaf(name, a) })
+// Constant is a node of values that stay as they are.
+func (b *Builder) Constant(name string, values kernel.Array) *G.Node {
+	return b.lay(name, func() (*G.Node, error) { return b.leaf(name, values) })
 }
 
 // Try takes the result of a function on nodes, such as a loss, and keeps its

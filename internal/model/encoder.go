@@ -68,9 +68,16 @@ func (b *Builder) atLeast(encoder string, x *G.Node, bins, frames int, or string
 	return b.err == nil
 }
 
-// Count is the number of single weights of an encoder.
-func Count(e Encoder, in Input) (int, error) {
+// Draft is an encoder's weights and buffers, named encoder and a dot, with shapes
+// and no values.
+func Draft(e Encoder, in Input) (*Params, error) {
 	p, b := DraftParams(), NewBuilder(Training)
 	e.Build(b, p, "encoder", b.Input("x", in.Shape(2)...))
-	return p.Count(), b.Err()
+	return p, b.Err()
+}
+
+// Count is the number of single weights of an encoder.
+func Count(e Encoder, in Input) (int, error) {
+	p, err := Draft(e, in)
+	return p.Count(), err
 }

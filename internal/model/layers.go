@@ -191,6 +191,7 @@ func (b *Builder) normParams(p *Params, name string, c int, zero bool) (gamma, b
 		return nil, nil, s, err
 	}
 	s, err = p.statistics(name, c)
+	s.gamma, s.beta = p.weight[name+".weight"], p.weight[name+".bias"]
 	return gamma, beta, s, err
 }
 
@@ -399,7 +400,7 @@ func (b *Builder) Flatten(x *G.Node) *G.Node {
 	})
 }
 
-// Add is the sum of rows (N, D), or of feature maps in one layout.
+// Add is the sum of two scalars, of rows (N, D), or of feature maps in one layout.
 func (b *Builder) Add(x, y *G.Node) *G.Node {
 	return b.lay("add", func() (*G.Node, error) {
 		z, err := op.Add(x, y)

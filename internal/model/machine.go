@@ -20,8 +20,12 @@ type statistics struct {
 	node                  *G.Node
 	count                 int // values of a channel in a group
 	mean, variance, steps []float32
-	bias                  []float32 // what the mean has besides, see ConvNorm; nil for nothing
+	bias                  []float32    // what the mean has besides, see ConvNorm; nil for nothing
+	gamma, beta           *optim.Param // nil: there are none
 }
+
+// frozen says of a norm whose weights are.
+func (s statistics) frozen() bool { return s.gamma != nil && s.gamma.Rate == 0 && s.beta.Rate == 0 }
 
 // A Machine runs one compiled graph, one goroutine at a time.
 type Machine struct {
@@ -154,9 +158,14 @@ const newest = 0.1
 // PyTorch's rules: running = 0.9·running + 0.1·new, the new variance being the
 // unbiased one. With several groups of rows (Builder.Groups) the new statistics
 // are the means over groups of the groups' means and unbiased variances; where
-// g devices keep g sets of running statistics, this keeps their mean.
+// g devices keep g sets of running statistics, this keeps their mean. A norm whose
+// weights are frozen keeps what it has, though a training graph still normalises
+// by its batch.
 func (m *Machine) UpdateStats() {
 	for _, s := range m.stats {
+		if s.frozen() {
+			continue
+		}
 		stats := m.Value(s.node)
 		groups, c := stats.Shape[0], stats.Shape[2]
 		unbiased := float64(s.count) / float64(s.count-1)

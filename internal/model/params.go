@@ -22,7 +22,8 @@ import (
 // name), so it does not depend on which other layers exist.
 type Params struct {
 	seed    uint64
-	draft   bool // shapes only
+	draft   bool                    // shapes only
+	first   map[string]kernel.Array // see Init
 	weights []*optim.Param
 	buffers []Buffer
 	weight  map[string]*optim.Param
@@ -47,6 +48,26 @@ func DraftParams() *Params {
 	p := NewParams(0)
 	p.draft = true
 	return p
+}
+
+// Init says what weights and buffers begin as, by name, before any is made; those
+// that from lacks begin as they would without. A layer whose array there has
+// another shape is an error when it is built. The arrays are copied.
+func (p *Params) Init(from map[string]kernel.Array) { p.first = from }
+
+// begin fills a new array with what Init says of its name, or else by init.
+func (p *Params) begin(name string, a kernel.Array, init func()) error {
+	from, ok := p.first[name]
+	switch {
+	case p.draft: // there is nothing to fill
+	case !ok:
+		init()
+	case !slices.Equal(from.Shape, a.Shape):
+		return fmt.Errorf("%s should begin as an array of %v, this layer needs %v", name, from.Shape, a.Shape)
+	default:
+		copy(a.Data, from.Data)
+	}
+	return nil
 }
 
 // array makes the array of a weight or buffer.
@@ -128,9 +149,9 @@ func (p *Params) get(name string, init initial, shape ...int) (*optim.Param, err
 	if _, ok := p.buffer[name]; ok {
 		return nil, fmt.Errorf("%s is a buffer, this layer needs a weight", name)
 	}
-	w := &optim.Param{Name: name, Value: p.array(shape)}
-	if !p.draft {
-		init(Rand(p.seed, name), w.Value)
+	w := &optim.Param{Name: name, Value: p.array(shape), Rate: 1}
+	if err := p.begin(name, w.Value, func() { init(Rand(p.seed, name), w.Value) }); err != nil {
+		return nil, err
 	}
 	p.weights = append(p.weights, w)
 	p.weight[name] = w
@@ -150,7 +171,9 @@ func (p *Params) getBuffer(name string, v float32, shape ...int) (kernel.Array, 
 		return kernel.Array{}, fmt.Errorf("%s is a weight, this layer needs a buffer", name)
 	}
 	a := p.array(shape)
-	constant(v)(nil, a)
+	if err := p.begin(name, a, func() { constant(v)(nil, a) }); err != nil {
+		return kernel.Array{}, err
+	}
 	p.buffers = append(p.buffers, Buffer{name, a})
 	p.buffer[name] = a
 	return a, nil

@@ -72,6 +72,45 @@ func TestInitialValuesHaveAnAddress(t *testing.T) {
 }
 
 // The distributions are torchvision's and PyTorch's.
+// What Init names begins so, the rest as ever; another shape is told when the
+// layer is built.
+func TestInit(t *testing.T) {
+	plain, p, draft := NewParams(7), NewParams(7), DraftParams()
+	lay(t, plain, "a", "c")
+	from := map[string]kernel.Array{
+		"c.fc.weight":      {Shape: []int{4, 3}, Data: []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}},
+		"c.bn.running_var": {Shape: []int{4}, Data: []float32{5, 6, 7, 8}},
+		"d.fc.weight":      {Shape: []int{1}, Data: []float32{1}},
+	}
+	want := clone(state(plain, ""))
+	for name, a := range from {
+		if _, ok := want[name]; ok {
+			want[name] = a
+		}
+	}
+	p.Init(from)
+	lay(t, p, "a", "c")
+	if !equal(state(p, ""), want) {
+		t.Errorf("got %v, want %v", state(p, ""), want)
+	}
+	state(p, "")["c.fc.weight"].Data[0] = 99
+	if from["c.fc.weight"].Data[0] != 1 {
+		t.Error("the arrays are those that were given")
+	}
+	draft.Init(from)
+	if lay(t, draft, "a", "c"); draft.Count() != plain.Count() {
+		t.Errorf("a draft has %d weights, want %d", draft.Count(), plain.Count())
+	}
+	for name, of := range map[string]string{"a.fc.weight": "layer a.fc", "a.bn.running_mean": "layer a.bn"} {
+		q, b := NewParams(7), NewBuilder(Training)
+		q.Init(map[string]kernel.Array{name: kernel.New(2, 2)})
+		b.BatchNorm(q, "a.bn", b.Linear(q, "a.fc", b.Lanes(b.Input("x", 2, 3)), 4, true, false), Norm{})
+		if err := b.Err(); err == nil || !strings.Contains(err.Error(), of) || !strings.Contains(err.Error(), name+" should begin as an array of [2 2]") {
+			t.Errorf("%s of another shape: %v", name, err)
+		}
+	}
+}
+
 func TestInitialDistributions(t *testing.T) {
 	p, b := NewParams(1), NewBuilder(Training)
 	x := b.Conv(p, "conv", b.Lanes(b.Input("x", 2, 32, 4, 4)), 64, square(3, 2, 1))

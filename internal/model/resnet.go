@@ -2,6 +2,8 @@ package model
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -51,6 +53,17 @@ func (e ResNet) expansion() int {
 		return 4
 	}
 	return 1
+}
+
+// Variants are e in every depth and with either stem, of a width.
+func (e ResNet) Variants(width int) (all []Encoder) {
+	e.Width = width
+	for _, e.Depth = range slices.Sorted(maps.Keys(stages)) {
+		for _, e.Stem = range []string{"imagenet", "small"} {
+			all = append(all, e)
+		}
+	}
+	return all
 }
 
 func (e ResNet) Dim(in Input) int {

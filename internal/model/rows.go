@@ -23,14 +23,14 @@ func (b *Builder) Slice(x *G.Node, from, to int) *G.Node {
 	return b.lay("slice", func() (*G.Node, error) { return op.Rows(x, from, to) })
 }
 
-// Softmax turns each row into exp(x) over its sum.
-func (b *Builder) Softmax(x *G.Node) *G.Node {
-	return b.lay("softmax", func() (*G.Node, error) { return op.Softmax(x) })
-}
-
 // Normalize scales each row to unit length.
 func (b *Builder) Normalize(x *G.Node) *G.Node {
 	return b.lay("normalize", func() (*G.Node, error) { return op.Normalize(x) })
+}
+
+// Softmax turns each row into exp(x) over its sum.
+func (b *Builder) Softmax(x *G.Node) *G.Node {
+	return b.lay("softmax", func() (*G.Node, error) { return op.Softmax(x) })
 }
 
 // LayerNorm normalises each row by its own mean and variance, name.weight being the
@@ -59,4 +59,9 @@ func (b *Builder) Nearest(x, queue *G.Node) *G.Node {
 // StopGradient is x, through which no gradient passes.
 func (b *Builder) StopGradient(x *G.Node) *G.Node {
 	return b.lay("stop gradient", func() (*G.Node, error) { return op.StopGradient(x) })
+}
+
+// Times is x multiplied by a number.
+func (b *Builder) Times(x *G.Node, by float64) *G.Node {
+	return b.lay("times", func() (*G.Node, error) { return op.Times(x, by) })
 }

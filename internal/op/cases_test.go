@@ -484,13 +484,13 @@ func pointCases(n int) []gradientCase {
 		},
 		ref: func(in [][]float64) []float64 { return refBias(in[0], make([]float64, 2), s, true) },
 	}, {
-		name:   fmt.Sprintf("scale of %d", n),
-		shapes: [][]int{{n, 3}},
-		build:  func(in nodes) (*node, error) { return op.Scale(in[0], -0.75) },
+		name:   fmt.Sprintf("times -0.75 of %d", n),
+		shapes: [][]int{{n, 6}},
+		build:  func(in nodes) (*node, error) { return op.Times(in[0], -0.75) },
 		ref: func(in [][]float64) []float64 {
-			y := make([]float64, len(in[0]))
-			for i, v := range in[0] {
-				y[i] = -0.75 * v
+			y := make([]float64, 6*n)
+			for i, x := range in[0] {
+				y[i] = -0.75 * x
 			}
 			return y
 		},

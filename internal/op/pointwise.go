@@ -12,10 +12,8 @@ import (
 // Add is a + b, of equal shapes.
 func Add(a, b *gorgonia.Node) (*gorgonia.Node, error) { return Apply(sum{}, a, b) }
 
-// Scale is x times a number.
-func Scale(x *gorgonia.Node, by float64) (*gorgonia.Node, error) {
-	return Apply(scale(float32(by)), x)
-}
+// Times is x times a number, such as the weight of a loss.
+func Times(x *gorgonia.Node, by float64) (*gorgonia.Node, error) { return Apply(times{by}, x) }
 
 // ReLU is max(x, 0), and NaN where x is.
 func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) { return Apply(relu{}, x) }
@@ -39,20 +37,20 @@ func (sum) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	return nil
 }
 
-type scale float32
+type times struct{ by float64 }
 
-func (s scale) Sig() string                                  { return fmt.Sprintf("scale{%g}", float32(s)) }
-func (scale) DiffWRT() []bool                                { return []bool{true} }
-func (scale) InPlace() int                                   { return 0 }
-func (scale) Infer(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }
+func (f times) Sig() string                                    { return fmt.Sprintf("times{%g}", f.by) }
+func (f times) DiffWRT() []bool                                { return []bool{true} }
+func (f times) InPlace() int                                   { return 0 }
+func (f times) Infer(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil }
 
-func (s scale) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	d, err := Apply(s, grad)
+func (f times) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	d, err := Times(grad, f.by)
 	return gorgonia.Nodes{d}, err
 }
 
-func (s scale) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	kernel.Scale(out.Data, in[0].Data, float32(s))
+func (f times) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
+	kernel.Scale(out.Data, in[0].Data, float32(f.by))
 	return nil
 }
 

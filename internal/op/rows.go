@@ -15,31 +15,6 @@ func Concat(a, b *gorgonia.Node) (*gorgonia.Node, error) { return Apply(concat{}
 // Normalize gives each row of x (N, D) unit length: x / max(‖x‖, 1e-12).
 func Normalize(x *gorgonia.Node) (*gorgonia.Node, error) { return Apply(normalize{}, x) }
 
-// Same is 1 for each two labels of a and b (N) that are equal, and 0 for others and
-// for negative ones, which stand for none. It is constant to whoever differentiates.
-func Same(a, b *gorgonia.Node) (*gorgonia.Node, error) { return Apply(sameLabels{}, a, b) }
-
-type sameLabels struct{}
-
-func (sameLabels) Sig() string     { return "same_labels" }
-func (sameLabels) DiffWRT() []bool { return []bool{false, false} }
-
-func (sameLabels) Infer(in ...tensor.Shape) (tensor.Shape, error) { return in[0], same(in...) }
-
-func (sameLabels) Diff(gorgonia.Nodes, *gorgonia.Node, *gorgonia.Node) (gorgonia.Nodes, error) {
-	return gorgonia.Nodes{nil, nil}, nil
-}
-
-func (sameLabels) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
-	for i, l := range in[0].Data {
-		out.Data[i] = 0
-		if l >= 0 && l == in[1].Data[i] {
-			out.Data[i] = 1
-		}
-	}
-	return nil
-}
-
 type concat struct{}
 
 func (concat) Sig() string     { return "concat" }

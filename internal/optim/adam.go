@@ -17,7 +17,7 @@ type AdamW struct {
 	Betas       [2]float64 `yaml:"betas" doc:"how much of the running mean of the gradient, and of its square, is kept"`
 	Eps         float64    `yaml:"eps" doc:"added to the root of the mean square"`
 	WeightDecay float64    `yaml:"weight_decay" doc:"each step shrinks the weights by lr·weight_decay"`
-	Exclude1D   bool       `yaml:"exclude_1d" doc:"spare biases and norm parameters from weight decay"`
+	Spare       `yaml:",inline"`
 }
 
 // Doc implements Options.
@@ -39,7 +39,7 @@ type Adam struct {
 	Betas       [2]float64 `yaml:"betas" doc:"how much of the running mean of the gradient, and of its square, is kept"`
 	Eps         float64    `yaml:"eps" doc:"added to the root of the mean square"`
 	WeightDecay float64    `yaml:"weight_decay" doc:"L2 penalty, added to the gradient as weight_decay·w"`
-	Exclude1D   bool       `yaml:"exclude_1d" doc:"spare biases and norm parameters from weight decay"`
+	Spare       `yaml:",inline"`
 }
 
 // Doc implements Options.
@@ -68,7 +68,7 @@ func checkAdam(name string, o AdamW) error {
 	if err := within(name, "eps", o.Eps, 1e-30, 1, false); err != nil {
 		return err
 	}
-	return within(name, "weight_decay", o.WeightDecay, 0, inf, true)
+	return firstOf(within(name, "weight_decay", o.WeightDecay, 0, inf, true), o.Spare.check(name))
 }
 
 type adam struct {
@@ -83,7 +83,7 @@ type adam struct {
 }
 
 func newAdam(o AdamW, decoupled bool, params []*Param) *adam {
-	a := &adam{AdamW: o, decoupled: decoupled, slots: newSlots(params)}
+	a := &adam{AdamW: o, decoupled: decoupled, slots: newSlots(params, o.Spare)}
 	a.m, a.v = a.add("exp_avg", params), a.add("exp_avg_sq", params)
 	t := kernel.New(1)
 	a.arrays["step"], a.step = t, t.Data
@@ -104,10 +104,13 @@ func (a *adam) Step(params []*Param, lr float64) {
 // Do implements kernel.Task for one piece.
 func (a *adam) Do(item int) {
 	c, p, w, g := a.piece(item)
-	decay := decayOf(p, a.WeightDecay, a.Exclude1D)
-	r := kernel.Adam{L2: float32(decay), Keep: 1, B1: float32(1 - a.Betas[0]), B2: float32(1 - a.Betas[1]), Rate: a.rate, Root: a.root, Eps: float32(a.Eps)}
+	if p.Rate == 0 {
+		return
+	}
+	decay := a.decayOf(c.param, a.WeightDecay)
+	r := kernel.Adam{L2: float32(decay), Keep: 1, B1: float32(1 - a.Betas[0]), B2: float32(1 - a.Betas[1]), Rate: p.Rate * a.rate, Root: a.root, Eps: float32(a.Eps)}
 	if a.decoupled {
-		r.L2, r.Keep = 0, float32(1-a.lr*decay)
+		r.L2, r.Keep = 0, float32(1-a.lr*float64(p.Rate)*decay)
 	}
 	r.Move(w, a.m[c.param][c.from:c.to], a.v[c.param][c.from:c.to], g)
 }

@@ -22,7 +22,7 @@ type LARS struct {
 	WeightDecay float64 `yaml:"weight_decay" doc:"L2 penalty, added to the gradient as weight_decay·w"`
 	Eta         float64 `yaml:"eta" doc:"trust coefficient: a layer moves by about lr·eta of its norm"`
 	Kind        string  `yaml:"kind" doc:"simclr: lr joins before the momentum; you: after it, as in the paper"`
-	Exclude1D   bool    `yaml:"exclude_1d" doc:"spare biases and norm parameters from weight decay and scaling"`
+	Spare       `yaml:",inline"`
 }
 
 // Doc implements Options.
@@ -51,55 +51,45 @@ func (o LARS) Check() error {
 	if o.Kind != "simclr" && o.Kind != "you" {
 		return usage("set kind to simclr or you", "lars: kind is %q, it must be simclr or you", o.Kind)
 	}
-	return nil
+	return o.Spare.check("lars")
 }
 
 // New implements Options.
 func (o LARS) New(params []*Param) Optimizer {
-	l := &lars{LARS: o, slots: newSlots(params), trust: make([]float64, len(params))}
+	l := &lars{LARS: o, slots: newSlots(params, o.Spare)}
+	l.layers = newLayers(l.slots)
 	l.v = l.add("momentum", params)
-	l.sums = make([]norms, len(l.pieces))
 	return l
 }
 
 type lars struct {
 	LARS
 	slots
-	v     [][]float32
-	sums  []norms   // by piece
-	trust []float64 // by parameter
-	lr    float64
-	move  bool // the second pass
+	layers
+	v    [][]float32
+	lr   float64
+	move bool // the second pass
 }
-
-// norms are sums of squares.
-type norms struct{ w, g, decayed float64 } // decayed: of g + weight_decay·w
 
 func (l *lars) Step(params []*Param, lr float64) {
 	l.match(params)
 	l.lr = lr
 	l.move = false
 	l.each(params, l)
-	for i, next := 0, 0; i < len(params); i++ {
-		var n norms
-		for ; next < len(l.pieces) && l.pieces[next].param == i; next++ {
-			n.w += l.sums[next].w
-			n.g += l.sums[next].g
-			n.decayed += l.sums[next].decayed
-		}
-		l.trust[i] = l.trustOf(params[i], n)
+	for i := range params {
+		l.trust[i] = l.trustOf(i, l.sum(i))
 	}
 	l.move = true
 	l.each(params, l)
 }
 
 // trustOf is the layer's own factor on the learning rate.
-func (l *lars) trustOf(p *Param, n norms) float64 {
-	if l.Exclude1D && oneD(p) {
+func (l *lars) trustOf(param int, n norms) float64 {
+	if l.spared[param] {
 		return 1
 	}
 	top := math.Sqrt(n.w)
-	bottom := math.Sqrt(n.decayed)
+	bottom := math.Sqrt(n.update)
 	if l.Kind == "you" {
 		bottom = math.Sqrt(n.g) + l.WeightDecay*top
 	}
@@ -112,17 +102,21 @@ func (l *lars) trustOf(p *Param, n norms) float64 {
 // Do implements kernel.Task for one piece: first its norms, then its move.
 func (l *lars) Do(item int) {
 	c, p, w, g := l.piece(item)
-	decay := decayOf(p, l.WeightDecay, l.Exclude1D)
+	if p.Rate == 0 {
+		return
+	}
+	decay := l.decayOf(c.param, l.WeightDecay)
 	if !l.move {
-		if !(l.Exclude1D && oneD(p)) {
+		if !l.spared[c.param] {
 			l.sums[item] = normsOf(w, g, decay)
 		}
 		return
 	}
 	// Into scales what enters the momentum, Rate what leaves it.
-	m := kernel.Momentum{Decay: float32(decay), Into: float32(l.lr * l.trust[c.param]), Keep: float32(l.Momentum), Along: 1, Rate: 1}
+	lr := l.lr * float64(p.Rate)
+	m := kernel.Momentum{Decay: float32(decay), Into: float32(lr * l.trust[c.param]), Keep: float32(l.Momentum), Along: 1, Rate: 1}
 	if l.Kind == "you" {
-		m.Into, m.Rate = float32(l.trust[c.param]), float32(l.lr)
+		m.Into, m.Rate = float32(l.trust[c.param]), float32(lr)
 	}
 	m.Move(w, l.v[c.param][c.from:c.to], g)
 }
@@ -131,6 +125,6 @@ func (l *lars) Do(item int) {
 // + d²·Σw².
 func normsOf(w, g []float32, decay float64) norms {
 	n := norms{w: kernel.SumSquares(w), g: kernel.SumSquares(g)}
-	n.decayed = max(0, n.g+2*decay*kernel.Dot(g, w)+decay*decay*n.w)
+	n.update = max(0, n.g+2*decay*kernel.Dot(g, w)+decay*decay*n.w)
 	return n
 }

@@ -17,7 +17,8 @@ import (
 func every() map[string]optim.Options {
 	m := map[string]optim.Options{
 		"sgd plain":    optim.SGD{LR: 0.1, WeightDecay: 0.01},
-		"sgd nesterov": optim.SGD{LR: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 0.01, Exclude1D: true},
+		"sgd nesterov": optim.SGD{LR: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 0.01, Spare: optim.Spare{Exclude1D: true}},
+		"lamb plain":   optim.LAMB{LR: 0.01, Betas: [2]float64{0.9, 0.99}, Eps: 1e-6, WeightDecay: 0.1},
 		"lars you":     optim.LARS{LR: 0.1, Momentum: 0.9, WeightDecay: 0.01, Eta: 0.01, Kind: "you"},
 	}
 	for name, o := range optim.Table {
@@ -31,7 +32,7 @@ func network(seed uint64) []*optim.Param {
 	r := rand.New(rand.NewPCG(seed, 0))
 	var params []*optim.Param
 	for name, shape := range [][]int{{3}, {1 << 15, 1}, {181, 182}, {1}, {257, 1000}, {}} {
-		p := &optim.Param{Name: string(rune('a' + name)), Value: kernel.New(shape...), Grad: kernel.New(shape...)}
+		p := &optim.Param{Name: string(rune('a' + name)), Value: kernel.New(shape...), Grad: kernel.New(shape...), Rate: 1}
 		for i := range p.Value.Data {
 			p.Value.Data[i] = float32(r.NormFloat64())
 		}
@@ -182,6 +183,8 @@ func TestTwin(t *testing.T) {
 					adamTwin(w, g, m, v, optim.AdamW(o), lr, step, false, oneD)
 				case optim.AdamW:
 					adamTwin(w, g, m, v, o, lr, step, true, oneD)
+				case optim.LAMB:
+					lambTwin(w, g, m, v, o, lr, step, oneD, norm)
 				}
 				for j := range w {
 					if got := float64(p.Value.Data[j]); math.Abs(got-w[j]) > 2e-6*(1+math.Abs(w[j])) {
@@ -190,6 +193,28 @@ func TestTwin(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func lambTwin(w, g, m, v []float64, o optim.LAMB, lr float64, step int, oneD bool, norm func([]float64) float64) {
+	spared, fill1, fill2 := oneD && o.Exclude1D, 1.0, 1.0
+	if t := float64(step + 1); o.BiasCorrection {
+		fill1, fill2 = 1-math.Pow(o.Betas[0], t), 1-math.Pow(o.Betas[1], t)
+	}
+	u := make([]float64, len(w))
+	for j := range w {
+		m[j] = o.Betas[0]*m[j] + (1-o.Betas[0])*g[j]
+		v[j] = o.Betas[1]*v[j] + (1-o.Betas[1])*g[j]*g[j]
+		if u[j] = m[j] / fill1 / (math.Sqrt(v[j]/fill2) + o.Eps); !spared {
+			u[j] += o.WeightDecay * w[j]
+		}
+	}
+	trust := 1.0
+	if !spared {
+		trust = norm(w) / norm(u)
+	}
+	for j := range w {
+		w[j] -= lr * trust * u[j]
 	}
 }
 
@@ -215,7 +240,7 @@ func adamTwin(w, g, m, v []float64, o optim.AdamW, lr float64, step int, decoupl
 // A weight of 0 or a gradient of 0 must not stop or blow up a layer.
 func TestLARSZeroNorm(t *testing.T) {
 	for _, kind := range []string{"simclr", "you"} {
-		w := &optim.Param{Name: "w", Value: kernel.New(2, 2), Grad: kernel.New(2, 2)}
+		w := &optim.Param{Name: "w", Value: kernel.New(2, 2), Grad: kernel.New(2, 2), Rate: 1}
 		w.Grad.Data[0] = 1
 		params := []*optim.Param{w}
 		opt := optim.LARS{LR: 1, Eta: 0.1, Kind: kind}.New(params)
@@ -337,7 +362,7 @@ func BenchmarkStep(b *testing.B) {
 	const n = 11_000_000
 	for _, name := range []string{"sgd", "adamw", "lars"} {
 		b.Run(name, func(b *testing.B) {
-			params := []*optim.Param{{Name: "w", Value: kernel.New(n, 1), Grad: kernel.New(n, 1)}}
+			params := []*optim.Param{{Name: "w", Value: kernel.New(n, 1), Grad: kernel.New(n, 1), Rate: 1}}
 			for i := range params[0].Grad.Data {
 				params[0].Grad.Data[i], params[0].Value.Data[i] = float32(i%7), 1
 			}
@@ -348,7 +373,7 @@ func BenchmarkStep(b *testing.B) {
 		})
 	}
 	b.Run("norm", func(b *testing.B) {
-		params := []*optim.Param{{Name: "w", Value: kernel.New(n), Grad: kernel.New(n)}}
+		params := []*optim.Param{{Name: "w", Value: kernel.New(n), Grad: kernel.New(n), Rate: 1}}
 		for b.Loop() {
 			optim.GradNorm(params)
 		}

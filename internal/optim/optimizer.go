@@ -27,14 +27,16 @@ type Options interface {
 	Check() error
 	New(params []*Param) Optimizer
 	LearningRate() float64 // the base that Schedule bends
+	Excluded() []string    // patterns of the names of weights that are spared, see Spare
 }
 
 // Table names every optimiser with its defaults.
 var Table = map[string]Options{
 	"sgd":   SGD{LR: 0.1, Momentum: 0.9, WeightDecay: 1e-4},
 	"adam":  Adam{LR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
-	"adamw": AdamW{LR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, WeightDecay: 0.01, Exclude1D: true},
-	"lars":  LARS{LR: 0.3, Momentum: 0.9, WeightDecay: 1e-6, Eta: 0.001, Kind: "simclr", Exclude1D: true},
+	"adamw": AdamW{LR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, WeightDecay: 0.01, Spare: Spare{Exclude1D: true}},
+	"lamb":  LAMB{LR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-6, WeightDecay: 0.01, BiasCorrection: true, Spare: Spare{Exclude1D: true}},
+	"lars":  LARS{LR: 0.3, Momentum: 0.9, WeightDecay: 1e-6, Eta: 0.001, Kind: "simclr", Spare: Spare{Exclude1D: true}},
 }
 
 // StateSize is the number of float32s that an optimiser keeps for parameters,
@@ -82,11 +84,12 @@ func cut(params []*Param) []piece {
 type slots struct {
 	names  []string
 	arrays map[string]kernel.Array
+	spared []bool // by parameter, see Spare
 	pieces []piece
 	params []*Param // during a step
 }
 
-func newSlots(params []*Param) slots {
+func newSlots(params []*Param, spare Spare) slots {
 	s := slots{arrays: map[string]kernel.Array{}, pieces: cut(params)}
 	seen := map[string]bool{}
 	for _, p := range params {
@@ -95,6 +98,7 @@ func newSlots(params []*Param) slots {
 		}
 		seen[p.Name] = true
 		s.names = append(s.names, p.Name)
+		s.spared = append(s.spared, spare.spares(p))
 	}
 	return s
 }
@@ -143,13 +147,9 @@ func (s *slots) piece(i int) (c piece, p *Param, w, g []float32) {
 	return c, p, p.Value.Data[c.from:c.to], p.Grad.Data[c.from:c.to]
 }
 
-// oneD tells the parameters that large-batch recipes spare from decay and
-// layer-wise scaling: biases and the two vectors of a norm.
-func oneD(p *Param) bool { return len(p.Value.Shape) <= 1 }
-
-// decayOf is the weight decay of p, given the option exclude_1d.
-func decayOf(p *Param, decay float64, exclude bool) float64 {
-	if exclude && oneD(p) {
+// decayOf is the weight decay of a parameter: none where it is spared.
+func (s *slots) decayOf(param int, decay float64) float64 {
+	if s.spared[param] {
 		return 0
 	}
 	return decay
@@ -172,6 +172,16 @@ func within(optimizer, option string, v, lo, hi float64, open bool) error {
 }
 
 var inf = math.Inf(1)
+
+// firstOf is the first error of a row of checks.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func usage(remedy, format string, args ...any) error {
 	return fault.New(fault.Usage, remedy, format, args...)

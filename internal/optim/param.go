@@ -9,4 +9,5 @@ import "clr/internal/kernel"
 type Param struct {
 	Name        string
 	Value, Grad kernel.Array
+	Rate        float32 // multiplies the learning rate, usually 1; at 0 the weight is frozen: it keeps its bytes
 }

@@ -80,11 +80,11 @@ func TestReference(t *testing.T) {
 }
 
 func lars(c referenceCase) optim.Options {
-	return optim.LARS{LR: 1, Momentum: c.Params.Momentum, WeightDecay: c.Params.WeightDecay, Eta: c.Params.Eta, Kind: c.Params.Kind, Exclude1D: true}
+	return optim.LARS{LR: 1, Momentum: c.Params.Momentum, WeightDecay: c.Params.WeightDecay, Eta: c.Params.Eta, Kind: c.Params.Kind, Spare: optim.Spare{Exclude1D: true}}
 }
 
 func param(name string, v []float64, shape ...int) *optim.Param {
-	p := &optim.Param{Name: name, Value: kernel.New(shape...), Grad: kernel.New(shape...)}
+	p := &optim.Param{Name: name, Value: kernel.New(shape...), Grad: kernel.New(shape...), Rate: 1}
 	set(p.Value.Data, v)
 	return p
 }

@@ -11,7 +11,7 @@ type SGD struct {
 	Momentum    float64 `yaml:"momentum" doc:"how much of the last update is kept, 0 to below 1"`
 	Nesterov    bool    `yaml:"nesterov" doc:"look ahead along the momentum"`
 	WeightDecay float64 `yaml:"weight_decay" doc:"L2 penalty, added to the gradient as weight_decay·w"`
-	Exclude1D   bool    `yaml:"exclude_1d" doc:"spare biases and norm parameters from weight decay"`
+	Spare       `yaml:",inline"`
 }
 
 // Doc implements Options.
@@ -31,12 +31,12 @@ func (o SGD) Check() error {
 	if o.Nesterov && o.Momentum == 0 {
 		return usage("set momentum above 0 or nesterov to false", "sgd: nesterov needs momentum, which is 0")
 	}
-	return within("sgd", "weight_decay", o.WeightDecay, 0, inf, true)
+	return firstOf(within("sgd", "weight_decay", o.WeightDecay, 0, inf, true), o.Spare.check("sgd"))
 }
 
 // New implements Options.
 func (o SGD) New(params []*Param) Optimizer {
-	s := &sgd{SGD: o, slots: newSlots(params)}
+	s := &sgd{SGD: o, slots: newSlots(params, o.Spare)}
 	if o.Momentum > 0 {
 		s.v = s.add("momentum", params)
 	}
@@ -59,7 +59,10 @@ func (s *sgd) Step(params []*Param, lr float64) {
 // Do implements kernel.Task for one piece.
 func (s *sgd) Do(item int) {
 	c, p, w, g := s.piece(item)
-	m := kernel.Momentum{Decay: float32(decayOf(p, s.WeightDecay, s.Exclude1D)), Into: 1, Keep: float32(s.Momentum), Along: 1, Rate: s.lr}
+	if p.Rate == 0 {
+		return
+	}
+	m := kernel.Momentum{Decay: float32(s.decayOf(c.param, s.WeightDecay)), Into: 1, Keep: float32(s.Momentum), Along: 1, Rate: p.Rate * s.lr}
 	if s.Momentum == 0 {
 		m.Move(w, nil, g)
 		return

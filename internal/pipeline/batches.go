@@ -1,5 +1,11 @@
 package pipeline
 
+import (
+	"fmt"
+
+	"clr/internal/fault"
+)
+
 // batches is how an epoch's clips are cut: into as few batches of at most a
 // given size as it takes, nearly equal to each other. Equal batches are equally
 // hard; with the remainder alone in the last, that one would have few negatives
@@ -25,6 +31,15 @@ func cut(clips, batch, unit int) batches {
 
 // batches cuts so many clips as the config wants it.
 func (c *Config) batches(clips int) batches { return cut(clips, c.Batch, c.Method.Unit()) }
+
+// batchable refuses fewer clips than a batch.
+func (c *Config) batchable(clips int) error {
+	if c.Batch > clips {
+		return fault.New(fault.Usage, fmt.Sprintf("set batch to at most %d", clips),
+			"batch %d is larger than the corpus: %d clips to pretrain on", c.Batch, clips)
+	}
+	return nil
+}
 
 // of says which part of an epoch's order is the batch of a step.
 func (b batches) of(step int) (from, to int) {

@@ -44,6 +44,7 @@ augment: [{name: gain}, {name: mix}, {name: resized_crop}, {name: time_mask, fra
 encoder: {name: resnet, depth: 10, width: 32, stem: small}
 schedule: {epochs: 3, warmup_epochs: 1}
 batch: 20
+health: {every: 1, knn: {every: 1}}
 linear_probe: {c_steps: 4}
 mlp_probe: {hidden: [32], epochs: 5, seeds: [1, 2]}
 `
@@ -61,6 +62,7 @@ method: {name: simclr, projector: {hidden: [16], out: 8}}
 optimizer: {name: adam, lr: 0.01}
 schedule: {epochs: 3, warmup_epochs: 1}
 batch: 50
+health: {every: 1}
 linear_probe: {c_min: 0.01, c_steps: 3, inner_folds: 2}
 mlp_probe: {epochs: 3, batch: 70}
 `

@@ -92,7 +92,7 @@ func Compare(runs []string) (*Comparison, error) {
 			return nil, err
 		}
 		corpora = append(corpora, made.Corpus)
-		for _, v := range [][2]string{{"clr", made.Version}, {"binary_sha256", made.Binary}, {"go", made.Go}, {"cpu_path", made.CPU}, {"corpus_sha256", made.Corpus}, {"store_sha256", made.Store}} {
+		for _, v := range [][2]string{{"clr", made.Version}, {"binary_sha256", made.Binary}, {"go", made.Go}, {"cpu_path", made.CPU}, {"corpus_sha256", made.Corpus}, {"init_sha256", made.Init}, {"store_sha256", made.Store}} {
 			c.MadeBy = setValue(c.MadeBy, v[0], v[1], i, len(runs))
 		}
 		for _, l := range schema().Leaves(config.portable()) {
@@ -261,7 +261,7 @@ func stale(run string, encoders map[string]string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if asked, ok := encoders[cp.Meta["fold"]]; ok && asked != encoderHash(cp.Arrays) {
+		if asked, ok := encoders[cp.Meta["fold"]]; ok && asked != encoderHash(cp.Arrays, "") && asked != encoderHash(cp.Arrays, averaged) {
 			return true, nil
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"clr/internal/augment"
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/health"
 	"clr/internal/method"
 	"clr/internal/model"
 	"clr/internal/optim"
@@ -33,15 +34,19 @@ type Config struct {
 	Method        method.Options           `yaml:"method" doc:"how it learns without labels"`                                                        // method.Table
 	Optimizer     optim.Options            `yaml:"optimizer" doc:"how the weights are moved"`                                                        // optim.Table
 	Schedule      optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
+	Update        optim.Update             `yaml:"update" doc:"what becomes of gradients, and which weights they move how far"`                      //
 	Batch         int                      `yaml:"batch" doc:"most clips of a step; each gives two views; the batches of an epoch are nearly equal"` //
 	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
 	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
 	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
+	Finetune      FinetuneOptions          `yaml:"finetune" doc:"clr finetune"`                                                                      //
 	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
-	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"`                                                 //
-	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`                                                          //
+	Health        HealthOptions            `yaml:"health" doc:"how what is learnt is watched while it is learnt; health.jsonl"`
+	Log           rundir.LogOptions        `yaml:"log" doc:"what metrics.jsonl holds beside scores"` //
+	Engine        EngineOptions            `yaml:"engine" doc:"how the arithmetic is done"`          //
 	Workers       int                      `yaml:"workers" doc:"goroutines that read and make views; any number gives the same bytes"`
 	Store         string                   `yaml:"store" doc:"file of extracted features, relative to the config file; empty is cache/<corpus>-<hash>.clrs where clr is started"`
+	Init          string                   `yaml:"init" doc:"first weights of the encoder: a safetensors file, or a run folder, of which each fold takes its own; relative to the config file; empty draws them at random"`
 
 	dir string           // of the config file
 	doc *strict.Document // where each value was written
@@ -59,13 +64,16 @@ func DefaultConfig() *Config {
 		Encoder:     model.Encoders["resnet"],
 		Method:      method.Table["simclr"],
 		Optimizer:   optim.Table["adamw"],
-		Schedule:    optim.Schedule{Epochs: 100, WarmupEpochs: 10},
+		Schedule:    optim.DefaultSchedule,
+		Update:      optim.DefaultUpdate,
 		Batch:       256,
-		Embed:       EmbedOptions{Hop: 0.5, Pool: "mean"},
+		Embed:       EmbedOptions{Hop: 0.5, Pool: "mean", Weights: "ema"},
 		LinearProbe: eval.Table["linear"].(eval.LinearProbe),
 		MLPProbe:    eval.Table["mlp"].(eval.MLPProbe),
+		Finetune:    DefaultFinetune,
 		Checkpoint:  rundir.CheckpointOptions{Keep: 2},
 		Log:         rundir.LogOptions{Digest: 50},
+		Health:      HealthOptions{Every: 50, Options: health.Defaults, KNN: KNNOptions{K: 20, Temperature: 0.07}},
 		Workers:     2,
 	}
 }
@@ -131,12 +139,15 @@ func (c *Config) checkSections() []checkError {
 	check("method", c.Method.Check())
 	check("optimizer", c.Optimizer.Check())
 	check("schedule", c.Schedule.Check())
+	check("update", c.Update.Check())
 	require("batch", c.Batch >= 2, "a clip needs others to differ from", "batch is %d, it must be 2 or more", c.Batch)
 	check("embed", c.Embed.Check())
 	check("linear_probe", c.LinearProbe.Check())
 	check("mlp_probe", c.MLPProbe.Check())
+	check("finetune", c.Finetune.Check())
 	check("checkpoint", c.Checkpoint.Check())
 	check("log", c.Log.Check())
+	check("health", c.Health.Check())
 	require("workers", c.Workers >= 1 && c.Workers <= 1024, "the number of cores is a good one", "workers is %d, it must be 1 to 1024", c.Workers)
 	return wrong
 }
@@ -149,26 +160,27 @@ func (c *Config) checkTogether() []checkError {
 			wrong = append(wrong, checkError{path, fault.New(fault.Usage, remedy, format, args...)})
 		}
 	}
-	lr := c.Optimizer.LearningRate()
+	lr := c.learningRate()
 	require("schedule", c.Schedule.MinLR <= lr, "lower schedule.min_lr or raise optimizer.lr",
 		"min_lr is %g, above the optimizer's lr %g that it should be reached from", c.Schedule.MinLR, lr)
+	wrong = append(wrong, c.checkNames()...)
 	unit := c.Feature.Unit()
 	isLog := unit == "ln" || unit == "log10" || unit == "db"
 	if isLog {
 		require("view", c.View.Unit == unit, "set view.unit to "+unit, "unit is %s, but the feature's values are in %s", c.View.Unit, unit)
 	}
-	require("augment", c.View.Pair != "window" || len(c.Augment) == 0, "set augment to [], or view.pair to another kind",
-		"it lists %d augmentations, but with view.pair window nothing is changed", len(c.Augment))
 	if k := c.Embed.HeadLayers; k > 0 {
 		projector, ok := method.ProjectorOf(c.Method)
 		name := nameIn(method.Table, c.Method)
 		require("embed", ok, "set embed.head_layers to 0", "head_layers is %d, and the method %s has no projector of layers", k, name)
 		require("embed", !ok || k <= len(projector.Hidden), "lower embed.head_layers",
 			"head_layers is %d, and the projector of %s has %d hidden layers", k, name, len(projector.Hidden))
+		require("embed", c.embeds() == "", "set embed.weights to raw", "head_layers is %d, and update.ema averages the encoder alone", k)
 	}
-	need := method.NeedsOf(c.Method)
-	require("method", need.CropFrames <= c.View.Frames, "lower method.crop_frames or raise view.frames",
-		"crop_frames is %d, a view has %d frames, and what is shorter should be within it", need.CropFrames, c.View.Frames)
+	if n := method.NeedsOf(c.Method); n.Crops > 0 {
+		require("method", n.CropFrames <= c.View.Frames, fmt.Sprintf("set crop_frames to %d or less", c.View.Frames),
+			"crop_frames is %d, longer than the views, of %d frames", n.CropFrames, c.View.Frames)
+	}
 	spec := ""
 	for i, a := range c.Augment {
 		if _, ok := a.(augment.Spec); ok {

@@ -65,6 +65,7 @@ func ParseConfig(name string, src []byte, o Overrides) (*Config, error) {
 	c.doc = doc
 	c.rebase(&c.Corpus, "corpus")
 	c.rebase(&c.Store, "store")
+	c.rebase(&c.Init, "init")
 	for i, a := range c.Augment {
 		if b, ok := a.(augment.Background); ok {
 			c.rebase(&b.Manifest, fmt.Sprintf("augment.%d.manifest", i))
@@ -178,6 +179,9 @@ func (c *Config) At(dir string) *Config {
 	}
 	if c.Store != "" {
 		moved.Store = relative(dir, c.StorePath())
+	}
+	if c.Init != "" && !filepath.IsAbs(c.Init) {
+		moved.Init = relative(dir, c.resolve(c.Init))
 	}
 	moved.Augment = c.withManifests(func(name string) string {
 		if isBuiltin(name) || filepath.IsAbs(name) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -77,7 +78,7 @@ func TestReferenceShowsEveryEntry(t *testing.T) {
 				t.Errorf("%s\n%v", block, problems)
 				continue
 			}
-			if want := entry(name); !reflect.DeepEqual(got(c), want) {
+			if want := entry(name); fmt.Sprintf("%T%+v", got(c), got(c)) != fmt.Sprintf("%T%+v", want, want) { // an empty list is none
 				t.Errorf("%s %s: got %+v, want %+v", section, name, got(c), want)
 			}
 		}

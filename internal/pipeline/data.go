@@ -12,6 +12,7 @@ import (
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/method"
 	"clr/internal/model"
 )
 
@@ -22,9 +23,10 @@ type data struct {
 	store  *audio.Store
 	from   *audio.Originals // what the store was made from
 	splits []eval.Split
-	by     string      // column that divides the clips
-	hash   string      // of the corpus: recordings, stretches, labels, division, order
-	input  model.Input // size of a view
+	by     string       // column that divides the clips
+	hash   string       // of the corpus: recordings, stretches, labels, division, order
+	input  model.Input  // size of a view
+	needs  method.Needs // of the method
 
 	background *backgrounds // that augmentations lay under clips; nil where nothing is trained
 	heard      string       // hash of the backgrounds; empty if there are none
@@ -46,7 +48,7 @@ func openData(ctx context.Context, c *Config, con Console, verify bool) (*data, 
 	if err != nil {
 		return nil, err
 	}
-	d := &data{c: c}
+	d := &data{c: c, needs: method.NeedsOf(c.Method)}
 	d.store, err = audio.OpenStore(c.StorePath())
 	if err == nil {
 		if d.corpus, err = d.store.Corpus(corpus, c.Feature, c.SampleRate); err != nil || verify {
@@ -180,8 +182,12 @@ func (d *data) foldName(s eval.Split) string {
 	return s.Name
 }
 
-// hears is the clips that a split's training may hear: all but the test clips.
-func hears(s eval.Split) []int { return append(append([]int(nil), s.Train...), s.Valid...) }
+// short is the size of a shorter view.
+func (d *data) short() model.Input {
+	in := d.input
+	in.Frames = d.needs.CropFrames
+	return in
+}
 
 // readClip reads a clip's samples, for what changes the waveform. A recording
 // that is no longer the store's is refused.

@@ -15,7 +15,6 @@ import (
 	"clr/internal/disk"
 	"clr/internal/fault"
 	"clr/internal/kernel"
-	"clr/internal/method"
 	"clr/internal/rundir"
 )
 
@@ -23,21 +22,20 @@ import (
 // being finite. It stands beside the fold's checkpoints and touches none of them.
 //
 // It is a safetensors file with all that the step needs, and no path: the arrays
-// of a checkpoint and the batch's views, and its shorter views and labels where the
-// method needs them; as metadata the version, the config and
+// of a checkpoint and the batch's views; as metadata the version, the config and
 // the step. A later divergence takes its place, and once a checkpoint of a later
 // step is saved it is removed (see replayFound).
 const divergedFile = "diverged.safetensors"
 
 const (
-	replayVersion = "1"            // of the layout
-	versionKey    = "clr.replay"   // metadata: the version, and the mark of a replay file
-	stepKey       = "step"         // metadata: a divergence, as JSON
-	configKey     = "config"       // metadata: the portable config
-	viewsKey      = "batch.views"  // array: (2N, C, F, T)
-	cropsKey      = "batch.crops"  // array: (V·N, C, F, T')
-	labelsKey     = "batch.labels" // array: (N)
-	batchPrefix   = "batch."       // of these arrays
+	replayVersion = "1"          // of the layout
+	versionKey    = "clr.replay" // metadata: the version, and the mark of a replay file
+	stepKey       = "step"       // metadata: a divergence, as JSON
+	configKey     = "config"     // metadata: the portable config
+	batchPrefix   = "batch."
+	viewsKey      = batchPrefix + "views"  // array: (2N, C, F, T)
+	cropsKey      = batchPrefix + "crops"  // array: (V·N, C, F, T'), where the method has such
+	labelsKey     = batchPrefix + "labels" // array: (N), where the method asks for them
 )
 
 // A divergence is a step that is not finite, and what it was taken with.
@@ -90,7 +88,7 @@ func (t *trainer) diverged(dir string, batch *views, l rundir.Line, err error, c
 	}
 	v := divergence{
 		Step: l.Step, Epoch: l.Epoch, Steps: t.schedule(l.Step).Steps(t.batches.steps), LR: l.LR,
-		Fold: t.split.Name, Seed: t.d.c.Seed, Clips: batch.names, Classes: t.labels.count(), Loss: number(l.Loss), GradNorm: number(l.GradNorm),
+		Fold: t.split.Name, Seed: t.d.c.Seed, Clips: batch.names, Classes: len(t.labels.classes), Loss: number(l.Loss), GradNorm: number(l.GradNorm),
 		Corpus: t.d.hash, Clr: rundir.Version(), Go: runtime.Version(), CPU: rundir.CPUPath(),
 	}
 	arrays := t.state()
@@ -104,7 +102,14 @@ func (t *trainer) diverged(dir string, batch *views, l rundir.Line, err error, c
 		v.Moved = true
 		err = fmt.Errorf("%w (step %d, learning rate %g; clips %s)", err, l.Step, l.LR, firstOf(batch.names))
 	}
-	maps.Copy(arrays, t.d.c.batchArrays(batch.Batch))
+	arrays[viewsKey] = kernel.Array{Shape: batch.Input.Shape(2 * batch.N), Data: batch.X}
+	if len(batch.Crops) > 0 {
+		short := t.d.short()
+		arrays[cropsKey] = kernel.Array{Shape: short.Shape(len(batch.Crops) / short.Values()), Data: batch.Crops}
+	}
+	if len(batch.Labels) > 0 {
+		arrays[labelsKey] = kernel.Array{Shape: []int{len(batch.Labels)}, Data: batch.Labels}
+	}
 	path := filepath.Join(dir, divergedFile)
 	if problem := saveReplay(path, v, t.d.c, arrays); problem != nil {
 		con.Warn("the step could not be kept for clr replay: %v", problem)
@@ -112,20 +117,6 @@ func (t *trainer) diverged(dir string, batch *views, l rundir.Line, err error, c
 	}
 	return fault.New(fault.Diverged, fmt.Sprintf("clr replay %s shows where it went wrong; %s", path, fault.Remedy(err)),
 		"%w; the step is kept in %s", err, path)
-}
-
-// batchArrays is how a batch stands in a replay file: views, and what else the
-// method needs.
-func (c *Config) batchArrays(b method.Batch) map[string]kernel.Array {
-	all := map[string]kernel.Array{viewsKey: {Shape: b.Input.Shape(2 * b.N), Data: b.X}}
-	need := method.NeedsOf(c.Method)
-	if need.Crops > 0 {
-		all[cropsKey] = kernel.Array{Shape: c.crops(b.Input).Shape(need.Crops * b.N), Data: b.Crops}
-	}
-	if need.Labels {
-		all[labelsKey] = kernel.Array{Shape: []int{b.N}, Data: b.Labels}
-	}
-	return all
 }
 
 func saveReplay(path string, v divergence, c *Config, arrays map[string]kernel.Array) error {

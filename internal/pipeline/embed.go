@@ -16,6 +16,7 @@ type EmbedOptions struct {
 	Hop        float64 `yaml:"hop" doc:"from one window to the next, as a fraction of view.frames"`
 	Pool       string  `yaml:"pool" doc:"over a clip's windows: mean, max, or mean_max (both, one after the other)"`
 	HeadLayers int     `yaml:"head_layers" doc:"hidden layers of the method's projector that stay on the encoder, as SimCLR v2 has it: an embedding is what the last of them gives; 0 is the encoder alone, which is what clr export writes as weights"`
+	Weights    string  `yaml:"weights" doc:"of a run that keeps an average of its encoder (update.ema): ema, or raw for the last ones"`
 }
 
 // Check refuses what cannot be done.
@@ -23,14 +24,18 @@ func (o EmbedOptions) Check() error {
 	if !(o.Hop > 0 && o.Hop <= 1) {
 		return fault.New(fault.Usage, "half a window is 0.5", "hop is %g: it must be above 0 and at most 1", o.Hop)
 	}
+	switch o.Pool {
+	case "mean", "max", "mean_max":
+	default:
+		return fault.New(fault.Usage, "use mean, max or mean_max", "pool is %q", o.Pool)
+	}
 	if o.HeadLayers < 0 {
 		return fault.New(fault.Usage, "0 is the encoder alone", "head_layers is %d, must not be negative", o.HeadLayers)
 	}
-	switch o.Pool {
-	case "mean", "max", "mean_max":
-		return nil
+	if o.Weights != "ema" && o.Weights != "raw" {
+		return fault.New(fault.Usage, "use ema or raw", "weights is %q", o.Weights)
 	}
-	return fault.New(fault.Usage, "use mean, max or mean_max", "pool is %q", o.Pool)
+	return nil
 }
 
 // headed is what embeddings come from: the encoder, with what is kept of the projector.
@@ -58,7 +63,7 @@ func (d *data) trained(cp *checkpoint.Checkpoint) (encoderState, error) {
 	if err != nil {
 		return e, err
 	}
-	if err := e.params.Load("", cp.Arrays); err != nil {
+	if err := e.params.Load(d.c.embeds(), cp.Arrays); err != nil {
 		return e, fault.New(fault.Data, "probe with the config that the run was trained with", "the checkpoint does not fit the encoder: %w", err)
 	}
 	return e, nil
@@ -90,7 +95,11 @@ const embedBatch = 64
 func (d *data) embed(ctx context.Context, e encoderState, show *Progress) (x []float64, dim int, err error) { // (N, D)
 	defer show.End()
 	err = d.reading(func() error {
-		x, dim, err = d.windows(ctx, e, show)
+		all := make([]int, d.store.Len())
+		for i := range all {
+			all[i] = i
+		}
+		x, dim, err = d.windows(ctx, e, all, show)
 		return err
 	})
 	return x, dim, err
@@ -107,7 +116,8 @@ func (d *data) reading(f func() error) error {
 	})
 }
 
-func (d *data) windows(ctx context.Context, e encoderState, show *Progress) (x []float64, dim int, err error) {
+// windows computes one embedding for each of some clips.
+func (d *data) windows(ctx context.Context, e encoderState, clips []int, show *Progress) (x []float64, dim int, err error) { // (N, D)
 	net, err := d.embedder(e, embedBatch)
 	if err != nil {
 		return nil, 0, err
@@ -115,10 +125,10 @@ func (d *data) windows(ctx context.Context, e encoderState, show *Progress) (x [
 	views := d.views(e.norm)
 	hop := max(1, int(math.Round(d.c.Embed.Hop*float64(d.c.View.Frames))))
 	size := d.input.Values()
-	p := newPool(d.c.Embed.Pool, d.store.Len(), net.Dim())
+	p := newPool(d.c.Embed.Pool, len(clips), net.Dim())
 	in := make([]float32, embedBatch*size) // (embedBatch, C, F, T)
 	out := make([]float32, embedBatch*net.Dim())
-	var owner []int // clip of each window in the batch
+	var owner []int // row of x of each window in the batch
 	flush := func() error {
 		h := out[:len(owner)*net.Dim()]
 		if err := net.Embed(ctx, h, in[:len(owner)*size]); err != nil {
@@ -130,7 +140,7 @@ func (d *data) windows(ctx context.Context, e encoderState, show *Progress) (x [
 		owner = owner[:0]
 		return nil
 	}
-	for i := range d.store.Len() {
+	for row, i := range clips {
 		s, err := d.store.Spectrogram(i)
 		if err != nil {
 			return nil, 0, err
@@ -140,13 +150,13 @@ func (d *data) windows(ctx context.Context, e encoderState, show *Progress) (x [
 			if err := views.Window(in[at:at+size], &s, hop, w); err != nil {
 				return nil, 0, fmt.Errorf("%s: %w", d.corpus.Items[i].Path, err)
 			}
-			if owner = append(owner, i); len(owner) == embedBatch {
+			if owner = append(owner, row); len(owner) == embedBatch {
 				if err := flush(); err != nil {
 					return nil, 0, err
 				}
 			}
 		}
-		show.At(i+1, "")
+		show.At(row+1, "")
 	}
 	if len(owner) > 0 {
 		if err := flush(); err != nil {

@@ -24,7 +24,7 @@ import (
 func faulty(t *testing.T) (dir, straight string, set []string) {
 	t.Helper()
 	dir, straight = tones(t, 20), filepath.Join(memory(t), "straight")
-	set = []string{"schedule.epochs=1", "schedule.warmup_epochs=0", "checkpoint.steps=1", "checkpoint.keep=3", "log.digest=2"}
+	set = []string{"schedule.epochs=1", "schedule.warmup_epochs=0", "checkpoint.steps=1", "checkpoint.keep=3", "log.digest=2", "health.every=1", "health.grace=0"}
 	pretrain(t, load(t, dir, set...), PretrainOptions{Run: straight})
 	return dir, straight, set
 }
@@ -34,6 +34,7 @@ func faulty(t *testing.T) (dir, straight string, set []string) {
 func finished(t *testing.T, what, dir, straight string) {
 	t.Helper()
 	same(t, rundir.LastFile, dir, straight)
+	same(t, rundir.HealthFile, dir, straight)
 	for i := 1; i < 3; i++ {
 		if got := stepIn(t, dir, checkpoint.Older(rundir.LastFile, i)); got != 3-i {
 			t.Errorf("%s: checkpoint %d before the last is of step %d", what, i, got)
@@ -53,7 +54,7 @@ func finished(t *testing.T, what, dir, straight string) {
 	for _, e := range list {
 		names = append(names, e.Name())
 	}
-	if want := []string{"config.yaml", "last-1.safetensors", "last-2.safetensors", "last.safetensors", "metrics.jsonl", "run.json"}; !slices.Equal(names, want) {
+	if want := []string{"config.yaml", "health.jsonl", "last-1.safetensors", "last-2.safetensors", "last.safetensors", "metrics.jsonl", "run.json"}; !slices.Equal(names, want) {
 		t.Errorf("%s: the folder holds %v", what, names)
 	}
 }

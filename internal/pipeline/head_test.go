@@ -89,6 +89,7 @@ func TestHeadLayersThatAreNotThere(t *testing.T) {
 		"head_layers is 2, and the projector of simclr has 1 hidden layers": {"embed.head_layers=2"},
 		"head_layers is 1, and the method cross_entropy has no projector":   {"embed.head_layers=1", "method={name: cross_entropy}"},
 		"head_layers is 1, and the method cola has no projector of layers":  {"embed.head_layers=1", "method={name: cola}"},
+		"head_layers is 1, and update.ema averages the encoder alone":       {"embed.head_layers=1", "update.ema=0.9"},
 		"head_layers is 1, and the projector of moco has 0 hidden layers":   {"embed.head_layers=1", "method={name: moco, projector: {hidden: []}}"},
 	} {
 		if set[len(set)-1][:6] == "method" {

@@ -1,136 +1,126 @@
 package pipeline
 
 import (
-	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"clr/internal/audio"
+	"clr/internal/augment"
 	"clr/internal/eval"
 	"clr/internal/fault"
-	"clr/internal/method"
 )
 
-// LabelOptions say how many of the training clips' labels are seen by what learns
-// from labels. Probes are not asked: they have all.
+// LabelOptions say which labels may be learnt from. Only methods that are
+// supervised, pairs of one label and clr finetune learn from any.
 type LabelOptions struct {
-	Fraction float64 `yaml:"fraction" doc:"part of the training clips of each class, at least one, whose labels are seen by methods and pairs that need labels, and by clr finetune; drawn from the seed, and a smaller part lies within a larger one"`
+	Fraction float64 `yaml:"fraction" doc:"part of each class's training clips whose labels are learnt from, at least one clip; a smaller part is within a larger one of the same seed"`
 }
 
 // Check refuses what is no part.
 func (o LabelOptions) Check() error {
 	if !(o.Fraction > 0 && o.Fraction <= 1) {
-		return fault.New(fault.Usage, "0.1 is a tenth of the labels, 1 all of them", "fraction is %g, it must be above 0 and at most 1", o.Fraction)
+		return fault.New(fault.Usage, "0.01, 0.1 and 1 are usual", "fraction is %g, must be above 0 and at most 1", o.Fraction)
 	}
 	return nil
 }
 
-// needsLabels says whether pretraining sees labels: only where the method or the
-// pairs ask for them.
-func (c *Config) needsLabels() bool {
-	return method.NeedsOf(c.Method).Labels || c.View.Pair == "label"
-}
-
-// training gives the clips that a split's training hears, and the labels that it
-// sees: nil where it asks for none.
-func (d *data) training(s eval.Split) (clips []int, l *labelling, err error) {
-	clips = hears(s)
-	if !d.c.needsLabels() {
-		return clips, nil, nil
-	}
-	if l, err = d.labelling(s); err != nil {
-		return nil, nil, err
-	}
-	if method.NeedsOf(d.c.Method).Labelled {
-		clips = slices.DeleteFunc(clips, func(i int) bool { return l.of[i] < 0 })
-	}
-	return clips, l, nil
-}
-
-// A labelling is what may be learnt from a split's labels. Validation and test
-// clips have none in it.
+// A labelling is the labels that may be learnt from. The zero one has none.
 type labelling struct {
-	classes []string
-	of      []int   // each clip of the corpus: its class, or -1 where none is seen
-	clips   [][]int // each class's clips, in order
+	classes []string // in natural order
+	of      []int    // clip of the corpus to class, -1: none to learn from
+	clips   [][]int  // of each class, in the corpus's order
 }
 
-// labelling gives the labels of a split's training clips, as far as
-// labels.fraction shows them.
-func (d *data) labelling(s eval.Split) (*labelling, error) {
-	classes, index, err := classesOf(d.corpus, s.Train)
+// unlabelled is the class of a clip that has none.
+const unlabelled = -1
+
+// labelling takes the labels of a split's training clips, of each class a part.
+// Which part follows from the seed alone.
+func (d *data) labelling(s eval.Split, fraction float64) (labelling, error) {
+	const remedy = "give training clips a column label, or choose a method and view.pair that learn without"
+	var names, paths []string
+	var index []int
+	for i, it := range d.corpus.Items {
+		if it.Label != "" {
+			names, paths, index = append(names, it.Label), append(paths, it.Path), append(index, i)
+		}
+	}
+	classes, class, err := eval.Encode(names, paths)
 	if err != nil {
-		return nil, err
+		return labelling{}, err
 	}
-	l := &labelling{classes: classes, of: make([]int, len(d.corpus.Items)), clips: make([][]int, len(classes))}
+	l := labelling{classes: classes, of: make([]int, len(d.corpus.Items)), clips: make([][]int, len(classes))}
 	for i := range l.of {
-		l.of[i] = -1
+		l.of[i] = unlabelled
 	}
-	var labelled, class []int // clips, and their classes
-	for i, clip := range s.Train {
-		if index[i] >= 0 {
-			labelled, class = append(labelled, clip), append(class, index[i])
+	training := map[int]bool{}
+	for _, i := range s.Train {
+		training[i] = true
+	}
+	for j, i := range index {
+		if training[i] {
+			l.clips[class[j]] = append(l.clips[class[j]], i)
 		}
 	}
-	for i, seen := range eval.Few(class, len(classes), d.c.Labels.Fraction, d.c.Seed) {
-		if seen {
-			l.of[labelled[i]] = class[i]
-			l.clips[class[i]] = append(l.clips[class[i]], labelled[i])
+	labelled := 0
+	for k, clips := range l.clips {
+		if n := len(clips); n > 0 {
+			augment.Rand(d.c.Seed, -1, k, -1).Shuffle(n, func(i, j int) { clips[i], clips[j] = clips[j], clips[i] })
+			clips = clips[:max(1, int(math.Round(fraction*float64(n))))]
+			slices.Sort(clips)
 		}
+		for _, i := range clips {
+			l.of[i] = k
+		}
+		l.clips[k] = clips
+		labelled += len(clips)
+	}
+	if len(classes) < 2 || labelled == 0 {
+		return labelling{}, fault.New(fault.Data, remedy, "%s has labels of %d classes on %d training clips, nothing can be learnt from them", d.corpus.Path, len(classes), labelled)
 	}
 	return l, nil
 }
 
-// count is how many classes there are.
-func (l *labelling) count() int {
-	if l == nil {
-		return 0
-	}
-	return len(l.classes)
-}
-
-// another draws a clip of the same label as a clip has, or gives the clip itself
-// where there is no other, or the clip has no label or is not in the corpus.
-func (l *labelling) another(clip int, r *rand.Rand) int {
-	if clip >= len(l.of) || l.of[clip] < 0 {
+// another is a clip of the same label as a clip: the clip itself where it has no
+// label, or no other has its.
+func (l labelling) another(clip int, r *rand.Rand) int {
+	if clip >= len(l.of) || l.of[clip] == unlabelled {
 		return clip
 	}
-	of := l.clips[l.of[clip]]
-	last := len(of) - 1
-	if last == 0 {
+	same := l.clips[l.of[clip]]
+	if len(same) < 2 {
 		return clip
 	}
-	if other := of[r.IntN(last)]; other != clip {
-		return other
+	i := r.IntN(len(same) - 1)
+	if at, _ := slices.BinarySearch(same, clip); i >= at {
+		i++
 	}
-	return of[last] // in the clip's place
+	return same[i]
 }
 
-// classesOf gives the classes of some clips, in natural order, and each clip's
-// index into them: -1 where it has no label.
-func classesOf(corpus *audio.Corpus, clips []int) (classes []string, index []int, err error) {
-	var labels, names []string
-	none := func(i int) bool { return strings.TrimSpace(corpus.Items[i].Label) == "" }
-	for _, i := range clips {
-		if !none(i) {
-			labels, names = append(labels, corpus.Items[i].Label), append(names, corpus.Items[i].Path)
+// learnsFrom is the clips that training on a split may hear, all but the test
+// clips, and the labels that it may know: none where nothing asks for them. A
+// method that learns from labels alone hears labelled clips only.
+func (d *data) learnsFrom(s eval.Split) ([]int, labelling, error) {
+	clips := append(append([]int(nil), s.Train...), s.Valid...)
+	if !d.needs.Labels && d.c.View.Pair != "label" {
+		return clips, labelling{}, nil
+	}
+	l, err := d.labelling(s, d.c.Labels.Fraction)
+	if err == nil && d.needs.Labelled {
+		clips = slices.DeleteFunc(clips, func(i int) bool { return l.of[i] == unlabelled })
+	}
+	return clips, l, err
+}
+
+// classesOf is how many classes the labels of a manifest are of.
+func classesOf(c *audio.Corpus) int {
+	seen := map[string]bool{}
+	for _, it := range c.Items {
+		if it.Label != "" {
+			seen[it.Label] = true
 		}
 	}
-	if len(labels) == 0 {
-		return nil, nil, fault.New(fault.Data, "fill in the manifest's column label, or choose a method and a view.pair that need none",
-			"%s has no labels to learn from: none of %d clips to train on has one", corpus.Path, len(clips))
-	}
-	classes, known, err := eval.Encode(labels, names)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", corpus.Path, err)
-	}
-	for _, i := range clips {
-		if none(i) {
-			index = append(index, -1)
-			continue
-		}
-		index, known = append(index, known[0]), known[1:]
-	}
-	return classes, index, nil
+	return len(seen)
 }

@@ -11,13 +11,12 @@ import (
 	"clr/internal/augment"
 	"clr/internal/fault"
 	"clr/internal/method"
-	"clr/internal/model"
 )
 
 // loaderOptions say what a loader reads and when it stops.
 type loaderOptions struct {
-	clips       []int      // items of the corpus
-	labels      *labelling // of them, where they are asked for
+	clips       []int // items of the corpus
+	labels      labelling
 	norm        normalization
 	start, stop int // steps
 	batches     batches
@@ -27,29 +26,6 @@ type loaderOptions struct {
 type views struct {
 	method.Batch
 	names []string
-	crop  model.Input // size of a shorter view
-}
-
-// newViews is memory for a config's batch.
-func newViews(d *data) *views {
-	need, n := method.NeedsOf(d.c.Method), d.c.Batch
-	v := &views{crop: d.c.crops(d.input)}
-	v.Input, v.X, v.Crops = d.input, make([]float32, 2*n*d.input.Values()), make([]float32, need.Crops*n*v.crop.Values())
-	if need.Labels {
-		v.Labels = make([]float32, n)
-	}
-	return v
-}
-
-// rowOf is a row of a batch and its size: the 2N of pairs come first, then those
-// of shorter views. Row r is view r/N of clip r%N.
-func rowOf(b method.Batch, crop model.Input, r int) ([]float32, model.Input) {
-	x, in := b.X, b.Input // (C, F, T)
-	if r >= 2*b.N {
-		x, in, r = b.Crops, crop, r-2*b.N // (C, F, T')
-	}
-	size := in.Values()
-	return x[r*size : (r+1)*size], in
 }
 
 // A loader draws the views of each step ahead of the trainer. What it gives
@@ -73,7 +49,11 @@ const ahead = 2
 func startLoader(ctx context.Context, d *data, o loaderOptions) (*loader, error) {
 	l := &loader{d: d, o: o, ready: make(chan *views, ahead), free: make(chan *views, ahead+1), done: make(chan struct{})}
 	for range ahead + 1 {
-		l.free <- newViews(d)
+		v := &views{Batch: method.Batch{X: make([]float32, 2*d.c.Batch*d.input.Values())}}
+		if d.needs.Crops > 0 {
+			v.Crops = make([]float32, d.needs.Crops*d.c.Batch*d.short().Values())
+		}
+		l.free <- v
 	}
 	for range d.c.Workers {
 		w, err := newDrawer(d, o.clips, o.labels, o.norm)
@@ -147,32 +127,36 @@ func (l *loader) run(ctx context.Context) error {
 	return nil
 }
 
-// fill draws two views of each clip, and the shorter ones that the method needs;
-// rows are shared among the workers.
+// fill draws the views of each clip; rows are shared among the workers.
 func (l *loader) fill(ctx context.Context, v *views, clips []int, step, epoch int) error {
-	n, need := len(clips), method.NeedsOf(l.d.c.Method)
-	v.N, v.Step = n, step
-	v.X = v.X[:2*n*v.Input.Values()]                 // (2N, C, F, T)
-	v.Crops = v.Crops[:need.Crops*n*v.crop.Values()] // (V·N, C, F, T')
-	v.Labels, v.names = v.Labels[:0], v.names[:0]
+	n, size, short := len(clips), l.d.input.Values(), l.d.short().Values()
+	rows := (2 + l.d.needs.Crops) * n
+	v.N, v.Input, v.Step = n, l.d.input, step
+	v.X, v.Crops = v.X[:2*n*size], v.Crops[:(rows-2*n)*short] // (2N, C, F, T), (V·N, C, F, T')
+	v.names, v.Labels = v.names[:0], v.Labels[:0]
 	for _, c := range clips {
 		v.names = append(v.names, l.d.corpus.Items[c].Path)
-		if need.Labels {
+		if l.d.needs.Labels {
 			v.Labels = append(v.Labels, float32(l.o.labels.of[c]))
 		}
 	}
-	errs := make([]error, viewsOf(l.d.c)*n)
+	row := func(r int) []float32 {
+		if r < 2*n {
+			return v.X[r*size:][:size]
+		}
+		return v.Crops[(r-2*n)*short:][:short]
+	}
+	errs := make([]error, rows)
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for _, w := range l.draw {
 		wg.Go(func() {
 			for {
 				r := int(next.Add(1)) - 1
-				if r >= len(errs) || ctx.Err() != nil {
+				if r >= rows || ctx.Err() != nil {
 					return
 				}
-				dst, _ := rowOf(v.Batch, v.crop, r)
-				errs[r] = fault.Guard(func() error { return w.view(dst, clips[r%n], epoch, r/n) })
+				errs[r] = fault.Guard(func() error { return w.view(row(r), clips[r%n], epoch, r/n) })
 			}
 		})
 	}
@@ -200,10 +184,10 @@ func shuffled(clips []int, seed uint64, epoch int) []int {
 type drawer struct {
 	d       *data
 	clips   []int
-	labels  *labelling     // for pairs of one label
-	views   *augment.Views // with the chain
-	plain   *augment.Views // without
-	crops   *augment.Views // with the chain, shorter
+	labels  labelling
+	views   *augment.Views // augmented
+	plain   *augment.Views // as they are
+	crops   *augment.Views // shorter ones
 	waves   augment.Waves
 	feature audio.Feature
 	spec    audio.Spectrogram // of a changed waveform
@@ -211,9 +195,12 @@ type drawer struct {
 	draw    augment.Draw
 }
 
-func newDrawer(d *data, clips []int, labels *labelling, norm normalization) (*drawer, error) {
+func newDrawer(d *data, clips []int, labels labelling, norm normalization) (*drawer, error) {
 	w := &drawer{d: d, clips: clips, labels: labels, views: d.views(norm), plain: d.views(norm), crops: d.views(norm), waves: augment.Waves{Chain: d.c.waves()}}
-	w.plain.Chain, w.crops.Options.Frames = nil, method.NeedsOf(d.c.Method).CropFrames
+	w.plain.Chain, w.crops.Options.Frames = nil, d.needs.CropFrames
+	if !d.c.View.Augmented(1) {
+		w.crops.Chain = nil
+	}
 	w.draw = augment.Draw{Rand: rand.New(&w.source), Source: &w.source,
 		OtherSpec: func() (audio.Spectrogram, error) { return d.store.Spectrogram(w.other()) },
 		OtherWave: func() (audio.Clip, error) { return d.readClip(w.other()) }}
@@ -227,27 +214,27 @@ func newDrawer(d *data, clips []int, labels *labelling, norm normalization) (*dr
 	return w, err
 }
 
-// view draws one view of a clip into dst, under the view's address. Views 0 and 1
-// are its pair, (C, F, T), the others are shorter, (C, F, T').
+// view draws one view of a clip into dst (C, F, T): 0 and 1 are the pair, those
+// from 2 on are shorter.
 func (w *drawer) view(dst []float32, clip, epoch, view int) error {
-	of := w.begin(clip, epoch, view)
-	if !w.changesWave(view) {
-		s, err := w.d.store.Spectrogram(of)
+	clip = w.begin(clip, epoch, view)
+	if !w.waved(view) {
+		s, err := w.d.store.Spectrogram(clip)
 		if err != nil {
 			return err
 		}
 		return w.ofSpectrogram(dst, &s, view)
 	}
-	c, err := w.d.readClip(of)
+	c, err := w.d.readClip(clip)
 	if err != nil {
 		return err
 	}
 	return w.ofWaveform(dst, &c, view)
 }
 
-// begin has the next draws come from a view's generator, and says of which clip
-// the view is to be.
-func (w *drawer) begin(clip, epoch, view int) (of int) {
+// begin has what follows drawn from the generator of a clip's view, and tells
+// which clip the view is of.
+func (w *drawer) begin(clip, epoch, view int) int {
 	w.address(clip, epoch, view)
 	if w.d.c.View.Pair == "label" && view == 1 {
 		return w.labels.another(clip, w.draw.Rand)
@@ -255,26 +242,24 @@ func (w *drawer) begin(clip, epoch, view int) (of int) {
 	return clip
 }
 
-// original says whether a view is the clip as it is.
-func (w *drawer) original(view int) bool { return w.d.c.View.Pair == "original" && view == 0 }
-
-// changesWave says whether a view is made of a changed waveform, and not of what
-// the store has.
-func (w *drawer) changesWave(view int) bool { return len(w.waves.Chain) > 0 && !w.original(view) }
-
-// ofSpectrogram draws a view of the spectrogram s.
-func (w *drawer) ofSpectrogram(dst []float32, s *audio.Spectrogram, view int) error {
-	switch {
-	case w.original(view):
-		return w.plain.Draw(dst, s, w.draw)
-	case view < 2:
-		return w.views.Draw(dst, s, w.draw)
-	}
-	return w.crops.Draw(dst, s, w.draw)
+// waved tells whether augmentations of the waveform are to change a view.
+func (w *drawer) waved(view int) bool {
+	return len(w.waves.Chain) > 0 && w.d.c.View.Augmented(view)
 }
 
-// ofWaveform draws a view of the samples c, and leaves in c what the augmentations
-// of the waveform made of them.
+// ofSpectrogram draws the view that was begun, of the spectrogram s.
+func (w *drawer) ofSpectrogram(dst []float32, s *audio.Spectrogram, view int) error {
+	v := w.views
+	if view > 1 {
+		v = w.crops
+	} else if !w.d.c.View.Augmented(view) {
+		v = w.plain
+	}
+	return v.Draw(dst, s, w.draw)
+}
+
+// ofWaveform draws the view that was begun, of the samples c, and leaves in c what
+// the augmentations of the waveform made of them.
 func (w *drawer) ofWaveform(dst []float32, c *audio.Clip, view int) error {
 	n := len(c.Samples)
 	if err := w.waves.Apply(c, w.draw); err != nil {

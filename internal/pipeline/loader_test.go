@@ -42,8 +42,11 @@ func draw(t *testing.T, d *data, start, stop int) (all []drawn) {
 
 func startFor(t *testing.T, ctx context.Context, d *data, start, stop int) *loader {
 	t.Helper()
-	clips := hears(d.splits[0])
-	l, err := startLoader(ctx, d, loaderOptions{clips: clips, norm: normalization{mean: []float32{0}, std: []float32{1}}, start: start, stop: stop,
+	clips, labels, err := d.learnsFrom(d.splits[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := startLoader(ctx, d, loaderOptions{clips: clips, labels: labels, norm: normalization{mean: []float32{0}, std: []float32{1}}, start: start, stop: stop,
 		batches: d.c.batches(len(clips))})
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"clr/internal/fault"
@@ -22,7 +21,6 @@ func TestMethodsTrain(t *testing.T) {
 			continue
 		}
 		dir := tones(t, 20)
-		put(t, filepath.Join(dir, "config.yaml"), []byte(strings.Replace(small, "{name: simclr, projector: {hidden: [8], out: 4}}", "{name: "+name+"}", 1))) // not all have a projector
 		whole, stopped := filepath.Join(dir, "whole"), filepath.Join(dir, "stopped")
 		pretrain(t, load(t, dir, set), PretrainOptions{Run: whole})
 		ctx, cancel := context.WithCancel(t.Context())

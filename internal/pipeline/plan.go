@@ -9,6 +9,7 @@ import (
 	"clr/internal/host"
 	"clr/internal/method"
 	"clr/internal/model"
+	"clr/internal/op"
 	"clr/internal/optim"
 )
 
@@ -19,26 +20,31 @@ type MemoryPlan struct {
 	Channels   int `json:"channels"`
 	Bins       int `json:"bins"`
 	Frames     int `json:"frames"`
-	Crops      int `json:"crops,omitempty"`       // that each clip gives besides
-	CropFrames int `json:"crop_frames,omitempty"` // of each
-	Parameters int `json:"parameters"`            // of the encoder
+	Parameters int `json:"parameters"` // of the encoder
 
 	TrainingGraphs []GraphPlan `json:"training_graphs"`
 	EmbeddingGraph GraphPlan   `json:"embedding_graph"`
 
 	Graph       int `json:"graph_bytes"`                // the largest training graph: they take turns
 	Weights     int `json:"weight_bytes"`               // encoder, projector, a second tower; running statistics
-	Optimizer   int `json:"optimizer_bytes"`            //
+	Optimizer   int `json:"optimizer_bytes"`            // its state, and what update keeps: sums of gradients, an average of the encoder
 	Arrays      int `json:"array_bytes"`                // a method's queue, its copies of a batch
 	Views       int `json:"view_bytes"`                 // batches that the loader makes ahead
 	Backgrounds int `json:"background_bytes,omitempty"` // recordings that augmentations mix in, as far as they are kept
+	Health      int `json:"health_bytes,omitempty"`     // of the weights before a step that is looked at, and of asking neighbours
 	Copy        int `json:"copy_bytes"`                 // of what is saved: a checkpoint is written beside training
 	Train       int `json:"train_bytes"`                // the sum
 	Embed       int `json:"embed_bytes"`                // embedding graph, encoder and a batch of windows
 	Store       int `json:"store_bytes"`                // file of features, 0 if not made; mapped, so that the system may drop what is not in use
 
+	LearningRate float64 `json:"learning_rate"`
+	RateNote     string  `json:"learning_rate_note"` // where it comes from, and what the schedule makes of it
+
 	LimitBytes int64  `json:"limit_bytes"` // that this process may use; 0 if unknown
 	Limit      string `json:"limit"`       // who says so
+
+	setup method.Setup
+	draft method.Plan
 }
 
 // A GraphPlan is the memory of one graph.
@@ -56,11 +62,15 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	classes, err := c.classes()
-	if err != nil {
-		return nil, err
+	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: in, ExactConv: c.Engine.ExactConv}
+	needs := method.NeedsOf(c.Method)
+	if needs.Labels {
+		corpus, err := openCorpus(c)
+		if err != nil {
+			return nil, err
+		}
+		s.Classes = classesOf(corpus)
 	}
-	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: in, Classes: classes, ExactConv: c.Engine.ExactConv}
 	draft, err := method.Draft(c.Method, s)
 	if err != nil {
 		return nil, err
@@ -71,12 +81,12 @@ func Plan(c *Config) (*MemoryPlan, error) {
 		return nil, err
 	}
 	const float = 4
-	view, need := float*in.Values(), method.NeedsOf(c.Method)
-	ofClip := 2*view + float*need.Crops*c.crops(in).Values()
+	view := float * in.Values()
 	p := &MemoryPlan{
-		Batch: c.Batch, Channels: in.Channels, Bins: in.Bins, Frames: in.Frames, Crops: need.Crops, CropFrames: need.CropFrames, Parameters: encoder.Count(),
-		Graph: draft.GraphBytes(), Weights: float * draft.Weights, Optimizer: float * optim.StateSize(c.Optimizer, draft.Params),
-		Arrays: float * draft.Arrays, Views: (ahead + 1) * c.Batch * ofClip,
+		Batch: c.Batch, Channels: in.Channels, Bins: in.Bins, Frames: in.Frames, Parameters: encoder.Count(),
+		Graph: draft.GraphBytes(), Weights: float * draft.Weights, Optimizer: float * optim.StateSize(c.moved(), draft.Params),
+		Arrays: float * draft.Arrays, Views: (ahead + 1) * c.Batch * (2*view + float*needs.Crops*s.Short(needs).Values()),
+		setup: s, draft: draft,
 	}
 	for _, g := range draft.Graphs {
 		p.TrainingGraphs = append(p.TrainingGraphs, GraphPlan{g.Name, g.Bytes, g.WithoutReuse, g.Steps})
@@ -86,9 +96,24 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	if len(c.manifests()) > 0 {
 		p.Backgrounds = float * backgroundRoom
 	}
+	if c.Init != "" {
+		p.Arrays += float * encoder.Values() // the first weights, beside those of the towers
+	}
+	if c.Update.EMA > 0 {
+		p.Optimizer += float * encoder.Values()
+	}
+	p.LearningRate, p.RateNote = c.learningRate(), c.rateNote()
 	p.Copy = p.Weights + p.Optimizer + p.Arrays
-	p.Train = p.Graph + p.Weights + p.Optimizer + p.Arrays + p.Views + p.Backgrounds + p.Copy
 	p.Embed = g.Bytes + float*encoder.Values() + 2*embedBatch*view
+	if c.Health.Every > 0 || c.Health.KNN.Every > 0 {
+		for _, w := range draft.Params {
+			p.Health += float * op.Size(w.Value.Shape)
+		}
+	}
+	if c.Health.KNN.Every > 0 {
+		p.Health += p.Embed
+	}
+	p.Train = p.Graph + p.Weights + p.Optimizer + p.Arrays + p.Views + p.Backgrounds + p.Health + p.Copy
 	if info, err := os.Stat(c.StorePath()); err == nil {
 		p.Store = int(info.Size())
 	}
@@ -113,54 +138,28 @@ func (c *Config) input(rows int) model.Input {
 	return model.Input{Channels: channels, Bins: rows / channels, Frames: c.View.Frames}
 }
 
-// crops is the size of the shorter views that the method asks for.
-func (c *Config) crops(view model.Input) model.Input {
-	view.Frames = method.NeedsOf(c.Method).CropFrames
-	return view
-}
-
-// classes is how many the manifest has, where training sees labels: a fold may
-// have fewer.
-func (c *Config) classes() (int, error) {
-	if !c.needsLabels() {
-		return 0, nil
-	}
-	corpus, err := openCorpus(c)
-	if err != nil {
-		return 0, err
-	}
-	all := make([]int, len(corpus.Items))
-	for i := range all {
-		all[i] = i
-	}
-	classes, _, err := classesOf(corpus, all)
-	return len(classes), err
-}
-
 // fits refuses a config whose training cannot be held.
 func fits(c *Config, l host.Limit) error {
 	p, err := Plan(c)
 	if err != nil {
 		return err
 	}
+	return p.fits(l)
+}
+
+func (p *MemoryPlan) fits(l host.Limit) error {
 	return l.Fits(int64(p.Train), "training",
-		fmt.Sprintf("graph %s, weights %s, optimizer %s, method's arrays %s, views %s, backgrounds %s, checkpoint %s",
-			size(p.Graph), size(p.Weights), size(p.Optimizer), size(p.Arrays), size(p.Views), size(p.Backgrounds), size(p.Copy)),
+		fmt.Sprintf("graph %s, weights %s, optimizer %s, method's arrays %s, views %s, backgrounds %s, health %s, checkpoint %s",
+			size(p.Graph), size(p.Weights), size(p.Optimizer), size(p.Arrays), size(p.Views), size(p.Backgrounds), size(p.Health), size(p.Copy)),
 		fmt.Sprintf("lower batch (it is %d), view.frames (%d) or encoder.width; clr plan shows what each choice takes", p.Batch, p.Frames))
 }
 
 func size(n int) string { return host.Bytes(int64(n)) }
 
-// Write shows a plan, as a table or as JSON.
-func (p *MemoryPlan) Write(con Console) error {
-	if con.JSON {
-		return con.Show(p)
-	}
-	var err error
+// write shows a plan as a table.
+func (p *MemoryPlan) write(b *strings.Builder) {
 	row := func(name string, bytes int, note string) {
-		if err == nil {
-			_, err = fmt.Fprintln(con.Out, strings.TrimRight(fmt.Sprintf("%-18s %10s  %s", name, size(bytes), note), " "))
-		}
+		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("%-18s %10s  %s", name, size(bytes), note), " "))
 	}
 	for _, g := range p.TrainingGraphs {
 		row(g.Name+" graph", g.Bytes, g.note())
@@ -168,24 +167,21 @@ func (p *MemoryPlan) Write(con Console) error {
 	row("weights", p.Weights, fmt.Sprintf("%d parameters in the encoder", p.Parameters))
 	row("optimizer", p.Optimizer, "")
 	row("method's arrays", p.Arrays, "")
-	in := model.Input{Channels: p.Channels, Bins: p.Bins, Frames: p.Frames}
-	views := fmt.Sprintf("%d batches of %d × 2 views of %v", ahead+1, p.Batch, in)
-	if p.Crops > 0 {
-		in.Frames = p.CropFrames
-		views += fmt.Sprintf(" and %d of %v", p.Crops, in)
-	}
-	row("views", p.Views, views)
+	row("views", p.Views, fmt.Sprintf("%d batches of %d × 2 views of %v", ahead+1, p.Batch, model.Input{Channels: p.Channels, Bins: p.Bins, Frames: p.Frames}))
 	if p.Backgrounds > 0 {
 		row("backgrounds", p.Backgrounds, "at most, of recordings that are mixed in")
+	}
+	if p.Health > 0 {
+		row("health", p.Health, "weights before a step that is looked at")
 	}
 	row("checkpoint", p.Copy, "the copy that is being written")
 	row("to pretrain", p.Train, "")
 	row("embedding graph", p.EmbeddingGraph.Bytes, p.EmbeddingGraph.note())
 	row("to embed", p.Embed, fmt.Sprintf("%d windows at a time", embedBatch))
+	fmt.Fprintf(b, "%-18s %10.4g  %s\n", "learning rate", p.LearningRate, p.RateNote)
 	if p.Limit != "" {
 		row("there are", int(p.LimitBytes), p.Limit)
 	}
-	return err
 }
 
 func (g GraphPlan) note() string {

@@ -37,7 +37,7 @@ func TestPlanIsWhatTrainingTakes(t *testing.T) {
 		if p.Optimizer != opt || p.Weights+p.Arrays < kept-4 {
 			t.Errorf("%s: planned %+v; there are %d bytes of optimiser, %d of state", method, *p, opt, kept)
 		}
-		if p.Train != p.Graph+p.Weights+p.Optimizer+p.Arrays+p.Views+p.Copy || p.Copy < kept+opt-4 || p.Graph == 0 || p.Embed <= p.EmbeddingGraph.Bytes {
+		if p.Train != p.Graph+p.Weights+p.Optimizer+p.Arrays+p.Views+p.Health+p.Copy || p.Health == 0 || p.Copy < kept+opt-4 || p.Graph == 0 || p.Embed <= p.EmbeddingGraph.Bytes {
 			t.Errorf("%s: %+v", method, *p)
 		}
 	}
@@ -70,7 +70,7 @@ func TestPretrainNeedsMemory(t *testing.T) {
 func TestPlanWrites(t *testing.T) {
 	p := &MemoryPlan{TrainingGraphs: []GraphPlan{{"training", 3 << 20, 5 << 20, 7}}, Train: 4 << 30, LimitBytes: 1 << 31, Limit: "GOMEMLIMIT"}
 	var b bytes.Buffer
-	if err := p.Write(Console{Out: &b}); err != nil {
+	if err := (&Forecast{MemoryPlan: *p}).Write(Console{Out: &b}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{

@@ -26,14 +26,18 @@ var predictionColumns = []string{"clip", "path", "start", "end", "fold", "seed",
 func (d *data) writePredictions(w io.Writer, r *eval.Report) error {
 	out := csv.NewWriter(w)
 	out.Write(predictionColumns)
-	row := r.Rows[0]
+	out.WriteAll(d.predictionLines(r.Classes, r.Rows[0])) // flushes
+	return out.Error()
+}
+
+// predictionLines are what the heads of a row said of each test clip.
+func (d *data) predictionLines(classes []string, row eval.Row) (lines [][]string) {
 	for _, t := range row.Tested {
 		it, f := d.corpus.Items[t.Clip], row.Folds[t.Fold]
-		out.Write([]string{strconv.Itoa(t.Clip), it.Path, it.Value("start"), it.Value("end"), f.Fold, strconv.FormatUint(f.Seed, 10),
-			r.Classes[t.Label], r.Classes[t.Predicted]})
+		lines = append(lines, []string{strconv.Itoa(t.Clip), it.Path, it.Value("start"), it.Value("end"), f.Fold, strconv.FormatUint(f.Seed, 10),
+			classes[t.Label], classes[t.Predicted]})
 	}
-	out.Flush()
-	return out.Error()
+	return lines
 }
 
 // A tested is a test clip in a fold.

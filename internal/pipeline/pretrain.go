@@ -79,6 +79,7 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) (e
 	if err := trainers[0].build(); err != nil { // the other folds' networks are the same
 		return d.inFold(splits[0], err)
 	}
+	trainers[0].tellRate(con)
 	if err := described(f, c, d, o.Resume, con); err != nil {
 		return err
 	}
@@ -141,6 +142,9 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 	if missing != "" {
 		con.Warn("%s", missing)
 	}
+	if t.look, err = newCheckup(t, log, con); err != nil {
+		return err
+	}
 	save := rundir.NewSaver(dir, d.c.Checkpoint, log, saved, o.clock)
 	replay := lookForReplay(dir)
 	defer func() {
@@ -174,7 +178,10 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 		if err := log.Write(line); err != nil {
 			return err
 		}
-		if done := step + 1; done == stop || save.Due(done, t.batches.steps) {
+		if err := t.look.after(ctx); err != nil {
+			return t.collapsed(dir, err, save)
+		}
+		if done := step + 1; done == stop || !t.look.waits() && save.Due(done, t.batches.steps) {
 			if err := t.save(done, save); err != nil {
 				return t.diverged(dir, batch, line, err, con)
 			}
@@ -208,8 +215,12 @@ func (t *trainer) step(ctx context.Context, batch *views, step int) (rundir.Line
 	if err := finite(line, batch.names); err != nil {
 		return line, err
 	}
+	t.look.before(line, r)
 	t.opt.Step(t.method.Params(), line.LR)
 	t.method.Advance(t.progress(step))
+	if t.average != nil && t.d.c.Update.Moves(step) {
+		t.average.Follow()
+	}
 	if k := t.d.c.Log.Digest; k > 0 && (step+1)%k == 0 {
 		line.Digest = checkpoint.Digest(t.method.State())
 	}

@@ -131,7 +131,7 @@ func newPreviewer(d *data, o PreviewOptions) (*previewer, error) {
 	if err != nil {
 		return nil, err
 	}
-	clips, labels, err := d.training(split)
+	clips, labels, err := d.learnsFrom(split)
 	if err != nil {
 		return nil, err
 	}
@@ -187,8 +187,8 @@ func (p *previewer) choose() {
 			continue
 		}
 		c := *p.d.c
-		c.Augment, c.View.Pair = []augment.Augmentation{augment.Table[name]}, augment.DefaultView.Pair // alone, it needs no pair
-		if err := c.Check(); err != nil {                                                              // the feature is none for it
+		c.Augment = []augment.Augmentation{augment.Table[name]}
+		if err := c.Check(); err != nil { // the feature is none for it
 			p.leftOut = append(p.leftOut, strings.TrimPrefix(err.Error(), "augment.0: "))
 		} else if len(c.manifests()) > 0 {
 			p.leftOut = append(p.leftOut, name+": a chain has to say with which recordings")
@@ -243,30 +243,25 @@ func (p *previewer) window(of *audio.Spectrogram, draw int, chain ...augment.Spe
 	return s, v.Draw(s.Data, of, p.drawer.draw)
 }
 
-// A pairView is a view as the loader gives it.
-type pairView struct {
-	of   int        // clip that it is of
-	clip audio.Clip // what augmentations of the waveform made of that
-	spec audio.Spectrogram
-}
-
-// view makes view 0 or 1 of a pair, as the loader does.
-func (p *previewer) view(epoch, view int) (v pairView, err error) {
-	v.of, v.clip, v.spec = p.drawer.begin(p.index, epoch, view), p.clip, p.viewed()
-	whole := p.spec
-	if v.of != p.index {
-		if v.clip, err = p.d.readClip(v.of); err != nil {
-			return v, err
+// view makes view 0 or 1 of a pair, as the loader does; the clip is what
+// augmentations of the waveform made of it.
+func (p *previewer) view(epoch, view int) (audio.Clip, audio.Spectrogram, error) {
+	s := p.viewed()
+	of, clip, spec := p.drawer.begin(p.index, epoch, view), p.clip, p.spec
+	if of != p.index {
+		var err error
+		if clip, err = p.d.readClip(of); err != nil {
+			return clip, s, err
 		}
-		if whole, err = p.d.store.Spectrogram(v.of); err != nil {
-			return v, err
+		if spec, err = p.d.store.Spectrogram(of); err != nil {
+			return clip, s, err
 		}
 	}
-	if !p.drawer.changesWave(view) {
-		return v, p.drawer.ofSpectrogram(v.spec.Data, &whole, view)
+	if !p.drawer.waved(view) {
+		return clip, s, p.drawer.ofSpectrogram(s.Data, &spec, view)
 	}
-	v.clip = copied(v.clip)
-	return v, p.drawer.ofWaveform(v.spec.Data, &v.clip, view)
+	c := copied(clip)
+	return c, s, p.drawer.ofWaveform(s.Data, &c, view)
 }
 
 // viewed is an empty view.

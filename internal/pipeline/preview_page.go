@@ -60,7 +60,7 @@ func (p *previewer) facts() []preview.Fact {
 		{Name: "clip", Value: place},
 		{Name: "length", Value: length},
 		{Name: "feature", Value: fmt.Sprintf("%s, %d bins, %d frames of %.3g ms", nameIn(audio.Features, c.Feature), p.spec.Bins, p.spec.Frames, 1000*p.frame)},
-		{Name: "view", Value: fmt.Sprintf("%d frames (%.2f s), crop %s, pair %s, normalize %s", c.View.Frames, float64(c.View.Frames)*p.frame, c.View.Crop, c.View.Pair, c.View.Normalize)},
+		{Name: "view", Value: fmt.Sprintf("%d frames (%.2f s), crop %s, normalize %s", c.View.Frames, float64(c.View.Frames)*p.frame, c.View.Crop, c.View.Normalize)},
 		{Name: "chain", Value: strings.Join(chain, ", ")},
 		{Name: "address", Value: fmt.Sprintf("seed %d, epoch %d, clip %d", c.Seed, p.o.Epoch, p.index)},
 	}
@@ -187,17 +187,14 @@ func (p *previewer) pairSection(ctx context.Context) (preview.Section, error) {
 		}
 		row := preview.Row{About: fmt.Sprintf("epoch %d", epoch)}
 		for view := range 2 {
-			v, err := p.view(epoch, view)
+			c, v, err := p.view(epoch, view)
 			if err != nil {
 				return s, fmt.Errorf("epoch %d, view %d: %w", epoch, view+1, err)
 			}
-			all = append(all, v.spec)
+			all = append(all, v)
 			cell := preview.Cell{Caption: fmt.Sprintf("view %d", view+1)}
-			if v.of != p.index {
-				cell.Caption += ", of " + p.d.corpus.Items[v.of].Path
-			}
 			if len(p.drawer.waves.Chain) > 0 {
-				cell.Sound = preview.Play(v.clip)
+				cell.Sound = preview.Play(c)
 			}
 			row.Cells = append(row.Cells, cell)
 		}

@@ -87,9 +87,12 @@ func TestPreviewPairsAreTheLoaders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		clips := hears(d.splits[0])
+		clips, labels, err := d.learnsFrom(d.splits[0])
+		if err != nil {
+			t.Fatal(err)
+		}
 		b := d.c.batches(len(clips))
-		l, err := startLoader(t.Context(), d, loaderOptions{clips: clips, norm: norm, stop: 2 * b.steps, batches: b})
+		l, err := startLoader(t.Context(), d, loaderOptions{clips: clips, labels: labels, norm: norm, stop: 2 * b.steps, batches: b})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,12 +110,12 @@ func TestPreviewPairsAreTheLoaders(t *testing.T) {
 					t.Fatal(err)
 				}
 				for view := range 2 {
-					got, err := p.view(b.epoch(v.Step), view)
+					_, s, err := p.view(b.epoch(v.Step), view)
 					if err != nil {
 						t.Fatal(err)
 					}
 					at := (view*v.N + i) * size
-					if !slices.Equal(got.spec.Data, v.X[at:at+size]) {
+					if !slices.Equal(s.Data, v.X[at:at+size]) {
 						t.Errorf("%s: view %d of %s in step %d is another on the page", name, view, clip, v.Step)
 					}
 					seen++

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"maps"
 	"path/filepath"
 	"strings"
 
@@ -86,11 +85,11 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 		if err != nil {
 			return nil, err
 		}
-		clips, _, err := d.training(s)
+		heard, _, err := d.learnsFrom(s)
 		if err != nil {
 			return nil, err
 		}
-		if total := d.c.Schedule.Steps(d.c.batches(len(clips)).steps); step < total {
+		if total := d.c.Schedule.Steps(d.c.batches(len(heard)).steps); step < total {
 			con.Warn("%s: the encoder is of step %d of %d; clr pretrain --resume finishes it", rundir.FoldDir(o.Run, d.foldName(s)), step, total)
 		}
 		frozen[s.Name] = e.hash()
@@ -189,12 +188,16 @@ func (d *data) featureStats(labelled eval.Set) (eval.Set, error) {
 func (e encoderState) hash() string {
 	arrays := map[string]kernel.Array{}
 	e.params.State("", arrays)
-	return encoderHash(arrays)
+	return encoderHash(arrays, "")
 }
 
-// encoderHash is the digest of the encoder among a checkpoint's arrays.
-func encoderHash(arrays map[string]kernel.Array) string {
-	arrays = maps.Clone(arrays)
-	maps.DeleteFunc(arrays, func(name string, _ kernel.Array) bool { return !strings.HasPrefix(name, "encoder.") })
-	return checkpoint.Digest(arrays)
+// encoderHash is the digest of the encoder behind a prefix, among a checkpoint's arrays.
+func encoderHash(arrays map[string]kernel.Array, prefix string) string {
+	encoder := map[string]kernel.Array{}
+	for name, a := range arrays {
+		if bare, ok := strings.CutPrefix(name, prefix); ok && strings.HasPrefix(bare, "encoder.") {
+			encoder[bare] = a
+		}
+	}
+	return checkpoint.Digest(encoder)
 }

@@ -39,8 +39,7 @@ type Rerun struct {
 	Config    string         `json:"config"`
 }
 
-// A viewsSummary tells of the batch's views (2N, C, F, T), and of the shorter ones
-// (V·N, C, F, T') behind them.
+// A viewsSummary tells of the batch's views (2N, C, F, T).
 type viewsSummary struct {
 	Shape     []int      `json:"shape"`
 	NotFinite int        `json:"not_finite"` // values
@@ -54,7 +53,7 @@ type viewsSummary struct {
 // A viewLine is a row of a batch.
 type viewLine struct {
 	Clip      string `json:"clip"`
-	View      int    `json:"view"` // 1 or 2; shorter ones from 3 on
+	View      int    `json:"view"` // 1 or 2
 	Min       number `json:"min"`
 	Max       number `json:"max"`
 	NotFinite int    `json:"not_finite"`
@@ -116,7 +115,7 @@ func Replay(ctx context.Context, path string) (*Rerun, error) {
 	}
 	r := &Rerun{File: path, Recorded: f.divergence, Config: f.config}
 	r.Here.Clr, r.Here.Go, r.Here.CPU = rundir.Version(), runtime.Version(), rundir.CPUPath()
-	r.lookAtViews(f)
+	r.lookAtViews(f.batch)
 	r.lookAtState(f.arrays)
 	m, err := f.method(r.watch)
 	if err != nil {
@@ -196,16 +195,16 @@ func (r *Rerun) clipsIn(s method.Seen) (clips []string) {
 	return clips
 }
 
-func (r *Rerun) lookAtViews(f *replayFile) {
-	b := f.batch
+func (r *Rerun) lookAtViews(b method.Batch) {
+	size := b.Input.Values()
 	v := viewsSummary{Shape: b.Input.Shape(2 * b.N)}
 	most := float32(-1)
-	for row := range viewsOf(f.c) * b.N {
-		x, in := rowOf(b, f.c.crops(b.Input), row)
+	for row := range 2 * b.N {
+		x := b.X[row*size : (row+1)*size]
 		e := model.ExtentOf(x)
 		l := viewLine{Clip: r.Recorded.Clips[row%b.N], View: 1 + row/b.N, Min: number(e.Min), Max: number(e.Max), NotFinite: e.NotFinite}
 		if e.NotFinite > 0 && v.NotFinite == 0 {
-			v.First = fmt.Sprintf("%s, view %d: %s is %v", l.Clip, l.View, placeIn(in, e.First), x[e.First])
+			v.First = fmt.Sprintf("%s, view %d: %s is %v", l.Clip, l.View, placeIn(b.Input, e.First), x[e.First])
 		}
 		if top := max(-e.Min, e.Max); top > most {
 			most, v.Largest = top, row

@@ -19,6 +19,9 @@ import (
 	"clr/internal/model"
 )
 
+// manyClasses is the most that a file may claim.
+const manyClasses = 1 << 16
+
 // A replayFile is one that was read and believed.
 type replayFile struct {
 	divergence
@@ -26,7 +29,7 @@ type replayFile struct {
 	config string
 	c      *Config
 	batch  method.Batch
-	arrays map[string]kernel.Array // a checkpoint's, and the batch's
+	arrays map[string]kernel.Array // a checkpoint's, and the views
 }
 
 // readReplay reads a replay file. Nothing that it says is believed before it is
@@ -59,7 +62,7 @@ func readReplay(path string) (*replayFile, error) {
 	if n := len(f.Clips); n == 0 || f.Step < 0 || len(x.Shape) != 4 || x.Shape[0] != 2*n {
 		return nil, f.wrong("the views of step %d are %v, for %d clips", f.Step, x.Shape, n)
 	}
-	f.batch = method.Batch{N: len(f.Clips), X: x.Data, Input: model.Input{Channels: x.Shape[1], Bins: x.Shape[2], Frames: x.Shape[3]}, Step: f.Step}
+	f.batch = method.Batch{N: len(f.Clips), X: x.Data, Crops: cp.Arrays[cropsKey].Data, Labels: cp.Arrays[labelsKey].Data, Input: model.Input{Channels: x.Shape[1], Bins: x.Shape[2], Frames: x.Shape[3]}, Step: f.Step}
 	return f, f.parse()
 }
 
@@ -76,40 +79,18 @@ func (f *replayFile) parse() (err error) {
 	if in != f.batch.Input {
 		return f.wrong("the views are of %v, by its config they would be of %v", f.batch.Input, in)
 	}
-	batch := f.c.batchArrays(f.batch)
-	if err := f.holds(batch); err != nil {
-		return err
-	}
-	for key, to := range map[string]*[]float32{cropsKey: &f.batch.Crops, labelsKey: &f.batch.Labels} {
-		if _, needed := batch[key]; needed {
-			*to = f.arrays[key].Data
+	if method.NeedsOf(f.c.Method).Labels {
+		if f.Classes < 2 || f.Classes > manyClasses || len(f.batch.Labels) != f.batch.N {
+			return f.wrong("it has %d labels of %d classes, for %d clips", len(f.batch.Labels), f.Classes, f.batch.N)
 		}
-	}
-	if f.Classes < 0 || f.Classes > mostClasses {
-		return f.wrong("it has %d classes, must be 0 to %d", f.Classes, mostClasses)
-	}
-	for i, l := range f.batch.Labels {
-		if l != float32(int(l)) || l < -1 || int(l) >= f.Classes {
-			return f.wrong("the label of %s is %g, none of %d classes", f.Clips[i], l, f.Classes)
+		for i, y := range f.batch.Labels {
+			if !(y >= unlabelled && y < float32(f.Classes) && y == float32(int(y))) {
+				return f.wrong("the label of clip %d is %v, of %d classes", i, y, f.Classes)
+			}
 		}
 	}
 	return nil
 }
-
-// holds refuses a file that lacks one of the arrays, or has it in another shape.
-func (f *replayFile) holds(arrays map[string]kernel.Array) error {
-	for _, name := range slices.Sorted(maps.Keys(arrays)) {
-		if have, ok := f.arrays[name]; !ok {
-			return f.wrong("it has no %s", name)
-		} else if want := arrays[name].Shape; !slices.Equal(have.Shape, want) {
-			return f.wrong("its %s is %v, by its config it would be %v", name, have.Shape, want)
-		}
-	}
-	return nil
-}
-
-// mostClasses is what labels can tell apart, which are float32s.
-const mostClasses = 1 << 24
 
 func (f *replayFile) wrong(format string, args ...any) error {
 	return fault.New(fault.Data, "use the file as clr pretrain wrote it", "%s: %w", f.path, fmt.Errorf(format, args...))
@@ -127,15 +108,18 @@ func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
 	if err != nil {
 		return nil, f.unknown(err)
 	}
-	if err := f.holds(plan.State); err != nil {
-		return nil, err
+	if err := s.Fits(f.batch, method.NeedsOf(f.c.Method)); err != nil {
+		return nil, f.wrong("%w", err)
 	}
-	batch := f.c.batchArrays(f.batch)
-	for _, name := range slices.Sorted(maps.Keys(f.arrays)) {
-		if _, ok := batch[name]; ok {
-			continue
+	for _, name := range slices.Sorted(maps.Keys(plan.State)) {
+		if have, ok := f.arrays[name]; !ok {
+			return nil, f.wrong("it has no %s", name)
+		} else if want := plan.State[name].Shape; !slices.Equal(have.Shape, want) {
+			return nil, f.wrong("its %s is %v, by its config it would be %v", name, have.Shape, want)
 		}
-		if _, ok := plan.State[name]; !ok && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") {
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.arrays)) {
+		if _, ok := plan.State[name]; !ok && !strings.HasPrefix(name, "optimizer.") && !strings.HasPrefix(name, "input.") && !strings.HasPrefix(name, batchPrefix) && !strings.HasPrefix(name, averaged) {
 			return nil, f.wrong("it holds %s, which the method in its config has not", name)
 		}
 	}
@@ -153,5 +137,5 @@ func (f *replayFile) method(watch func(method.Seen)) (method.Method, error) {
 	for name, to := range m.State() {
 		copy(to.Data, f.arrays[name].Data)
 	}
-	return m, nil
+	return m, f.c.setRates(m.Params()) // frozen weights are not in the gradient's norm
 }

@@ -13,6 +13,8 @@ import (
 	"clr/internal/audio"
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/method"
+	"clr/internal/optim"
 	"clr/internal/rundir"
 )
 
@@ -52,6 +54,10 @@ func described(f *rundir.Folder, c *Config, d *data, resume bool, con Console) e
 	if err != nil {
 		return err
 	}
+	first, err := d.initHash()
+	if err != nil {
+		return err
+	}
 	if resume {
 		was, sessions, err := rundir.Read(f.Path)
 		if err != nil {
@@ -66,6 +72,9 @@ func described(f *rundir.Folder, c *Config, d *data, resume bool, con Console) e
 			return fault.New(fault.Data, "bring back the background recordings and their manifests as they were, or start another run",
 				"%s was started with other background recordings: their hash was %.12s, now it is %.12s", f.Path, was.Background, d.heard)
 		}
+		if err := otherInit(f.Path, was.Init, first); err != nil {
+			return err
+		}
 		if was.Store != d.store.Digest() {
 			con.Warn("the features are not those that %s was started on (%.12s then, %.12s now): it may not end in the bytes of a run without a stop", f.Path, was.Store, d.store.Digest())
 		}
@@ -77,7 +86,7 @@ func described(f *rundir.Folder, c *Config, d *data, resume bool, con Console) e
 		}
 	}
 	config := sha256.Sum256(c.identity())
-	return f.Describe(rundir.Provenance{Environment: here, Config: hex.EncodeToString(config[:]), Corpus: d.hash, Background: d.heard, Store: d.store.Digest(), Seed: c.Seed},
+	return f.Describe(rundir.Provenance{Environment: here, Config: hex.EncodeToString(config[:]), Corpus: d.hash, Background: d.heard, Init: first, Store: d.store.Digest(), Seed: c.Seed},
 		c.At(f.Path).Resolved())
 }
 
@@ -85,7 +94,7 @@ func described(f *rundir.Folder, c *Config, d *data, resume bool, con Console) e
 // what an export holds, so that equal ones are equal bytes wherever they stand.
 func (c *Config) portable() *Config {
 	same := *c
-	same.Corpus, same.Store, same.Workers = "", "", 0
+	same.Corpus, same.Store, same.Init, same.Workers = "", "", "", 0
 	same.Augment = c.withManifests(func(string) string { return "none" })
 	return &same
 }
@@ -94,9 +103,9 @@ func (c *Config) portable() *Config {
 // rest, emptied here, may differ between a run and its resumption.
 func (c *Config) pretraining() *Config {
 	same := c.portable()
-	same.Embed, same.Checkpoint, same.Log = EmbedOptions{}, rundir.CheckpointOptions{}, rundir.LogOptions{}
-	same.LinearProbe, same.MLPProbe = eval.LinearProbe{}, eval.MLPProbe{}
-	if !c.needsLabels() {
+	same.Embed, same.Checkpoint, same.Log, same.Health = EmbedOptions{}, rundir.CheckpointOptions{}, rundir.LogOptions{}, HealthOptions{}
+	same.LinearProbe, same.MLPProbe, same.Finetune = eval.LinearProbe{}, eval.MLPProbe{}, FinetuneOptions{Optimizer: optim.SGD{}}
+	if !method.NeedsOf(c.Method).Labels && c.View.Pair != "label" {
 		same.Labels = LabelOptions{}
 	}
 	same.OnError = audio.OnError{} // what is left out, the corpus's hash knows
@@ -134,7 +143,7 @@ func runConfig(dir string, o Overrides) (*Config, error) {
 	} else if err == nil && !info.Mode().IsRegular() { // a pipe may never end
 		return nil, fault.New(fault.Usage, "bring back the file as clr pretrain wrote it", "%s is not a regular file", path)
 	}
-	o, err := o.Within("embed", "linear_probe", "mlp_probe", "workers", "store")
+	o, err := o.Within("embed", "linear_probe", "mlp_probe", "finetune", "workers", "store")
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -68,14 +70,21 @@ optimizer: {name: adamw, lr: 0.01}
 schedule: {epochs: 3, warmup_epochs: 1}
 batch: 6
 checkpoint: {every: 1}
+health: {every: 2}
 linear_probe: {c_steps: 1, inner_folds: 2}
 mlp_probe: {epochs: 2}
 `
 
-// load reads a folder's config.yaml.
+// load reads a folder's config.yaml. A whole method that is set takes the place of
+// the file's, keys and all.
 func load(t *testing.T, dir string, set ...string) *Config {
 	t.Helper()
-	c, err := LoadConfig(filepath.Join(dir, "config.yaml"), Overrides{Set: set})
+	path := filepath.Join(dir, "config.yaml")
+	text := get(t, path)
+	if slices.ContainsFunc(set, func(s string) bool { return strings.HasPrefix(s, "method={") }) {
+		text = regexp.MustCompile(`(?m)^method: .*$`).ReplaceAll(text, nil)
+	}
+	c, err := ParseConfig(path, text, Overrides{Set: set})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"clr/internal/augment"
 	"clr/internal/fault"
 	"clr/internal/host"
-	"clr/internal/method"
 )
 
 // A Timing is what a config's training steps spend their time on, with the real
@@ -123,7 +122,7 @@ func (r *Timing) draw(ctx context.Context, t *trainer) error {
 			return err
 		}
 		if n > 0 {
-			r.Augmentations = append(r.Augmentations, AugmentCost{nameIn(augment.Table, chain[n-1]), 1e6 * (took - before) / float64(viewsOf(&c)*r.Batch)})
+			r.Augmentations = append(r.Augmentations, AugmentCost{nameIn(augment.Table, chain[n-1]), 1e6 * (took - before) / float64(2*r.Batch)})
 			r.AugmentS += took - before
 		}
 		before = took
@@ -132,22 +131,17 @@ func (r *Timing) draw(ctx context.Context, t *trainer) error {
 	return nil
 }
 
-// viewsOf is how many views a clip gives, the shorter ones too.
-func viewsOf(c *Config) int { return 2 + method.NeedsOf(c.Method).Crops }
-
 func (r *Timing) drawBatch(ctx context.Context, w *drawer) (float64, error) {
 	const rounds = 5
-	v := newViews(w.d)
-	v.N = r.Batch
+	dst := make([]float32, w.d.input.Values())
 	var took []float64
 	for range rounds {
 		began := time.Now()
 		for i := range r.Batch {
-			for view := range viewsOf(w.d.c) {
+			for view := range 2 {
 				if err := ctx.Err(); err != nil {
 					return 0, err
 				}
-				dst, _ := rowOf(v.Batch, v.crop, view*v.N+i)
 				if err := w.view(dst, w.clips[i], 0, view); err != nil {
 					return 0, err
 				}

@@ -23,14 +23,17 @@ import (
 type trainer struct {
 	d       *data
 	split   eval.Split
-	clips   []int      // what it may hear
-	labels  *labelling // what it may know of them; nil: nothing
+	clips   []int // what it may hear
+	labels  labelling
 	norm    normalization
+	init    string // SHA-256 of the file that the encoder begins with; empty: there is none
 	method  method.Method
 	opt     optim.Optimizer
-	base    float64 // learning rate at the top of the schedule
-	stages  []stage // of the schedule
+	average *optim.Average // of the encoder; nil: none is kept
+	base    float64        // learning rate at the top of the schedule
+	stages  []stage        // of the schedule
 	batches batches
+	look    *checkup // nil: nobody looks
 }
 
 func newTrainer(d *data, s eval.Split) (*trainer, error) {
@@ -45,16 +48,18 @@ func newTrainer(d *data, s eval.Split) (*trainer, error) {
 // for build.
 func planTrainer(d *data, s eval.Split) (*trainer, error) {
 	c := d.c
-	t := &trainer{d: d, split: s, stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.Optimizer.LearningRate()}
+	t := &trainer{d: d, split: s, stages: []stage{{Epochs: c.Schedule.Epochs}}, base: c.learningRate()}
 	var err error
-	if t.clips, t.labels, err = d.training(s); err != nil {
+	if t.clips, t.labels, err = d.learnsFrom(s); err != nil {
 		return nil, err
 	}
-	if c.Batch > len(t.clips) {
-		return nil, fault.New(fault.Usage, fmt.Sprintf("set batch to at most %d", len(t.clips)),
-			"batch %d is larger than the corpus: %d clips to pretrain on", c.Batch, len(t.clips))
+	if err := c.batchable(len(t.clips)); err != nil {
+		return nil, err
 	}
 	t.batches = c.batches(len(t.clips))
+	if _, t.init, err = d.firstWeights(s); err != nil {
+		return nil, err
+	}
 	t.norm, err = d.normalization(s.Train)
 	return t, err
 }
@@ -65,11 +70,21 @@ func (t *trainer) build() error {
 		return nil
 	}
 	c := t.d.c
-	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Classes: t.labels.count(), Seed: c.Seed, ExactConv: c.Engine.ExactConv})
+	first, sum, err := t.d.firstWeights(t.split)
+	if err == nil {
+		err = otherInit("the run", t.init, sum) // read once more, so that not every fold's lie in memory
+	}
 	if err != nil {
 		return err
 	}
-	t.method, t.opt = m, c.Optimizer.New(m.Params())
+	m, err := c.Method.New(method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: t.d.input, Classes: len(t.labels.classes), Seed: c.Seed, Init: first, ExactConv: c.Engine.ExactConv})
+	if err != nil {
+		return err
+	}
+	if err := c.setRates(m.Params()); err != nil {
+		return err
+	}
+	t.method, t.opt, t.average = m, c.moved().New(m.Params()), c.average(m) // of the weights as they begin
 	return nil
 }
 
@@ -138,6 +153,11 @@ func (t *trainer) state() map[string]kernel.Array {
 	for name, a := range t.opt.State() {
 		s["optimizer."+name] = a
 	}
+	if t.average != nil {
+		for name, a := range t.average.State() {
+			s[averaged+name] = a
+		}
+	}
 	for name, a := range t.norm.arrays() {
 		s[name] = a
 	}
@@ -154,6 +174,9 @@ func (t *trainer) save(step int, s *rundir.Saver) error {
 		"config": string(t.d.c.learnt()), "corpus": t.d.hash}
 	if t.d.heard != "" {
 		meta["background"] = t.d.heard
+	}
+	if t.init != "" {
+		meta["init"] = t.init
 	}
 	return s.Save(step, meta, t.state())
 }
@@ -177,6 +200,9 @@ func (t *trainer) restore(dir string, con Console) (step, saved int, err error) 
 	}
 	if cp.Meta["background"] != t.d.heard {
 		return 0, -1, fault.New(fault.Data, bringBack, "%s: the checkpoint was trained with background recordings %.12s, this run has %.12s", dir, cp.Meta["background"], t.d.heard)
+	}
+	if err := otherInit(dir+": the checkpoint", cp.Meta["init"], t.init); err != nil {
+		return 0, -1, err
 	}
 	if step, err = stepOf(cp, dir); err != nil {
 		return 0, -1, err

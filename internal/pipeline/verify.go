@@ -93,6 +93,13 @@ func Verify(ctx context.Context, o VerifyOptions, ov Overrides, con Console) (*V
 			v.Environment = append(v.Environment, fmt.Sprintf("%s: %.12s then, %.12s now", h.what, h.then, h.now))
 		}
 	}
+	first, err := d.initHash()
+	if err == nil {
+		err = otherInit(o.Run, made.Init, first)
+	}
+	if err != nil {
+		return nil, err
+	}
 	splits, err := d.splitsOf(o.Fold)
 	if err != nil {
 		return nil, err
@@ -208,6 +215,9 @@ func (t *trainer) savedIn(dir string, con Console) (step int, cp *checkpoint.Che
 	}
 	if err == nil {
 		err = t.d.owns(cp, t.split, dir)
+	}
+	if err == nil {
+		err = otherInit(dir+": the checkpoint", cp.Meta["init"], t.init)
 	}
 	if err != nil {
 		return -1, nil, false, err

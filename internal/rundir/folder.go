@@ -23,6 +23,7 @@ const (
 	ConfigFile     = "config.yaml"      // resolved: every key with its value
 	ProvenanceFile = "run.json"         // what the run was made with, by whom and when
 	MetricsFile    = "metrics.jsonl"    // a line a step
+	HealthFile     = "health.jsonl"     // a line for each step that was looked at
 	LastFile       = "last.safetensors" // the newest checkpoint; see checkpoint.Older for those before
 	LockFile       = "run.lock"         // who writes in the folder
 	FoldPrefix     = "fold-"

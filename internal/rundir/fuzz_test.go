@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"clr/internal/fault"
 	"clr/internal/fuzztest"
+	"clr/internal/health"
 )
 
 // A log that is opened for a run holds, line by line, steps that rise up to the
@@ -26,7 +28,7 @@ func FuzzLog(f *testing.F) {
 	f.Add(whole, uint16(2))
 	f.Add(append(whole, "null\n\x00\x00\n{}"...), uint16(9))
 	dir := f.TempDir()
-	path, aside := filepath.Join(dir, MetricsFile), filepath.Join(dir, changedFile)
+	path, aside := filepath.Join(dir, MetricsFile), filepath.Join(dir, "metrics-changed.jsonl")
 	f.Fuzz(func(t *testing.T, b []byte, upTo uint16) {
 		put(t, path, b)
 		os.Remove(aside)
@@ -81,10 +83,71 @@ func rising(t *testing.T, lines []Line, before int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, ok := parseLine(b); !ok || again != l {
+		if again, ok := parseLine(b, noLine); !ok || again != l {
 			t.Errorf("%s came back as %+v", b, again)
 		}
 	}
+}
+
+// health.jsonl is cut back like the log: what is kept is a part from its start, of
+// rising steps before the run's; what was changed is kept aside, and said; a
+// doctor can be shown what is read, whatever it is.
+func FuzzHealth(f *testing.F) {
+	whole := []byte(`{"step":4,"epoch":1,"loss":0.5,"chance":2,"z":{"pairs":9,"dimensions":4,"std":0.25,"std_spread":0.5,"rankme":3,"positive_histogram":[1,2]},"layers":[{"name":"a.b","weight":1,"gradient":1e-3,"update":0.1,"not_finite":0}],"knn":{"accuracy":0.5,"train":8,"test":4}}` + "\n" +
+		`{"step":9,"epoch":2,"loss":0.5,"z":{},"layers":null,"drift":{"relative":0.1,"worst":"a","worst_by":0.2,"not_finite":0},"queue":{"age":3,"epochs":0.5,"turned":0.1},"warnings":[{"step":9,"code":"tower.same","severity":"caution","text":"t","try":"u"}]}` + "\n")
+	for _, b := range fuzztest.Some(whole, 4) {
+		f.Add(b, uint16(10))
+	}
+	f.Add(whole, uint16(5))
+	f.Add(append(whole, "null\n\x00\x00\n{}"...), uint16(99))
+	dir := f.TempDir()
+	path, aside := filepath.Join(dir, HealthFile), filepath.Join(dir, "health-changed.jsonl")
+	f.Fuzz(func(t *testing.T, b []byte, upTo uint16) {
+		put(t, path, b)
+		os.Remove(aside)
+		os.Remove(filepath.Join(dir, MetricsFile))
+		var err error
+		fuzztest.Bounded(t, len(b), 1<<20, func() { _, err = ReadHealth(dir) })
+		if err != nil {
+			fuzztest.Refused(t, err, fault.Data, path)
+		}
+		step := int(upTo)
+		var log *Log
+		var warning string
+		fuzztest.Bounded(t, len(b), 1<<20, func() { log, warning, err = OpenLog(dir, step) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		kept, _ := os.ReadFile(path)
+		if !bytes.HasPrefix(b, kept) || len(kept) > 0 && kept[len(kept)-1] != '\n' {
+			t.Errorf("of %q it keeps %q", b, kept)
+		}
+		last, doctor := -1, health.NewDoctor(health.Defaults)
+		for _, h := range log.Seen {
+			if h.Step <= last || h.Step >= step || h.Epoch < 0 {
+				t.Errorf("%+v behind step %d, before %d", h, last, step)
+			}
+			last = h.Step
+			doctor.See(h.Sample)
+		}
+		if was, err := os.ReadFile(aside); err == nil {
+			if !bytes.Equal(was, b) || !strings.Contains(warning, aside) {
+				t.Errorf("aside is %q of %q; %s", was, b, warning)
+			}
+		} else if rest := b[len(kept):]; bytes.IndexByte(rest, '\n') >= 0 {
+			line, _, _ := bytes.Cut(rest, []byte("\n"))
+			if h, ok := parseLine(line, noHealth); !ok || h.Step < step {
+				t.Errorf("%q is thrown away", rest)
+			}
+		}
+		if err := log.WriteHealth(Health{Sample: health.Sample{Step: step}}); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := ReadHealth(dir); err != nil || len(again) != len(log.Seen)+1 || !reflect.DeepEqual(again[:len(log.Seen)], log.Seen) && len(log.Seen) > 0 {
+			t.Errorf("with a line more: %v, %v", again, err)
+		}
+	})
 }
 
 // A run.json that is read can be gone on with: the next session stands behind

@@ -1,16 +1,14 @@
 package rundir
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
+	"strings"
 
 	"clr/internal/disk"
 	"clr/internal/fault"
+	"clr/internal/health"
 )
 
 // LogOptions say what is kept of the steps beside their scores.
@@ -39,109 +37,85 @@ type Line struct {
 	Wait     float64 `json:"wait_s"`           // waiting for the loader
 }
 
-// A Log appends steps to a run's metrics.jsonl.
-type Log struct{ f *disk.File }
+// A Health is a line of health.jsonl: what was measured of a step that was looked
+// at, and what a doctor who has seen the lines before says of it.
+type Health struct {
+	health.Sample
+	Warnings []health.Warning `json:"warnings,omitempty"`
+}
+
+// A Log appends steps to a run's metrics.jsonl, and those that were looked at to
+// its health.jsonl.
+type Log struct {
+	Seen            []Health // the lines of health.jsonl when the log was opened
+	metrics, health *disk.File
+}
 
 // OpenLog opens the log for a run that goes on at step: what was logged from
 // there on, by a run that did not reach its next checkpoint, is dropped. The
 // warning says which steps before are missing; it is empty where none are.
 func OpenLog(dir string, step int) (log *Log, warning string, err error) {
-	path := filepath.Join(dir, MetricsFile)
-	old, err := os.ReadFile(path)
-	if err != nil && !os.IsNotExist(err) {
-		return nil, "", fault.New(fault.Data, "see that the file may be read, or move it away: the run goes on without it", "metrics: %w", err)
+	m, err := linesIn(filepath.Join(dir, MetricsFile), step, noLine)
+	if err != nil {
+		return nil, "", err
 	}
-	keep, lines := linesBefore(old, step)
-	if n := len(lines); n < step {
-		warning = fmt.Sprintf("%s holds %d of the %d steps before the checkpoint: it was changed since; the run goes on without them", path, n, step)
-		if len(keep) < len(old) { // whoever changed it may want the rest
-			aside := filepath.Join(dir, changedFile)
-			if err := disk.WriteBytes(aside, old); err != nil {
-				return nil, "", err
-			}
-			warning += fmt.Sprintf("; line %d is no step after the one before it, and the file as it was is kept as %s", n+1, aside)
-		}
+	h, err := linesIn(filepath.Join(dir, HealthFile), step, noHealth)
+	if err != nil {
+		return nil, "", err
 	}
-	if len(keep) != len(old) || err != nil {
-		if err := disk.WriteBytes(path, keep); err != nil {
+	var warnings []string
+	if n := len(m.lines); n < step {
+		kept, err := m.putAside()
+		if err != nil {
 			return nil, "", err
 		}
+		warnings = append(warnings, fmt.Sprintf("%s holds %d of the %d steps before the checkpoint: it was changed since; the run goes on without them%s", m.path, n, step, kept))
 	}
-	f, err := disk.OpenFile(path, os.O_APPEND|os.O_WRONLY)
-	if err != nil {
-		return nil, "", disk.Failed(path, err)
-	}
-	return &Log{f}, warning, nil
-}
-
-// changedFile is a log that has lost steps of a checkpoint, as it was found.
-const changedFile = "metrics-changed.jsonl"
-
-// linesBefore is the part of a log, from its start, that holds whole lines of
-// rising steps before step.
-func linesBefore(log []byte, step int) (part []byte, lines []Line) {
-	end, last := 0, -1
-	for end < len(log) {
-		n := bytes.IndexByte(log[end:], '\n')
-		if n < 0 {
-			break
+	if h.changed() {
+		kept, err := h.putAside()
+		if err != nil {
+			return nil, "", err
 		}
-		l, ok := parseLine(log[end : end+n])
-		if !ok || l.Step <= last || l.Step >= step {
-			break
-		}
-		end, last = end+n+1, l.Step
-		lines = append(lines, l)
+		warnings = append(warnings, fmt.Sprintf("%s was changed since; the run goes on with its first %d lines%s", h.path, len(h.lines), kept))
 	}
-	return log[:end], lines
-}
-
-func parseLine(b []byte) (Line, bool) {
-	l := Line{Step: -1}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if d.Decode(&l) != nil || l.Epoch < 0 {
-		return l, false
+	log = &Log{Seen: h.lines}
+	if log.metrics, err = m.open(); err != nil {
+		return nil, "", err
 	}
-	_, err := d.Token()
-	return l, errors.Is(err, io.EOF)
+	if log.health, err = h.open(); err != nil {
+		log.metrics.Close()
+		return nil, "", err
+	}
+	return log, strings.Join(warnings, "; "), nil
 }
 
 // ReadLog reads the log of a fold's folder, but for a last line that a killed
 // run has left unfinished.
 func ReadLog(dir string) ([]Line, error) {
-	path := filepath.Join(dir, MetricsFile)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fault.New(fault.Data, "name a run of clr pretrain that has made its first steps, or bring the file back", "metrics: %w", err)
-	}
-	part, lines := linesBefore(b, int(^uint(0)>>1))
-	if rest := b[len(part):]; bytes.IndexByte(rest, '\n') >= 0 {
-		return nil, fault.New(fault.Data, "bring back the file as clr pretrain wrote it", "%s: line %d is no step after the one before it: %.80q", path, len(lines)+1, rest)
-	}
-	return lines, nil
+	return readLines(filepath.Join(dir, MetricsFile), "metrics", noLine)
+}
+
+// ReadHealth is ReadLog for health.jsonl.
+func ReadHealth(dir string) ([]Health, error) {
+	return readLines(filepath.Join(dir, HealthFile), "health", noHealth)
 }
 
 // Write appends a line.
-func (m *Log) Write(l Line) error {
-	b, err := json.Marshal(l)
-	if err != nil {
-		return fmt.Errorf("metrics: %w", err)
-	}
-	if _, err := m.f.Write(append(b, '\n')); err != nil {
-		return disk.Failed(m.f.Name(), err)
-	}
-	return nil
-}
+func (m *Log) Write(l Line) error { return write(m.metrics, l) }
+
+// WriteHealth appends a line to health.jsonl.
+func (m *Log) WriteHealth(h Health) error { return write(m.health, h) }
 
 // Sync sees that what was written outlives a power cut. A checkpoint follows
 // it, so that the log never lacks a step that the checkpoint holds.
 func (m *Log) Sync() error {
-	if err := m.f.Sync(); err != nil {
-		return disk.Failed(m.f.Name(), err)
+	for _, f := range []*disk.File{m.metrics, m.health} {
+		if err := f.Sync(); err != nil {
+			return disk.Failed(f.Name(), err)
+		}
 	}
 	return nil
 }
 
-// Close gives the file back.
-func (m *Log) Close() error { return m.f.Close() }
+// Close gives the files back.
+func (m *Log) Close() error { return errors.Join(m.metrics.Close(), m.health.Close()) }

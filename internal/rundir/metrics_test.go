@@ -42,7 +42,7 @@ func TestLinesBefore(t *testing.T) {
 		if c.unchanged {
 			c.want = c.log
 		}
-		if got, _ := linesBefore([]byte(c.log), c.step); string(got) != c.want {
+		if got, _ := linesBefore([]byte(c.log), c.step, noLine); string(got) != c.want {
 			t.Errorf("%s: kept %q, want %q", c.what, got, c.want)
 		}
 	}
@@ -63,7 +63,7 @@ func TestOpenLog(t *testing.T) {
 		{"begins anew", line("0") + line("1"), 0, []int{0}, ""},
 		{"lacks steps", line("0") + line("1"), 5, []int{0, 1, 5}, "holds 2 of the 5 steps"},
 		{"lacks all", "", 5, []int{5}, "holds 0 of the 5 steps"},
-		{"changed in the middle", line("0") + line("01") + line("2"), 3, []int{0, 3}, "line 2 is no step after the one before it, and the file as it was is kept as " + filepath.Join(dir, changedFile)},
+		{"changed in the middle", line("0") + line("01") + line("2"), 3, []int{0, 3}, "line 2 is no step after the one before it, and the file as it was is kept as " + filepath.Join(dir, "metrics-changed.jsonl")},
 	} {
 		os.Remove(path)
 		if c.before != "" {

@@ -37,6 +37,7 @@ type Provenance struct {
 	Config     string `json:"config_sha256"`               // as far as it decides what is learnt
 	Corpus     string `json:"corpus_sha256"`               // recordings, labels, splits
 	Background string `json:"background_sha256,omitempty"` // recordings that augmentations mix in
+	Init       string `json:"init_sha256,omitempty"`       // file of the encoder's first weights
 	Store      string `json:"store_sha256"`                // features
 	Seed       uint64 `json:"seed"`
 }

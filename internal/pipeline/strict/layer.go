@@ -28,8 +28,9 @@ type override struct {
 	value *node
 }
 
-// layer writes the overrides into the file's tree. Sections merge key by key;
-// everything else replaces.
+// layer writes the overrides into the file's tree. Sections merge key by key,
+// unless an override gives one another name: the keys of the part that the file
+// chose mean nothing to another. Everything else replaces.
 //
 // viper decides which override wins where both layers set a path or one lies
 // inside the other. It is given nothing else: it lower-cases keys and keeps no
@@ -44,6 +45,11 @@ func (d *decoder) layer(root *node, o Overrides) {
 	}
 	winners := v.AllKeys()
 	slices.SortFunc(winners, byLength)
+	for _, path := range winners {
+		if up, key := parent(path); key == "name" {
+			root.rename(up, v.Get(path).(*node))
+		}
+	}
 	for _, path := range winners {
 		n := v.Get(path).(*node)
 		if hint, err := root.put(path, n); err != "" {
@@ -64,6 +70,20 @@ func (d *decoder) stage(v *viper.Viper, set func(string, any), o override) {
 		}
 	}
 	set(o.path, o.value)
+}
+
+// rename empties the section at a path if it has another name.
+func (n *node) rename(path string, name *node) {
+	for key := range strings.SplitSeq(path, ".") {
+		if i, err := strconv.Atoi(key); err == nil && n.kind == list && i < len(n.items) {
+			n = n.items[i]
+		} else if n = n.get(key); n == nil {
+			return
+		}
+	}
+	if was := n.get("name"); was != nil && was.text != name.text {
+		n.fields = nil
+	}
 }
 
 // put sets the value at a path below n, making sections that are not there.

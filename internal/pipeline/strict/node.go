@@ -14,10 +14,10 @@ import (
 
 // MaxSize, in bytes, and maxOpen bound what the YAML library is given: its time and
 // memory grow with the square of a file's length and of its open brackets, so
-// that a megabyte given by mistake takes all memory. A config with every key
-// has 18 kB.
+// that a megabyte given by mistake takes all memory. The reference, with every
+// entry of every table and its comments, has 80 kB.
 const (
-	MaxSize = 64 << 10
+	MaxSize = 128 << 10
 	maxOpen = 256
 )
 

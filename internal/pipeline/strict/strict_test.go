@@ -108,6 +108,10 @@ func TestDecode(t *testing.T) {
 		{"a variable into a section that the file has not", "", env("CLR_SHAPE_RADIUS=2"), func(c *toy) { c.Shape = circle{Radius: 2} }},
 		{"sections merge", "shape: {name: circle, radius: 3}", set("shape={fill: true}"), func(c *toy) { c.Shape = circle{Radius: 3, Fill: true} }},
 		{"a name from a flag", "", set("shape.name=polygon", "shape.sides=4"), func(c *toy) { c.Shape = square }},
+		{"another name ends what the file chose", "shape: {name: circle, radius: 3}", set("shape={name: polygon, sides: 4}"), func(c *toy) { c.Shape = square }},
+		{"another name alone", "shape: {name: circle, radius: 3}", set("shape.name=polygon", "shape.sides=4"), func(c *toy) { c.Shape = square }},
+		{"the same name ends nothing", "shape: {name: circle, radius: 3}", set("shape={name: circle, fill: true}"), func(c *toy) { c.Shape = circle{Radius: 3, Fill: true} }},
+		{"another name in a list", "layers: [{name: circle, radius: 2}]", set("layers.0.name=polygon", "layers.0.sides=4"), func(c *toy) { c.Layers = []shape{square} }},
 		{"keys from both layers in one section", "", env("CLR_SHAPE={name: polygon, sides: 9}").and("shape.sides=4"), func(c *toy) { c.Shape = square }},
 		{"nested", "", set("shape.name=polygon", "shape.sides=4", "shape.corner.round=0"), func(c *toy) { c.Shape = polygon{Sides: 4} }},
 		{"an entry of the file's list", "layers: [{name: dot}, {name: circle}]", set("layers.1.radius=2"), func(c *toy) {
@@ -181,7 +185,7 @@ func TestProblems(t *testing.T) {
 // What is no config is refused before it can take time or memory.
 func TestHostileText(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"too long":     {strings.Repeat("#\n", MaxSize), "the file has 131072 bytes, a config at most 65536"},
+		"too long":     {strings.Repeat("#\n", MaxSize), "the file has 262144 bytes, a config at most 131072"},
 		"too deep":     {strings.Repeat("[", maxOpen+1), "the file has 257 brackets open at once, a config at most 256"},
 		"binary":       {"seed: \xff", "the file is not UTF-8 text"},
 		"deep":         {"words: " + strings.Repeat("[", maxDepth+8) + strings.Repeat("]", maxDepth+8), "values nest deeper than 32"},
