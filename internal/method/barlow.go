@@ -20,6 +20,8 @@ func (o BarlowTwins) Doc() string {
 	return "Barlow Twins (Zbontar et al. 2021): dimensions of the two views agree, and do not repeat each other"
 }
 
+func (o BarlowTwins) projects() model.MLP { return o.Projector }
+
 func (o BarlowTwins) Check() error {
 	if !(o.Lambda >= 0 && o.Lambda <= 1) {
 		return fault.New(fault.Usage, "the paper's is 0.005", "lambda is %g, must be between 0 and 1", o.Lambda)

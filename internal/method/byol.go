@@ -20,6 +20,8 @@ func (o BYOL) Doc() string {
 	return "BYOL (Grill et al. 2020): guess a slowly following tower's projection of the other view"
 }
 
+func (o BYOL) projects() model.MLP { return o.Projector }
+
 func (o BYOL) Check() error {
 	if err := checkMomentum(o.Momentum); err != nil {
 		return err

@@ -24,6 +24,8 @@ func (o CLAR) Doc() string {
 	return "CLAR (Al-Tahan and Mohsenzadeh 2021): SimCLR, and the cross entropy of clips that have labels"
 }
 
+func (o CLAR) projects() model.MLP { return o.Projector }
+
 func (o CLAR) Check() error {
 	if !(o.Weight >= 0 && o.Weight <= 1e6) {
 		return fault.New(fault.Usage, "the paper's is 1", "weight is %g, must be between 0 and 1e6", o.Weight)

@@ -23,6 +23,8 @@ func (o Contrastive) Doc() string {
 	return "pairwise Siamese network (Hadsell et al. 2006): pairs together, or a margin apart"
 }
 
+func (o Contrastive) projects() model.MLP { return o.Projector }
+
 func (o Contrastive) Check() error {
 	if err := checkBy(o.By); err != nil {
 		return err

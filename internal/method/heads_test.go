@@ -2,6 +2,7 @@ package method
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -17,7 +18,7 @@ func look(t *testing.T, m *siamese, p *model.Params, b Batch, lay layers) matrix
 	t.Helper()
 	g := model.NewBuilder(model.Training).Groups(m.groups)
 	in := inputs{n: b.N, x: g.Input("x", b.Input.Shape(2*b.N)...)}
-	if len(b.Crops) > 0 {
+	if m.needs.Crops > 0 {
 		in.crops = g.Input("crops", m.s.Short(m.needs).Shape(m.needs.Crops*b.N)...)
 	}
 	y := lay(g, p, in).z
@@ -84,8 +85,15 @@ func trained(t *testing.T, o Options) (*siamese, Batch, float64) {
 	const n = 8
 	m := newMethod(t, o, setup(n))
 	train(t, m, sgd(m), n, 0, 3)
-	b := fed(m, toy(n, 3))
+	b := toy(n, 3)
 	return inside(m), b, float64(step(t, m, toy(n, 3)).Loss)
+}
+
+func near(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if !(math.Abs(got-want) <= 1e-5*(1+math.Abs(want))) {
+		t.Errorf("%s is %g, want %g", what, got, want)
+	}
 }
 
 // MoCo v3's loss is that of algorithm 1.
@@ -105,7 +113,7 @@ func TestMoCoV3Loops(t *testing.T) {
 // NNCLR's loss is that of algorithm 1, with the temperature that it has learnt; and
 // the queue gets the first views' projections.
 func TestNNCLRLoops(t *testing.T) {
-	for _, name := range []string{"nnclr", "nnclr learnt"} {
+	for _, name := range []string{"nnclr", "nnclr, temperature learnt"} {
 		o := options()[name].(NNCLR)
 		m, b, got := trained(t, o)
 		z := look(t, m, m.params, b, func(g *model.Builder, p *model.Params, in inputs) outputs {
@@ -188,7 +196,7 @@ func assign(scores matrix, epsilon float64, iterations int) matrix {
 // SwAV's loss is that of algorithm 1, of long views alone and of shorter ones and a
 // queue too; the gradient of the prototypes is that of constant assignments.
 func TestSwAVLoops(t *testing.T) {
-	for _, name := range []string{"swav", "swav in full"} {
+	for _, name := range []string{"swav", "swav, all of it"} {
 		o := options()[name].(SwAV)
 		m, b, got := trained(t, o)
 		z := look(t, m, m.params, b, func(g *model.Builder, p *model.Params, in inputs) outputs {
@@ -242,7 +250,7 @@ func TestSwAVLoops(t *testing.T) {
 // long as they are frozen, whatever the optimiser does, and move then.
 func TestPrototypes(t *testing.T) {
 	const n = 8
-	o := options()["swav in full"].(SwAV)
+	o := options()["swav, all of it"].(SwAV)
 	m := newMethod(t, o, setup(n))
 	c := m.State()["prototypes.weight"]
 	first := slices.Clone(c.Data)
@@ -301,10 +309,10 @@ func TestSwAVQueue(t *testing.T) {
 // An encoder that makes other embeddings of shorter views is refused, and so are
 // views that are not shorter.
 func TestCropsThatDoNotFit(t *testing.T) {
-	o := options()["swav in full"].(SwAV)
+	o := options()["swav, all of it"].(SwAV)
 	s := setup(4)
 	s.Encoder = model.Encoders["mlp"]
-	if m, err := o.New(s); m != nil || fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "crops of 16 × 7") {
+	if m, err := o.New(s); m != nil || fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), fmt.Sprintf("crops of 16 × %d", cropFrames)) {
 		t.Errorf("%v", err)
 	}
 	o.CropFrames = frames + 1
@@ -314,7 +322,7 @@ func TestCropsThatDoNotFit(t *testing.T) {
 	s = setup(4)
 	time := encoder
 	time.Pool = "time_mean_max" // keeps frequency alone
-	s.Encoder, o.CropFrames = time, 7
+	s.Encoder, o.CropFrames = time, cropFrames
 	step(t, newMethod(t, o, s), toy(4, 0))
 }
 
@@ -344,7 +352,7 @@ func TestCOLALoops(t *testing.T) {
 
 // Along the gradient of each weight the loss has the gradient's length for a slope.
 func TestSlopes(t *testing.T) {
-	for _, name := range []string{"simclr learnt", "moco_v3", "nnclr", "nnclr learnt", "cola", "cola by cosine"} {
+	for _, name := range []string{"simclr, temperature learnt", "moco_v3", "nnclr", "nnclr, temperature learnt", "cola", "cola by cosine"} {
 		m, b, _ := trained(t, options()[name])
 		grads := map[string][]float32{}
 		for _, w := range m.Params() {
@@ -397,8 +405,8 @@ func TestLearntTemperature(t *testing.T) {
 func TestChance(t *testing.T) {
 	const n = 6
 	for _, name := range names(options()) {
-		if name == "clar" || name == "cross_entropy" || name == "supcon" {
-			continue // which are told of labels
+		if NeedsOf(options()[name]).Labels {
+			continue // classifiers have a loss of their own
 		}
 		m := newMethod(t, options()[name], setup(n))
 		chance := step(t, m, toy(n, 0)).Chance

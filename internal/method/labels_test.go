@@ -24,13 +24,6 @@ func first(t *testing.T, o Options, labels ...float32) Result {
 	return r
 }
 
-func near(t *testing.T, what string, got, want float64) {
-	t.Helper()
-	if !(math.Abs(got-want) <= 1e-5*(1+math.Abs(want))) {
-		t.Errorf("%s is %g, want %g", what, got, want)
-	}
-}
-
 // With a label for each clip SupCon is SimCLR, and nothing without labels; CLAR is
 // SimCLR and cross-entropy, and SimCLR alone without labels. All have one encoder,
 // and two have one classifier, for weights are drawn by seed and name.

@@ -44,6 +44,15 @@ func NeedsOf(o Options) Needs {
 	return Needs{}
 }
 
+// ProjectorOf is that of a method's options, in the checkpoint under projector; not
+// all methods have one of layers.
+func ProjectorOf(o Options) (projector model.MLP, ok bool) {
+	if o, ok := o.(interface{ projects() model.MLP }); ok {
+		return o.projects(), true
+	}
+	return model.MLP{}, false
+}
+
 // A Result is what one step says of itself.
 type Result struct {
 	Loss   float32

@@ -299,6 +299,9 @@ func TestViewsFindEachOther(t *testing.T) {
 // A unit of clips is the least that splits into equal groups, and two units
 // always do, into groups of two rows or more.
 func TestUnit(t *testing.T) {
+	if got := (SwAV{Crops: 3, Groups: 2}).Unit(); got != 2 { // three rows of shorter views a clip
+		t.Errorf("units of %d clips, want 2", got)
+	}
 	for groups, want := range map[int][2]int{1: {1, 1}, 2: {1, 2}, 3: {3, 3}, 4: {2, 4}, 6: {3, 6}} { // SimCLR's, MoCo's
 		for i, o := range []Options{SimCLR{Groups: groups}, MoCo{Groups: groups}} {
 			rows := 2 - i

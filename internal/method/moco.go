@@ -29,6 +29,8 @@ func (o MoCo) Doc() string {
 	return "MoCo v1, v2 (He et al. 2020, Chen et al. 2020): a queue of keys from a slowly following tower"
 }
 
+func (o MoCo) projects() model.MLP { return o.Projector }
+
 func (o MoCo) Check() error {
 	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
 		return err

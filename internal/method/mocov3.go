@@ -5,7 +5,6 @@ import (
 
 	"clr/internal/loss"
 	"clr/internal/model"
-	"clr/internal/op"
 )
 
 // MoCoV3 is Chen, Xie and He 2021, "An empirical study of training self-supervised
@@ -23,6 +22,8 @@ type MoCoV3 struct {
 func (o MoCoV3) Doc() string {
 	return "MoCo v3 (Chen, Xie and He 2021): a slowly following tower's keys of the batch, guessed by a predictor"
 }
+
+func (o MoCoV3) projects() model.MLP { return o.Projector }
 
 func (o MoCoV3) Check() error {
 	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
@@ -48,7 +49,7 @@ func (o MoCoV3) New(s Setup) (Method, error) {
 			k1, k2 := in.halves(b, in.targets)                        // (N, P) each
 			l1 := b.Try(loss.MoCoV3(q1, k2, o.Temperature))           // ctr(q₁, k₂)
 			l2 := b.Try(loss.MoCoV3(q2, k1, o.Temperature))           // ctr(q₂, k₁)
-			l := b.Try(op.Add(l1, l2))                                // scalar
+			l := b.Add(l1, l2)                                        // scalar
 			return outputs{z: b.Normalize(z), loss: l, chance: 4 * o.Temperature * math.Log(float64(in.n))}
 		},
 	}.over(s)

@@ -27,6 +27,8 @@ func (o NNCLR) Doc() string {
 	return "NNCLR (Dwibedi et al. 2021): the positive is the nearest neighbour of a view among earlier ones"
 }
 
+func (o NNCLR) projects() model.MLP { return o.Projector }
+
 func (o NNCLR) Check() error {
 	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
 		return err
@@ -34,7 +36,7 @@ func (o NNCLR) Check() error {
 	if err := checkLearnt(o.Learn, o.Temperature); err != nil {
 		return err
 	}
-	if err := checkQueue(o.Queue); err != nil {
+	if err := checkQueue(o.Queue, 1); err != nil {
 		return err
 	}
 	return checkPredictor(o.Projector, o.Predictor, o.Groups)

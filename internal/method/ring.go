@@ -1,7 +1,6 @@
 package method
 
 import (
-	"clr/internal/fault"
 	"clr/internal/kernel"
 	"clr/internal/model"
 )
@@ -47,10 +46,3 @@ func (r *ring) state(into map[string]kernel.Array) {
 
 // maxQueue keeps a ring's head exact as a float32 in the checkpoint.
 const maxQueue = 1 << 24
-
-func checkQueue(k int) error {
-	if k < 1 || k > maxQueue {
-		return fault.New(fault.Usage, "", "queue is %d, must be between 1 and %d", k, maxQueue)
-	}
-	return nil
-}

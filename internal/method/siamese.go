@@ -7,7 +7,6 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"clr/internal/exec"
-	"clr/internal/fault"
 	"clr/internal/kernel"
 	"clr/internal/model"
 	"clr/internal/optim"
@@ -41,14 +40,17 @@ type inputs struct {
 	queue   *gorgonia.Node // (A·K, P), nil too before its first step
 }
 
-// clips numbers the rows' clips (2N), for a loss of labels to which each clip is a
-// label of its own.
-func (in inputs) clips(b *model.Builder) *gorgonia.Node {
-	number := kernel.New(2 * in.n)
-	for i := range number.Data {
-		number.Data[i] = float32(i % in.n)
+// by is what says that rows belong together, (2N): their labels, or where the
+// method has none, the numbers of their clips.
+func (in inputs) by(b *model.Builder) *gorgonia.Node {
+	if in.labels != nil {
+		return in.labels
 	}
-	return b.Constant("clips", number)
+	clips := kernel.New(2 * in.n)
+	for i := range clips.Data {
+		clips.Data[i] = float32(i % in.n)
+	}
+	return b.Constant("clips", clips)
 }
 
 // halves are the first views' rows and the second ones'.
@@ -98,9 +100,6 @@ func newSiamese(name string, s Setup, needs Needs, groups int, lay layers) (Meth
 func (p paper) over(s Setup) (Method, error) {
 	if err := s.check(p.rows(s.Batch), p.groups); err != nil {
 		return nil, err
-	}
-	if p.needs.Labels && s.Classes < 2 {
-		return nil, fault.New(fault.Data, "give clips labels of two classes or more, or choose a method without labels", "%s learns from labels, and there are %d classes of them", p.name, s.Classes)
 	}
 	if err := s.checkCrops(p.needs); err != nil {
 		return nil, err

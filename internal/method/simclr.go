@@ -21,6 +21,8 @@ type SimCLR struct {
 
 func (o SimCLR) Doc() string { return "SimCLR (Chen et al. 2020): the batch is its own negatives" }
 
+func (o SimCLR) projects() model.MLP { return o.Projector }
+
 func (o SimCLR) Check() error {
 	if err := checkLearnt(o.Learn, o.Temperature); err != nil {
 		return err

@@ -20,6 +20,8 @@ func (o SimSiam) Doc() string {
 	return "SimSiam (Chen and He 2021): a predictor and a stopped gradient, no negatives"
 }
 
+func (o SimSiam) projects() model.MLP { return o.Projector }
+
 func (o SimSiam) Check() error { return checkPredictor(o.Projector, o.Predictor, o.Groups) }
 
 // Unit implements Options: the tower sees both views at once.

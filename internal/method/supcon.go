@@ -20,6 +20,8 @@ func (o SupCon) Doc() string {
 	return "SupCon (Khosla et al. 2020): clips of one label are each other's positives; supervised"
 }
 
+func (o SupCon) projects() model.MLP { return o.Projector }
+
 func (o SupCon) Check() error { return checkHead(o.Temperature, o.Projector, o.Groups) }
 
 // Needs asks for labels.

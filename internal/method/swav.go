@@ -33,6 +33,8 @@ func (o SwAV) Doc() string {
 	return "SwAV (Caron et al. 2020): views predict each other's balanced assignments to prototypes"
 }
 
+func (o SwAV) projects() model.MLP { return o.Projector }
+
 // The most of each that anyone can mean.
 const (
 	maxPrototypes = 1 << 16

@@ -20,6 +20,8 @@ func (o Triplet) Doc() string {
 	return "triplet Siamese network (Schroff et al. 2015): positives nearer than negatives by a margin"
 }
 
+func (o Triplet) projects() model.MLP { return o.Projector }
+
 func (o Triplet) Check() error {
 	if err := checkBy(o.By); err != nil {
 		return err

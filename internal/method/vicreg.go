@@ -20,6 +20,8 @@ func (o VICReg) Doc() string {
 	return "VICReg (Bardes et al. 2022): views agree, dimensions keep their variance and do not covary"
 }
 
+func (o VICReg) projects() model.MLP { return o.Projector }
+
 func (o VICReg) Check() error {
 	for _, w := range []struct {
 		name  string

@@ -46,8 +46,20 @@ func checkHidden(sizes []int) error {
 // Build lays the MLP over rows x (N, D), giving (N, Out); its weights' names
 // begin with name and a dot.
 func (h MLP) Build(b *Builder, p *Params, name string, x *G.Node) *G.Node {
+	return h.After(b, p, name, x, len(h.Hidden)+1)
+}
+
+// After is Build, but gives what comes out of layer k, the first being 1. The layers
+// behind it are laid too, so that p has all of the MLP's weights.
+func (h MLP) After(b *Builder, p *Params, name string, x *G.Node, k int) (y *G.Node) {
 	i := 0
 	next := func() string { i++; return fmt.Sprintf("%s.%d", name, i-1) }
+	layers := 0
+	laid := func(x *G.Node) {
+		if layers++; layers == k {
+			y = b.Rows(x)
+		}
+	}
 	x = b.Lanes(x)
 	for _, width := range h.Hidden {
 		if h.Norm {
@@ -57,10 +69,12 @@ func (h MLP) Build(b *Builder, p *Params, name string, x *G.Node) *G.Node {
 			x = b.Linear(p, next(), x, width, true, true)
 		}
 		next() // the ReLU, which has no weights, has a number
+		laid(x)
 	}
 	x = b.Linear(p, next(), x, h.Out, !h.OutNorm, false)
 	if h.OutNorm {
 		x = b.BatchNorm(p, next(), x, Norm{})
 	}
-	return b.Rows(x)
+	laid(x)
+	return y
 }

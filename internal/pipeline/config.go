@@ -173,6 +173,14 @@ func (c *Config) checkTogether() []checkError {
 		require("augment", len(c.Augment) == 0, "set augment to [], or view.pair to augmented", "view.pair is window, whose views are not augmented")
 		require("view", c.View.Crop == "random", "set view.crop to random", "pair is window, and crop is %s: both views would be the same", c.View.Crop)
 	}
+	if k := c.Embed.HeadLayers; k > 0 {
+		projector, ok := method.ProjectorOf(c.Method)
+		name := nameIn(method.Table, c.Method)
+		require("embed", ok, "set embed.head_layers to 0", "head_layers is %d, and the method %s has no projector of layers", k, name)
+		require("embed", !ok || k <= len(projector.Hidden), "lower embed.head_layers",
+			"head_layers is %d, and the projector of %s has %d hidden layers", k, name, len(projector.Hidden))
+		require("embed", c.embeds() == "", "set embed.weights to raw", "head_layers is %d, and update.ema averages the encoder alone", k)
+	}
 	if n := method.NeedsOf(c.Method); n.Crops > 0 {
 		require("method", n.CropFrames <= c.View.Frames, fmt.Sprintf("set crop_frames to %d or less", c.View.Frames),
 			"crop_frames is %d, longer than the views, of %d frames", n.CropFrames, c.View.Frames)

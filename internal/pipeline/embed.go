@@ -7,14 +7,16 @@ import (
 
 	"clr/internal/checkpoint"
 	"clr/internal/fault"
+	"clr/internal/method"
 	"clr/internal/model"
 )
 
 // EmbedOptions say how a clip of any length becomes one embedding.
 type EmbedOptions struct {
-	Hop     float64 `yaml:"hop" doc:"from one window to the next, as a fraction of view.frames"`
-	Pool    string  `yaml:"pool" doc:"over a clip's windows: mean, max, or mean_max (both, one after the other)"`
-	Weights string  `yaml:"weights" doc:"of a run that keeps an average of its encoder (update.ema): ema, or raw for the last ones"`
+	Hop        float64 `yaml:"hop" doc:"from one window to the next, as a fraction of view.frames"`
+	Pool       string  `yaml:"pool" doc:"over a clip's windows: mean, max, or mean_max (both, one after the other)"`
+	HeadLayers int     `yaml:"head_layers" doc:"hidden layers of the method's projector that stay on the encoder, as SimCLR v2 has it: an embedding is what the last of them gives; 0 is the encoder alone, which is what clr export writes as weights"`
+	Weights    string  `yaml:"weights" doc:"of a run that keeps an average of its encoder (update.ema): ema, or raw for the last ones"`
 }
 
 // Check refuses what cannot be done.
@@ -27,10 +29,22 @@ func (o EmbedOptions) Check() error {
 	default:
 		return fault.New(fault.Usage, "use mean, max or mean_max", "pool is %q", o.Pool)
 	}
+	if o.HeadLayers < 0 {
+		return fault.New(fault.Usage, "0 is the encoder alone", "head_layers is %d, must not be negative", o.HeadLayers)
+	}
 	if o.Weights != "ema" && o.Weights != "raw" {
 		return fault.New(fault.Usage, "use ema or raw", "weights is %q", o.Weights)
 	}
 	return nil
+}
+
+// headed is what embeddings come from: the encoder, with what is kept of the projector.
+func (c *Config) headed() model.Encoder {
+	if c.Embed.HeadLayers == 0 {
+		return c.Encoder
+	}
+	projector, _ := method.ProjectorOf(c.Method)
+	return model.Headed{Encoder: c.Encoder, Projector: projector, Layers: c.Embed.HeadLayers}
 }
 
 // An encoderState is an encoder's weights and what its input was normalised by.
@@ -65,7 +79,7 @@ func (d *data) fresh(n normalization) (encoderState, error) {
 }
 
 func (d *data) embedder(e encoderState, n int) (*model.Embedder, error) {
-	return model.NewEmbedder(d.c.Encoder, e.params, "encoder", n, d.input, d.c.Engine.ExactConv)
+	return model.NewEmbedder(d.c.headed(), e.params, "encoder", n, d.input, d.c.Engine.ExactConv)
 }
 
 // EngineOptions change how results are computed, and their last digits.

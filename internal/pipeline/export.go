@@ -112,7 +112,11 @@ func (d *data) exportEncoder(path string, e encoderState, step string) error {
 	e.params.State("", arrays)
 	var tensors []checkpoint.Tensor
 	for name, a := range arrays {
-		t := checkpoint.Tensor{Name: strings.TrimPrefix(name, "encoder."), Shape: a.Shape}
+		name, ok := strings.CutPrefix(name, "encoder.")
+		if !ok {
+			continue // of the projector, see EmbedOptions
+		}
+		t := checkpoint.Tensor{Name: name, Shape: a.Shape}
 		if strings.HasSuffix(name, ".num_batches_tracked") { // a 64-bit scalar in PyTorch
 			t.Shape, t.I64 = []int{}, []int64{int64(a.Data[0])}
 		} else {

@@ -76,7 +76,7 @@ func Plan(c *Config) (*MemoryPlan, error) {
 		return nil, err
 	}
 	encoder := model.DraftParams()
-	embedder, err := model.NewEmbedder(c.Encoder, encoder, "encoder", embedBatch, in, c.Engine.ExactConv)
+	embedder, err := model.NewEmbedder(c.headed(), encoder, "encoder", embedBatch, in, c.Engine.ExactConv)
 	if err != nil {
 		return nil, err
 	}

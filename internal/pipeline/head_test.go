@@ -1,0 +1,106 @@
+package pipeline
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"path/filepath"
+	"testing"
+
+	"clr/internal/fault"
+)
+
+// Embeddings may be taken behind the projector's hidden layers, of a run as it is:
+// there they are what loops make of the encoder's with the checkpoint's weights.
+func TestHeadLayers(t *testing.T) {
+	const set = "method.projector={hidden: [8, 6], out: 4, norm: true}"
+	dir := tones(t, 20)
+	_, plain, e := trainedOn(t, dir, set)
+	con, _ := silent()
+	cp, err := plain.saved(filepath.Join(dir, "run"), plain.splits[0], con)
+	if err != nil {
+		t.Fatal(err)
+	}
+	array := func(name string, i ...any) []float32 { return cp.Arrays["projector."+fmt.Sprintf(name, i...)].Data }
+	for k, width := range []int{0, 8, 6} {
+		d := open(t, load(t, dir, set, fmt.Sprintf("embed.head_layers=%d", k)))
+		head, err := d.trained(cp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, b := e.hash(), head.hash(); a != b {
+			t.Errorf("%d layers: the encoder's hash is %s, not %s", k, b, a)
+		}
+		if _, dim := embedded(t, d, head); k > 0 && dim != width {
+			t.Errorf("%d layers give %d values, want %d", k, dim, width)
+		}
+		for clip := range 3 {
+			got := windowsOf(t, d, head, clip, 8)
+			for w, h := range windowsOf(t, plain, e, clip, 8) {
+				for layer := range k { // linear, norm and ReLU have three numbers
+					weight, mean, variance := array("%d.weight", 3*layer), array("%d.running_mean", 3*layer+1), array("%d.running_var", 3*layer+1)
+					gamma, beta := array("%d.weight", 3*layer+1), array("%d.bias", 3*layer+1)
+					next := make([]float32, len(mean))
+					for j := range next {
+						sum := 0.0
+						for i, v := range h {
+							sum += float64(v) * float64(weight[j*len(h)+i])
+						}
+						sum = (sum-float64(mean[j]))/math.Sqrt(float64(variance[j])+1e-5)*float64(gamma[j]) + float64(beta[j])
+						next[j] = float32(max(0, sum))
+					}
+					h = next
+				}
+				if len(got[w]) != len(h) {
+					t.Fatalf("%d layers: %d values, want %d", k, len(got[w]), len(h))
+				}
+				for i := range h {
+					if math.Abs(float64(got[w][i]-h[i])) > 1e-4*(1+math.Abs(float64(h[i]))) {
+						t.Fatalf("%d layers, clip %d, window %d: value %d is %g, want %g", k, clip, w, i, got[w][i], h[i])
+					}
+				}
+			}
+		}
+	}
+
+	// weights are exported without the projector, whatever embeds
+	var files [2][]byte
+	for k := range files {
+		out := filepath.Join(dir, fmt.Sprintf("encoder%d.safetensors", k))
+		d := open(t, load(t, dir, set, fmt.Sprintf("embed.head_layers=%d", k)))
+		head, err := d.trained(cp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.exportEncoder(out, head, "2"); err != nil {
+			t.Fatal(err)
+		}
+		files[k] = bytes.Replace(get(t, out), []byte("head_layers: 1"), []byte("head_layers: 0"), 1)
+	}
+	if !bytes.Equal(files[0], files[1]) {
+		t.Error("a head changes the exported encoder")
+	}
+}
+
+func TestHeadLayersThatAreNotThere(t *testing.T) {
+	dir := tones(t, 5)
+	for want, set := range map[string][]string{
+		"head_layers is -1, must not be negative":                           {"embed.head_layers=-1"},
+		"head_layers is 2, and the projector of simclr has 1 hidden layers": {"embed.head_layers=2"},
+		"head_layers is 1, and the method cross_entropy has no projector":   {"embed.head_layers=1", "method={name: cross_entropy}"},
+		"head_layers is 1, and the method cola has no projector of layers":  {"embed.head_layers=1", "method={name: cola}"},
+		"head_layers is 1, and update.ema averages the encoder alone":       {"embed.head_layers=1", "update.ema=0.9"},
+		"head_layers is 1, and the projector of moco has 0 hidden layers":   {"embed.head_layers=1", "method={name: moco, projector: {hidden: []}}"},
+	} {
+		if set[len(set)-1][:6] == "method" {
+			put(t, filepath.Join(dir, "config.yaml"), bytes.Replace([]byte(small), []byte("method: {name: simclr, projector: {hidden: [8], out: 4}}\n"), nil, 1))
+		} else {
+			put(t, filepath.Join(dir, "config.yaml"), []byte(small))
+		}
+		_, err := LoadConfig(filepath.Join(dir, "config.yaml"), Overrides{Set: set})
+		says(t, err, want)
+		if fault.KindOf(err) != fault.Usage {
+			t.Errorf("%v is of kind %v", err, fault.KindOf(err))
+		}
+	}
+}
