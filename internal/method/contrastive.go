@@ -1,8 +1,6 @@
 package method
 
 import (
-	"gorgonia.org/gorgonia"
-
 	"clr/internal/fault"
 	"clr/internal/loss"
 	"clr/internal/model"
@@ -46,13 +44,4 @@ func (o Contrastive) New(s Setup) (Method, error) {
 		z := s.tower(b, p, o.Projector, in.x) // (2N, P)
 		return outputs{z: z, loss: b.Try(loss.ContrastivePairs(z, in.by(b), o.Margin))}
 	})
-}
-
-// by is what says that rows belong together, (2N): their labels, or where the
-// method has none, the numbers of their clips.
-func (in inputs) by(b *model.Builder) *gorgonia.Node {
-	if in.labels != nil {
-		return in.labels
-	}
-	return in.clips(b)
 }

@@ -282,6 +282,14 @@ func checkGroups(groups int) error {
 	return nil
 }
 
+// checkQueue is for methods that keep earlier rows.
+func checkQueue(k int) error {
+	if k < 1 || k > maxQueue {
+		return fault.New(fault.Usage, "", "queue is %d, must be between 1 and %d", k, maxQueue)
+	}
+	return nil
+}
+
 // checkBy is for methods that may take clips of one label for one.
 func checkBy(by string) error {
 	if by != "clip" && by != "label" {
