@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"clr/internal/exec"
+	"clr/internal/fault"
 	"clr/internal/kernel"
 	"clr/internal/model"
 	"clr/internal/optim"
@@ -100,6 +101,9 @@ func newSiamese(name string, s Setup, needs Needs, groups int, lay layers) (Meth
 func (p paper) over(s Setup) (Method, error) {
 	if err := s.check(p.rows(s.Batch), p.groups); err != nil {
 		return nil, err
+	}
+	if p.needs.Labels && s.Classes < 2 {
+		return nil, fault.New(fault.Data, "give clips labels of two classes or more, or choose a method without labels", "%s learns from labels, and there are %d classes of them", p.name, s.Classes)
 	}
 	if err := s.checkCrops(p.needs); err != nil {
 		return nil, err
