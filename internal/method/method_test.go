@@ -104,6 +104,7 @@ func toy(n, step int) Batch {
 // fed is a batch with the shorter views that a method needs: windows of its views.
 func fed(m Method, b Batch) Batch {
 	need := inside(m).needs
+	b.Crops = nil
 	for i := range need.Crops * b.N {
 		view, at := b.X[i%(2*b.N)*bins*frames:], i*5%(frames-need.CropFrames+1)
 		for bin := range bins {
