@@ -49,7 +49,7 @@ func steps(t *testing.T, o Options, opt optim.Options, width int) func() {
 	s.Encoder = e
 	m := newMethod(t, o, s)
 	mover := opt.New(m.Params())
-	batches := []Batch{fed(m, toy(10, 0)), fed(m, toy(8, 1)), fed(m, toy(10, 2))}
+	batches := []Batch{toy(10, 0), toy(8, 1), toy(10, 2)}
 	i, ctx := 0, t.Context()
 	one := func() {
 		if _, err := m.Step(ctx, batches[i%len(batches)]); err != nil {

@@ -192,7 +192,7 @@ func watch(t *testing.T, w way) (told []string) {
 		end = failed
 	}
 	for n := 0; n < end && (w.want == "" || !slices.Contains(told, w.want)); n++ {
-		r, err := m.Step(context.Background(), fed(m, toy(clips, n)))
+		r, err := m.Step(context.Background(), toy(clips, n))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -85,7 +85,7 @@ func trained(t *testing.T, o Options) (*siamese, Batch, float64) {
 	const n = 8
 	m := newMethod(t, o, setup(n))
 	train(t, m, sgd(m), n, 0, 3)
-	b := fed(m, toy(n, 3))
+	b := toy(n, 3)
 	return inside(m), b, float64(step(t, m, b).Loss)
 }
 
@@ -113,7 +113,7 @@ func TestMoCoV3Loops(t *testing.T) {
 // NNCLR's loss is that of algorithm 1, with the temperature that it has learnt; and
 // the queue gets the first views' projections.
 func TestNNCLRLoops(t *testing.T) {
-	for _, name := range []string{"nnclr", "nnclr learnt"} {
+	for _, name := range []string{"nnclr", "nnclr, temperature learnt"} {
 		o := options()[name].(NNCLR)
 		m, b, got := trained(t, o)
 		z := look(t, m, m.params, b, func(g *model.Builder, p *model.Params, in inputs) outputs {
@@ -222,7 +222,7 @@ func (o SwAV) swapped(scores matrix, q [assigned]matrix) (loss float64, grad mat
 // queue too; its gradients are those of constant assignments: of each value of the
 // prototypes in loops, of each weight as a slope.
 func TestSwAVLoops(t *testing.T) {
-	for _, name := range []string{"swav", "swav in full"} {
+	for _, name := range []string{"swav", "swav, all of it"} {
 		o := options()[name].(SwAV)
 		m, b, got := trained(t, o)
 		project := func() matrix {
@@ -271,7 +271,7 @@ func TestSwAVLoops(t *testing.T) {
 // long as they are frozen, whatever the optimiser does, and move then.
 func TestPrototypes(t *testing.T) {
 	const n = 8
-	o := options()["swav in full"].(SwAV)
+	o := options()["swav, all of it"].(SwAV)
 	m := newMethod(t, o, setup(n))
 	c := m.State()["prototypes.weight"]
 	first := slices.Clone(c.Data)
@@ -330,8 +330,7 @@ func TestSwAVQueue(t *testing.T) {
 // An encoder that makes other embeddings of shorter views is refused, and so are
 // views that are not shorter.
 func TestCropsThatDoNotFit(t *testing.T) {
-	o := options()["swav in full"].(SwAV)
-	o.CropFrames = cropFrames
+	o := options()["swav, all of it"].(SwAV)
 	s := setup(4)
 	s.Encoder = model.Encoders["mlp"]
 	if m, err := o.New(s); m != nil || fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), fmt.Sprintf("crops of 16 × %d", cropFrames)) {
@@ -408,7 +407,7 @@ func slopes(t *testing.T, name string, m *siamese, loss func() float64) {
 
 // Gradients are those of the whole graph's loss.
 func TestSlopes(t *testing.T) {
-	for _, name := range []string{"simclr learnt", "moco_v3", "nnclr", "nnclr learnt", "cola", "cola by cosine"} {
+	for _, name := range []string{"simclr, temperature learnt", "moco_v3", "nnclr", "nnclr, temperature learnt", "cola", "cola by cosine"} {
 		m, b, _ := trained(t, options()[name])
 		slopes(t, name, m, func() float64 { return float64(step(t, m, b).Loss) })
 	}

@@ -19,7 +19,9 @@ func first(t *testing.T, o Options, labels ...float32) Result {
 	t.Helper()
 	b := toy(len(labels), 0)
 	b.Labels = labels
-	r := step(t, newMethod(t, o, setup(len(labels))), b)
+	s := setup(len(labels))
+	s.Classes = 10
+	r := step(t, newMethod(t, o, s), b)
 	r.Z = kernel.Array{Shape: r.Z.Shape, Data: append([]float32(nil), r.Z.Data...)}
 	return r
 }

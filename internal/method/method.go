@@ -283,9 +283,9 @@ func checkGroups(groups int) error {
 }
 
 // checkQueue is for methods that keep earlier rows.
-func checkQueue(k int) error {
-	if k < 1 || k > maxQueue {
-		return fault.New(fault.Usage, "", "queue is %d, must be between 1 and %d", k, maxQueue)
+func checkQueue(k, least int) error {
+	if k < least || k > maxQueue {
+		return fault.New(fault.Usage, "", "queue is %d, must be between %d and %d", k, least, maxQueue)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (o MoCo) Check() error {
 	if err := checkMomentum(o.Momentum); err != nil {
 		return err
 	}
-	return checkQueue(o.Queue)
+	return checkQueue(o.Queue, 1)
 }
 
 // Unit implements Options: each tower sees one view.

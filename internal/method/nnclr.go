@@ -36,7 +36,7 @@ func (o NNCLR) Check() error {
 	if err := checkLearnt(o.Learn, o.Temperature); err != nil {
 		return err
 	}
-	if err := checkQueue(o.Queue); err != nil {
+	if err := checkQueue(o.Queue, 1); err != nil {
 		return err
 	}
 	return checkPredictor(o.Projector, o.Predictor, o.Groups)

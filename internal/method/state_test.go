@@ -98,7 +98,7 @@ func TestStepLeavesStateAlone(t *testing.T) {
 		before := clone(m.State())
 		cancelled, cancel := context.WithCancel(context.Background())
 		cancel()
-		if _, err := m.Step(cancelled, fed(m, toy(n, 2))); !errors.Is(err, context.Canceled) {
+		if _, err := m.Step(cancelled, toy(n, 2)); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: a cancelled step gives %v", name, err)
 		}
 		first := step(t, m, toy(n, 2)).Loss
