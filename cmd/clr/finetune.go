@@ -1,9 +1,6 @@
 package main
 
 import (
-	"errors"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,11 +10,7 @@ import (
 
 func (p *program) finetune() *cobra.Command {
 	var o pipeline.FinetuneCommand
-	starts := slices.Sorted(maps.Keys(pipeline.FinetuneStarts))
-	var about []string
-	for _, s := range starts {
-		about = append(about, "  "+s+strings.Repeat(" ", max(0, 12-len(s)))+pipeline.FinetuneStarts[s])
-	}
+	starts, about := choices(pipeline.FinetuneStarts)
 	c := &cobra.Command{
 		Use:     "finetune --run FOLDER",
 		GroupID: "path",
@@ -26,7 +19,7 @@ func (p *program) finetune() *cobra.Command {
 training clips, and tests it once on the fold's test clips: a clip's prediction
 is the mean of the logits of its windows. It begins with one of
 
-` + strings.Join(about, "\n") + `
+` + about + `
 
 --fractions trains on parts of the labels, a row of the report each. Each part
 is a run of its own in the folder that --out names, which resumes to the same
@@ -38,23 +31,14 @@ The config is the run's; --set may change finetune, workers and store.`,
 			"  clr finetune --run runs/first --from random --set finetune.optimizer.lr=0.003",
 		Args: noArguments,
 		RunE: p.does(func(c *cobra.Command) error {
-			if err := p.needsRun("name the folder that clr pretrain --run wrote"); err != nil {
+			if err := p.needsRun(writtenRun); err != nil {
 				return err
 			}
 			if f := c.Flags().Lookup("fractions"); f.Changed {
 				p.sets = append(p.sets, "finetune.fractions=["+f.Value.String()+"]")
 			}
 			o.Run, o.Fold = p.run, p.fold
-			con := p.console()
-			r, err := pipeline.Finetune(c.Context(), o, p.overrides(), con)
-			if r == nil {
-				return err
-			}
-			show := r.WriteTable // even where it could not be kept
-			if p.json {
-				show = r.WriteJSON
-			}
-			return errors.Join(err, show(con.Out))
+			return p.report(pipeline.Finetune(c.Context(), o, p.overrides(), p.console()))
 		}),
 	}
 	p.runFlag(c, "folder of the run")

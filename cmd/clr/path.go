@@ -1,9 +1,6 @@
 package main
 
 import (
-	"errors"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -118,19 +115,10 @@ The config is the run's; --set may change ` + section + `, embed, workers and st
 		Example: "  clr " + kind + "-probe --run runs/first",
 		Args:    noArguments,
 		RunE: p.does(func(c *cobra.Command) error {
-			if err := p.needsRun("name the folder that clr pretrain --run wrote"); err != nil {
+			if err := p.needsRun(writtenRun); err != nil {
 				return err
 			}
-			con := p.console()
-			r, err := pipeline.Probe(c.Context(), pipeline.ProbeOptions{Run: p.run, Kind: kind, Fold: p.fold}, p.overrides(), con)
-			if r == nil {
-				return err
-			}
-			show := r.WriteTable // even where it could not be kept
-			if p.json {
-				show = r.WriteJSON
-			}
-			return errors.Join(err, show(con.Out))
+			return p.report(pipeline.Probe(c.Context(), pipeline.ProbeOptions{Run: p.run, Kind: kind, Fold: p.fold}, p.overrides(), p.console()))
 		}),
 	}
 	p.runFlag(c, "folder of the run")
@@ -142,21 +130,17 @@ The config is the run's; --set may change ` + section + `, embed, workers and st
 
 func (p *program) export() *cobra.Command {
 	var o pipeline.ExportOptions
-	formats := slices.Sorted(maps.Keys(pipeline.ExportFormats))
-	var about []string
-	for _, f := range formats {
-		about = append(about, "  "+f+strings.Repeat(" ", max(0, 12-len(f)))+pipeline.ExportFormats[f])
-	}
+	formats, about := choices(pipeline.ExportFormats)
 	c := &cobra.Command{
 		Use:     "export --run FOLDER --out FILE",
 		GroupID: "path",
 		Short:   "Write a run's encoder or embeddings for other tools",
-		Long:    "Writes what a run has learnt to a file:\n\n" + strings.Join(about, "\n"),
+		Long:    "Writes what a run has learnt to a file:\n\n" + about,
 		Example: "  clr export --run runs/first --out encoder.safetensors\n" +
 			"  clr export --run runs/first --out embeddings.npy --format npy",
 		Args: noArguments,
 		RunE: p.does(func(c *cobra.Command) error {
-			if err := p.needsRun("name the folder that clr pretrain --run wrote"); err != nil {
+			if err := p.needsRun(writtenRun); err != nil {
 				return err
 			}
 			if o.Out == "" {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
 	"clr/internal/pipeline"
@@ -96,6 +97,31 @@ func (p *program) needsRun(remedy string) error {
 		return fault.New(fault.Usage, remedy, "no run folder is given")
 	}
 	return nil
+}
+
+// writtenRun is the remedy where a run is asked for that has been trained.
+const writtenRun = "name the folder that clr pretrain --run wrote"
+
+// report shows a report, even one that could not be kept; r is nil where there is none.
+func (p *program) report(r *eval.Report, err error) error {
+	if r == nil {
+		return err
+	}
+	show := r.WriteTable
+	if p.json {
+		show = r.WriteJSON
+	}
+	return errors.Join(err, show(p.console().Out))
+}
+
+// choices are the names of a table that a flag chooses from, and help's lines on them.
+func choices(table map[string]string) (names []string, help string) {
+	names = slices.Sorted(maps.Keys(table))
+	var lines []string
+	for _, name := range names {
+		lines = append(lines, "  "+name+strings.Repeat(" ", max(0, 12-len(name)))+table[name])
+	}
+	return names, strings.Join(lines, "\n")
 }
 
 // does makes a command's RunE: it marks the command as started, so that what

@@ -57,7 +57,7 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 		return nil, err
 	}
 	needs := method.NeedsOf(o)
-	crops := needs.Crops * w.Batch * s.Short(needs).Values()
+	crops := needs.Crops * w.Batch * needs.Short(w.Input).Values()
 	views := 2*w.Batch*w.Input.Values() + crops
 	need := int64(p.GraphBytes() + 4*(p.Weights+p.Arrays+optim.StateSize(opt, p.Params)+views))
 	if err := fits(need, "training"); err != nil {

@@ -39,17 +39,12 @@ func contrastive(margin float64) fused {
 			for i, similar := range in[2].Data {
 				at := i * d
 				a, b, da, db := in[0].Data[at:at+d], in[1].Data[at:at+d], grads[0][at:at+d], grads[1][at:at+d]
-				apart, pull := distance(a, b), 1/float64(n) // pull: the gradient by a is pull · (a - b)
-				switch similar {
-				case 1:
-					loss += float64(apart * apart / 2)
-				case 0:
-					short := max(0, margin-apart) // NaN shows
-					loss += float64(short * short / 2)
-					pull *= -perDistance(short, apart)
-				default:
+				if similar != 0 && similar != 1 {
 					return 0, fmt.Errorf("similar is %g for pair %d, must be 0 or 1", similar, i)
 				}
+				term, pull := pairOf(distance(a, b), margin, similar == 1)
+				loss += term
+				pull *= 1 / float64(n)
 				for j := range a {
 					da[j] = float32(pull * (float64(a[j]) - float64(b[j])))
 					db[j] = -da[j]
@@ -102,17 +97,13 @@ func contrastivePairs(margin float64) fused {
 			loss := 0.0
 			each(func(i, j, similar int) {
 				a, b, da, db := z[i*d:][:d], z[j*d:][:d], dz[i*d:][:d], dz[j*d:][:d]
-				apart, pull := distance(a, b), 1/pairs[similar]
-				if similar == 1 {
-					loss += float64(pull * apart * apart / 2)
-				} else {
-					short := max(0, margin-apart) // NaN shows
-					loss += float64(pull * short * short / 2)
-					if short == 0 {
-						return
-					}
-					pull *= -perDistance(short, apart)
+				term, pull := pairOf(distance(a, b), margin, similar == 1)
+				if pull == 0 && term == 0 {
+					return
 				}
+				weight := 1 / pairs[similar]
+				loss += float64(term * weight)
+				pull *= weight
 				for k := range a {
 					move := float32(pull * (float64(a[k]) - float64(b[k])))
 					da[k] += move
@@ -122,6 +113,16 @@ func contrastivePairs(margin float64) fused {
 			return loss, nil
 		},
 	}
+}
+
+// pairOf is the term of a pair so far apart, and its pull: the gradient by a is
+// pull · (a - b).
+func pairOf(apart, margin float64, similar bool) (term, pull float64) {
+	if similar {
+		return float64(apart * apart / 2), 1
+	}
+	short := max(0, margin-apart) // NaN shows
+	return float64(short * short / 2), -perDistance(short, apart)
 }
 
 // distance is ‖a - b‖.

@@ -19,7 +19,7 @@ func look(t *testing.T, m *siamese, p *model.Params, b Batch, lay layers) matrix
 	g := model.NewBuilder(model.Training).Groups(m.groups)
 	in := inputs{n: b.N, x: g.Input("x", b.Input.Shape(2*b.N)...)}
 	if m.needs.Crops > 0 {
-		in.crops = g.Input("crops", m.s.Short(m.needs).Shape(m.needs.Crops*b.N)...)
+		in.crops = g.Input("crops", m.needs.Short(m.s.Input).Shape(m.needs.Crops*b.N)...)
 	}
 	y := lay(g, p, in).z
 	machine, err := g.Compile(y)

@@ -53,6 +53,12 @@ func ProjectorOf(o Options) (projector model.MLP, ok bool) {
 	return model.MLP{}, false
 }
 
+// Short is the size of shorter views, where in is that of the others.
+func (n Needs) Short(in model.Input) model.Input {
+	in.Frames = n.CropFrames
+	return in
+}
+
 // A Result is what one step says of itself.
 type Result struct {
 	Loss   float32
@@ -161,19 +167,12 @@ func (s Setup) check(rows, groups int) error {
 	return s.Encoder.Check()
 }
 
-// Short is the size of shorter views.
-func (s Setup) Short(n Needs) model.Input {
-	in := s.Input
-	in.Frames = n.CropFrames
-	return in
-}
-
 // checkCrops refuses shorter views that the encoder cannot make the same of.
 func (s Setup) checkCrops(n Needs) error {
 	if n.Crops == 0 {
 		return nil
 	}
-	in := s.Short(n)
+	in := n.Short(s.Input)
 	if in.Frames > s.Input.Frames {
 		return fault.New(fault.Usage, "", "crop_frames is %d, more than the views' %d", in.Frames, s.Input.Frames)
 	}
@@ -190,7 +189,7 @@ func (s Setup) checkCrops(n Needs) error {
 
 // Fits refuses a batch that is not of s, or lacks what is needed.
 func (s Setup) Fits(b Batch, need Needs) error {
-	if need.Labels && len(b.Labels) != b.N || need.Crops > 0 && len(b.Crops) != need.Crops*b.N*s.Short(need).Values() {
+	if need.Labels && len(b.Labels) != b.N || need.Crops > 0 && len(b.Crops) != need.Crops*b.N*need.Short(s.Input).Values() {
 		return fmt.Errorf("a batch of %d clips with %d labels and %d values of short views lacks what the method needs, %+v", b.N, len(b.Labels), len(b.Crops), need)
 	}
 	if b.N < 1 || b.N > s.Batch || b.Input != s.Input || len(b.X) != 2*b.N*s.Input.Values() {

@@ -56,7 +56,7 @@ func (s Setup) Random(need Needs) Batch {
 		}
 		return x
 	}
-	b := Batch{N: s.Batch, X: normal(2 * s.Batch * s.Input.Values()), Crops: normal(need.Crops * s.Batch * s.Short(need).Values()), Input: s.Input}
+	b := Batch{N: s.Batch, X: normal(2 * s.Batch * s.Input.Values()), Crops: normal(need.Crops * s.Batch * need.Short(s.Input).Values()), Input: s.Input}
 	if need.Labels {
 		for i := range s.Batch {
 			b.Labels = append(b.Labels, float32(i%max(1, s.Classes)))

@@ -160,7 +160,7 @@ func (m *siamese) graph(n, step int) (*siameseGraph, error) {
 	}
 	b, views := m.s.builder(groupsOf(m.groups, m.rows(n)), &m.memory), m.views(n)
 	g := &siameseGraph{inputs: inputs{n: n, x: b.Input("views", m.s.Input.Shape(views)...)}} // (2N, C, F, T)
-	if crops := m.s.Short(m.needs); m.needs.Crops > 0 {
+	if crops := m.needs.Short(m.s.Input); m.needs.Crops > 0 {
 		g.crops = b.Input("crops", crops.Shape(m.needs.Crops*n)...) // (V·N, C, F, T')
 	}
 	if m.needs.Labels {

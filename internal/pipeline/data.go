@@ -182,13 +182,6 @@ func (d *data) foldName(s eval.Split) string {
 	return s.Name
 }
 
-// short is the size of a shorter view.
-func (d *data) short() model.Input {
-	in := d.input
-	in.Frames = d.needs.CropFrames
-	return in
-}
-
 // readClip reads a clip's samples, for what changes the waveform. A recording
 // that is no longer the store's is refused.
 func (d *data) readClip(i int) (audio.Clip, error) { return d.from.Clip(i, d.c.SampleRate) }

@@ -104,7 +104,7 @@ func (t *trainer) diverged(dir string, batch *views, l rundir.Line, err error, c
 	}
 	arrays[viewsKey] = kernel.Array{Shape: batch.Input.Shape(2 * batch.N), Data: batch.X}
 	if len(batch.Crops) > 0 {
-		short := t.d.short()
+		short := t.d.needs.Short(t.d.input)
 		arrays[cropsKey] = kernel.Array{Shape: short.Shape(len(batch.Crops) / short.Values()), Data: batch.Crops}
 	}
 	if len(batch.Labels) > 0 {

@@ -51,7 +51,7 @@ func startLoader(ctx context.Context, d *data, o loaderOptions) (*loader, error)
 	for range ahead + 1 {
 		v := &views{Batch: method.Batch{X: make([]float32, 2*d.c.Batch*d.input.Values())}}
 		if d.needs.Crops > 0 {
-			v.Crops = make([]float32, d.needs.Crops*d.c.Batch*d.short().Values())
+			v.Crops = make([]float32, d.needs.Crops*d.c.Batch*d.needs.Short(d.input).Values())
 		}
 		l.free <- v
 	}
@@ -129,7 +129,7 @@ func (l *loader) run(ctx context.Context) error {
 
 // fill draws the views of each clip; rows are shared among the workers.
 func (l *loader) fill(ctx context.Context, v *views, clips []int, step, epoch int) error {
-	n, size, short := len(clips), l.d.input.Values(), l.d.short().Values()
+	n, size, short := len(clips), l.d.input.Values(), l.d.needs.Short(l.d.input).Values()
 	rows := (2 + l.d.needs.Crops) * n
 	v.N, v.Input, v.Step = n, l.d.input, step
 	v.X, v.Crops = v.X[:2*n*size], v.Crops[:(rows-2*n)*short] // (2N, C, F, T), (V·N, C, F, T')

@@ -85,7 +85,7 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	p := &MemoryPlan{
 		Batch: c.Batch, Channels: in.Channels, Bins: in.Bins, Frames: in.Frames, Parameters: encoder.Count(),
 		Graph: draft.GraphBytes(), Weights: float * draft.Weights, Optimizer: float * optim.StateSize(c.moved(), draft.Params),
-		Arrays: float * draft.Arrays, Views: (ahead + 1) * c.Batch * (2*view + float*needs.Crops*s.Short(needs).Values()),
+		Arrays: float * draft.Arrays, Views: (ahead + 1) * c.Batch * (2*view + float*needs.Crops*needs.Short(in).Values()),
 		setup: s, draft: draft,
 	}
 	for _, g := range draft.Graphs {
