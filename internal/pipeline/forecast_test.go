@@ -35,6 +35,11 @@ func TestForecastIsWhatComes(t *testing.T) {
 		if len(f.Folds) != len(d.splits) || f.Method != name || f.Encoder != "resnet" || f.Optimizer != "adamw" {
 			t.Errorf("%s: %+v", name, f)
 		}
+		for _, x := range f.Checks {
+			if x.Refused { // there are several folds here, each of which goes
+				t.Errorf("%s: refused: %+v", name, x)
+			}
+		}
 		total := 0
 		for i, s := range d.splits {
 			tr, err := newTrainer(d, s)

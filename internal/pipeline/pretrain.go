@@ -98,7 +98,7 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) (e
 
 // inFold names the fold in an error, where there is more than one.
 func (d *data) inFold(s eval.Split, err error) error {
-	if d.foldName(s) == "" {
+	if err == nil || d.foldName(s) == "" {
 		return err
 	}
 	return fmt.Errorf("fold %s: %w", s.Name, err)
