@@ -61,7 +61,7 @@ func (t *second) build(n int) error {
 	if t.apart {
 		batchRow = func(i int) int { return n + t.order[i] }
 	}
-	m.s.compiled(t.name+" tower", g.machine, views, batchRow)
+	m.s.compiled(t.name+" tower", g.machine, views, 0, batchRow)
 	t.graphs[n] = g
 	return nil
 }

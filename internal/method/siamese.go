@@ -181,7 +181,7 @@ func (m *siamese) graph(n, step int) (*siameseGraph, error) {
 	if g.machine, err = b.CompileGrad(g.loss, also...); err != nil {
 		return nil, fmt.Errorf("%s batch of %d: %w", whose, n, err)
 	}
-	m.s.compiled(name, g.machine, views, nil)
+	m.s.compiled(name, g.machine, views, m.needs.Crops*n, nil)
 	m.graphs[k] = g
 	return g, nil
 }

@@ -77,12 +77,8 @@ func Look(ctx context.Context, c *Config, measure bool) (*Forecast, error) {
 	if !measure {
 		p.LimitBytes, p.Limit = 0, ""
 	}
-	layers, err := model.Layers(c.Encoder, p.setup.Input)
-	if err != nil {
-		return nil, err
-	}
 	f := &Forecast{MemoryPlan: *p, Method: nameIn(method.Table, c.Method), Encoder: nameIn(model.Encoders, c.Encoder), Optimizer: nameIn(optim.Table, c.Optimizer),
-		Parts: partsOf(p.draft), StepFLOPs: p.draft.FLOPs(layers), Folds: []FoldSteps{}, Checks: []Concern{}}
+		Parts: partsOf(p.draft), StepFLOPs: p.draft.FLOPs, Folds: []FoldSteps{}, Checks: []Concern{}}
 	f.refuse("memory", p.fits(host.Limit{Bytes: p.LimitBytes, Name: p.Limit}))
 	fits := len(f.Checks) == 0
 	f.addCorpus(c)
@@ -287,8 +283,8 @@ func (f *Forecast) Write(con Console) error {
 		return con.Show(f)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %s: batch %d, %d views of %v, %.3g GFLOPs a step\n\n", f.Method, f.Encoder, f.Optimizer,
-		f.Batch, 2*f.Batch, f.setup.Input, float64(f.StepFLOPs)/1e9)
+	fmt.Fprintf(&b, "%s, %s, %s: batch %d, %s, %.3g GFLOPs a step\n\n", f.Method, f.Encoder, f.Optimizer,
+		f.Batch, f.views(), float64(f.StepFLOPs)/1e9)
 	for _, p := range f.Parts {
 		what := "parameters"
 		if !p.Learns {
