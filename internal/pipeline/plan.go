@@ -71,7 +71,11 @@ func Plan(c *Config) (*MemoryPlan, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Classes = classesOf(corpus)
+		classes, _, err := classesOf(corpus)
+		if err != nil {
+			return nil, err
+		}
+		s.Classes = len(classes)
 	}
 	draft, err := method.Draft(c.Method, s)
 	if err != nil {
