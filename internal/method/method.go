@@ -59,6 +59,14 @@ func (n Needs) Short(in model.Input) model.Input {
 	return in
 }
 
+// CheckFrames refuses shorter views that are longer than views of so many frames.
+func (n Needs) CheckFrames(frames int) error {
+	if n.CropFrames > frames {
+		return fault.New(fault.Usage, fmt.Sprintf("set crop_frames to %d or less", frames), "crop_frames is %d, longer than the views, of %d frames", n.CropFrames, frames)
+	}
+	return nil
+}
+
 // A Result is what one step says of itself.
 type Result struct {
 	Loss   float32
@@ -172,10 +180,10 @@ func (s Setup) checkCrops(n Needs) error {
 	if n.Crops == 0 {
 		return nil
 	}
-	in := n.Short(s.Input)
-	if in.Frames > s.Input.Frames {
-		return fault.New(fault.Usage, "", "crop_frames is %d, more than the views' %d", in.Frames, s.Input.Frames)
+	if err := n.CheckFrames(s.Input.Frames); err != nil {
+		return err
 	}
+	in := n.Short(s.Input)
 	p, b := model.DraftParams(), model.NewBuilder(model.Training)
 	large := s.Encoder.Build(b, p, "encoder", b.Input("views", s.Input.Shape(2)...)) // (2, D)
 	small := s.Encoder.Build(b, p, "encoder", b.Input("crops", in.Shape(2)...))      // (2, D)
