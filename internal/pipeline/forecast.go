@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"clr/internal/audio"
@@ -70,7 +71,8 @@ type Concern struct {
 // machine how much memory there is and how long a step takes; else a forecast
 // follows from config, manifest and store alone.
 func Look(ctx context.Context, c *Config, measure bool) (*Forecast, error) {
-	p, err := Plan(c)
+	read := sync.OnceValues(func() (*audio.Corpus, error) { return openCorpus(c) })
+	p, err := plan(c, read)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ func Look(ctx context.Context, c *Config, measure bool) (*Forecast, error) {
 		Parts: partsOf(p.draft), StepFLOPs: p.draft.FLOPs, Folds: []FoldSteps{}, Checks: []Concern{}}
 	f.refuse("memory", p.fits(host.Limit{Bytes: p.LimitBytes, Name: p.Limit}))
 	fits := len(f.Checks) == 0
-	f.addCorpus(c)
+	f.addCorpus(c, read)
 	if measure && fits {
 		if f.Speed, err = f.speed(ctx, c); err != nil {
 			return nil, err
@@ -132,8 +134,8 @@ func partsOf(p method.Plan) (parts []Part) {
 }
 
 // addCorpus works out the folds, and what there is to say of them.
-func (f *Forecast) addCorpus(c *Config) {
-	d, err := peek(c)
+func (f *Forecast) addCorpus(c *Config, read func() (*audio.Corpus, error)) {
+	d, err := peek(c, read)
 	if err != nil {
 		f.refuse("corpus", err)
 		return
@@ -217,10 +219,10 @@ func (f *Forecast) ofLengths(c *Config, d *data) {
 		"view.frames is %d, and %d of %d clips are less than half as long: more than half of their views is padding", c.View.Frames, short, d.store.Len())
 }
 
-// peek is a corpus and its splits, with its store if that is made. Nothing is
-// written.
-func peek(c *Config) (*data, error) {
-	corpus, err := openCorpus(c)
+// peek is a corpus, which read reads, and its splits, with its store if that is made.
+// Nothing is written.
+func peek(c *Config, read func() (*audio.Corpus, error)) (*data, error) {
+	corpus, err := read()
 	if err != nil {
 		return nil, err
 	}

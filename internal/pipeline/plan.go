@@ -60,6 +60,11 @@ type GraphPlan struct {
 // Plan works out what a config will take. It builds the graphs, and allocates
 // nothing that grows with them but their nodes.
 func Plan(c *Config) (*MemoryPlan, error) {
+	return plan(c, func() (*audio.Corpus, error) { return openCorpus(c) })
+}
+
+// plan is Plan; read reads the corpus, where the method learns from labels.
+func plan(c *Config, read func() (*audio.Corpus, error)) (*MemoryPlan, error) {
 	in, err := c.Input()
 	if err != nil {
 		return nil, err
@@ -67,7 +72,7 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: in, ExactConv: c.Engine.ExactConv}
 	needs := method.NeedsOf(c.Method)
 	if needs.Labels {
-		corpus, err := openCorpus(c)
+		corpus, err := read()
 		if err != nil {
 			return nil, err
 		}
