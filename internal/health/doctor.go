@@ -11,15 +11,16 @@ import (
 
 // A Sample is what was measured at one step. What was not measured is left zero.
 type Sample struct {
-	Step   int        `json:"step"` // of the run, from 0
-	Epoch  int        `json:"epoch"`
-	Loss   float64    `json:"loss"`
-	Chance float64    `json:"chance"` // the loss of guessing, such as log(2N-1) for NT-Xent; 0: the method's has none
-	Z      Report     `json:"z"`
-	Layers []Norms    `json:"layers"`
-	Drift  *Distance  `json:"drift,omitempty"` // of a following tower, after the step
-	Queue  *Queue     `json:"queue,omitempty"`
-	KNN    *Neighbors `json:"knn,omitempty"` // of the encoder, after the step
+	Step        int        `json:"step"` // of the run, from 0
+	Epoch       int        `json:"epoch"`
+	Loss        float64    `json:"loss"`
+	Chance      float64    `json:"chance"`                // the loss of guessing, such as log(2N-1) for NT-Xent; 0: the method's has none
+	Temperature float64    `json:"temperature,omitempty"` // of the loss, where it is learnt
+	Z           Report     `json:"z"`
+	Layers      []Norms    `json:"layers"`
+	Drift       *Distance  `json:"drift,omitempty"` // of a following tower, after the step
+	Queue       *Queue     `json:"queue,omitempty"`
+	KNN         *Neighbors `json:"knn,omitempty"` // of the encoder, after the step
 }
 
 // Neighbors is what KNN found, and over how many clips.

@@ -69,9 +69,10 @@ func (n Needs) CheckFrames(frames int) error {
 
 // A Result is what one step says of itself.
 type Result struct {
-	Loss   float32
-	Chance float64      // the loss of guessing; 0: there is no such
-	Z      kernel.Array // (2N, P): the unit projections of the batch's rows, valid until the next step
+	Loss        float32
+	Chance      float64      // the loss of guessing; 0: there is no such
+	Temperature float64      // of the step, where it is learnt; 0: it is not
+	Z           kernel.Array // (2N, P): the unit projections of the batch's rows, valid until the next step
 }
 
 // A Follower is a method with a tower that follows another: their weights, live,

@@ -225,7 +225,7 @@ func (m *siamese) Step(ctx context.Context, b Batch) (Result, error) {
 		m.stop(m.params, b.Step)
 	}
 	m.last = g
-	return Result{Loss: g.machine.Value(g.loss).Data[0], Chance: g.chance, Z: g.machine.Value(g.z)}, nil
+	return Result{Loss: g.machine.Value(g.loss).Data[0], Chance: g.chance, Temperature: learntTemperature(m.params), Z: g.machine.Value(g.z)}, nil
 }
 
 // Advance moves the running statistics, what the paper keeps of the weights, the

@@ -51,6 +51,7 @@ type gauge struct {
 var gauges = []gauge{
 	{"loss", true, func(s health.Sample) (float64, bool) { return s.Loss, true }},
 	{"loss / that of guessing", true, func(s health.Sample) (float64, bool) { return s.Loss / s.Chance, s.Chance > 0 }},
+	{"temperature that is learnt", false, func(s health.Sample) (float64, bool) { return s.Temperature, s.Temperature > 0 }},
 	{"deviation of z / even spread", false, func(s health.Sample) (float64, bool) { return s.Z.Std / s.Z.StdSpread, compared(s) }},
 	{"RankMe / directions there are", false, func(s health.Sample) (float64, bool) {
 		return s.Z.RankMe / float64(min(s.Z.Pairs, s.Z.Dimensions)), compared(s)
