@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"testing"
 
 	"clr/internal/kernel"
@@ -173,6 +175,25 @@ func TestSinkhorn(t *testing.T) {
 	Sinkhorn(equal.Data, 6, 4, 0.05, 1, make([]float32, SinkhornScratch(6, 4)))
 	for _, v := range equal.Data {
 		near(t, "equal", float64(v), 0.25, 1e-7)
+	}
+}
+
+// It does not matter how many threads there are.
+func TestSinkhornOnThreads(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for _, size := range [][2]int{{1, 2}, {15, 17}, {16, 16}, {50, 33}} {
+		m, k := size[0], size[1]
+		var want []float32
+		for _, threads := range []int{1, 2, 5} {
+			runtime.GOMAXPROCS(threads)
+			q := draw(rand.New(rand.NewPCG(9, 10)), 1, m, k)
+			Sinkhorn(q.Data, m, k, 0.05, 3, make([]float32, SinkhornScratch(m, k)))
+			if want == nil {
+				want = q.Data
+			} else if !slices.Equal(q.Data, want) {
+				t.Errorf("%d × %d: %d threads make a difference", m, k, threads)
+			}
+		}
 	}
 }
 

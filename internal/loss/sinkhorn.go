@@ -1,6 +1,11 @@
 package loss
 
-import "math"
+import (
+	"math"
+	"sync"
+
+	"clr/internal/kernel"
+)
 
 // Sinkhorn turns the scores q (M, K) of M samples and K prototypes into assignments,
 // in place (Caron et al. 2020, equations 3 to 5): the matrix exp(scores/ε) whose
@@ -8,25 +13,75 @@ import "math"
 // assignment, a row, adds up to 1, and all prototypes are used about equally. A
 // queue's samples are further rows.
 //
-// The scaling is done on logarithms, so that scores of any finite size are safe.
+// The scaling is done on logarithms, so that scores of any finite size are safe. It is
+// shared out by columns and rows, each of which is added up by one worker, in order.
 func Sinkhorn(q []float32, m, k int, epsilon float64, iterations int, scratch []float32) {
-	row, column := logs(scratch[:2*m]), logs(scratch[2*m:2*(m+k)]) // of the scales
-	clear(row)
-	clear(column)
-	logit := func(i, j int) float64 { return float64(q[i*k+j])/epsilon + row.at(i) + column.at(j) }
+	b := balances.Get().(*balance)
+	*b = balance{q: q, m: m, k: k, epsilon: epsilon, row: logs(scratch[:2*m]), column: logs(scratch[2*m : 2*(m+k)])}
+	clear(b.row)
+	clear(b.column)
 	for range iterations {
-		for j := range k { // divide each column by its sum
-			column.set(j, column.at(j)-logSum(m, func(i int) float64 { return logit(i, j) }))
+		b.share(scaleColumns, k)
+		b.share(scaleRows, m)
+	}
+	b.share(assignRows, m)
+	*b = balance{} // keeps no caller's memory alive
+	balances.Put(b)
+}
+
+// A balance is Sinkhorn's scaling under way.
+type balance struct {
+	q           []float32
+	m, k        int
+	epsilon     float64
+	row, column logs // of the scales
+	pass        pass
+}
+
+// balances are those that are done, for the next.
+var balances = sync.Pool{New: func() any { return new(balance) }}
+
+// A pass goes over all columns, or over all rows.
+type pass int
+
+const (
+	scaleColumns pass = iota // each is divided by its sum
+	scaleRows                // each is divided by its sum
+	assignRows               // from logarithms to assignments
+)
+
+// perItem is how many columns or rows a work item takes: columns side by side are in
+// one line of the cache.
+const perItem = 16
+
+func (b *balance) share(p pass, n int) {
+	b.pass = p
+	kernel.Parallel((n+perItem-1)/perItem, b)
+}
+
+// Do implements kernel.Task.
+func (b *balance) Do(item int) {
+	from := item * perItem
+	switch b.pass {
+	case scaleColumns:
+		for j := from; j < min(b.k, from+perItem); j++ {
+			b.column.set(j, b.column.at(j)-logSum(b.m, func(i int) float64 { return b.logit(i, j) }))
 		}
-		for i := range m {
-			row.set(i, row.at(i)-logSum(k, func(j int) float64 { return logit(i, j) }))
+	case scaleRows:
+		for i := from; i < min(b.m, from+perItem); i++ {
+			b.row.set(i, b.row.at(i)-logSum(b.k, func(j int) float64 { return b.logit(i, j) }))
+		}
+	case assignRows:
+		for i := from; i < min(b.m, from+perItem); i++ {
+			for j := range b.k {
+				b.q[i*b.k+j] = float32(math.Exp(b.logit(i, j)))
+			}
 		}
 	}
-	for i := range m {
-		for j := range k {
-			q[i*k+j] = float32(math.Exp(logit(i, j)))
-		}
-	}
+}
+
+func (b *balance) logit(i, j int) float64 {
+	return float64(b.q[i*b.k+j])/b.epsilon + b.row.at(i) + b.column.at(j)
 }
 
 // SinkhornScratch is the number of float32s that Sinkhorn needs.
