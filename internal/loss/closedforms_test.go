@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"runtime"
-	"slices"
 	"testing"
 
 	"clr/internal/kernel"
@@ -150,14 +148,14 @@ func TestSinkhorn(t *testing.T) {
 	c := reftest.Get[params](t, "losses/swav_sinkhorn")
 	q := c.Inputs["scores"].Array(t)
 	n, k := q.Shape[0], q.Shape[1]
-	scratch := make([]float32, SinkhornScratch(n, k))
+	scratch := make([]float32, kernel.SinkhornScratch(n, k))
 	fill(scratch)
-	Sinkhorn(q.Data, n, k, c.Params.Epsilon, c.Params.Iterations, scratch)
+	kernel.Sinkhorn(q.Data, n, k, c.Params.Epsilon, c.Params.Iterations, scratch)
 	reftest.Match(t, c.Outputs["q"], c.Name, q.Data...)
 
 	for _, length := range []float64{1, 1e4} {
 		q := draw(rand.New(rand.NewPCG(9, 10)), length, 12, 4)
-		Sinkhorn(q.Data, 12, 4, 0.1*length, 200, make([]float32, SinkhornScratch(12, 4)))
+		kernel.Sinkhorn(q.Data, 12, 4, 0.1*length, 200, make([]float32, kernel.SinkhornScratch(12, 4)))
 		w := wide(q)
 		for i := range 12 {
 			near(t, "row", 4*mean(w.row(i)), 1, 1e-6)
@@ -172,28 +170,9 @@ func TestSinkhorn(t *testing.T) {
 	}
 	equal := kernel.New(6, 4)
 	fillWith(equal.Data, 1e4)
-	Sinkhorn(equal.Data, 6, 4, 0.05, 1, make([]float32, SinkhornScratch(6, 4)))
+	kernel.Sinkhorn(equal.Data, 6, 4, 0.05, 1, make([]float32, kernel.SinkhornScratch(6, 4)))
 	for _, v := range equal.Data {
 		near(t, "equal", float64(v), 0.25, 1e-7)
-	}
-}
-
-// It does not matter how many threads there are.
-func TestSinkhornOnThreads(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	for _, size := range [][2]int{{1, 2}, {15, 17}, {16, 16}, {50, 33}} {
-		m, k := size[0], size[1]
-		var want []float32
-		for _, threads := range []int{1, 2, 5} {
-			runtime.GOMAXPROCS(threads)
-			q := draw(rand.New(rand.NewPCG(9, 10)), 1, m, k)
-			Sinkhorn(q.Data, m, k, 0.05, 3, make([]float32, SinkhornScratch(m, k)))
-			if want == nil {
-				want = q.Data
-			} else if !slices.Equal(q.Data, want) {
-				t.Errorf("%d × %d: %d threads make a difference", m, k, threads)
-			}
-		}
 	}
 }
 

@@ -1,11 +1,6 @@
-package loss
+package kernel
 
-import (
-	"math"
-	"sync"
-
-	"clr/internal/kernel"
-)
+import "math"
 
 // Sinkhorn turns the scores q (M, K) of M samples and K prototypes into assignments,
 // in place (Caron et al. 2020, equations 3 to 5): the matrix exp(scores/ε) whose
@@ -16,8 +11,8 @@ import (
 // The scaling is done on logarithms, so that scores of any finite size are safe. It is
 // shared out by columns and rows, each of which is added up by one worker, in order.
 func Sinkhorn(q []float32, m, k int, epsilon float64, iterations int, scratch []float32) {
-	b := balances.Get().(*balance)
-	*b = balance{q: q, m: m, k: k, epsilon: epsilon, row: logs(scratch[:2*m]), column: logs(scratch[2*m : 2*(m+k)])}
+	check(len(q) >= m*k && len(scratch) >= SinkhornScratch(m, k), "Sinkhorn", "slice too short")
+	b := balance{q: q, m: m, k: k, epsilon: epsilon, row: logs(scratch[:2*m]), column: logs(scratch[2*m : 2*(m+k)])}
 	clear(b.row)
 	clear(b.column)
 	for range iterations {
@@ -25,8 +20,6 @@ func Sinkhorn(q []float32, m, k int, epsilon float64, iterations int, scratch []
 		b.share(scaleRows, m)
 	}
 	b.share(assignRows, m)
-	*b = balance{} // keeps no caller's memory alive
-	balances.Put(b)
 }
 
 // A balance is Sinkhorn's scaling under way.
@@ -35,44 +28,40 @@ type balance struct {
 	m, k        int
 	epsilon     float64
 	row, column logs // of the scales
-	pass        pass
+	pass        balancePass
 }
 
-// balances are those that are done, for the next.
-var balances = sync.Pool{New: func() any { return new(balance) }}
+var balances stash[balance]
 
-// A pass goes over all columns, or over all rows.
-type pass int
+// A balancePass goes over all columns, or over all rows.
+type balancePass int
 
 const (
-	scaleColumns pass = iota // each is divided by its sum
-	scaleRows                // each is divided by its sum
-	assignRows               // from logarithms to assignments
+	scaleColumns balancePass = iota // each is divided by its sum
+	scaleRows                       // each is divided by its sum
+	assignRows                      // from logarithms to assignments
 )
 
-// perItem is how many columns or rows a work item takes: columns side by side are in
-// one line of the cache.
-const perItem = 16
-
-func (b *balance) share(p pass, n int) {
+// share goes over n columns or rows, rowsPerItem side by side: of columns these are one
+// line of the cache.
+func (b *balance) share(p balancePass, n int) {
 	b.pass = p
-	kernel.Parallel((n+perItem-1)/perItem, b)
+	share(&balances, (n+rowsPerItem-1)/rowsPerItem, *b)
 }
 
-// Do implements kernel.Task.
 func (b *balance) Do(item int) {
-	from := item * perItem
+	from := item * rowsPerItem
 	switch b.pass {
 	case scaleColumns:
-		for j := from; j < min(b.k, from+perItem); j++ {
+		for j := from; j < min(b.k, from+rowsPerItem); j++ {
 			b.column.set(j, b.column.at(j)-logSum(b.m, func(i int) float64 { return b.logit(i, j) }))
 		}
 	case scaleRows:
-		for i := from; i < min(b.m, from+perItem); i++ {
+		for i := from; i < min(b.m, from+rowsPerItem); i++ {
 			b.row.set(i, b.row.at(i)-logSum(b.k, func(j int) float64 { return b.logit(i, j) }))
 		}
 	case assignRows:
-		for i := from; i < min(b.m, from+perItem); i++ {
+		for i := from; i < min(b.m, from+rowsPerItem); i++ {
 			for j := range b.k {
 				b.q[i*b.k+j] = float32(math.Exp(b.logit(i, j)))
 			}
