@@ -283,9 +283,12 @@ func checkProjector(projector model.MLP, groups int) error {
 	return nil
 }
 
+// maxGroups is more than anyone means: each needs two rows of a batch or more.
+const maxGroups = 1 << 16
+
 func checkGroups(groups int) error {
-	if groups < 1 {
-		return fault.New(fault.Usage, "", "bn_groups is %d, must be 1 or more", groups)
+	if groups < 1 || groups > maxGroups {
+		return fault.New(fault.Usage, "1 and 2 are usual", "bn_groups is %d, must be between 1 and %d", groups, maxGroups)
 	}
 	return nil
 }
