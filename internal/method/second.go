@@ -147,3 +147,11 @@ type followed struct{ *siamese }
 func (m followed) Towers() (leading, following map[string]kernel.Array) {
 	return m.params.Weights(), m.second.params.Weights()
 }
+
+// queued is one whose negatives are what the second tower has made.
+type queued struct{ followed }
+
+// Queue implements Queuer.
+func (m queued) Queue() (keys int, momentum float64) {
+	return m.queue.rows.Shape[0] / m.queue.parts, m.second.momentum(0)
+}
