@@ -167,7 +167,10 @@ func (o *toll) training(t *testing.T, ref, dir string, changed files) int {
 	if changed.any("."+rundir.MetricsFile+".aside-*", "."+rundir.HealthFile+".aside-*") {
 		return trimming
 	}
-	if done == len(o.folds) {
+	switch {
+	case done == len(o.folds) && changed.any(".report-*.aside-*", ".predictions-*.aside-*"):
+		return halfResult
+	case done == len(o.folds):
 		return allSaved
 	}
 	current := filepath.Join(dir, o.folds[done].dir)

@@ -30,7 +30,8 @@ func tiny(pool string, depth int) Workload {
 func one() Machine { return Machine{Threads: 1} }
 
 // Each clip's two views go through every convolution three times, but for the
-// stem's data gradient; MoCo's second view only forward, and BYOL's both once more.
+// stem's data gradient; MoCo's second view only forward, BYOL's both once more, and
+// SwAV's shorter views do as the two, on smaller maps.
 func TestTrainingFLOPs(t *testing.T) {
 	const batch = 8
 	s := method.Setup{Encoder: model.ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"}, Batch: batch, Input: model.Input{Channels: 1, Bins: 64, Frames: 96}}
@@ -38,26 +39,32 @@ func TestTrainingFLOPs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flopsOf := func(name string) float64 { // of a clip
-		p, err := method.Draft(method.Table[name], s)
+	flopsOf := func(o method.Options) float64 { // of a clip
+		p, err := method.Draft(o, s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return float64(p.FLOPs(layers)) / batch
+		return float64(p.FLOPs) / batch
 	}
 	forward := 0.0
 	for _, l := range layers {
 		forward += float64(l.FLOPs())
 	}
 	stem := 2.0 * 64 * 32 * 48 * 49
-	if got, want := flopsOf("simclr"), 2*(3*forward-stem); got != want {
+	if got, want := flopsOf(method.Table["simclr"]), 2*(3*forward-stem); got != want {
 		t.Errorf("simclr: %g, want %g", got, want)
 	}
-	if got, want := flopsOf("byol"), 2*(4*forward-stem); got != want {
+	if got, want := flopsOf(method.Table["byol"]), 2*(4*forward-stem); got != want {
 		t.Errorf("byol: %g, want %g", got, want)
 	}
-	if got, want := flopsOf("moco"), 4*forward-stem; got != want {
+	if got, want := flopsOf(method.Table["moco"]), 4*forward-stem; got != want {
 		t.Errorf("moco: %g, want %g", got, want)
+	}
+	swav := method.Table["swav"].(method.SwAV)
+	plain := flopsOf(swav)
+	swav.Crops, swav.CropFrames = 3, 32 // a third of the length, and so of each map
+	if got, want := flopsOf(swav), plain+plain/2; got != want {
+		t.Errorf("swav: %g, want %g", got, want)
 	}
 }
 

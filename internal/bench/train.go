@@ -86,7 +86,7 @@ func Train(ctx context.Context, w Workload, methodName, optimizer string, watch 
 	step := median(took)
 	return &Training{Bench: "train", workload: w.report(layers), Method: methodName, Optimizer: optimizer,
 		ClipsPerS: float64(w.Batch) / step, StepS: step, StepMinS: slices.Min(took),
-		GFLOPS: float64(p.FLOPs(layers)) / step / 1e9,
+		GFLOPS: float64(p.FLOPs) / step / 1e9,
 		PlanMB: float64(p.GraphBytes()) / mib, PeakRSSMB: peakRSS(), Machine: on}, nil
 }
 

@@ -11,15 +11,16 @@ import (
 
 // A Sample is what was measured at one step. What was not measured is left zero.
 type Sample struct {
-	Step   int        `json:"step"` // of the run, from 0
-	Epoch  int        `json:"epoch"`
-	Loss   float64    `json:"loss"`
-	Chance float64    `json:"chance"` // the loss of guessing, such as log(2N-1) for NT-Xent; 0: the method's has none
-	Z      Report     `json:"z"`
-	Layers []Norms    `json:"layers"`
-	Drift  *Distance  `json:"drift,omitempty"` // of a following tower, after the step
-	Queue  *Queue     `json:"queue,omitempty"`
-	KNN    *Neighbors `json:"knn,omitempty"` // of the encoder, after the step
+	Step        int        `json:"step"` // of the run, from 0
+	Epoch       int        `json:"epoch"`
+	Loss        float64    `json:"loss"`
+	Chance      float64    `json:"chance"`                // the loss of guessing, such as log(2N-1) for NT-Xent; 0: the method's has none
+	Temperature float64    `json:"temperature,omitempty"` // of the loss, where it is learnt
+	Z           Report     `json:"z"`
+	Layers      []Norms    `json:"layers"`
+	Drift       *Distance  `json:"drift,omitempty"` // of a following tower, after the step
+	Queue       *Queue     `json:"queue,omitempty"`
+	KNN         *Neighbors `json:"knn,omitempty"` // of the encoder, after the step
 }
 
 // Neighbors is what KNN found, and over how many clips.
@@ -249,54 +250,37 @@ func (d *Doctor) projections(s Sample, say say) bool {
 
 // gradients looks at layers that have one.
 func (d *Doctor) gradients(layers []Norms, say say) {
-	var weights, gradients float64 // squares
-	var largest, smallest, moved Norms
+	f := FlowOf(layers)
+	if f.Weight == 0 {
+		return
+	}
+	if share := f.Moved.Share(); share > d.o.Update {
+		say("update.large", "the step moved %s by %.3g, %.2g of its weights' %.3g (at most %g, update)", f.Moved.Name, f.Moved.Update, share, f.Moved.Weight, d.o.Update)
+	}
+	if f.Gradient < d.o.Still*f.Weight {
+		say("gradient.collapse", "the gradient has collapsed: its norm over all layers is %.3g, the weights' %.3g (at least %g of that, still)", f.Gradient, f.Weight, d.o.Still)
+		return
+	}
 	faint := 0
 	for _, l := range layers {
-		weights += float64(l.Weight * l.Weight)
-		gradients += float64(l.Gradient * l.Gradient)
-		if l.Gradient >= largest.Gradient {
-			largest = l
+		if !l.still() && l.Gradient < d.o.Vanishing*f.Largest.Gradient {
+			faint++
 		}
-		if l.Weight > 0 && l.Update/l.Weight > d.o.Update && (moved.Weight == 0 || l.Update/l.Weight > moved.Update/moved.Weight) {
-			moved = l
-		}
-	}
-	if weights == 0 {
-		return
-	}
-	for _, l := range layers {
-		if l.Gradient == 0 && l.Update == 0 { // held still on purpose
-			continue
-		}
-		if l.Gradient < d.o.Vanishing*largest.Gradient {
-			if faint++; faint == 1 || l.Gradient < smallest.Gradient {
-				smallest = l
-			}
-		}
-	}
-	weight, gradient := math.Sqrt(weights), math.Sqrt(gradients)
-	if moved.Weight > 0 {
-		say("update.large", "the step moved %s by %.3g, %.2g of its weights' %.3g (at most %g, update)", moved.Name, moved.Update, moved.Update/moved.Weight, moved.Weight, d.o.Update)
-	}
-	if gradient < d.o.Still*weight {
-		say("gradient.collapse", "the gradient has collapsed: its norm over all layers is %.3g, the weights' %.3g (at least %g of that, still)", gradient, weight, d.o.Still)
-		return
 	}
 	if faint > 0 {
 		say("gradient.vanishing", "the gradient vanishes in %d of %d layers, most in %s: its norm is %.3g, in %s it is %.3g (at least %g of that, vanishing)",
-			faint, len(layers), smallest.Name, smallest.Gradient, largest.Name, largest.Gradient, d.o.Vanishing)
+			faint, len(layers), f.Least.Name, f.Least.Gradient, f.Largest.Name, f.Largest.Gradient, d.o.Vanishing)
 	}
-	if usual := math.Exp(d.usual); d.known >= settled && gradient > d.o.Exploding*usual {
+	if usual := math.Exp(d.usual); d.known >= settled && f.Gradient > d.o.Exploding*usual {
 		say("gradient.exploding", "the gradient explodes: its norm over all layers is %.3g, where %.3g is usual (at most %g of that, exploding); largest is %s with %.3g",
-			gradient, usual, d.o.Exploding, largest.Name, largest.Gradient)
+			f.Gradient, usual, d.o.Exploding, f.Largest.Name, f.Largest.Gradient)
 		return // such a one is not usual
 	}
-	if gradient == 0 {
+	if f.Gradient == 0 {
 		return
 	}
 	d.known++
-	d.usual += (math.Log(gradient) - d.usual) / float64(min(d.known, settled))
+	d.usual += (math.Log(f.Gradient) - d.usual) / float64(min(d.known, settled))
 }
 
 // settled is how many samples make usual.

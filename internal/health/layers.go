@@ -54,6 +54,46 @@ func Layers(parts []Layer) []Norms {
 	return norms
 }
 
+// A Flow is what the norms of a step's layers say together.
+type Flow struct {
+	Weight, Gradient float64 // over all layers
+	Largest, Least   Norms   // the layers with the largest gradient and the least, of those that are not held still
+	Moved            Norms   // the layer that moved farthest, as a share of its weights
+}
+
+// FlowOf finds it. Where nothing has a gradient Least is zero, and where no weights
+// moved so is Moved.
+func FlowOf(layers []Norms) Flow {
+	var f Flow // squares, until the end
+	found := false
+	for _, l := range layers {
+		f.Weight += float64(l.Weight * l.Weight)
+		f.Gradient += float64(l.Gradient * l.Gradient)
+		if l.Gradient >= f.Largest.Gradient {
+			f.Largest = l
+		}
+		if !l.still() && (!found || l.Gradient < f.Least.Gradient) {
+			f.Least, found = l, true
+		}
+		if l.Share() > f.Moved.Share() {
+			f.Moved = l
+		}
+	}
+	f.Weight, f.Gradient = math.Sqrt(f.Weight), math.Sqrt(f.Gradient)
+	return f
+}
+
+// still says that a layer has no gradient and did not move, which is on purpose.
+func (n Norms) still() bool { return n.Gradient == 0 && n.Update == 0 }
+
+// Share is how far the step moved a layer, as a share of its weights; 0 where these are.
+func (n Norms) Share() float64 {
+	if n.Weight == 0 {
+		return 0
+	}
+	return n.Update / n.Weight
+}
+
 // sumSquares is Σ x² over what is finite, and how many values are not.
 func sumSquares(x []float32) (squares float64, bad int) {
 	if squares = kernel.SumSquares(x); squares-squares == 0 {

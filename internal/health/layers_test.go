@@ -26,6 +26,18 @@ func TestLayers(t *testing.T) {
 	}
 }
 
+// A layer that is held still is neither the least nor the one that moved.
+func TestFlow(t *testing.T) {
+	a, b, still, bias := Norms{"a", 3, 0.5, 0.75, 0}, Norms{"b", 4, 1.2, 0.2, 0}, Norms{"still", 12, 0, 0, 0}, Norms{"bias", 0, 1.2, 9, 0}
+	got, want := FlowOf([]Norms{a, still, b, bias}), Flow{Weight: 13, Gradient: math.Sqrt(0.25 + 1.44 + 1.44), Largest: bias, Least: a, Moved: a}
+	if got != want || got.Moved.Share() != 0.25 {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got := FlowOf([]Norms{still}); got != (Flow{Weight: 12, Largest: still}) {
+		t.Errorf("of a network that is held still: %+v", got)
+	}
+}
+
 func TestDrift(t *testing.T) {
 	tower := func(w, bias []float32) map[string]kernel.Array {
 		return map[string]kernel.Array{"w": {Shape: []int{1, len(w)}, Data: w}, "bias": {Shape: []int{len(bias)}, Data: bias}}

@@ -148,14 +148,14 @@ func TestSinkhorn(t *testing.T) {
 	c := reftest.Get[params](t, "losses/swav_sinkhorn")
 	q := c.Inputs["scores"].Array(t)
 	n, k := q.Shape[0], q.Shape[1]
-	scratch := make([]float32, SinkhornScratch(n, k))
+	scratch := make([]float32, kernel.SinkhornScratch(n, k))
 	fill(scratch)
-	Sinkhorn(q.Data, n, k, c.Params.Epsilon, c.Params.Iterations, scratch)
+	kernel.Sinkhorn(q.Data, n, k, c.Params.Epsilon, c.Params.Iterations, scratch)
 	reftest.Match(t, c.Outputs["q"], c.Name, q.Data...)
 
 	for _, length := range []float64{1, 1e4} {
 		q := draw(rand.New(rand.NewPCG(9, 10)), length, 12, 4)
-		Sinkhorn(q.Data, 12, 4, 0.1*length, 200, make([]float32, SinkhornScratch(12, 4)))
+		kernel.Sinkhorn(q.Data, 12, 4, 0.1*length, 200, make([]float32, kernel.SinkhornScratch(12, 4)))
 		w := wide(q)
 		for i := range 12 {
 			near(t, "row", 4*mean(w.row(i)), 1, 1e-6)
@@ -170,7 +170,7 @@ func TestSinkhorn(t *testing.T) {
 	}
 	equal := kernel.New(6, 4)
 	fillWith(equal.Data, 1e4)
-	Sinkhorn(equal.Data, 6, 4, 0.05, 1, make([]float32, SinkhornScratch(6, 4)))
+	kernel.Sinkhorn(equal.Data, 6, 4, 0.05, 1, make([]float32, kernel.SinkhornScratch(6, 4)))
 	for _, v := range equal.Data {
 		near(t, "equal", float64(v), 0.25, 1e-7)
 	}

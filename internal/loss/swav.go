@@ -77,7 +77,7 @@ func swav(o SwAVOptions, inputs int) fused {
 			if len(in) > 1 {
 				rows += in[1][0] / o.Assign
 			}
-			return o.Assign*rows*in[0][1] + SinkhornScratch(rows, in[0][1])
+			return o.Assign*rows*in[0][1] + kernel.SinkhornScratch(rows, in[0][1])
 		},
 		run: func(grads gradients, in []kernel.Array, scratch []float32) (float64, error) {
 			scores, n, k := in[0].Data, in[0].Shape[0]/o.Views, in[0].Shape[1]
@@ -92,7 +92,7 @@ func swav(o SwAVOptions, inputs int) fused {
 				q := all[a*size:][:size] // (Q + N, K), the queue before the batch
 				copy(q, queue[a*old:][:old])
 				copy(q[old:], scores[a*n*k:][:n*k])
-				Sinkhorn(q, size/k, k, o.Epsilon, o.Iterations, scratch)
+				kernel.Sinkhorn(q, size/k, k, o.Epsilon, o.Iterations, scratch)
 			}
 
 			loss, scale := 0.0, 1/o.Temperature

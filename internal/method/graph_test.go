@@ -69,7 +69,7 @@ func inside(m Method) *siamese {
 		return m
 	case followed:
 		return m.siamese
-	case moco:
+	case queued:
 		return m.siamese
 	}
 	panic(fmt.Sprintf("add %T to inside, so that its graphs are tried", m))

@@ -428,6 +428,11 @@ func TestLearntTemperature(t *testing.T) {
 	s.Data[0] = 7
 	m.Advance(0)
 	near(t, "the scale", math.Exp(float64(s.Data[0])), 100)
+	near(t, "what a step says", step(t, m, toy(n, 0)).Temperature, 0.01)
+	s.Data[0] = -1e9
+	if v := step(t, m, toy(n, 0)).Temperature; v-v != 0 {
+		t.Errorf("a step says %v", v)
+	}
 	s.Data[0] = -7
 	m.Advance(0)
 	near(t, "a low scale", float64(s.Data[0]), -7)

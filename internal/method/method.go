@@ -59,11 +59,20 @@ func (n Needs) Short(in model.Input) model.Input {
 	return in
 }
 
+// CheckFrames refuses shorter views that are longer than views of so many frames.
+func (n Needs) CheckFrames(frames int) error {
+	if n.CropFrames > frames {
+		return fault.New(fault.Usage, fmt.Sprintf("set crop_frames to %d or less", frames), "crop_frames is %d, longer than the views, of %d frames", n.CropFrames, frames)
+	}
+	return nil
+}
+
 // A Result is what one step says of itself.
 type Result struct {
-	Loss   float32
-	Chance float64      // the loss of guessing; 0: there is no such
-	Z      kernel.Array // (2N, P): the unit projections of the batch's rows, valid until the next step
+	Loss        float32
+	Chance      float64      // the loss of guessing; 0: there is no such
+	Temperature float64      // of the step, where it is learnt; 0: it is not
+	Z           kernel.Array // (2N, P): the unit projections of the batch's rows, valid until the next step
 }
 
 // A Follower is a method with a tower that follows another: their weights, live,
@@ -139,19 +148,19 @@ type Options interface {
 var Table = map[string]Options{
 	"barlow_twins":  BarlowTwins{Lambda: 0.005, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
 	"byol":          BYOL{Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
-	"simsiam":       SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
 	"clar":          CLAR{Temperature: 0.2, Weight: 1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"cola":          COLA{Similarity: "bilinear", Temperature: 0.2, Out: 512, Groups: 1},
 	"contrastive":   Contrastive{Margin: 1, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"cross_entropy": CrossEntropy{Groups: 1},
-	"supcon":        SupCon{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"triplet":       Triplet{TripletOptions: loss.TripletOptions{Margin: 0.2, Mining: "semi_hard"}, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"cola":          COLA{Similarity: "bilinear", Temperature: 0.2, Out: 512, Groups: 1},
+	"moco":          MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
 	"moco_v3":       MoCoV3{Temperature: 0.2, Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
 	"nnclr":         NNCLR{Temperature: 0.1, Queue: 2048, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
-	"swav":          SwAV{Temperature: 0.1, Epsilon: 0.05, Iterations: 3, Prototypes: 64, Freeze: 50, Queue: 256, QueueStart: 300, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"vicreg":        VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
 	"simclr":        SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
-	"moco":          MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
+	"simsiam":       SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
+	"supcon":        SupCon{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"swav":          SwAV{Temperature: 0.1, Epsilon: 0.05, Iterations: 3, Prototypes: 64, Freeze: 50, Queue: 256, QueueStart: 300, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"triplet":       Triplet{TripletOptions: loss.TripletOptions{Margin: 0.2, Mining: "semi_hard"}, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
+	"vicreg":        VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
 }
 
 // check refuses what no method can work with; rows is what a tower sees of a
@@ -172,10 +181,10 @@ func (s Setup) checkCrops(n Needs) error {
 	if n.Crops == 0 {
 		return nil
 	}
-	in := n.Short(s.Input)
-	if in.Frames > s.Input.Frames {
-		return fault.New(fault.Usage, "", "crop_frames is %d, more than the views' %d", in.Frames, s.Input.Frames)
+	if err := n.CheckFrames(s.Input.Frames); err != nil {
+		return err
 	}
+	in := n.Short(s.Input)
 	p, b := model.DraftParams(), model.NewBuilder(model.Training)
 	large := s.Encoder.Build(b, p, "encoder", b.Input("views", s.Input.Shape(2)...)) // (2, D)
 	small := s.Encoder.Build(b, p, "encoder", b.Input("crops", in.Shape(2)...))      // (2, D)
@@ -274,9 +283,12 @@ func checkProjector(projector model.MLP, groups int) error {
 	return nil
 }
 
+// maxGroups is more than anyone means: each needs two rows of a batch or more.
+const maxGroups = 1 << 16
+
 func checkGroups(groups int) error {
-	if groups < 1 {
-		return fault.New(fault.Usage, "", "bn_groups is %d, must be 1 or more", groups)
+	if groups < 1 || groups > maxGroups {
+		return fault.New(fault.Usage, "1 and 2 are usual", "bn_groups is %d, must be between 1 and %d", groups, maxGroups)
 	}
 	return nil
 }

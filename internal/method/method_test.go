@@ -172,7 +172,8 @@ func TestChecks(t *testing.T) {
 	}{
 		{SimCLR{Temperature: 0, Projector: head, Groups: 1}, "temperature is 0, must be positive"},
 		{SimCLR{math.NaN(), false, head, 1}, "temperature is NaN, must be positive"},
-		{SimCLR{0.1, false, head, 0}, "bn_groups is 0, must be 1 or more"},
+		{SimCLR{0.1, false, head, 0}, "bn_groups is 0, must be between 1 and 65536"},
+		{SimCLR{0.1, false, head, 1 << 20}, "bn_groups is 1048576, must be between 1 and 65536"},
 		{SimCLR{0.1, false, model.MLP{}, 1}, "projector: out is 0, must be 1 to 65536"},
 		{COLA{"dot", 0.2, 8, 1}, `similarity is "dot", must be bilinear or cosine`},
 		{SwAV{Temperature: 0.1, Prototypes: 1, Epsilon: 0.05, Iterations: 3, Projector: head, Groups: 1}, "prototypes is 1, must be between 2 and 65536"},

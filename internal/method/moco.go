@@ -45,7 +45,7 @@ func (o MoCo) Check() error {
 func (o MoCo) Unit() int { return unitOf(o.Groups, 1) }
 
 func (o MoCo) New(s Setup) (Method, error) {
-	m, err := paper{
+	return paper{
 		name: "moco", groups: o.Groups, queue: s.ring(1, o.Queue, o.Projector.Out),
 		second: &second{first: "query", name: "key", projector: o.Projector, momentum: constant(o.Momentum), apart: true},
 		lay: func(b *model.Builder, p *model.Params, in inputs) outputs {
@@ -55,16 +55,4 @@ func (o MoCo) New(s Setup) (Method, error) {
 			return outputs{z: b.Stack(q, k), loss: l, chance: math.Log(float64(1 + o.Queue)), push: k}
 		},
 	}.over(s)
-	if err != nil {
-		return nil, err
-	}
-	return moco{m.(followed), o}, nil
 }
-
-type moco struct {
-	followed
-	o MoCo
-}
-
-// Queue implements Queuer.
-func (m moco) Queue() (keys int, momentum float64) { return m.o.Queue, m.o.Momentum }

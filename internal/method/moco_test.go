@@ -64,7 +64,7 @@ func TestKeyTowerFollows(t *testing.T) {
 	opt := sgd(m)
 	train(t, m, opt, 4, 0, 2)
 	step(t, m, toy(4, 2))
-	for _, p := range m.(moco).second.params.All() {
+	for _, p := range inside(m).second.params.All() {
 		if p.Grad.Data != nil {
 			t.Errorf("the key tower's %s has a gradient", p.Name)
 		}
@@ -100,11 +100,11 @@ func TestKeyTowerFollows(t *testing.T) {
 }
 
 // keysAlone are the keys of a batch without any shuffling.
-func keysAlone(t *testing.T, m moco, b Batch) []float32 {
+func keysAlone(t *testing.T, m *siamese, o MoCo, b Batch) []float32 {
 	t.Helper()
-	g := model.NewBuilder(model.Training).Groups(m.o.Groups)
+	g := model.NewBuilder(model.Training).Groups(o.Groups)
 	x := g.Input("x", b.Input.Shape(b.N)...)
-	k := m.s.tower(g, m.second.params, m.o.Projector, x)
+	k := m.s.tower(g, m.second.params, o.Projector, x)
 	machine, err := g.Compile(k)
 	if err != nil {
 		t.Fatal(err)
@@ -122,9 +122,9 @@ func TestKeysAreShuffledAndBack(t *testing.T) {
 	const n = 16
 	for _, groups := range []int{1, 2} {
 		o := MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 9, Projector: model.MLP{Out: 8}, Groups: groups}
-		m := newMethod(t, o, setup(n)).(moco)
+		m := inside(newMethod(t, o, setup(n)))
 		b := toy(n, 0)
-		want := keysAlone(t, m, b)
+		want := keysAlone(t, m, o, b)
 		var before []float32
 		for s := range 3 {
 			b.Step = s

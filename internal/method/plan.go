@@ -17,6 +17,7 @@ type Plan struct {
 	Arrays  int                     // queues and the like
 	Params  []*optim.Param          // what the optimiser moves: names and shapes
 	State   map[string]kernel.Array // names and shapes of all that a resumed run needs
+	FLOPs   int                     // of a step, nominal: views through the encoder's layers, in some graphs forward only; projectors and losses count as none
 	Queue   Queuer                  // nil: negatives are no earlier keys
 	towers  []*model.Params
 }
@@ -25,6 +26,7 @@ type Plan struct {
 type Graph struct {
 	Name   string
 	Views  int  // of a batch that go through its encoder
+	Crops  int  // shorter views that do so too
 	Learns bool // gradients go back through it too
 	exec.Plan
 }
@@ -43,7 +45,8 @@ func Draft(o Options, s Setup) (Plan, error) {
 	for _, t := range p.towers {
 		p.Weights += t.Values()
 	}
-	return p, nil
+	p.FLOPs, err = s.flops(p.Graphs, NeedsOf(o).Short(s.Input))
+	return p, err
 }
 
 // Random is a full batch of numbers that mean nothing, to time steps with.
@@ -74,25 +77,33 @@ func (p Plan) GraphBytes() int {
 	return most
 }
 
-// FLOPs are the multiplications and additions of a step, nominal: its views
-// through the encoder's layers, of which some graphs go forward only. Projectors
-// and losses count as none.
-func (p Plan) FLOPs(layers []model.Layer) int {
-	full, forward, first := 0, 0, true
-	for _, l := range layers {
-		full += l.TrainingFLOPs(first)
-		forward += l.FLOPs()
-		first = first && l.FLOPs() == 0
-	}
-	total := 0
-	for _, g := range p.Graphs {
-		if g.Learns {
-			total += g.Views * full
-		} else {
-			total += g.Views * forward
+// flops are the multiplications and additions of a step in graphs, of which short
+// is the size of shorter views.
+func (s Setup) flops(graphs []Graph, short model.Input) (total int, err error) {
+	for _, g := range graphs {
+		for _, part := range []struct {
+			views int
+			in    model.Input
+		}{{g.Views, s.Input}, {g.Crops, short}} {
+			if part.views == 0 {
+				continue
+			}
+			layers, err := model.Layers(s.Encoder, part.in)
+			if err != nil {
+				return 0, err
+			}
+			first := true
+			for _, l := range layers {
+				if g.Learns {
+					total += part.views * l.TrainingFLOPs(first)
+				} else {
+					total += part.views * l.FLOPs()
+				}
+				first = first && l.FLOPs() == 0
+			}
 		}
 	}
-	return total
+	return total, nil
 }
 
 // params are the weights of a tower.
@@ -117,11 +128,11 @@ func (s Setup) array(shape ...int) kernel.Array {
 	return kernel.Array{Shape: shape}
 }
 
-// compiled hears of each graph and how many views it takes. Its example i is row
-// batchRow(i) of a batch; nil is row i.
-func (s Setup) compiled(name string, m *model.Machine, views int, batchRow func(i int) int) {
+// compiled hears of each graph and how many views and shorter ones it takes. Its
+// example i is row batchRow(i) of a batch; nil is row i.
+func (s Setup) compiled(name string, m *model.Machine, views, crops int, batchRow func(i int) int) {
 	if s.draft != nil {
-		s.draft.Graphs = append(s.draft.Graphs, Graph{name, views, m.Learns(), m.Plan()})
+		s.draft.Graphs = append(s.draft.Graphs, Graph{name, views, crops, m.Learns(), m.Plan()})
 	}
 	if s.Watch != nil {
 		m.Watch(func(seen model.Seen) { s.Watch(Seen{name, seen, views, batchRow}) })

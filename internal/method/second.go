@@ -61,7 +61,7 @@ func (t *second) build(n int) error {
 	if t.apart {
 		batchRow = func(i int) int { return n + t.order[i] }
 	}
-	m.s.compiled(t.name+" tower", g.machine, views, batchRow)
+	m.s.compiled(t.name+" tower", g.machine, views, 0, batchRow)
 	t.graphs[n] = g
 	return nil
 }
@@ -146,4 +146,12 @@ type followed struct{ *siamese }
 // Towers implements Follower.
 func (m followed) Towers() (leading, following map[string]kernel.Array) {
 	return m.params.Weights(), m.second.params.Weights()
+}
+
+// queued is one whose negatives are what the second tower has made.
+type queued struct{ followed }
+
+// Queue implements Queuer.
+func (m queued) Queue() (keys int, momentum float64) {
+	return m.queue.rows.Shape[0] / m.queue.parts, m.second.momentum(0)
 }

@@ -124,7 +124,10 @@ func (p paper) over(s Setup) (Method, error) {
 	if s.draft == nil {
 		p.second.params.Follow(m.params, 0)
 	}
-	return followed{m}, nil
+	if p.queue == nil {
+		return followed{m}, nil
+	}
+	return queued{followed{m}}, nil
 }
 
 // views is how many views of n pairs the tower sees.
@@ -135,8 +138,8 @@ func (p paper) views(n int) int {
 	return 2 * n
 }
 
-// rows is what groups have to split of n clips: views and, where there are some,
-// shorter views too.
+// rows is what groups have to divide of n clips: the views' rows and, where there are
+// V·n shorter ones, theirs too, which for an odd V only divisors of n do.
 func (p paper) rows(n int) int {
 	if p.needs.Crops%2 == 1 {
 		return n
@@ -181,7 +184,7 @@ func (m *siamese) graph(n, step int) (*siameseGraph, error) {
 	if g.machine, err = b.CompileGrad(g.loss, also...); err != nil {
 		return nil, fmt.Errorf("%s batch of %d: %w", whose, n, err)
 	}
-	m.s.compiled(name, g.machine, views, nil)
+	m.s.compiled(name, g.machine, views, m.needs.Crops*n, nil)
 	m.graphs[k] = g
 	return g, nil
 }
@@ -225,7 +228,7 @@ func (m *siamese) Step(ctx context.Context, b Batch) (Result, error) {
 		m.stop(m.params, b.Step)
 	}
 	m.last = g
-	return Result{Loss: g.machine.Value(g.loss).Data[0], Chance: g.chance, Z: g.machine.Value(g.z)}, nil
+	return Result{Loss: g.machine.Value(g.loss).Data[0], Chance: g.chance, Temperature: learntTemperature(m.params), Z: g.machine.Value(g.z)}, nil
 }
 
 // Advance moves the running statistics, what the paper keeps of the weights, the

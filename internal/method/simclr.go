@@ -24,10 +24,10 @@ func (o SimCLR) Doc() string { return "SimCLR (Chen et al. 2020): the batch is i
 func (o SimCLR) projects() model.MLP { return o.Projector }
 
 func (o SimCLR) Check() error {
-	if err := checkLearnt(o.Learn, o.Temperature); err != nil {
+	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
 		return err
 	}
-	return checkHead(o.Temperature, o.Projector, o.Groups)
+	return checkLearnt(o.Learn, o.Temperature)
 }
 
 // Unit implements Options: a tower sees both views at once.
@@ -38,11 +38,13 @@ func (o SimCLR) New(s Setup) (Method, error) {
 		name: "simclr", groups: o.Groups, keep: keepScale,
 		lay: func(b *model.Builder, p *model.Params, in inputs) outputs {
 			z := s.tower(b, p, o.Projector, in.x) // (2N, P)
-			l := b.Try(loss.NTXent(z, o.Temperature))
+			out := outputs{z: z, chance: math.Log(float64(2*in.n - 1))}
 			if o.Learn {
-				l = b.Try(loss.NTXentLearnt(z, logScale(b, p, o.Temperature)))
+				out.loss = b.Try(loss.NTXentLearnt(z, logScale(b, p, o.Temperature)))
+			} else {
+				out.loss = b.Try(loss.NTXent(z, o.Temperature))
 			}
-			return outputs{z: z, loss: l, chance: math.Log(float64(2*in.n - 1))}
+			return out
 		},
 	}.over(s)
 }

@@ -22,7 +22,7 @@ type SwAV struct {
 	Prototypes  int       `yaml:"prototypes" doc:"unit vectors that views are assigned to; several times the kinds of sound there are"`
 	Freeze      int       `yaml:"freeze_prototypes" doc:"steps at the start in which the prototypes stay as they are"`
 	Queue       int       `yaml:"queue" doc:"earlier projections, of each view, that are assigned together with the batch's: for batches that are not much larger than prototypes; 0 is none"`
-	QueueStart  int       `yaml:"queue_start" doc:"the first step that uses the queue"`
+	QueueStart  int       `yaml:"queue_start" doc:"the first step that uses the queue, whose random rows are best replaced by then"`
 	Crops       int       `yaml:"crops" doc:"shorter views of each clip; 0 is none"`
 	CropFrames  int       `yaml:"crop_frames" doc:"frames of a shorter view"`
 	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining"`

@@ -19,6 +19,16 @@ func logScale(b *model.Builder, p *model.Params, temperature float64) *gorgonia.
 	return b.Weight(p, scaleName, func(*rand.Rand) float64 { return -math.Log(temperature) }, 1)
 }
 
+// learntTemperature is the one that there is now, 0 where none is learnt. It is finite,
+// however far a step went.
+func learntTemperature(p *model.Params) float64 {
+	w := p.Weight(scaleName)
+	if w == nil {
+		return 0
+	}
+	return min(math.Exp(-float64(w.Value.Data[0])), math.MaxFloat64)
+}
+
 // coldest is the lowest temperature that one learns: CLIP scales logits by 100 at most.
 const coldest = 0.01
 

@@ -23,13 +23,8 @@ func (o VICReg) Doc() string {
 func (o VICReg) projects() model.MLP { return o.Projector }
 
 func (o VICReg) Check() error {
-	for _, w := range []struct {
-		name  string
-		value float64
-	}{{"sim", o.Sim}, {"var", o.Var}, {"cov", o.Cov}} {
-		if !(w.value >= 0 && w.value <= 1e6) {
-			return fault.New(fault.Usage, "the paper's are 25, 25 and 1", "%s is %g, must be between 0 and 1e6", w.name, w.value)
-		}
+	if err := o.VICRegOptions.Check(); err != nil {
+		return fault.New(fault.Usage, "the paper's are 25, 25 and 1", "%w", err)
 	}
 	return checkProjector(o.Projector, o.Groups)
 }

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -40,26 +41,22 @@ func (e Dense) Check() error {
 func (e Dense) Dim(Input) int { return e.Out }
 
 func (e Dense) Build(b *Builder, p *Params, name string, x *G.Node) *G.Node {
-	sizes := append(append([]int{}, e.Hidden...), e.Out)
-	return b.dense(p, name, b.Flatten(x), sizes, e.Activation, e.Output)
+	sizes, output := append(slices.Clone(e.Hidden), e.Out), e.Output
+	if output != "softmax" {
+		return b.dense(p, name, b.Flatten(x), sizes, e.Activation, output)
+	}
+	return b.Softmax(b.dense(p, name, b.Flatten(x), sizes, e.Activation, "linear"))
 }
 
-// dense lays linear layers over rows (N, D), numbered as in PyTorch's
-// Sequential(Linear, activation, ..., Linear, output).
+// dense lays linear layers with activations over rows (N, D).
 func (b *Builder) dense(p *Params, name string, x *G.Node, sizes []int, activation, output string) *G.Node {
+	s := sequence{b: b, p: p, name: name}
 	x = b.Lanes(x)
 	for i, size := range sizes {
 		if i == len(sizes)-1 {
 			activation = output
 		}
-		x = b.Linear(p, fmt.Sprintf("%s.%d", name, 2*i), x, size, true, activation == "relu")
-		if activation != "relu" && activation != "softmax" {
-			x = b.Activate(x, activation)
-		}
+		x = s.dense(x, size, false, activation)
 	}
-	x = b.Rows(x)
-	if activation == "softmax" {
-		x = b.Softmax(x)
-	}
-	return x // (N, Dim)
+	return b.Rows(x) // (N, Dim)
 }

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -52,29 +53,44 @@ func (h MLP) Build(b *Builder, p *Params, name string, x *G.Node) *G.Node {
 // After is Build, but gives what comes out of layer k, the first being 1. The layers
 // behind it are laid too, so that p has all of the MLP's weights.
 func (h MLP) After(b *Builder, p *Params, name string, x *G.Node, k int) (y *G.Node) {
-	i := 0
-	next := func() string { i++; return fmt.Sprintf("%s.%d", name, i-1) }
-	layers := 0
-	laid := func(x *G.Node) {
-		if layers++; layers == k {
+	s := sequence{b: b, p: p, name: name}
+	x = b.Lanes(x)
+	for i, size := range append(slices.Clone(h.Hidden), h.Out) {
+		norm, activation := h.Norm, "relu"
+		if i == len(h.Hidden) {
+			norm, activation = h.OutNorm, "linear"
+		}
+		if x = s.dense(x, size, norm, activation); i+1 == k {
 			y = b.Rows(x)
 		}
 	}
-	x = b.Lanes(x)
-	for _, width := range h.Hidden {
-		if h.Norm {
-			x = b.Linear(p, next(), x, width, false, false)
-			x = b.BatchNorm(p, next(), x, Norm{ReLU: true})
-		} else {
-			x = b.Linear(p, next(), x, width, true, true)
-		}
-		next() // the ReLU, which has no weights, has a number
-		laid(x)
-	}
-	x = b.Linear(p, next(), x, h.Out, !h.OutNorm, false)
-	if h.OutNorm {
-		x = b.BatchNorm(p, next(), x, Norm{})
-	}
-	laid(x)
 	return y
+}
+
+// A sequence numbers layers as PyTorch's Sequential does.
+type sequence struct {
+	b    *Builder
+	p    *Params
+	name string // of them all, before a dot and the number
+	n    int    // there are
+}
+
+func (s *sequence) next() string {
+	s.n++
+	return fmt.Sprintf("%s.%d", s.name, s.n-1)
+}
+
+// dense lays a linear layer over x, in lanes, batch normalisation behind it, which
+// takes the place of its bias, and an activation, which has a number and no weights.
+func (s *sequence) dense(x *G.Node, size int, norm bool, activation string) *G.Node {
+	relu := activation == "relu"
+	x = s.b.Linear(s.p, s.next(), x, size, !norm, relu && !norm)
+	if norm {
+		x = s.b.BatchNorm(s.p, s.next(), x, Norm{ReLU: relu})
+	}
+	s.next()
+	if relu {
+		return x
+	}
+	return s.b.Activate(x, activation)
 }

@@ -181,9 +181,8 @@ func (c *Config) checkTogether() []checkError {
 			"head_layers is %d, and the projector of %s has %d hidden layers", k, name, len(projector.Hidden))
 		require("embed", c.embeds() == "", "set embed.weights to raw", "head_layers is %d, and update.ema averages the encoder alone", k)
 	}
-	if n := method.NeedsOf(c.Method); n.Crops > 0 {
-		require("method", n.CropFrames <= c.View.Frames, fmt.Sprintf("set crop_frames to %d or less", c.View.Frames),
-			"crop_frames is %d, longer than the views, of %d frames", n.CropFrames, c.View.Frames)
+	if err := method.NeedsOf(c.Method).CheckFrames(c.View.Frames); err != nil {
+		wrong = append(wrong, checkError{"method", err})
 	}
 	spec := ""
 	for i, a := range c.Augment {

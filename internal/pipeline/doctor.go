@@ -84,7 +84,7 @@ func (c *checkup) before(l rundir.Line, r method.Result) {
 	if c == nil || !(c.o.Every > 0 && (l.Step+1)%c.o.Every == 0 || c.asks(l.Step)) {
 		return
 	}
-	c.now = &health.Sample{Step: l.Step, Epoch: l.Epoch, Loss: l.Loss, Chance: r.Chance, Z: c.meter.Measure(r.Z)}
+	c.now = &health.Sample{Step: l.Step, Epoch: l.Epoch, Loss: l.Loss, Chance: r.Chance, Temperature: r.Temperature, Z: c.meter.Measure(r.Z)}
 	if q, ok := c.t.method.(method.Queuer); ok {
 		keys, momentum := q.Queue()
 		if age, err := health.QueueAge(keys, r.Z.Shape[0]/2, len(c.t.clips), l.Step, momentum); err == nil {

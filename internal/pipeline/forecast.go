@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"clr/internal/audio"
@@ -70,22 +71,19 @@ type Concern struct {
 // machine how much memory there is and how long a step takes; else a forecast
 // follows from config, manifest and store alone.
 func Look(ctx context.Context, c *Config, measure bool) (*Forecast, error) {
-	p, err := Plan(c)
+	read := sync.OnceValues(func() (*audio.Corpus, error) { return openCorpus(c) })
+	p, err := plan(c, read)
 	if err != nil {
 		return nil, err
 	}
 	if !measure {
 		p.LimitBytes, p.Limit = 0, ""
 	}
-	layers, err := model.Layers(c.Encoder, p.setup.Input)
-	if err != nil {
-		return nil, err
-	}
 	f := &Forecast{MemoryPlan: *p, Method: nameIn(method.Table, c.Method), Encoder: nameIn(model.Encoders, c.Encoder), Optimizer: nameIn(optim.Table, c.Optimizer),
-		Parts: partsOf(p.draft), StepFLOPs: p.draft.FLOPs(layers), Folds: []FoldSteps{}, Checks: []Concern{}}
+		Parts: partsOf(p.draft), StepFLOPs: p.draft.FLOPs, Folds: []FoldSteps{}, Checks: []Concern{}}
 	f.refuse("memory", p.fits(host.Limit{Bytes: p.LimitBytes, Name: p.Limit}))
 	fits := len(f.Checks) == 0
-	f.addCorpus(c)
+	f.addCorpus(c, read)
 	if measure && fits {
 		if f.Speed, err = f.speed(ctx, c); err != nil {
 			return nil, err
@@ -136,8 +134,8 @@ func partsOf(p method.Plan) (parts []Part) {
 }
 
 // addCorpus works out the folds, and what there is to say of them.
-func (f *Forecast) addCorpus(c *Config) {
-	d, err := peek(c)
+func (f *Forecast) addCorpus(c *Config, read func() (*audio.Corpus, error)) {
+	d, err := peek(c, read)
 	if err != nil {
 		f.refuse("corpus", err)
 		return
@@ -221,10 +219,10 @@ func (f *Forecast) ofLengths(c *Config, d *data) {
 		"view.frames is %d, and %d of %d clips are less than half as long: more than half of their views is padding", c.View.Frames, short, d.store.Len())
 }
 
-// peek is a corpus and its splits, with its store if that is made. Nothing is
-// written.
-func peek(c *Config) (*data, error) {
-	corpus, err := openCorpus(c)
+// peek is a corpus, which read reads, and its splits, with its store if that is made.
+// Nothing is written.
+func peek(c *Config, read func() (*audio.Corpus, error)) (*data, error) {
+	corpus, err := read()
 	if err != nil {
 		return nil, err
 	}
@@ -287,8 +285,8 @@ func (f *Forecast) Write(con Console) error {
 		return con.Show(f)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %s: batch %d, %d views of %v, %.3g GFLOPs a step\n\n", f.Method, f.Encoder, f.Optimizer,
-		f.Batch, 2*f.Batch, f.setup.Input, float64(f.StepFLOPs)/1e9)
+	fmt.Fprintf(&b, "%s, %s, %s: batch %d, %s, %.3g GFLOPs a step\n\n", f.Method, f.Encoder, f.Optimizer,
+		f.Batch, f.views(), float64(f.StepFLOPs)/1e9)
 	for _, p := range f.Parts {
 		what := "parameters"
 		if !p.Learns {

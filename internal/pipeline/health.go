@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"strings"
 
@@ -52,6 +51,7 @@ type gauge struct {
 var gauges = []gauge{
 	{"loss", true, func(s health.Sample) (float64, bool) { return s.Loss, true }},
 	{"loss / that of guessing", true, func(s health.Sample) (float64, bool) { return s.Loss / s.Chance, s.Chance > 0 }},
+	{"temperature that is learnt", false, func(s health.Sample) (float64, bool) { return s.Temperature, s.Temperature > 0 }},
 	{"deviation of z / even spread", false, func(s health.Sample) (float64, bool) { return s.Z.Std / s.Z.StdSpread, compared(s) }},
 	{"RankMe / directions there are", false, func(s health.Sample) (float64, bool) {
 		return s.Z.RankMe / float64(min(s.Z.Pairs, s.Z.Dimensions)), compared(s)
@@ -62,9 +62,15 @@ var gauges = []gauge{
 	{"cosine of positives", false, func(s health.Sample) (float64, bool) { return s.Z.PositiveCos, compared(s) }},
 	{"cosine of negatives", true, func(s health.Sample) (float64, bool) { return s.Z.NegativeCos, compared(s) }},
 	{"contrastive top-1", false, func(s health.Sample) (float64, bool) { return s.Z.Top1, compared(s) }},
-	{"gradient, all layers", true, func(s health.Sample) (float64, bool) { return gradientOf(s.Layers), len(s.Layers) > 0 }},
-	{"gradient, least layer / largest", false, func(s health.Sample) (float64, bool) { return faintest(s.Layers) }},
-	{"update / weight, largest layer", true, func(s health.Sample) (float64, bool) { return largestMove(s.Layers) }},
+	{"gradient, all layers", true, func(s health.Sample) (float64, bool) { return health.FlowOf(s.Layers).Gradient, len(s.Layers) > 0 }},
+	{"gradient, least layer / largest", false, func(s health.Sample) (float64, bool) {
+		f := health.FlowOf(s.Layers)
+		return f.Least.Gradient / f.Largest.Gradient, f.Largest.Gradient > 0
+	}},
+	{"update / weight, largest layer", true, func(s health.Sample) (float64, bool) {
+		f := health.FlowOf(s.Layers)
+		return f.Moved.Share(), f.Weight > 0
+	}},
 	{"queue's age in epochs", true, func(s health.Sample) (float64, bool) {
 		if s.Queue == nil {
 			return 0, false
@@ -87,31 +93,6 @@ var gauges = []gauge{
 
 // compared says whether there were projections to compare.
 func compared(s health.Sample) bool { return s.Z.Pairs > 1 && s.Z.Dimensions > 0 && s.Z.StdSpread > 0 }
-
-func gradientOf(layers []health.Norms) float64 {
-	squares := 0.0
-	for _, l := range layers {
-		squares += float64(l.Gradient * l.Gradient)
-	}
-	return math.Sqrt(squares)
-}
-
-func faintest(layers []health.Norms) (share float64, ok bool) {
-	least, most := math.Inf(1), 0.0
-	for _, l := range layers {
-		least, most = min(least, l.Gradient), max(most, l.Gradient)
-	}
-	return least / most, most > 0
-}
-
-func largestMove(layers []health.Norms) (share float64, ok bool) {
-	for _, l := range layers {
-		if l.Weight > 0 {
-			share, ok = max(share, l.Update/l.Weight), true
-		}
-	}
-	return share, ok
-}
 
 // Health reads what was logged of a run, which may be going on, or broken. The
 // error, of kind Diverged, is of a run that is not healthy.

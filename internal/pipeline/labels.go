@@ -27,7 +27,7 @@ func (o LabelOptions) Check() error {
 
 // A labelling is the labels that may be learnt from. The zero one has none.
 type labelling struct {
-	classes []string // in natural order
+	classes []string // in natural order, of all labels that there are
 	of      []int    // clip of the corpus to class, -1: none to learn from
 	clips   [][]int  // of each class, in the corpus's order
 }
@@ -39,28 +39,17 @@ const unlabelled = -1
 // Which part follows from the seed alone.
 func (d *data) labelling(s eval.Split, fraction float64) (labelling, error) {
 	const remedy = "give training clips a column label, or choose a method and view.pair that learn without"
-	var names, paths []string
-	var index []int
-	for i, it := range d.corpus.Items {
-		if it.Label != "" {
-			names, paths, index = append(names, it.Label), append(paths, it.Path), append(index, i)
-		}
-	}
-	classes, class, err := eval.Encode(names, paths)
+	classes, class, err := classesOf(d.corpus)
 	if err != nil {
 		return labelling{}, err
 	}
-	l := labelling{classes: classes, of: make([]int, len(d.corpus.Items)), clips: make([][]int, len(classes))}
+	l := labelling{classes: classes, of: make([]int, len(class)), clips: make([][]int, len(classes))}
 	for i := range l.of {
 		l.of[i] = unlabelled
 	}
-	training := map[int]bool{}
-	for _, i := range s.Train {
-		training[i] = true
-	}
-	for j, i := range index {
-		if training[i] {
-			l.clips[class[j]] = append(l.clips[class[j]], i)
+	for _, i := range slices.Sorted(slices.Values(s.Train)) {
+		if k := class[i]; k != unlabelled {
+			l.clips[k] = append(l.clips[k], i)
 		}
 	}
 	labelled := 0
@@ -114,13 +103,18 @@ func (d *data) learnsFrom(s eval.Split) ([]int, labelling, error) {
 	return clips, l, err
 }
 
-// classesOf is how many classes the labels of a manifest are of.
-func classesOf(c *audio.Corpus) int {
-	seen := map[string]bool{}
-	for _, it := range c.Items {
-		if it.Label != "" {
-			seen[it.Label] = true
+// classesOf is the classes of a manifest's labels, in natural order, and each clip's.
+func classesOf(c *audio.Corpus) (classes []string, class []int, err error) {
+	var labels, paths []string
+	var clips []int
+	for i, it := range c.Items {
+		if class = append(class, unlabelled); it.Label != "" {
+			labels, paths, clips = append(labels, it.Label), append(paths, it.Path), append(clips, i)
 		}
 	}
-	return len(seen)
+	classes, of, err := eval.Encode(labels, paths)
+	for j, k := range of {
+		class[clips[j]] = k
+	}
+	return classes, class, err
 }

@@ -44,6 +44,41 @@ func TestMetricsFields(t *testing.T) {
 	}
 }
 
+// A temperature that is learnt is in each line, as the step had it, and in what was
+// looked at.
+func TestLearntTemperatureIsLogged(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir, "method={name: simclr, temperature: 0.25, learn_temperature: true, projector: {hidden: [8], out: 4}}", "optimizer.lr=0.01"), PretrainOptions{Run: run})
+	lines, err := rundir.ReadLog(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := lines[len(lines)-1].Temperature
+	if first := lines[0].Temperature; math.Abs(first-0.25) > 1e-6 || math.Abs(last-0.25) < 1e-3 {
+		t.Errorf("the temperature goes from %g to %g", first, last)
+	}
+	looks, err := rundir.ReadHealth(run)
+	if err != nil || len(looks) == 0 {
+		t.Fatalf("%d looks, %v", len(looks), err)
+	}
+	for _, l := range looks {
+		if l.Temperature != lines[l.Step].Temperature {
+			t.Errorf("step %d had the temperature %g, and was seen with %g", l.Step, lines[l.Step].Temperature, l.Temperature)
+		}
+	}
+	r, err := Health(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range r.Folds[0].Measures {
+		if m.Name == "temperature that is learnt" && m.Last == looks[len(looks)-1].Temperature {
+			return
+		}
+	}
+	t.Errorf("no temperature in %+v", r.Folds[0].Measures)
+}
+
 // Waiting for views is measured, and is part of the step's time.
 func TestWaitIsMeasured(t *testing.T) {
 	dir := tones(t, 20)

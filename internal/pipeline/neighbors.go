@@ -28,57 +28,54 @@ const heldOut = 0.2
 // validation clips, or on some of their own, which are whole groups where there
 // are groups. It is nil, and says so, where labels are missing.
 func newNeighbors(t *trainer, con Console) (*neighbors, error) {
-	n := &neighbors{t: t, o: t.d.c.Health.KNN}
-	var labels, names, groups []string
-	labelled := func(clips []int, groupOf []string) (known int) {
-		for k, i := range clips {
-			it := t.d.corpus.Items[i]
-			if it.Label == "" {
-				continue
-			}
-			known++
-			n.clips, labels, names = append(n.clips, i), append(labels, it.Label), append(names, it.Path)
-			if groupOf != nil {
-				groups = append(groups, groupOf[k])
-			}
-		}
-		return known
-	}
-	n.votes = labelled(t.split.Train, t.split.Groups)
-	asked := labelled(t.split.Valid, nil)
-	if n.votes == 0 {
-		con.Say("health.knn: no training clip has a label: nobody is asked")
-		return nil, nil
-	}
-	classes, index, err := eval.Encode(labels, names)
+	classes, class, err := classesOf(t.d.corpus)
 	if err != nil {
 		con.Say("health.knn: %v: nobody is asked", err)
 		return nil, nil
 	}
-	n.labels = index
-	if asked == 0 {
-		held := eval.Training{Train: eval.Set{N: n.votes, Labels: index, Classes: classes}, Groups: groups, Fold: t.split.Name, Seed: t.d.c.Seed}.HeldOut(heldOut)
-		n.split(held)
+	labelled := func(clips []int) []int {
+		return slices.DeleteFunc(slices.Clone(clips), func(i int) bool { return class[i] == unlabelled })
 	}
-	if n.votes == len(n.clips) {
+	vote, asked := labelled(t.split.Train), labelled(t.split.Valid)
+	if len(vote) == 0 {
+		con.Say("health.knn: no training clip has a label: nobody is asked")
+		return nil, nil
+	}
+	if len(asked) == 0 {
+		of := eval.Training{Train: eval.Set{N: len(vote), Classes: classes}, Fold: t.split.Name, Seed: t.d.c.Seed}
+		for k, i := range t.split.Train {
+			if class[i] == unlabelled {
+				continue
+			}
+			of.Train.Labels = append(of.Train.Labels, class[i])
+			if t.split.Groups != nil {
+				of.Groups = append(of.Groups, t.split.Groups[k])
+			}
+		}
+		vote, asked = divided(vote, of.HeldOut(heldOut))
+	}
+	if len(asked) == 0 {
 		con.Say("health.knn: no labelled clip can be spared from training: nobody is asked")
 		return nil, nil
+	}
+	n := &neighbors{t: t, o: t.d.c.Health.KNN, clips: slices.Concat(vote, asked), votes: len(vote)}
+	for _, i := range n.clips {
+		n.labels = append(n.labels, class[i])
 	}
 	n.e, err = t.d.fresh(t.norm)
 	return n, err
 }
 
-// split moves the clips that are held out behind those that vote.
-func (n *neighbors) split(held []bool) {
-	var clips, labels [2][]int
-	for k, h := range held {
-		part := 0
-		if h {
-			part = 1
+// divided is the clips that are not held out, and those that are.
+func divided(clips []int, held []bool) (in, out []int) {
+	for k, i := range clips {
+		if held[k] {
+			out = append(out, i)
+		} else {
+			in = append(in, i)
 		}
-		clips[part], labels[part] = append(clips[part], n.clips[k]), append(labels[part], n.labels[k])
 	}
-	n.votes, n.clips, n.labels = len(clips[0]), slices.Concat(clips[0], clips[1]), slices.Concat(labels[0], labels[1])
+	return in, out
 }
 
 // measure asks the method's encoder as it is now.

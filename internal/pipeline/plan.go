@@ -20,7 +20,9 @@ type MemoryPlan struct {
 	Channels   int `json:"channels"`
 	Bins       int `json:"bins"`
 	Frames     int `json:"frames"`
-	Parameters int `json:"parameters"` // of the encoder
+	Crops      int `json:"crops,omitempty"`       // shorter views that each clip gives
+	CropFrames int `json:"crop_frames,omitempty"` // and their length
+	Parameters int `json:"parameters"`            // of the encoder
 
 	TrainingGraphs []GraphPlan `json:"training_graphs"`
 	EmbeddingGraph GraphPlan   `json:"embedding_graph"`
@@ -58,6 +60,11 @@ type GraphPlan struct {
 // Plan works out what a config will take. It builds the graphs, and allocates
 // nothing that grows with them but their nodes.
 func Plan(c *Config) (*MemoryPlan, error) {
+	return plan(c, func() (*audio.Corpus, error) { return openCorpus(c) })
+}
+
+// plan is Plan; read reads the corpus, where the method learns from labels.
+func plan(c *Config, read func() (*audio.Corpus, error)) (*MemoryPlan, error) {
 	in, err := c.Input()
 	if err != nil {
 		return nil, err
@@ -65,11 +72,15 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: in, ExactConv: c.Engine.ExactConv}
 	needs := method.NeedsOf(c.Method)
 	if needs.Labels {
-		corpus, err := openCorpus(c)
+		corpus, err := read()
 		if err != nil {
 			return nil, err
 		}
-		s.Classes = classesOf(corpus)
+		classes, _, err := classesOf(corpus)
+		if err != nil {
+			return nil, err
+		}
+		s.Classes = len(classes)
 	}
 	draft, err := method.Draft(c.Method, s)
 	if err != nil {
@@ -83,7 +94,7 @@ func Plan(c *Config) (*MemoryPlan, error) {
 	const float = 4
 	view := float * in.Values()
 	p := &MemoryPlan{
-		Batch: c.Batch, Channels: in.Channels, Bins: in.Bins, Frames: in.Frames, Parameters: encoder.Count(),
+		Batch: c.Batch, Channels: in.Channels, Bins: in.Bins, Frames: in.Frames, Crops: needs.Crops, CropFrames: needs.CropFrames, Parameters: encoder.Count(),
 		Graph: draft.GraphBytes(), Weights: float * draft.Weights, Optimizer: float * optim.StateSize(c.moved(), draft.Params),
 		Arrays: float * draft.Arrays, Views: (ahead + 1) * c.Batch * (2*view + float*needs.Crops*needs.Short(in).Values()),
 		setup: s, draft: draft,
@@ -167,7 +178,7 @@ func (p *MemoryPlan) write(b *strings.Builder) {
 	row("weights", p.Weights, fmt.Sprintf("%d parameters in the encoder", p.Parameters))
 	row("optimizer", p.Optimizer, "")
 	row("method's arrays", p.Arrays, "")
-	row("views", p.Views, fmt.Sprintf("%d batches of %d × 2 views of %v", ahead+1, p.Batch, model.Input{Channels: p.Channels, Bins: p.Bins, Frames: p.Frames}))
+	row("views", p.Views, fmt.Sprintf("%d batches of %s", ahead+1, p.views()))
 	if p.Backgrounds > 0 {
 		row("backgrounds", p.Backgrounds, "at most, of recordings that are mixed in")
 	}
@@ -182,6 +193,17 @@ func (p *MemoryPlan) write(b *strings.Builder) {
 	if p.Limit != "" {
 		row("there are", int(p.LimitBytes), p.Limit)
 	}
+}
+
+// views says how many of which size a batch is.
+func (p *MemoryPlan) views() string {
+	in := model.Input{Channels: p.Channels, Bins: p.Bins, Frames: p.Frames}
+	text := fmt.Sprintf("%d views of %v", 2*p.Batch, in)
+	if p.Crops > 0 {
+		in.Frames = p.CropFrames
+		text += fmt.Sprintf(" and %d of %v", p.Crops*p.Batch, in)
+	}
+	return text
 }
 
 func (g GraphPlan) note() string {

@@ -211,7 +211,7 @@ func (t *trainer) step(ctx context.Context, batch *views, step int) (rundir.Line
 		return rundir.Line{}, err
 	}
 	line := rundir.Line{Step: step, Epoch: t.batches.epoch(step), Loss: float64(r.Loss), LR: t.lr(step),
-		GradNorm: optim.GradNorm(t.method.Params()), ZStd: spread(r.Z)}
+		GradNorm: optim.GradNorm(t.method.Params()), ZStd: spread(r.Z), Temperature: r.Temperature}
 	if err := finite(line, batch.names); err != nil {
 		return line, err
 	}

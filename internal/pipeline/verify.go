@@ -237,7 +237,7 @@ func differs(then, now rundir.Line) *Difference {
 		then, now float64
 	}{
 		{"epoch", float64(then.Epoch), float64(now.Epoch)}, {"loss", then.Loss, now.Loss}, {"lr", then.LR, now.LR},
-		{"grad_norm", then.GradNorm, now.GradNorm}, {"z_std", then.ZStd, now.ZStd},
+		{"grad_norm", then.GradNorm, now.GradNorm}, {"z_std", then.ZStd, now.ZStd}, {"temperature", then.Temperature, now.Temperature},
 	} {
 		if v.then != v.now {
 			return &Difference{then.Step, v.what, exactly(v.then), exactly(v.now)}

@@ -48,7 +48,7 @@ func TestVerify(t *testing.T) {
 	// Any value that did not come from this config is found, where it stands.
 	log := get(t, r, rundir.MetricsFile)
 	lines := bytes.SplitAfter(log, []byte("\n"))
-	for field, value := range map[string]any{"loss": 1.5, "lr": 1e-9, "grad_norm": 3, "z_std": 0.1, "epoch": 7, "digest": strings.Repeat("0", 64)} {
+	for field, value := range map[string]any{"loss": 1.5, "lr": 1e-9, "grad_norm": 3, "z_std": 0.1, "temperature": 0.5, "epoch": 7, "digest": strings.Repeat("0", 64)} {
 		var l map[string]any
 		if err := json.Unmarshal(lines[5], &l); err != nil {
 			t.Fatal(err)

@@ -26,15 +26,16 @@ func (o LogOptions) Check() error {
 
 // A Line is a line of metrics.jsonl: what one step of training did.
 type Line struct {
-	Step     int     `json:"step"`
-	Epoch    int     `json:"epoch"`
-	Loss     float64 `json:"loss"`
-	LR       float64 `json:"lr"`
-	GradNorm float64 `json:"grad_norm"`
-	ZStd     float64 `json:"z_std"`            // of the normalised projections, mean over dimensions; 1/√P when spread evenly, 0 when collapsed
-	Digest   string  `json:"digest,omitempty"` // SHA-256 of the method's state after the step, every LogOptions.Digest steps
-	ClipsPS  float64 `json:"clips_per_s"`      // clips of this step over its time, waiting included
-	Wait     float64 `json:"wait_s"`           // waiting for the loader
+	Step        int     `json:"step"`
+	Epoch       int     `json:"epoch"`
+	Loss        float64 `json:"loss"`
+	LR          float64 `json:"lr"`
+	GradNorm    float64 `json:"grad_norm"`
+	ZStd        float64 `json:"z_std"`                 // of the normalised projections, mean over dimensions; 1/√P when spread evenly, 0 when collapsed
+	Temperature float64 `json:"temperature,omitempty"` // of the step, where it is learnt
+	Digest      string  `json:"digest,omitempty"`      // SHA-256 of the method's state after the step, every LogOptions.Digest steps
+	ClipsPS     float64 `json:"clips_per_s"`           // clips of this step over its time, waiting included
+	Wait        float64 `json:"wait_s"`                // waiting for the loader
 }
 
 // A Health is a line of health.jsonl: what was measured of a step that was looked
