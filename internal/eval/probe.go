@@ -31,7 +31,7 @@ var Table = map[string]Probe{"linear": linearDefaults, "mlp": mlpDefaults}
 
 // A Head is a fitted classifier.
 type Head interface {
-	LogProba(s Set) []float64 // (N, K), rows of log-probabilities
+	LogProba(s Set) []float64 // (N, K), rows of log-probabilities; where the set is Multi each class's by itself
 	Choice() Choice
 }
 
@@ -82,7 +82,7 @@ func (r *Row) split(ctx context.Context, p Probe, s Set, split Split) error {
 		return err
 	}
 	if r.classes == nil {
-		r.classes, r.Dim = s.Classes, s.D
+		r.classes, r.multi, r.Dim = s.Classes, s.Multi(), s.D
 		if _, deaf := p.(Majority); deaf {
 			r.Dim = 0
 		}
@@ -96,7 +96,7 @@ func (r *Row) split(ctx context.Context, p Probe, s Set, split Split) error {
 		if err != nil {
 			return err
 		}
-		r.add(split, seed, test.Labels, head.LogProba(test), head.Choice())
+		r.add(split, seed, test, head.LogProba(test), head.Choice())
 	}
 	return nil
 }
