@@ -14,7 +14,7 @@ import (
 var quick = MLPProbe{Hidden: []int{8}, Epochs: 5, Batch: 16, LR: []float64{1e-2, 1e-3}, WeightDecay: 1e-4, Patience: 3, Valid: 0.2, Standardize: true, Seeds: []uint64{1, 2}}
 
 // coarse is a linear probe that takes little.
-var coarse = LinearProbe{CMin: 1e-3, CMax: 10, CSteps: 3, Standardize: true, Tolerance: 1e-4, MaxIterations: 100, InnerFolds: 3, Seed: 1}
+var coarse = LinearProbe{Multi: "multinomial", ClassWeight: "none", CMin: 1e-3, CMax: 10, CSteps: 3, Standardize: true, Tolerance: 1e-4, MaxIterations: 100, InnerFolds: 3, Seed: 1}
 
 // A spy keeps what a probe was given and what it made.
 type spy struct {
@@ -154,7 +154,7 @@ func TestEvaluateSaysWhatIsWrong(t *testing.T) {
 	_, err = Evaluate(ctx, "x", coarse, Set{Classes: classNames(2)}, splits)
 	expect(t, err, fault.Data, "0 embeddings of 0 features", "")
 	_, err = Evaluate(ctx, "x", LinearProbe{}, s, splits)
-	expect(t, err, fault.Usage, "c_min is 0", "")
+	expect(t, err, fault.Usage, `multi is ""`, "")
 	short := s
 	short.Labels = s.Labels[1:]
 	_, err = Evaluate(ctx, "x", coarse, short, splits)
@@ -186,22 +186,24 @@ func TestProbesRefuse(t *testing.T) {
 		return p
 	}
 	for says, p := range map[string]Probe{
-		"c_max -1":             linear(func(p *LinearProbe) { p.CMax = -1 }),
-		"c_min is NaN":         linear(func(p *LinearProbe) { p.CMin = math.NaN() }),
-		"c_steps is 0":         linear(func(p *LinearProbe) { p.CSteps = 0 }),
-		"are both 1":           linear(func(p *LinearProbe) { p.CMin, p.CMax = 1, 1 }),
-		"tolerance is 0":       linear(func(p *LinearProbe) { p.Tolerance = 0 }),
-		"max_iterations is -3": linear(func(p *LinearProbe) { p.MaxIterations = -3 }),
-		"inner_folds is 1":     linear(func(p *LinearProbe) { p.InnerFolds = 1 }),
-		"hidden is [4 0]":      mlp(func(p *MLPProbe) { p.Hidden = []int{4, 0} }),
-		"epochs is 0":          mlp(func(p *MLPProbe) { p.Epochs = 0 }),
-		"batch 0":              mlp(func(p *MLPProbe) { p.Batch = 0 }),
-		"patience 0":           mlp(func(p *MLPProbe) { p.Patience = 0 }),
-		"lr is []":             mlp(func(p *MLPProbe) { p.LR = nil }),
-		"lr is [NaN]":          mlp(func(p *MLPProbe) { p.LR = []float64{math.NaN()} }),
-		"weight_decay is -1":   mlp(func(p *MLPProbe) { p.WeightDecay = -1 }),
-		"valid is 1":           mlp(func(p *MLPProbe) { p.Valid = 1 }),
-		"seeds is empty":       mlp(func(p *MLPProbe) { p.Seeds = nil }),
+		`multi is "ovr"`:        linear(func(p *LinearProbe) { p.Multi = "ovr" }),
+		`class_weight is "all"`: linear(func(p *LinearProbe) { p.ClassWeight = "all" }),
+		"c_max -1":              linear(func(p *LinearProbe) { p.CMax = -1 }),
+		"c_min is NaN":          linear(func(p *LinearProbe) { p.CMin = math.NaN() }),
+		"c_steps is 0":          linear(func(p *LinearProbe) { p.CSteps = 0 }),
+		"are both 1":            linear(func(p *LinearProbe) { p.CMin, p.CMax = 1, 1 }),
+		"tolerance is 0":        linear(func(p *LinearProbe) { p.Tolerance = 0 }),
+		"max_iterations is -3":  linear(func(p *LinearProbe) { p.MaxIterations = -3 }),
+		"inner_folds is 1":      linear(func(p *LinearProbe) { p.InnerFolds = 1 }),
+		"hidden is [4 0]":       mlp(func(p *MLPProbe) { p.Hidden = []int{4, 0} }),
+		"epochs is 0":           mlp(func(p *MLPProbe) { p.Epochs = 0 }),
+		"batch 0":               mlp(func(p *MLPProbe) { p.Batch = 0 }),
+		"patience 0":            mlp(func(p *MLPProbe) { p.Patience = 0 }),
+		"lr is []":              mlp(func(p *MLPProbe) { p.LR = nil }),
+		"lr is [NaN]":           mlp(func(p *MLPProbe) { p.LR = []float64{math.NaN()} }),
+		"weight_decay is -1":    mlp(func(p *MLPProbe) { p.WeightDecay = -1 }),
+		"valid is 1":            mlp(func(p *MLPProbe) { p.Valid = 1 }),
+		"seeds is empty":        mlp(func(p *MLPProbe) { p.Seeds = nil }),
 	} {
 		expect(t, p.Check(), fault.Usage, says, "")
 	}

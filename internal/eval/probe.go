@@ -42,9 +42,19 @@ type Choice struct {
 	LearningRate  float64 `json:"lr,omitempty"`             //
 	Epoch         int     `json:"epoch,omitempty"`          // whose weights were kept, counted from 1
 	ValidAccuracy float64 `json:"valid_accuracy,omitempty"` // of the choice
+	ValidMAP      float64 `json:"valid_map,omitempty"`      // likewise, where clips have several labels
 	Iterations    int     `json:"iterations,omitempty"`     // of the last fit
 	Gradient      float64 `json:"gradient,omitempty"`       // its length at the end
 	Note          string  `json:"note,omitempty"`           // what a reader should know, e.g. a fit that did not converge
+}
+
+// validated notes the score on validation clips that it was chosen by.
+func (c *Choice) validated(multi bool, score float64) {
+	if multi {
+		c.ValidMAP = score
+	} else {
+		c.ValidAccuracy = score
+	}
 }
 
 // Evaluate trains the probe on each split, for each of its seeds, and tests
