@@ -1,6 +1,9 @@
 package eval
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // leastLogProba bounds what one clip can cost in LogLoss (scikit-learn clips
 // probabilities likewise), so that the mean stays a finite number.
@@ -27,6 +30,9 @@ func newAnswers(logp []float64, truth Set) *answers { // logp (N, K)
 	} else {
 		a.single(logp)
 	}
+	for i := range a.loss {
+		a.loss[i] = clipLoss(logp[i*k:(i+1)*k], truth, i)
+	}
 	a.ranked = make([]ranking, k)
 	share(k, len(logp)*8, func(c int) { a.ranked[c] = rankBy(logp, c, k) })
 	return a
@@ -42,7 +48,6 @@ func (a *answers) single(logp []float64) {
 		row := logp[i*a.k : (i+1)*a.k]
 		a.said[i] = predicted[i : i+1]
 		a.right[i] = predicted[i] == y
-		a.loss[i] = -max(row[y], leastLogProba)
 		if a.top5 != nil {
 			a.top5[i] = rank(row, y) < 5
 		}
@@ -56,30 +61,44 @@ func (a *answers) several(logp []float64) {
 		a.right[i] = true
 		for c, yes := range logp[i*a.k : (i+1)*a.k] {
 			is := a.is(i, c)
-			p := math.Exp(yes)
 			if yes > -math.Ln2 {
 				a.said[i] = append(a.said[i], c)
 			}
 			if is != (yes > -math.Ln2) {
 				a.right[i] = false
 			}
-			if !is {
-				yes = math.Log(-math.Expm1(yes)) // log(1-p)
-			}
-			a.loss[i] -= max(yes, leastLogProba) / float64(a.k)
-			a.certain = append(a.certain, newBelief(p, is))
+			a.certain = append(a.certain, newBelief(math.Exp(yes), is))
 		}
 	}
 }
 
+// meanLoss is LogLoss alone.
+func meanLoss(logp []float64, truth Set) float64 { // logp (N, K)
+	k, sum := len(truth.Classes), 0.0
+	for i := range truth.N {
+		sum += clipLoss(logp[i*k:(i+1)*k], truth, i)
+	}
+	return sum / float64(truth.N)
+}
+
+// clipLoss is a clip's share in LogLoss, from its log-probabilities (K).
+func clipLoss(logp []float64, truth Set, i int) float64 {
+	if !truth.Multi() {
+		return -max(logp[truth.Labels[i]], leastLogProba)
+	}
+	loss := 0.0
+	for c, yes := range logp {
+		if !slices.Contains(truth.Tags[i], c) {
+			yes = math.Log(-math.Expm1(yes)) // log(1-p)
+		}
+		loss -= max(yes, leastLogProba) / float64(len(logp))
+	}
+	return loss
+}
+
 // is says whether clip i has class c.
 func (a *answers) is(i, c int) bool {
-	for _, y := range a.truth.Of(i) {
-		if y == c {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(a.truth.Of(i), c)
 }
 
 // A tally is answers summed up over clips.

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -41,14 +42,10 @@ func (t Training) parts(k int) []part {
 	return out
 }
 
-// holdOut gives one part: the validation clips that came with the split, or
-// HeldOut ones of a share. It is an empty part if no clip can be spared.
-func (t Training) holdOut(share float64) part {
-	if t.Valid.N > 0 {
-		return part{t.Train, t.Valid}
-	}
+// without takes the marked clips out of the training clips, to validate on.
+func (t Training) without(held []bool) part {
 	var in, out []int
-	for i, h := range t.HeldOut(share) {
+	for i, h := range held {
 		if h {
 			out = append(out, i)
 		} else {
@@ -56,6 +53,33 @@ func (t Training) holdOut(share float64) part {
 		}
 	}
 	return part{t.Train.Rows(in), t.Train.Rows(out)}
+}
+
+// drawn marks a share of the training clips, rounded up, any of them, drawn again
+// up to a hundred times until each class is among them: EVAR's.
+func (t Training) drawn(share float64) []bool {
+	n := min(t.Train.N-1, int(math.Ceil(share*float64(t.Train.N))))
+	classes := map[int]bool{}
+	for i := range t.Train.N {
+		for _, y := range t.Train.Of(i) {
+			classes[y] = true
+		}
+	}
+	var held []bool
+	for attempt := range uint64(100) {
+		held = make([]bool, t.Train.N)
+		missing := maps.Clone(classes)
+		for _, i := range rand.New(rand.NewPCG(t.Seed, attempt)).Perm(t.Train.N)[:n] {
+			held[i] = true
+			for _, y := range t.Train.Of(i) {
+				delete(missing, y)
+			}
+		}
+		if len(missing) == 0 {
+			break
+		}
+	}
+	return held
 }
 
 // HeldOut marks about a share of the training clips, to validate on. Of groups

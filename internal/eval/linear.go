@@ -13,8 +13,10 @@ import (
 // of the penalty, is chosen by accuracy on validation clips (the given ones, or
 // inner folds of the training clips), of several labels by mAP, the smaller C
 // where two are equal, and the head is fitted again on training and validation
-// clips together.
+// clips together. Or it is a linear layer as a named protocol trains one.
 type LinearProbe struct {
+	Protocol      string  `yaml:"protocol" doc:"how it is fitted: lbfgs, by the keys below; evar, cola or simclr, by their own constants (docs/evaluation.md), then only protocol_lr is heeded"`
+	ProtocolLR    float64 `yaml:"protocol_lr" doc:"learning rate of a protocol other than lbfgs, where a task has one of its own; 0 is the protocol's"`
 	Multi         string  `yaml:"multi" doc:"multinomial: all classes together; one_vs_rest: each against the others, by itself, as is always done where clips have several labels"`
 	ClassWeight   string  `yaml:"class_weight" doc:"none: clips weigh alike; balanced: classes do, however many clips they have"`
 	CMin          float64 `yaml:"c_min" doc:"smallest C to try; C is the inverse weight of the L2 penalty, as in scikit-learn"`
@@ -27,7 +29,7 @@ type LinearProbe struct {
 	Seed          uint64  `yaml:"seed" doc:"deals clips to inner folds where no groups are known"`
 }
 
-var linearDefaults = LinearProbe{Multi: "multinomial", ClassWeight: "none", CMin: 1e-5, CMax: 10, CSteps: 13, Standardize: true, Tolerance: 1e-4, MaxIterations: 1000, InnerFolds: 5, Seed: 1}
+var linearDefaults = LinearProbe{Protocol: "lbfgs", Multi: "multinomial", ClassWeight: "none", CMin: 1e-5, CMax: 10, CSteps: 13, Standardize: true, Tolerance: 1e-4, MaxIterations: 1000, InnerFolds: 5, Seed: 1}
 
 // Doc says in one line what this is.
 func (LinearProbe) Doc() string {
@@ -36,6 +38,9 @@ func (LinearProbe) Doc() string {
 
 // Check refuses settings that cannot work.
 func (p LinearProbe) Check() error {
+	if err := checkProtocol("linear", p.Protocol, p.ProtocolLR); err != nil {
+		return err
+	}
 	switch {
 	case p.Multi != "multinomial" && p.Multi != "one_vs_rest":
 		return fault.New(fault.Usage, "use multinomial or one_vs_rest", "multi is %q", p.Multi)
@@ -57,8 +62,25 @@ func (p LinearProbe) Check() error {
 	return nil
 }
 
-// Repeats gives one head a split: nothing is random but inner folds.
-func (p LinearProbe) Repeats() []uint64 { return []uint64{p.Seed} }
+// Repeats gives one head a split: nothing is random but inner folds. Protocols of
+// gradient descent have seeds of their own.
+func (p LinearProbe) Repeats() []uint64 {
+	if p.Protocol != "lbfgs" {
+		return p.protocol().seeds
+	}
+	return []uint64{p.Seed}
+}
+
+func (p LinearProbe) protocol() protocol { return protocolOf("linear", p.Protocol, p.ProtocolLR) }
+
+// settings are those of lbfgs in a line.
+func (p LinearProbe) settings() string {
+	s := fmt.Sprintf("%s, class weights %s, %d C from %g to %g, gradient %g", p.Multi, p.ClassWeight, p.CSteps, p.CMin, p.CMax, p.Tolerance)
+	if p.Standardize {
+		s += ", standardized"
+	}
+	return s
+}
 
 // grid is the values of C, smallest first.
 func (p LinearProbe) grid() []float64 {
@@ -75,6 +97,9 @@ func (p LinearProbe) grid() []float64 {
 
 // Fit chooses C and fits the head.
 func (p LinearProbe) Fit(ctx context.Context, t Training) (Head, error) {
+	if p.Protocol != "lbfgs" {
+		return p.protocol().Fit(ctx, t)
+	}
 	cs := p.grid()
 	score, of := make([]float64, len(cs)), 0 // summed over validation clips
 	if len(cs) > 1 {

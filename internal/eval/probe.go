@@ -73,6 +73,17 @@ func EvaluateEach(ctx context.Context, name string, p Probe, set func(Split) Set
 	if len(splits) == 0 {
 		return Row{}, fault.New(fault.Usage, "", "eval: %s has no splits to be tested on", name)
 	}
+	if c, ok := p.(chooser); ok {
+		first, s := splits[0], set(splits[0])
+		t, _, err := first.divide(s)
+		if err == nil {
+			t.Seed = p.Repeats()[0]
+			p, err = c.choose(ctx, t)
+		}
+		if err != nil {
+			return Row{}, fmt.Errorf("%s, split %s: %w", name, first.Name, err)
+		}
+	}
 	row := Row{Name: name}
 	for _, split := range splits {
 		s := set(split)
@@ -84,11 +95,20 @@ func EvaluateEach(ctx context.Context, name string, p Probe, set func(Split) Set
 	return row, nil
 }
 
-func (r *Row) split(ctx context.Context, p Probe, s Set, split Split) error {
+// divide gives what a probe may learn from, without a seed, and the test clips.
+func (split Split) divide(s Set) (Training, Set, error) {
 	if err := s.Check(); err != nil {
-		return err
+		return Training{}, Set{}, err
 	}
 	if err := split.Check(s); err != nil {
+		return Training{}, Set{}, err
+	}
+	return Training{Train: s.Rows(split.Train), Valid: s.Rows(split.Valid), Groups: split.Groups, Fold: split.Name}, s.Rows(split.Test), nil
+}
+
+func (r *Row) split(ctx context.Context, p Probe, s Set, split Split) error {
+	t, test, err := split.divide(s)
+	if err != nil {
 		return err
 	}
 	if r.classes == nil {
@@ -100,13 +120,12 @@ func (r *Row) split(ctx context.Context, p Probe, s Set, split Split) error {
 	if len(s.Classes) != len(r.classes) {
 		return fault.New(fault.Usage, "", "eval: a set of %d classes follows one of %d", len(s.Classes), len(r.classes))
 	}
-	test := s.Rows(split.Test)
-	for _, seed := range p.Repeats() {
-		head, err := p.Fit(ctx, Training{Train: s.Rows(split.Train), Valid: s.Rows(split.Valid), Groups: split.Groups, Fold: split.Name, Seed: seed})
+	for _, t.Seed = range p.Repeats() {
+		head, err := p.Fit(ctx, t)
 		if err != nil {
 			return err
 		}
-		r.add(split, seed, test, head.LogProba(test), head.Choice())
+		r.add(split, t.Seed, test, head.LogProba(test), head.Choice())
 	}
 	return nil
 }
