@@ -56,7 +56,7 @@ var (
 	cola = recipe{
 		head:      model.Classifier{Init: "keras"},
 		optimizer: optim.Adam{LR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-7},
-		epochs:    100, batch: 64,
+		epochs:    100, batch: 64, windows: true,
 	}
 	simclr = recipe{
 		head:      model.Classifier{Init: "pytorch"},
@@ -162,6 +162,13 @@ func ProtocolOf(p Probe) (name, settings string) {
 	return "", ""
 }
 
+// LearnsFromWindows says whether a probe is trained on windows of clips, where sets
+// have them, rather than on clips.
+func LearnsFromWindows(p Probe) bool {
+	l, ok := p.(LinearProbe)
+	return ok && l.Protocol != "lbfgs" && l.protocol().recipes[0].windows
+}
+
 // settings are a protocol's constants, written from what is obeyed.
 func (p protocol) settings() string {
 	r := p.recipes[0]
@@ -193,6 +200,9 @@ func (p protocol) settings() string {
 	}
 	if r.standardize {
 		parts = append(parts, "standardized")
+	}
+	if r.windows {
+		parts = append(parts, "one window of a clip each")
 	}
 	if len(p.recipes) > 1 {
 		parts = append(parts, fmt.Sprintf("best of %d", len(p.recipes)))
