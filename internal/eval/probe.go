@@ -41,6 +41,7 @@ type Choice struct {
 	C             float64 `json:"c,omitempty"`              // inverse weight of the penalty
 	LearningRate  float64 `json:"lr,omitempty"`             //
 	Epoch         int     `json:"epoch,omitempty"`          // whose weights were kept, counted from 1
+	Head          string  `json:"head,omitempty"`           // its layers, where a protocol chooses among several
 	ValidAccuracy float64 `json:"valid_accuracy,omitempty"` // of the choice
 	ValidMAP      float64 `json:"valid_map,omitempty"`      // likewise, where clips have several labels
 	Iterations    int     `json:"iterations,omitempty"`     // of the last fit

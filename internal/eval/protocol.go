@@ -105,7 +105,7 @@ func protocolOf(kind, name string, lr float64) protocol {
 		p = protocol{seeds: []uint64{42}, once: true}
 		for _, g := range hearGrid {
 			r := hear.at(g.lr)
-			r.head.Hidden, r.head.Init = slices.Repeat([]int{1024}, g.layers), g.init
+			r.head.Hidden, r.head.Init, r.named = slices.Repeat([]int{1024}, g.layers), g.init, true
 			p.recipes = append(p.recipes, r)
 		}
 	default:
@@ -177,13 +177,21 @@ func (p protocol) settings() string {
 	for _, r := range p.recipes {
 		rates, heads = appendNew(rates, fmt.Sprint(r.optimizer.LearningRate())), appendNew(heads, r.shape())
 	}
-	parts := []string{strings.Join(heads, " or "), optimizer + " lr " + strings.Join(rates, ", ")}
+	parts := []string{strings.Join(heads, " or ")}
+	if r.head.Norm {
+		parts = append(parts, "batch norm")
+	}
+	if r.head.Dropout > 0 {
+		parts = append(parts, fmt.Sprintf("dropout %g", r.head.Dropout))
+	}
+	moved := optimizer + " lr " + strings.Join(rates, ", ")
 	if r.per > 0 {
-		parts[1] += fmt.Sprintf("·batch/%d", r.per)
+		moved += fmt.Sprintf("·batch/%d", r.per)
 	}
 	if r.cosine {
-		parts[1] += " by a cosine"
+		moved += " by a cosine"
 	}
+	parts = append(parts, moved)
 	switch o := r.optimizer.(type) {
 	case optim.SGD:
 		parts = append(parts, fmt.Sprintf("momentum %g", o.Momentum))
@@ -218,14 +226,7 @@ func (r recipe) shape() string {
 	if len(r.head.Hidden) == 0 {
 		return "linear"
 	}
-	s := "hidden " + strings.Trim(fmt.Sprint(r.head.Hidden), "[]")
-	if r.head.Norm {
-		s += " with batch norm"
-	}
-	if r.head.Dropout > 0 {
-		s += fmt.Sprintf(" dropout %g", r.head.Dropout)
-	}
-	return s
+	return strings.Trim(fmt.Sprint(r.head.Hidden), "[]") + " hidden"
 }
 
 func appendNew(all []string, s string) []string {

@@ -25,7 +25,7 @@ func TestProtocolConstants(t *testing.T) {
 	deep.head.Hidden, deep.head.Dropout = []int{512}, 0.5
 	of := func(layers int, init string, lr float64) recipe {
 		return recipe{head: model.Classifier{Hidden: []int{1024, 1024}[:layers], Norm: true, Dropout: 0.1, Init: init}, optimizer: adam(lr, 1e-8, 0),
-			epochs: 500, batch: 1024, every: 3, patience: 20, ties: earlier, hold: nextGroup, share: 0.1}
+			epochs: 500, batch: 1024, every: 3, patience: 20, ties: earlier, hold: nextGroup, share: 0.1, named: true}
 	}
 	for _, c := range []struct {
 		kind, name string
@@ -35,7 +35,7 @@ func TestProtocolConstants(t *testing.T) {
 		{"linear", "evar", protocol{seeds: []uint64{42, 43, 44}, recipes: []recipe{evar}, lr: true},
 			"linear, Adam lr 0.0003, weight decay 1e-08, batch 200, at most 200 epochs, validated every 1, patience 20, standardized, seeds 42 43 44"},
 		{"mlp", "evar", protocol{seeds: []uint64{42, 43, 44}, recipes: []recipe{deep}, lr: true},
-			"hidden 512 dropout 0.5, Adam lr 0.0003, weight decay 1e-08, batch 200, at most 200 epochs, validated every 1, patience 20, standardized, seeds 42 43 44"},
+			"512 hidden, dropout 0.5, Adam lr 0.0003, weight decay 1e-08, batch 200, at most 200 epochs, validated every 1, patience 20, standardized, seeds 42 43 44"},
 		{"linear", "cola", protocol{seeds: []uint64{42}, recipes: []recipe{{head: model.Classifier{Init: "keras"}, optimizer: adam(0.001, 1e-7, 0), epochs: 100, batch: 64, windows: true}}, lr: true},
 			"linear, Adam lr 0.001, weight decay 0, batch 64, 100 epochs, one window of a clip each, seeds 42"},
 		{"linear", "simclr", protocol{seeds: []uint64{42}, recipes: []recipe{{head: model.Classifier{Init: "pytorch"}, optimizer: optim.SGD{LR: 0.1, Momentum: 0.9}, per: 256, cosine: true, epochs: 90, batch: 256}}, lr: true},
@@ -44,7 +44,7 @@ func TestProtocolConstants(t *testing.T) {
 			// python3 -c 'import itertools, random; random.seed(42); g = list(itertools.product((1, 2), ("uniform", "normal"), (3.2e-3, 1e-3, 3.2e-4, 1e-4))); random.shuffle(g); print(g[:8])'
 			of(1, "xavier_normal", 1e-4), of(2, "xavier_uniform", 1e-3), of(1, "xavier_normal", 1e-3), of(1, "xavier_normal", 3.2e-4),
 			of(2, "xavier_normal", 3.2e-4), of(2, "xavier_uniform", 3.2e-4), of(2, "xavier_normal", 3.2e-3), of(2, "xavier_uniform", 3.2e-3)}},
-			"hidden 1024 with batch norm dropout 0.1 or hidden 1024 1024 with batch norm dropout 0.1, Adam lr 0.0001, 0.001, 0.00032, 0.0032, weight decay 0, batch 1024, " +
+			"1024 hidden or 1024 1024 hidden, batch norm, dropout 0.1, Adam lr 0.0001, 0.001, 0.00032, 0.0032, weight decay 0, batch 1024, " +
 				"at most 500 epochs, validated every 3, patience 20, best of 8 on the first split, seeds 42"},
 	} {
 		c.want.name = c.name
@@ -123,7 +123,7 @@ func TestProtocolsLearn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, c := Measure(h.LogProba(test), test.Labels, 4), h.Choice(); m.Accuracy < 0.85 || c.Epoch%3 != 0 {
+	if m, c := Measure(h.LogProba(test), test.Labels, 4), h.Choice(); m.Accuracy < 0.85 || c.Epoch%3 != 0 || c.Head != "1024 hidden, xavier_normal" {
 		t.Errorf("hear: %+v, %+v", m, c)
 	}
 }

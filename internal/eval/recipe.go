@@ -22,6 +22,7 @@ type recipe struct {
 	epochs      int           // at most
 	batch       int           // clips a step; all where there are fewer
 	standardize bool
+	named       bool // the report says which head it was: there are others
 	windows     bool // a step sees one of a clip's windows, drawn anew each epoch; needs a set that has them, and no scaler
 
 	every    int     // epochs from one validation to the next; 0: none, all clips train, and the last weights are kept
@@ -94,6 +95,9 @@ func (r recipe) fit(ctx context.Context, t Training) (*trainedHead, error) {
 		return nil, err
 	}
 	h.scale, h.recipe, h.choice.Note = scale, r, note
+	if r.named {
+		h.choice.Head = r.shape() + ", " + r.head.Init
+	}
 	return h, nil
 }
 
