@@ -247,9 +247,9 @@ func groupsOf(groups, rows int) int {
 
 // checkHead is what the Check of every method with a temperature, a projector
 // and groups begins with.
-func checkHead(temperature float64, projector model.MLP, groups int) error {
-	if !(temperature > 0) {
-		return fault.New(fault.Usage, "", "temperature is %g, must be positive", temperature)
+func checkHead(temperature float64, learn bool, projector model.MLP, groups int) error {
+	if err := checkTemperature(temperature, learn); err != nil {
+		return err
 	}
 	return checkProjector(projector, groups)
 }

@@ -19,6 +19,7 @@ import (
 // Here groups of rows (bn_groups) are the devices.
 type MoCo struct {
 	Temperature float64   `yaml:"temperature" doc:"divides the cosines, the paper's tau: version 1 has 0.07, version 2 0.2"`
+	Learn       bool      `yaml:"learn_temperature" doc:"the optimiser moves the temperature too, which begins as that one and does not fall below 0.01"`
 	Momentum    float64   `yaml:"momentum" doc:"of the key tower: m in m*key + (1-m)*query"`
 	Queue       int       `yaml:"queue" doc:"earlier keys that serve as negatives; any size"`
 	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining. Version 1's is linear, hidden: []"`
@@ -32,7 +33,7 @@ func (o MoCo) Doc() string {
 func (o MoCo) projects() model.MLP { return o.Projector }
 
 func (o MoCo) Check() error {
-	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
+	if err := checkHead(o.Temperature, o.Learn, o.Projector, o.Groups); err != nil {
 		return err
 	}
 	if err := checkMomentum(o.Momentum); err != nil {
@@ -51,7 +52,7 @@ func (o MoCo) New(s Setup) (Method, error) {
 		lay: func(b *model.Builder, p *model.Params, in inputs) outputs {
 			q := s.tower(b, p, o.Projector, in.x) // (N, P)
 			k := in.targets                       // (N, P)
-			l := b.Try(loss.InfoNCE(q, k, in.queue, o.Temperature))
+			l := b.Try(loss.InfoNCE(q, k, in.queue, temperature(b, p, o.Temperature, o.Learn)))
 			return outputs{z: b.Stack(q, k), loss: l, chance: math.Log(float64(1 + o.Queue)), push: k}
 		},
 	}.over(s)

@@ -42,7 +42,7 @@ const (
 )
 
 func (o SwAV) Check() error {
-	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
+	if err := checkHead(o.Temperature, false, o.Projector, o.Groups); err != nil {
 		return err
 	}
 	if err := o.loss().Check(); err != nil {
