@@ -147,13 +147,13 @@ type Options interface {
 // Table holds the methods by name with their defaults.
 var Table = map[string]Options{
 	"barlow_twins":  BarlowTwins{Lambda: 0.005, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
-	"byol":          BYOL{Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
+	"byol":          BYOL{Momentum: Momentum{0.99, "cosine"}, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
 	"clar":          CLAR{Temperature: 0.2, Weight: 1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"cola":          COLA{Similarity: "bilinear", Temperature: 0.2, Out: 512, Groups: 1},
 	"contrastive":   Contrastive{Margin: 1, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"cross_entropy": CrossEntropy{Groups: 1},
-	"moco":          MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
-	"moco_v3":       MoCoV3{Temperature: 0.2, Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
+	"moco":          MoCo{Temperature: 0.2, Momentum: Momentum{0.99, "constant"}, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
+	"moco_v3":       MoCoV3{Temperature: 0.2, Momentum: Momentum{0.99, "cosine"}, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
 	"nnclr":         NNCLR{Temperature: 0.1, Queue: 2048, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
 	"simclr":        SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"simsiam":       SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
@@ -264,13 +264,6 @@ func checkPredictor(projector, predictor model.MLP, groups int) error {
 			"predictor: out is %d, the projections that it guesses have %d", predictor.Out, projector.Out)
 	}
 	return checkProjector(projector, groups)
-}
-
-func checkMomentum(m float64) error {
-	if !(m >= 0 && m <= 1) {
-		return fault.New(fault.Usage, "", "momentum is %g, must be between 0 and 1", m)
-	}
-	return nil
 }
 
 func checkProjector(projector model.MLP, groups int) error {

@@ -32,12 +32,12 @@ func options() map[string]Options {
 		"clar":                        CLAR{Temperature: 0.2, Weight: 0.5, Projector: norm, Groups: 1},
 		"cola":                        COLA{Similarity: "bilinear", Temperature: 0.2, Out: 8, Groups: 1},
 		"cola by cosine":              COLA{Similarity: "cosine", Temperature: 0.2, Out: 8, Groups: 2},
-		"moco_v3":                     MoCoV3{Temperature: 0.2, Momentum: 0.9, Projector: norm, Predictor: norm, Groups: 2},
+		"moco_v3":                     MoCoV3{Temperature: 0.2, Momentum: Momentum{0.9, "cosine"}, Projector: norm, Predictor: norm, Groups: 2},
 		"nnclr":                       NNCLR{Temperature: 0.2, Queue: 19, Projector: norm, Predictor: norm, Groups: 1},
 		"clar, temperature learnt":    CLAR{Temperature: 0.2, Learn: true, Weight: 0.5, Projector: norm, Groups: 2},
 		"cola, temperature learnt":    COLA{Similarity: "cosine", Temperature: 0.5, Learn: true, Out: 8, Groups: 1},
-		"moco, temperature learnt":    MoCo{Temperature: 0.2, Learn: true, Momentum: 0.9, Queue: 19, Projector: plain, Groups: 1},
-		"moco_v3, temperature learnt": MoCoV3{Temperature: 0.2, Learn: true, Momentum: 0.9, Projector: norm, Predictor: norm, Groups: 2},
+		"moco, temperature learnt":    MoCo{Temperature: 0.2, Learn: true, Momentum: Momentum{0.9, "constant"}, Queue: 19, Projector: plain, Groups: 1},
+		"moco_v3, temperature learnt": MoCoV3{Temperature: 0.2, Learn: true, Momentum: Momentum{0.9, "cosine"}, Projector: norm, Predictor: norm, Groups: 2},
 		"supcon, temperature learnt":  SupCon{Temperature: 0.2, Learn: true, Projector: norm, Groups: 1},
 		"nnclr, temperature learnt":   NNCLR{Temperature: 0.2, Learn: true, Queue: 19, Projector: norm, Predictor: norm, Groups: 2},
 		"simclr, temperature learnt":  SimCLR{Temperature: 0.2, Learn: true, Projector: norm, Groups: 1},
@@ -52,11 +52,11 @@ func options() map[string]Options {
 		"simclr":                      SimCLR{Temperature: 0.2, Projector: norm, Groups: 1},
 		"simclr by views":             SimCLR{Temperature: 0.2, Projector: norm, Groups: 2},
 		"barlow_twins":                BarlowTwins{Lambda: 0.005, Projector: norm, Groups: 2},
-		"byol":                        BYOL{Momentum: 0.9, Projector: norm, Predictor: norm, Groups: 2},
+		"byol":                        BYOL{Momentum: Momentum{0.9, "cosine"}, Projector: norm, Predictor: norm, Groups: 2},
 		"simsiam":                     SimSiam{Projector: norm, Predictor: norm, Groups: 2},
 		"vicreg":                      VICReg{VICRegOptions: loss.VICRegOptions{Sim: 25, Var: 25, Cov: 1}, Projector: norm, Groups: 1},
-		"moco":                        MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: plain, Groups: 1},
-		"moco in groups":              MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 19, Projector: norm, Groups: 2},
+		"moco":                        MoCo{Temperature: 0.2, Momentum: Momentum{0.9, "constant"}, Queue: 19, Projector: plain, Groups: 1},
+		"moco in groups":              MoCo{Temperature: 0.2, Momentum: Momentum{0.9, "constant"}, Queue: 19, Projector: norm, Groups: 2},
 	}
 }
 
@@ -188,16 +188,17 @@ func TestChecks(t *testing.T) {
 		{SwAV{Temperature: 0.1, Prototypes: 8, Epsilon: 0.05, Iterations: 3, Crops: 2, Projector: head, Groups: 1}, "crop_frames is 0, must be between 1 and 2147483647"},
 		{SwAV{Temperature: 0.1, Prototypes: 8, Epsilon: 0.05, Iterations: 3, Freeze: -1, Projector: head, Groups: 1}, "freeze_prototypes is -1, must be between 0 and 2147483647"},
 		{NNCLR{Temperature: 0.1, Queue: 0, Projector: head, Predictor: head, Groups: 1}, "queue is 0, must be between 1 and 16777216"},
-		{MoCoV3{0.2, false, 2, head, head, 1}, "momentum is 2, must be between 0 and 1"},
+		{MoCoV3{0.2, false, Momentum{2, "cosine"}, head, head, 1}, "momentum is 2, must be between 0 and 1"},
 		{CLAR{0.2, false, -1, head, 1}, "weight is -1, must be between 0 and 1e6"},
 		{CrossEntropy{2, 1}, "label_smoothing is 2, must be at least 0 and below 1"},
 		{Contrastive{3, "clip", head, 1}, "margin is 3, must be above 0 and at most 2"},
 		{Contrastive{1, "sound", head, 1}, `by is "sound", must be clip or label`},
 		{Triplet{loss.TripletOptions{Margin: 1, Mining: "best"}, "clip", head, 1}, `mining is "best", must be hard, semi_hard or all`},
-		{MoCo{-1, false, 0.9, 8, head, 1}, "temperature is -1, must be positive"},
-		{MoCo{0.2, false, 1.5, 8, head, 1}, "momentum is 1.5, must be between 0 and 1"},
-		{MoCo{0.2, false, 0.9, 0, head, 1}, "queue is 0, must be between 1 and 16777216"},
-		{MoCo{0.2, false, 0.9, 8, model.MLP{Hidden: []int{-1}, Out: 1}, 1}, "projector: hidden layer 1 has size -1, must be 1 to 65536"},
+		{MoCo{-1, false, Momentum{0.9, "constant"}, 8, head, 1}, "temperature is -1, must be positive"},
+		{MoCo{0.2, false, Momentum{1.5, "constant"}, 8, head, 1}, "momentum is 1.5, must be between 0 and 1"},
+		{MoCo{0.2, false, Momentum{0.9, "linear"}, 8, head, 1}, `momentum_schedule is "linear", must be constant or cosine`},
+		{MoCo{0.2, false, Momentum{0.9, "constant"}, 0, head, 1}, "queue is 0, must be between 1 and 16777216"},
+		{MoCo{0.2, false, Momentum{0.9, "constant"}, 8, model.MLP{Hidden: []int{-1}, Out: 1}, 1}, "projector: hidden layer 1 has size -1, must be 1 to 65536"},
 	} {
 		if err := c.o.Check(); err == nil || err.Error() != c.want || fault.KindOf(err) != fault.Usage {
 			t.Errorf("%+v: %v, want %s", c.o, err, c.want)
@@ -209,7 +210,7 @@ func TestChecks(t *testing.T) {
 		want string
 	}{
 		{SimCLR{0.1, false, head, 3}, setup(4), "bn_groups is 3, into which a batch of 4 (8 rows) cannot be split"},
-		{MoCo{0.2, false, 0.9, 8, head, 4}, setup(4), "bn_groups is 4, into which a batch of 4 (4 rows) cannot be split"},
+		{MoCo{0.2, false, Momentum{0.9, "constant"}, 8, head, 4}, setup(4), "bn_groups is 4, into which a batch of 4 (4 rows) cannot be split"},
 		{SimCLR{0.1, false, head, 1}, setup(0), "a batch of 0 spectrograms of 16 × 12, must be 1 or more each"},
 		{SimCLR{0.1, false, head, 1}, Setup{Encoder: model.ResNet{}, Batch: 4, Input: model.Input{Channels: 1, Bins: bins, Frames: frames}}, "resnet depth is 0, must be 10, 18, 34 or 50"},
 	} {
