@@ -184,6 +184,7 @@ func TestChecks(t *testing.T) {
 		{COLA{"bilinear", 0.2, true, 8, 1}, "learn_temperature is true, and similarity is bilinear, which has no temperature: its matrix is learnt"},
 		{COLA{"cosine", 0.005, true, 8, 1}, "temperature is 0.005; one that is learnt does not fall below 0.01"},
 		{SwAV{Temperature: 0.1, Prototypes: 1, Epsilon: 0.05, Iterations: 3, Projector: head, Groups: 1}, "prototypes is 1, must be between 2 and 65536"},
+		{SwAV{Temperature: 0.1, Prototypes: 8, Epsilon: 0.05, Iterations: 1e9, Projector: head, Groups: 1}, "iterations is 1000000000, must be between 1 and 1024"},
 		{SwAV{Temperature: 0.1, Prototypes: 8, Epsilon: 0, Iterations: 3, Projector: head, Groups: 1}, "epsilon is 0, must be positive"},
 		{SwAV{Temperature: 0.1, Prototypes: 8, Epsilon: 0.05, Iterations: 3, Crops: 2, Projector: head, Groups: 1}, "crop_frames is 0, must be between 1 and 2147483647"},
 		{SwAV{Temperature: 0.1, Prototypes: 8, Epsilon: 0.05, Iterations: 3, Freeze: -1, Projector: head, Groups: 1}, "freeze_prototypes is -1, must be between 0 and 2147483647"},

@@ -321,8 +321,16 @@ func (f *Forecast) writeSteps(b *strings.Builder) {
 	if s := f.Speed; s != nil {
 		fmt.Fprintf(b, "\na step takes %.3g s (median of %d on random numbers), %.0f clips/s", s.StepS, s.Measured, s.ClipsPS)
 		if s.TotalS > 0 {
-			fmt.Fprintf(b, ": all %d take %v, if making views does not hold them up", f.Steps, (time.Duration(s.TotalS * float64(time.Second))).Round(time.Second))
+			fmt.Fprintf(b, ": all %d take %s, if making views does not hold them up", f.Steps, about(s.TotalS))
 		}
 		b.WriteByte('\n')
 	}
+}
+
+// about is a time in whole seconds or, where these would say little, in two digits.
+func about(seconds float64) string {
+	if seconds < 9.95 {
+		return fmt.Sprintf("%.2g s", seconds)
+	}
+	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 }

@@ -72,6 +72,17 @@ func TestForecastIsWhatComes(t *testing.T) {
 	}
 }
 
+// A run that is over before a second is said to take part of one.
+func TestForecastOfShortRuns(t *testing.T) {
+	for seconds, want := range map[float64]string{3e-6: "3e-06 s", 0.0312: "0.031 s", 0.4: "0.4 s", 3.14: "3.1 s", 9.94: "9.9 s", 9.96: "10s", 59.6: "1m0s", 7384: "2h3m4s"} {
+		var b strings.Builder
+		f := Forecast{Steps: 10, Speed: &Speed{TotalS: seconds}}
+		if f.writeSteps(&b); !strings.Contains(b.String(), ": all 10 take "+want+", if") {
+			t.Errorf("%g seconds: %s", seconds, &b)
+		}
+	}
+}
+
 // Each check is told by what it is about, with the value and a remedy, and by
 // nothing else.
 func TestForecastChecks(t *testing.T) {
