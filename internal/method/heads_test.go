@@ -461,8 +461,8 @@ func TestChance(t *testing.T) {
 				clear(p.Value.Data)
 			}
 		}
-		if a, negatives := m.(Queuer); negatives {
-			keys, _ := a.Queue()
+		if a, negatives := m.(followedQueue); negatives {
+			keys, _ := a.Queue(0)
 			near(t, name, chance, math.Log(float64(keys+1)))
 			continue // the queue's keys are not equal to the batch's
 		}

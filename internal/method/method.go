@@ -81,10 +81,12 @@ type Follower interface {
 	Towers() (leading, following map[string]kernel.Array)
 }
 
-// A Queuer is a method whose negatives are earlier keys: how many, of a tower
-// that follows with a momentum.
+// A Queuer is a method that keeps rows of earlier batches: how many, of each view that
+// it keeps; and with which momentum, where so much of the run is done, the tower follows
+// that makes them. It is 1, with which nothing of a tower is replaced, where the tower
+// that learns makes them.
 type Queuer interface {
-	Queue() (keys int, momentum float64)
+	Queue(progress float64) (rows int, momentum float64)
 }
 
 // A Method learns from batches of paired views.

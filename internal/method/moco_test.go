@@ -129,6 +129,34 @@ func TestMomentumSchedules(t *testing.T) {
 	}
 }
 
+// A queue says how many rows it keeps of a view, and how the tower that makes them
+// follows as the run goes on.
+func TestQueues(t *testing.T) {
+	head := model.MLP{Out: 8}
+	for _, c := range []struct {
+		o    Options
+		rows int
+		want [2]float64 // at the start and at the end
+	}{
+		{MoCo{Temperature: 0.2, Momentum: Momentum{0.75, "constant"}, Queue: 9, Projector: head, Groups: 1}, 9, [2]float64{0.75, 0.75}},
+		{MoCo{Temperature: 0.2, Momentum: Momentum{0.75, "cosine"}, Queue: 9, Projector: head, Groups: 1}, 9, [2]float64{0.75, 1}},
+		{NNCLR{Temperature: 0.2, Queue: 19, Projector: head, Predictor: head, Groups: 1}, 19, [2]float64{1, 1}},
+		{SwAV{Temperature: 0.1, Prototypes: 12, Epsilon: 0.05, Iterations: 3, Queue: 7, Projector: head, Groups: 1}, 7, [2]float64{1, 1}}, // of either view
+	} {
+		q := newMethod(t, c.o, setup(4)).(Queuer)
+		for i, want := range c.want {
+			if rows, momentum := q.Queue(float64(i)); rows != c.rows || momentum != want {
+				t.Errorf("%T: %d rows, momentum %g, want %d and %g", c.o, rows, momentum, c.rows, want)
+			}
+		}
+	}
+	for _, name := range []string{"swav", "byol", "simclr"} {
+		if _, ok := newMethod(t, options()[name], setup(4)).(Queuer); ok {
+			t.Errorf("%s has a queue", name)
+		}
+	}
+}
+
 // keysAlone are the keys of a batch without any shuffling.
 func keysAlone(t *testing.T, m *siamese, o MoCo, b Batch) []float32 {
 	t.Helper()

@@ -164,10 +164,10 @@ func (m followed) Towers() (leading, following map[string]kernel.Array) {
 	return m.params.Weights(), m.second.params.Weights()
 }
 
-// queued is one whose negatives are what the second tower has made.
-type queued struct{ followed }
+// followedQueue is one whose second tower makes what it keeps.
+type followedQueue struct{ followed }
 
 // Queue implements Queuer.
-func (m queued) Queue() (keys int, momentum float64) {
-	return m.queue.rows.Shape[0] / m.queue.parts, m.second.momentum.at(0)
+func (m followedQueue) Queue(progress float64) (rows int, momentum float64) {
+	return m.queue.size(), m.second.momentum.at(progress)
 }

@@ -118,16 +118,18 @@ func (p paper) over(s Setup) (Method, error) {
 	if s.draft == nil {
 		m.keeps()
 	}
-	if p.second == nil {
-		return m, nil
-	}
-	if s.draft == nil {
+	if p.second != nil && s.draft == nil {
 		p.second.params.Follow(m.params, 0)
 	}
-	if p.queue == nil {
+	switch {
+	case p.second == nil && p.queue == nil:
+		return m, nil
+	case p.second == nil:
+		return queued{m}, nil
+	case p.queue == nil:
 		return followed{m}, nil
 	}
-	return queued{followed{m}}, nil
+	return followedQueue{followed{m}}, nil
 }
 
 // views is how many views of n pairs the tower sees.

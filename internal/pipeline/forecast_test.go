@@ -92,20 +92,21 @@ func TestForecastChecks(t *testing.T) {
 		words   []string
 		refused bool
 	}{
-		"":                {nil, nil, false},
-		"batch":           {[]string{"batch=17"}, []string{"batch 17", "16 clips", "set batch to at most 16"}, true},
-		"batch.epoch":     {[]string{"batch=16"}, []string{"batch is 16", "16 clips", "one step"}, false},
-		"batch.left_out":  {[]string{"method.bn_groups=6", "batch=6"}, []string{"4 of 16 clips", "multiples of 3"}, false},
-		"corpus":          {[]string{"corpus=nowhere.csv"}, []string{"nowhere.csv"}, true},
-		"split":           {[]string{"split.by=rom"}, []string{"rom", "room"}, true},
-		"schedule.warmup": {[]string{"schedule.warmup_epochs=61"}, []string{"61 of 120 epochs"}, false},
-		"health.grace":    {[]string{"health.grace=1000"}, []string{"360 steps", "1000"}, false},
-		"queue.unfilled":  {[]string{moco, "method.queue=10000"}, []string{"10000", "1920 keys", "1920 or less"}, false},
-		"queue.stale":     {[]string{moco, "method.momentum=0.1"}, []string{"method.queue is 20", "of 4 steps ago", "health.queue_turned"}, false},
-		"view.long":       {[]string{"view.frames=100"}, []string{"view.frames is 100", "20 of 20"}, false},
-		"knn.labels":      {[]string{"health.knn.every=2", "corpus=unlabelled.csv", "store=other.clrs"}, []string{"health.knn.every is 2", "no training clip has a label"}, false},
-		"split.no_test":   {[]string{"corpus=whole.csv", "store=whole.clrs"}, []string{"nothing to test on"}, false},
-		"corpus, windows": {[]string{"windows={length: 0.1, hop: 0.1}", "store=none.clrs"}, []string{"not known before the features are made", "clr features"}, true},
+		"":                                      {nil, nil, false},
+		"batch":                                 {[]string{"batch=17"}, []string{"batch 17", "16 clips", "set batch to at most 16"}, true},
+		"batch.epoch":                           {[]string{"batch=16"}, []string{"batch is 16", "16 clips", "one step"}, false},
+		"batch.left_out":                        {[]string{"method.bn_groups=6", "batch=6"}, []string{"4 of 16 clips", "multiples of 3"}, false},
+		"corpus":                                {[]string{"corpus=nowhere.csv"}, []string{"nowhere.csv"}, true},
+		"split":                                 {[]string{"split.by=rom"}, []string{"rom", "room"}, true},
+		"schedule.warmup":                       {[]string{"schedule.warmup_epochs=61"}, []string{"61 of 120 epochs"}, false},
+		"health.grace":                          {[]string{"health.grace=1000"}, []string{"360 steps", "1000"}, false},
+		"queue.unfilled":                        {[]string{moco, "method.queue=10000"}, []string{"10000", "1920 rows", "1920 or less"}, false},
+		"queue.stale":                           {[]string{moco, "method.momentum=0.1"}, []string{"method.queue is 20", "of 4 steps ago", "queue_turned"}, false},
+		"queue.stale, of the tower that learns": {[]string{"method={name: nnclr, queue: 1000, bn_groups: 1}", "health.queue_epochs=60"}, []string{"method.queue is 1000", "of 167 steps ago, 62.6 epochs (at most 60, queue_epochs)"}, false},
+		"view.long":                             {[]string{"view.frames=100"}, []string{"view.frames is 100", "20 of 20"}, false},
+		"knn.labels":                            {[]string{"health.knn.every=2", "corpus=unlabelled.csv", "store=other.clrs"}, []string{"health.knn.every is 2", "no training clip has a label"}, false},
+		"split.no_test":                         {[]string{"corpus=whole.csv", "store=whole.clrs"}, []string{"nothing to test on"}, false},
+		"corpus, windows":                       {[]string{"windows={length: 0.1, hop: 0.1}", "store=none.clrs"}, []string{"not known before the features are made", "clr features"}, true},
 	} {
 		dir := tones(t, 20)
 		manifest := string(get(t, dir, "manifest.csv"))
