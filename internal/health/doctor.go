@@ -68,7 +68,7 @@ var codes = map[string]complaint{
 	"gradient.vanishing": {Caution, "use batch norm, fewer layers or a lower learning rate from the start; a unit whose input stays negative passes no gradient on"},
 	"gradient.exploding": {Caution, "lower the learning rate or warm up longer, and look at the batch's clips for silence and clipping"},
 	"update.large":       {Caution, "lower the learning rate or warm up longer"},
-	"queue.stale":        {Caution, "make the queue shorter, the batch larger or the momentum higher"},
+	"queue.stale":        {Caution, "make the queue shorter or the batch larger, or raise the momentum of the tower that follows, where one does"},
 	"tower.drift":        {Caution, "lower the momentum, so that the tower follows faster, or the learning rate"},
 	"tower.same":         {Caution, "raise the momentum above 0: a tower that is the other gives keys no constancy"},
 }
@@ -212,9 +212,8 @@ func (d *Doctor) examine(s Sample) (found []finding) {
 		say("loss.at_chance", "the loss is %.4g, that of guessing %.4g: nothing is learnt (above %.4g, chance: %g)", s.Loss, s.Chance, most, d.o.Chance)
 	}
 	d.gradients(s.Layers, say)
-	if q := s.Queue; q != nil && (q.Epochs > d.o.Epochs || q.Turned > d.o.Turned) {
-		say("queue.stale", "the queue's oldest key is of %d steps ago, which is %.3g epochs (at most %g, queue_epochs) in which %.2g of the key tower was replaced (at most %g, queue_turned)",
-			q.Age, q.Epochs, d.o.Epochs, q.Turned, d.o.Turned)
+	if q := s.Queue; q != nil && d.o.Stale(*q) {
+		say("queue.stale", "the queue's %s", d.o.Ages(*q))
 	}
 	switch t := s.Drift; {
 	case t == nil:

@@ -160,20 +160,34 @@ func ratio(apart, lead float64) float64 {
 	return math.Sqrt(apart / lead)
 }
 
-// A Queue is what MoCo's negatives are.
+// A Queue is what earlier batches left: MoCo's negatives, NNCLR's neighbours, what SwAV
+// assigns beside a batch.
 type Queue struct {
-	Age    int     `json:"age"`    // steps since the oldest key was made
-	Epochs float64 `json:"epochs"` // the same in epochs: above 1, a query meets older keys of its own clip among its negatives
-	Turned float64 `json:"turned"` // share of the key tower that was replaced since: 1 - momentum^age
+	Age    int     `json:"age"`    // steps since the oldest row was made
+	Epochs float64 `json:"epochs"` // the same in epochs: above 1, a clip meets older rows of its own
+	Turned float64 `json:"turned"` // share of the following tower that was replaced since: 1 - momentum^age; 0 where rows are of the tower that learns
 }
 
 // QueueAge is the queue's before a step, 0 being a run's first, where each takes
-// batch of the corpus's clips and a key tower follows with momentum. Before keys
-// have gone round once, what was drawn at random has no age.
-func QueueAge(keys, batch, clips, step int, momentum float64) (Queue, error) {
-	if keys < 1 || batch < 1 || clips < 1 || step < 0 || !(momentum >= 0 && momentum <= 1) {
-		return Queue{}, fmt.Errorf("queue of %d keys, batch of %d, %d clips, step %d, momentum %g: cannot tell its age", keys, batch, clips, step, momentum)
+// batch of the corpus's clips and the tower that makes the rows follows with momentum,
+// 1 where none does. Before rows have gone round once, what was drawn at random has no
+// age.
+func QueueAge(rows, batch, clips, step int, momentum float64) (Queue, error) {
+	if rows < 1 || batch < 1 || clips < 1 || step < 0 || !(momentum >= 0 && momentum <= 1) {
+		return Queue{}, fmt.Errorf("queue of %d rows, batch of %d, %d clips, step %d, momentum %g: cannot tell its age", rows, batch, clips, step, momentum)
 	}
-	age := min(step, (keys+batch-1)/batch)
+	age := min(step, (rows+batch-1)/batch)
 	return Queue{age, float64(age) * float64(batch) / float64(clips), 1 - math.Pow(momentum, float64(age))}, nil
+}
+
+// Stale says that a queue is older than is normal.
+func (o Options) Stale(q Queue) bool { return q.Epochs > o.Epochs || q.Turned > o.Turned }
+
+// Ages tells how old a queue is, and how old it may be.
+func (o Options) Ages(q Queue) string {
+	s := fmt.Sprintf("oldest row is of %d steps ago, %.3g epochs (at most %g, queue_epochs)", q.Age, q.Epochs, o.Epochs)
+	if q.Turned > 0 {
+		s += fmt.Sprintf(" in which %.2g of the following tower was replaced (at most %g, queue_turned)", q.Turned, o.Turned)
+	}
+	return s
 }

@@ -97,3 +97,21 @@ func TestQueueAge(t *testing.T) {
 		t.Error("a momentum that is not a number is taken")
 	}
 }
+
+// A queue is stale by its epochs or by what of a following tower was replaced, of which
+// nothing is said where none follows.
+func TestStale(t *testing.T) {
+	for _, c := range []struct {
+		q     Queue
+		stale bool
+		want  string
+	}{
+		{Queue{16, 0.5, 0.15}, false, "oldest row is of 16 steps ago, 0.5 epochs (at most 50, queue_epochs) in which 0.15 of the following tower was replaced (at most 0.9, queue_turned)"},
+		{Queue{16, 0.5, 0.95}, true, "oldest row is of 16 steps ago, 0.5 epochs (at most 50, queue_epochs) in which 0.95 of the following tower was replaced (at most 0.9, queue_turned)"},
+		{Queue{160, 51, 0}, true, "oldest row is of 160 steps ago, 51 epochs (at most 50, queue_epochs)"},
+	} {
+		if got := Defaults.Ages(c.q); got != c.want || Defaults.Stale(c.q) != c.stale {
+			t.Errorf("%+v: stale %v, %s", c.q, Defaults.Stale(c.q), got)
+		}
+	}
+}

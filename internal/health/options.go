@@ -44,8 +44,8 @@ type Options struct {
 	Vanishing  float64 `yaml:"vanishing" doc:"gradient.vanishing: least gradient of a layer, as a share of the largest layer's"`
 	Exploding  float64 `yaml:"exploding" doc:"gradient.exploding: largest gradient of all layers, in multiples of what is usual in this run"`
 	Update     float64 `yaml:"update" doc:"update.large: largest move of a layer in a step, as a share of its weights"`
-	Epochs     float64 `yaml:"queue_epochs" doc:"queue.stale: largest age of a key in epochs; above 1 a clip's own keys are among its negatives, though no more of them the longer the queue"`
-	Turned     float64 `yaml:"queue_turned" doc:"queue.stale: largest share of the key tower that may be replaced while a key is in the queue"`
+	Epochs     float64 `yaml:"queue_epochs" doc:"queue.stale: largest age of a row of the queue in epochs; above 1 a clip's own earlier rows are in it, though no more of them the longer it is"`
+	Turned     float64 `yaml:"queue_turned" doc:"queue.stale: largest share of the following tower that may be replaced while a key of it is in the queue"`
 	Drift      float64 `yaml:"drift" doc:"tower.drift: largest distance of a following tower's weights from the leading tower's, as a share of the latter"`
 }
 

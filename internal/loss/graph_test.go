@@ -79,13 +79,13 @@ func TestReference(t *testing.T) {
 		loss func(in []*gorgonia.Node, p params) (*gorgonia.Node, error)
 	}{
 		{"nt_xent_t0.5", true, 1, [][]string{{"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
-			return NTXent(in[0], p.Temperature)
+			return NTXent(in[0], Fixed(p.Temperature))
 		}},
 		{"nt_xent_t0.1", true, 1, [][]string{{"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
-			return NTXent(in[0], p.Temperature)
+			return NTXent(in[0], Fixed(p.Temperature))
 		}},
 		{"info_nce_moco", true, 1, [][]string{{"q"}, {"k"}, {"queue"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
-			return InfoNCE(in[0], in[1], in[2], p.Temperature)
+			return InfoNCE(in[0], in[1], in[2], Fixed(p.Temperature))
 		}},
 		{"byol", true, 1, [][]string{{"p1", "p2"}, {"z1", "z2"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
 			return BYOL(in[0], in[1])
@@ -100,10 +100,10 @@ func TestReference(t *testing.T) {
 			return VICReg(in[0], VICRegOptions{p.Sim, p.Var, p.Cov})
 		}},
 		{"supcon_out", true, 1, [][]string{{"z"}, {"labels"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
-			return SupCon(in[0], in[1], p.Temperature)
+			return SupCon(in[0], in[1], Fixed(p.Temperature))
 		}},
 		{"info_nce_inbatch", true, 2, [][]string{{"a"}, {"b"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
-			return InBatch(in[0], in[1], p.Temperature, true)
+			return InBatch(in[0], in[1], Fixed(p.Temperature), true)
 		}},
 		{"cola_bilinear", false, 3, [][]string{{"a"}, {"w"}, {"b"}}, func(in []*gorgonia.Node, p params) (*gorgonia.Node, error) {
 			return Bilinear(in[0], in[1], in[2])
@@ -167,15 +167,15 @@ func TestConstantsHaveNoGradient(t *testing.T) {
 		shapes [][]int // the last is the constant's
 		loss   func(in nodes) (*gorgonia.Node, error)
 	}{
-		"info_nce keys":   {[][]int{{2, 3}, {5, 3}, {2, 3}}, func(in nodes) (*gorgonia.Node, error) { return InfoNCE(in[0], in[2], in[1], 0.2) }},
-		"info_nce queue":  {[][]int{{2, 3}, {2, 3}, {5, 3}}, func(in nodes) (*gorgonia.Node, error) { return InfoNCE(in[0], in[1], in[2], 0.2) }},
-		"moco_v3 keys":    {[][]int{{2, 3}, {2, 3}}, func(in nodes) (*gorgonia.Node, error) { return MoCoV3(in[0], in[1], 0.2) }},
+		"info_nce keys":   {[][]int{{2, 3}, {5, 3}, {2, 3}}, func(in nodes) (*gorgonia.Node, error) { return InfoNCE(in[0], in[2], in[1], Fixed(0.2)) }},
+		"info_nce queue":  {[][]int{{2, 3}, {2, 3}, {5, 3}}, func(in nodes) (*gorgonia.Node, error) { return InfoNCE(in[0], in[1], in[2], Fixed(0.2)) }},
+		"moco_v3 keys":    {[][]int{{2, 3}, {2, 3}}, func(in nodes) (*gorgonia.Node, error) { return MoCoV3(in[0], in[1], Fixed(0.2)) }},
 		"byol targets":    {[][]int{{2, 3}, {2, 3}}, func(in nodes) (*gorgonia.Node, error) { return BYOL(in[0], in[1]) }},
 		"simsiam targets": {[][]int{{2, 3}, {2, 3}}, func(in nodes) (*gorgonia.Node, error) { return SimSiam(in[0], in[1]) }},
 		"swav queue": {[][]int{{2, 3}, {4, 3}}, func(in nodes) (*gorgonia.Node, error) {
 			return SwAVQueue(in[0], in[1], SwAVOptions{2, 2, 0.05, 3, 0.1})
 		}},
-		"supcon labels":      {[][]int{{2, 3}, {2}}, func(in nodes) (*gorgonia.Node, error) { return SupCon(in[0], in[1], 0.1) }},
+		"supcon labels":      {[][]int{{2, 3}, {2}}, func(in nodes) (*gorgonia.Node, error) { return SupCon(in[0], in[1], Fixed(0.1)) }},
 		"triplet labels":     {[][]int{{2, 3}, {2}}, func(in nodes) (*gorgonia.Node, error) { return Triplet(in[0], in[1], TripletOptions{1, false, "all"}) }},
 		"contrastive labels": {[][]int{{2, 3}, {2, 3}, {2}}, func(in nodes) (*gorgonia.Node, error) { return Contrastive(in[0], in[1], in[2], 1) }},
 		"bce targets":        {[][]int{{2, 3}, {2, 3}}, func(in nodes) (*gorgonia.Node, error) { return BCE(in[0], in[1]) }},
@@ -204,40 +204,44 @@ func TestLearntTemperature(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	const tau = 0.25
 	s := kernel.Array{Shape: []int{1}, Data: []float32{float32(-math.Log(tau))}}
-	a, b := draw(r, 1, 6, 4), draw(r, 1, 6, 4)
+	a, b, queue := draw(r, 1, 6, 4), draw(r, 1, 6, 4), draw(r, 1, 9, 4)
 	for _, c := range []struct {
-		what          string
-		in            []kernel.Array
-		learnt, fixed func(in []*gorgonia.Node, tau float64) (*gorgonia.Node, error)
+		what   string
+		in     []kernel.Array
+		factor bool // the loss is τ times another, a factor that stays the first τ
+		of     func(in []*gorgonia.Node, tau Temperature) (*gorgonia.Node, error)
 	}{
-		{"NT-Xent", []kernel.Array{a, s},
-			func(in []*gorgonia.Node, _ float64) (*gorgonia.Node, error) { return NTXentLearnt(in[0], in[1]) },
-			func(in []*gorgonia.Node, tau float64) (*gorgonia.Node, error) { return NTXent(in[0], tau) }},
-		{"in-batch", []kernel.Array{a, b, s},
-			func(in []*gorgonia.Node, _ float64) (*gorgonia.Node, error) {
-				return InBatchLearnt(in[0], in[1], in[2], true)
-			},
-			func(in []*gorgonia.Node, tau float64) (*gorgonia.Node, error) {
-				return InBatch(in[0], in[1], tau, true)
-			}},
+		{"NT-Xent", []kernel.Array{a}, false, func(in []*gorgonia.Node, tau Temperature) (*gorgonia.Node, error) { return NTXent(in[0], tau) }},
+		{"InfoNCE", []kernel.Array{a, b, queue}, false, func(in []*gorgonia.Node, tau Temperature) (*gorgonia.Node, error) {
+			return InfoNCE(in[0], in[1], in[2], tau)
+		}},
+		{"SupCon", []kernel.Array{a, labels(r, 6, 2)}, false, func(in []*gorgonia.Node, tau Temperature) (*gorgonia.Node, error) {
+			return SupCon(in[0], in[1], tau)
+		}},
+		{"in-batch", []kernel.Array{a, b}, false, func(in []*gorgonia.Node, tau Temperature) (*gorgonia.Node, error) {
+			return InBatch(in[0], in[1], tau, true)
+		}},
+		{"MoCo v3", []kernel.Array{a, b}, true, func(in []*gorgonia.Node, tau Temperature) (*gorgonia.Node, error) {
+			return MoCoV3(in[0], in[1], tau)
+		}},
 	} {
-		last := len(c.in) - 1
-		loss, d := graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return c.learnt(in, 0) }, last+1, c.in...)
-		at := func(tau float64) (float64, []kernel.Array) {
-			loss, d := graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return c.fixed(in, tau) }, last, c.in[:last]...)
-			return float64(loss.Data[0]), d
+		loss, d := graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return c.of(in[1:], Learnt(tau, in[0])) }, 2, append([]kernel.Array{s}, c.in...)...)
+		at := func(now float64) (float64, kernel.Array) {
+			loss, d := graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return c.of(in, Fixed(now)) }, 1, c.in...)
+			if c.factor {
+				return float64(loss.Data[0]) * tau / now, d[0]
+			}
+			return float64(loss.Data[0]), d[0]
 		}
 		want, wants := at(tau)
 		near(t, c.what, float64(loss.Data[0]), want, 1e-6)
-		for i := range wants {
-			for j, g := range wants[i].Data {
-				near(t, c.what+" gradient", float64(d[i].Data[j]), float64(g), 1e-6)
-			}
+		for i, g := range wants.Data {
+			near(t, c.what+" gradient", float64(d[1].Data[i]), float64(g), 1e-6)
 		}
 		const h = 0.01
 		up, _ := at(tau * math.Exp(-h))
 		down, _ := at(tau * math.Exp(h))
-		near(t, c.what+" gradient of s", float64(d[last].Data[0]), (up-down)/(2*h), 1e-4)
+		near(t, c.what+" gradient of s", float64(d[0].Data[0]), (up-down)/(2*h), 1e-4)
 	}
 }
 
@@ -254,10 +258,10 @@ func TestOneRow(t *testing.T) {
 		loss, g := graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return CrossEntropy(in[0], in[1]) }, 1, one(1, d), kernel.New(1))
 		near(t, "cross entropy of one row", float64(loss.Data[0]), math.Log(float64(d)), 1e-6)
 		near(t, "its gradient", float64(g[0].Data[0]), 1/float64(d)-1, 1e-6)
-		loss, g = graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return NTXent(in[0], 1) }, 1, one(2, d))
+		loss, g = graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return NTXent(in[0], Fixed(1)) }, 1, one(2, d))
 		near(t, "NT-Xent of one pair", float64(loss.Data[0]), 0, 1e-6) // no negatives
 		near(t, "its gradient", float64(g[0].Data[0]), 0, 1e-6)
-		loss, _ = graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return InfoNCE(in[0], in[1], in[2], 1) }, 1, one(1, d), one(1, d), one(1, d))
+		loss, _ = graph(t, func(in []*gorgonia.Node) (*gorgonia.Node, error) { return InfoNCE(in[0], in[1], in[2], Fixed(1)) }, 1, one(1, d), one(1, d), one(1, d))
 		near(t, "InfoNCE of one query", float64(loss.Data[0]), math.Log(2), 1e-6)
 	}
 }

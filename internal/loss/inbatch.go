@@ -21,22 +21,19 @@ import (
 // neighbour, in the queue, of one view's projection, and b the other view's
 // prediction. Neighbours are constants: they come as an input, or by way of
 // op.StopGradient.
-func InBatch(a, b *gorgonia.Node, tau float64, symmetric bool) (*gorgonia.Node, error) {
-	return inBatch(temperature{number: tau}, symmetric).of(a, b)
-}
-
-// InBatchLearnt is InBatch with the temperature τ = exp(-s) for s (1), which has a
-// gradient too, as CLIP learns it. CLIP keeps exp(s) at 100 or less, which is for who
-// moves s to do.
-func InBatchLearnt(a, b, s *gorgonia.Node, symmetric bool) (*gorgonia.Node, error) {
-	return inBatch(temperature{learnt: true}, symmetric).of(a, b, s)
+func InBatch(a, b *gorgonia.Node, tau Temperature, symmetric bool) (*gorgonia.Node, error) {
+	return inBatch(tau.temperature, symmetric).of(tau.after(a, b)...)
 }
 
 // MoCoV3 is what MoCo v3 calls ctr (Chen, Xie and He 2021, algorithm 1): InBatch of
 // unit queries q with unit keys k (N, D), one way, times 2τ. The paper adds ctr(q₁,
 // k₂) and ctr(q₂, k₁). Keys are constants: no gradient.
-func MoCoV3(q, k *gorgonia.Node, tau float64) (*gorgonia.Node, error) {
-	return mocoV3(temperature{number: tau}).of(q, k)
+//
+// Where the temperature is learnt, the factor stays twice the first one: τ times the
+// cross entropy falls with τ whatever the rows are, for τ log Σ exp(x/τ) has the
+// entropy of the softmax for a slope, which is never negative.
+func MoCoV3(q, k *gorgonia.Node, tau Temperature) (*gorgonia.Node, error) {
+	return mocoV3(tau.temperature).of(tau.after(q, k)...)
 }
 
 func inBatch(t temperature, symmetric bool) fused {
@@ -65,12 +62,16 @@ func inBatch(t temperature, symmetric bool) fused {
 func mocoV3(t temperature) fused {
 	return fused{
 		sig:     fmt.Sprintf("moco_v3{%v}", t),
-		wrt:     []bool{true, false},
+		wrt:     t.wrt(true, false),
 		check:   t.checkPairs,
 		scratch: scratchOfPairs,
 		run: func(grads gradients, in []kernel.Array, scratch []float32) (float64, error) {
-			tau := t.of(in)
-			return 2 * tau * choose(grads[0], nil, in[0], in[1], 1/tau, 2, false, scratch), nil
+			q, dq, tau, factor := in[0], grads[0], t.of(in), 2*t.number
+			loss := factor * choose(dq, nil, q, in[1], 1/tau, factor/tau, false, scratch)
+			if t.learnt {
+				grads[2][0] = float32(kernel.Dot(q.Data, dq)) // Σ gᵢⱼ qᵢ·kⱼ, and dq = g k
+			}
+			return loss, nil
 		},
 	}
 }

@@ -16,14 +16,14 @@ import (
 //	-log( exp(q·k/τ) / (exp(q·k/τ) + Σ_queue exp(q·k'/τ)) )
 //
 // averaged over the queries. Keys and queue are constants: no gradient.
-func InfoNCE(q, k, queue *gorgonia.Node, tau float64) (*gorgonia.Node, error) {
-	return infonce(temperature{number: tau}).of(q, k, queue)
+func InfoNCE(q, k, queue *gorgonia.Node, tau Temperature) (*gorgonia.Node, error) {
+	return infonce(tau.temperature).of(tau.after(q, k, queue)...)
 }
 
 func infonce(t temperature) fused {
 	return fused{
 		sig: fmt.Sprintf("info_nce{%v}", t),
-		wrt: []bool{true, false, false},
+		wrt: t.wrt(true, false, false),
 		check: func(in []tensor.Shape) error {
 			q, k, queue := in[0], in[1], in[2]
 			if !isRows(q, k, queue) || k[0] != q[0] || k[1] != q[1] || queue[1] != q[1] {
@@ -55,6 +55,9 @@ func infonce(t temperature) fused {
 				}
 			}
 			kernel.MatMul(dq, s, queue, n, d, k, false, false, true, scratch) // dq += s queue
+			if t.learnt {
+				grads[3][0] = float32(kernel.Dot(q, dq)) // Σ gᵢⱼ qᵢ·kⱼ, over the row's key and the queue's
+			}
 			return loss / float64(n), nil
 		},
 	}

@@ -177,6 +177,11 @@ func bothWaysLoops(tau float64, in ...rows) float64 {
 
 func mocoV3Loops(tau float64, in ...rows) float64 { return 2 * tau * inBatchLoops(tau, in...) }
 
+// mocoV3From is with a temperature that is learnt, whose factor stays the first one's.
+func mocoV3From(first float64) loops {
+	return func(in ...rows) float64 { return 2 * first * learnt(inBatchLoops)(in...) }
+}
+
 func bilinearLoops(in ...rows) float64 {
 	a, w, b := in[0], in[1], in[2]
 	p := rows{a.n, w.d, make([]float64, a.n*w.d)}

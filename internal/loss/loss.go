@@ -56,7 +56,7 @@ type fused struct {
 
 // gradients are where run writes the gradient by each input, row-major; nil for
 // an input that has none.
-type gradients [3][]float32
+type gradients [4][]float32
 
 // of makes the scalar of a loss over its inputs.
 func (f fused) of(in ...*gorgonia.Node) (*gorgonia.Node, error) {

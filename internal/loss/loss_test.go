@@ -116,12 +116,15 @@ func variants(length float64) []variant {
 			add("nt_xent", ntxent(divide(tau)), with(tau, ntxentLoops), 1/tau, rows(2*n))
 			add("nt_xent", ntxent(learn), learnt(ntxentLoops), 1/tau, rows(2*n), s)
 			add("info_nce", infonce(divide(tau)), with(tau, infonceLoops), 1/tau, rows(n), rows(n), rows(k))
+			add("info_nce", infonce(learn), learnt(infonceLoops), 1/tau, rows(n), rows(n), rows(k), s)
 			classes := append(labels(r, 2*n-1, 3).Data, -1) // 0 to 2, and one unlabelled
 			add("supcon", supcon(divide(tau)), with(tau, supconLoops), 1/tau, rows(2*n), kernel.Array{Shape: []int{2 * n}, Data: classes})
+			add("supcon", supcon(learn), learnt(supconLoops), 1/tau, rows(2*n), kernel.Array{Shape: []int{2 * n}, Data: classes}, s)
 			add("in_batch", inBatch(divide(tau), false), with(tau, inBatchLoops), 1/tau, rows(n), rows(n))
 			add("in_batch", inBatch(divide(tau), true), with(tau, bothWaysLoops), 1/tau, rows(n), rows(n))
 			add("in_batch", inBatch(learn, true), learnt(bothWaysLoops), 1/tau, rows(n), rows(n), s)
 			add("moco_v3", mocoV3(divide(tau)), with(tau, mocoV3Loops), 1, rows(n), rows(n))
+			add("moco_v3", mocoV3(learn), mocoV3From(learn.number), learn.number/tau, rows(n), rows(n), s)
 			add("bilinear", bilinear(), bilinearLoops, 1, rows(n), draw(r, 1, d, k), draw(r, length, n, k))
 			for _, views := range []int{2, 3} {
 				o := SwAVOptions{Views: views, Assign: 2, Epsilon: tau, Iterations: 3, Temperature: tau}
@@ -163,7 +166,7 @@ func variants(length float64) []variant {
 
 func divide(tau float64) temperature { return temperature{number: tau} }
 
-var learn = temperature{learnt: true}
+var learn = temperature{number: 0.2, learnt: true}
 
 // Every loss of the table is tried, and none besides.
 func TestTable(t *testing.T) {

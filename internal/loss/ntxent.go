@@ -15,14 +15,8 @@ import (
 //	ℓ(i,j) = -log( exp(zᵢ·zⱼ/τ) / Σ_{k≠i} exp(zᵢ·zₖ/τ) )
 //
 // averaged over both orders of every pair. Equal rows give log(2N-1).
-func NTXent(z *gorgonia.Node, tau float64) (*gorgonia.Node, error) {
-	return ntxent(temperature{number: tau}).of(z)
-}
-
-// NTXentLearnt is NTXent with the temperature τ = exp(-s) for s (1), which has a
-// gradient too, as CLIP learns it.
-func NTXentLearnt(z, s *gorgonia.Node) (*gorgonia.Node, error) {
-	return ntxent(temperature{learnt: true}).of(z, s)
+func NTXent(z *gorgonia.Node, tau Temperature) (*gorgonia.Node, error) {
+	return ntxent(tau.temperature).of(tau.after(z)...)
 }
 
 func ntxent(t temperature) fused {

@@ -66,7 +66,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v, want %q", c.f.Sig(), err, c.want)
 		}
 	}
-	if _, err := NTXent(nil, 1); err == nil {
+	if _, err := NTXent(nil, Fixed(1)); err == nil {
 		t.Error("a nil node is taken")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"clr/internal/kernel"
@@ -21,17 +22,40 @@ func contrast(x []float32, positive int, scale, weight float64) float64 {
 	return total - logit
 }
 
-// A temperature divides the products of rows before the softmax. It is a number,
-// or it is learnt as CLIP's is (Radford et al. 2021, section 2.5): then the last
-// input, of shape (1), holds s, and the products are multiplied by exp(s).
+// A Temperature divides the products of rows before the softmax.
+type Temperature struct {
+	temperature
+	s *gorgonia.Node // where it is learnt
+}
+
+// Fixed is a temperature that stays tau.
+func Fixed(tau float64) Temperature { return Temperature{temperature: temperature{number: tau}} }
+
+// Learnt is the temperature exp(-s) for s (1), which has a gradient too, as CLIP
+// learns it (Radford et al. 2021, section 2.5). It began as first. CLIP keeps exp(s) at
+// 100 or less, which is for who moves s to do.
+func Learnt(first float64, s *gorgonia.Node) Temperature {
+	return Temperature{temperature{number: first, learnt: true}, s}
+}
+
+// after gives a loss its inputs: s comes behind the others.
+func (t Temperature) after(in ...*gorgonia.Node) []*gorgonia.Node {
+	if t.learnt {
+		return append(in, t.s)
+	}
+	return in
+}
+
+// A temperature is what a loss knows of one before it runs. One that is learnt is the
+// last input.
 type temperature struct {
-	number float64
+	number float64 // of one that is learnt the first
 	learnt bool
 }
 
 func (t temperature) String() string {
 	if t.learnt {
-		return "learnt temperature"
+		return fmt.Sprintf("learnt temperature, first %g", t.number)
 	}
 	return fmt.Sprintf("temperature %g", t.number)
 }
@@ -49,7 +73,6 @@ func (t temperature) check(in []tensor.Shape) error {
 		if s := in[len(in)-1]; len(s) != 1 || s[0] != 1 {
 			return fmt.Errorf("want s (1), the logarithm of the logits' scale")
 		}
-		return nil
 	}
 	if !(t.number > 0) || math.IsInf(t.number, 0) {
 		return fmt.Errorf("the temperature is %g, must be positive", t.number)

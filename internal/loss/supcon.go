@@ -19,14 +19,14 @@ import (
 // averaged over the M rows, where one without positives counts as 0. A negative
 // label is none: such a row is a negative for the others, and neither anchor nor
 // positive. Rows i and i+N labelled alike, and no others, give NTXent.
-func SupCon(z, labels *gorgonia.Node, tau float64) (*gorgonia.Node, error) {
-	return supcon(temperature{number: tau}).of(z, labels)
+func SupCon(z, labels *gorgonia.Node, tau Temperature) (*gorgonia.Node, error) {
+	return supcon(tau.temperature).of(tau.after(z, labels)...)
 }
 
 func supcon(t temperature) fused {
 	return fused{
 		sig: fmt.Sprintf("supcon{%v}", t),
-		wrt: []bool{true, false},
+		wrt: t.wrt(true, false),
 		check: func(in []tensor.Shape) error {
 			if !isRows(in[0]) || len(in[1]) != 1 || in[1][0] != in[0][0] {
 				return fmt.Errorf("want z (M, D) and labels (M)")
@@ -73,6 +73,9 @@ func supcon(t temperature) fused {
 			dz := grads[0] // (M, D); sᵢⱼ = zᵢ·zⱼ moves both rows: dz = g z + gᵀ z
 			kernel.MatMul(dz, s, z, m, d, m, false, false, false, scratch)
 			kernel.MatMul(dz, s, z, m, d, m, true, false, true, scratch)
+			if t.learnt {
+				grads[2][0] = float32(kernel.Dot(z, dz) / 2) // Σ gᵢⱼ zᵢ·zⱼ, which dz has twice
+			}
 			return loss / float64(m), nil
 		},
 	}

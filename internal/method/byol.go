@@ -10,7 +10,7 @@ import (
 // the other. The target tower follows the online one slowly; there are no
 // negatives.
 type BYOL struct {
-	Momentum  float64   `yaml:"momentum" doc:"of the target tower at the start, the paper's tau: m in m*target + (1-m)*online; it rises to 1 over the run by a cosine"`
+	Momentum  `yaml:",inline"`
 	Projector model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining"`
 	Predictor model.MLP `yaml:"predictor" doc:"from a view's projection to the other view's target; out is the projector's"`
 	Groups    int       `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; 2 keeps the two views apart, as the paper does"`
@@ -23,7 +23,7 @@ func (o BYOL) Doc() string {
 func (o BYOL) projects() model.MLP { return o.Projector }
 
 func (o BYOL) Check() error {
-	if err := checkMomentum(o.Momentum); err != nil {
+	if err := o.Momentum.Check(); err != nil {
 		return err
 	}
 	return checkPredictor(o.Projector, o.Predictor, o.Groups)
@@ -35,7 +35,7 @@ func (o BYOL) Unit() int { return unitOf(o.Groups, 2) }
 func (o BYOL) New(s Setup) (Method, error) {
 	return paper{
 		name: "byol", groups: o.Groups,
-		second: &second{first: "online", name: "target", projector: o.Projector, momentum: rising(o.Momentum)}, // ξ = τ ξ + (1-τ) θ
+		second: &second{first: "online", name: "target", projector: o.Projector, momentum: o.Momentum}, // ξ = τ ξ + (1-τ) θ
 		lay: func(b *model.Builder, p *model.Params, in inputs) outputs {
 			z := s.project(b, p, o.Projector, in.x)                       // (2N, P)
 			guess := b.Normalize(o.Predictor.Build(b, p, "predictor", z)) // (2N, P)

@@ -15,6 +15,7 @@ import (
 // waveform for raw audio.
 type CLAR struct {
 	Temperature float64   `yaml:"temperature" doc:"divides the cosines; the paper's tau"`
+	Learn       bool      `yaml:"learn_temperature" doc:"the optimiser moves the temperature too, which begins as that one and does not fall below 0.01"`
 	Weight      float64   `yaml:"weight" doc:"of the cross entropy, added to the contrastive loss; 0 learns without labels"`
 	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining"`
 	Groups      int       `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; 2 keeps the two views apart"`
@@ -30,7 +31,7 @@ func (o CLAR) Check() error {
 	if !(o.Weight >= 0 && o.Weight <= 1e6) {
 		return fault.New(fault.Usage, "the paper's is 1", "weight is %g, must be between 0 and 1e6", o.Weight)
 	}
-	return checkHead(o.Temperature, o.Projector, o.Groups)
+	return checkHead(o.Temperature, o.Learn, o.Projector, o.Groups)
 }
 
 // Needs asks for labels.
@@ -41,10 +42,10 @@ func (o CLAR) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o CLAR) New(s Setup) (Method, error) {
 	return newSiamese("clar", s, o.Needs(), o.Groups, func(b *model.Builder, p *model.Params, in inputs) outputs {
-		h := s.Encoder.Build(b, p, "encoder", in.x)                       // (2N, D)
-		z := b.Normalize(o.Projector.Build(b, p, "projector", h))         // (2N, P)
-		contrast := b.Try(loss.NTXent(z, o.Temperature))                  // scalar
-		named := b.Try(loss.CrossEntropy(s.classify(b, p, h), in.labels)) // scalar
+		h := s.Encoder.Build(b, p, "encoder", in.x)                                  // (2N, D)
+		z := b.Normalize(o.Projector.Build(b, p, "projector", h))                    // (2N, P)
+		contrast := b.Try(loss.NTXent(z, temperature(b, p, o.Temperature, o.Learn))) // scalar
+		named := b.Try(loss.CrossEntropy(s.classify(b, p, h), in.labels))            // scalar
 		return outputs{z: z, loss: b.Add(contrast, b.Times(named, o.Weight)), chance: math.Log(float64(2*in.n-1)) + o.Weight*math.Log(float64(s.Classes))}
 	})
 }

@@ -16,6 +16,7 @@ import (
 type COLA struct {
 	Similarity  string  `yaml:"similarity" doc:"bilinear: a product by a matrix that is learnt, the paper's better one; or cosine, over temperature"`
 	Temperature float64 `yaml:"temperature" doc:"divides the cosines; bilinear has none"`
+	Learn       bool    `yaml:"learn_temperature" doc:"the optimiser moves the temperature too, which begins as that one and does not fall below 0.01; of cosine"`
 	Out         int     `yaml:"out" doc:"size of a projection: a linear layer, layer normalisation, tanh; thrown away after pretraining"`
 	Groups      int     `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; 2 keeps the two segments apart"`
 }
@@ -28,7 +29,10 @@ func (o COLA) Check() error {
 	if o.Similarity != "bilinear" && o.Similarity != "cosine" {
 		return fault.New(fault.Usage, "", "similarity is %q, must be bilinear or cosine", o.Similarity)
 	}
-	return checkHead(o.Temperature, o.projector(), o.Groups)
+	if o.Learn && o.Similarity != "cosine" {
+		return fault.New(fault.Usage, "set similarity to cosine, or learn_temperature to false", "learn_temperature is true, and similarity is %s, which has no temperature: its matrix is learnt", o.Similarity)
+	}
+	return checkHead(o.Temperature, o.Learn, o.projector(), o.Groups)
 }
 
 func (o COLA) projector() model.MLP { return model.MLP{Out: o.Out} }
@@ -44,7 +48,7 @@ func (o COLA) New(s Setup) (Method, error) {
 		out := outputs{z: z, chance: math.Log(float64(in.n))}
 		if o.Similarity == "cosine" {
 			z1, z2 := in.halves(b, z)
-			out.loss = b.Try(loss.InBatch(z1, z2, o.Temperature, false))
+			out.loss = b.Try(loss.InBatch(z1, z2, temperature(b, p, o.Temperature, o.Learn), false))
 			return out
 		}
 		anchor, other := in.halves(b, g) // (N, P) each

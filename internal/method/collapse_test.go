@@ -50,7 +50,7 @@ var patients = map[string]patient{
 		map[string]way{"no negatives": {alike(head), "collapse.complete"}},
 	},
 	"moco_v3": {
-		MoCoV3{Temperature: 0.2, Momentum: 0.9, Projector: head, Predictor: guesser, Groups: 2},
+		MoCoV3{Temperature: 0.2, Momentum: Momentum{0.9, "cosine"}, Projector: head, Predictor: guesser, Groups: 2},
 		map[string]way{"no negatives, no predictor": {guessing(head, nil, false), "collapse.complete"}},
 	},
 	"nnclr": {
@@ -85,15 +85,15 @@ var patients = map[string]patient{
 		map[string]way{"no negatives": {alike(head), "collapse.complete"}},
 	},
 	"moco": {
-		MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 36, Projector: plainHead, Groups: 1},
+		MoCo{Temperature: 0.2, Momentum: Momentum{0.9, "constant"}, Queue: 36, Projector: plainHead, Groups: 1},
 		map[string]way{
 			"no negatives":  {alike(plainHead), "collapse.complete"},
-			"no momentum":   {MoCo{Temperature: 0.2, Momentum: 0, Queue: 36, Projector: plainHead, Groups: 1}.New, "tower.same"},
-			"only momentum": {MoCo{Temperature: 0.2, Momentum: 1, Queue: 36, Projector: plainHead, Groups: 1}.New, "tower.drift"},
+			"no momentum":   {MoCo{Temperature: 0.2, Momentum: Momentum{0, "constant"}, Queue: 36, Projector: plainHead, Groups: 1}.New, "tower.same"},
+			"only momentum": {MoCo{Temperature: 0.2, Momentum: Momentum{1, "constant"}, Queue: 36, Projector: plainHead, Groups: 1}.New, "tower.drift"},
 		},
 	},
 	"byol": {
-		BYOL{Momentum: 0.9, Projector: head, Predictor: guesser, Groups: 2},
+		BYOL{Momentum: Momentum{0.9, "cosine"}, Projector: head, Predictor: guesser, Groups: 2},
 		map[string]way{
 			"no predictor":                      {guessing(head, nil, false), "collapse.complete"},
 			"no stop-gradient, no second tower": {guessing(head, &guesser, true), "collapse.complete"},

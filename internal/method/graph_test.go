@@ -34,7 +34,7 @@ func TestLossIsOfTheProjections(t *testing.T) {
 				t.Errorf("%s: |z|² of row %d is %g", name, i, norm)
 			}
 		}
-		_, negatives := m.(Queuer)
+		_, negatives := m.(followedQueue)
 		switch q := m.State()["queue"]; {
 		case negatives:
 			for i := range n {
@@ -70,6 +70,8 @@ func inside(m Method) *siamese {
 	case followed:
 		return m.siamese
 	case queued:
+		return m.siamese
+	case followedQueue:
 		return m.siamese
 	}
 	panic(fmt.Sprintf("add %T to inside, so that its graphs are tried", m))

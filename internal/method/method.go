@@ -81,10 +81,12 @@ type Follower interface {
 	Towers() (leading, following map[string]kernel.Array)
 }
 
-// A Queuer is a method whose negatives are earlier keys: how many, of a tower
-// that follows with a momentum.
+// A Queuer is a method that keeps rows of earlier batches: how many, of each view that
+// it keeps; and with which momentum, where so much of the run is done, the tower follows
+// that makes them. It is 1, with which nothing of a tower is replaced, where the tower
+// that learns makes them.
 type Queuer interface {
-	Queue() (keys int, momentum float64)
+	Queue(progress float64) (rows int, momentum float64)
 }
 
 // A Method learns from batches of paired views.
@@ -147,13 +149,13 @@ type Options interface {
 // Table holds the methods by name with their defaults.
 var Table = map[string]Options{
 	"barlow_twins":  BarlowTwins{Lambda: 0.005, Projector: model.MLP{Hidden: []int{1024}, Out: 1024, Norm: true}, Groups: 2},
-	"byol":          BYOL{Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
+	"byol":          BYOL{Momentum: Momentum{0.99, "cosine"}, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
 	"clar":          CLAR{Temperature: 0.2, Weight: 1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"cola":          COLA{Similarity: "bilinear", Temperature: 0.2, Out: 512, Groups: 1},
 	"contrastive":   Contrastive{Margin: 1, By: "clip", Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"cross_entropy": CrossEntropy{Groups: 1},
-	"moco":          MoCo{Temperature: 0.2, Momentum: 0.99, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
-	"moco_v3":       MoCoV3{Temperature: 0.2, Momentum: 0.99, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
+	"moco":          MoCo{Temperature: 0.2, Momentum: Momentum{0.99, "constant"}, Queue: 4096, Projector: model.MLP{Hidden: []int{512}, Out: 128}, Groups: 4},
+	"moco_v3":       MoCoV3{Temperature: 0.2, Momentum: Momentum{0.99, "cosine"}, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
 	"nnclr":         NNCLR{Temperature: 0.1, Queue: 2048, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 2},
 	"simclr":        SimCLR{Temperature: 0.1, Projector: model.MLP{Hidden: []int{512}, Out: 128, Norm: true}, Groups: 1},
 	"simsiam":       SimSiam{Projector: model.MLP{Hidden: []int{512}, Out: 512, Norm: true, OutNorm: true}, Predictor: model.MLP{Hidden: []int{128}, Out: 512, Norm: true}, Groups: 2},
@@ -247,9 +249,9 @@ func groupsOf(groups, rows int) int {
 
 // checkHead is what the Check of every method with a temperature, a projector
 // and groups begins with.
-func checkHead(temperature float64, projector model.MLP, groups int) error {
-	if !(temperature > 0) {
-		return fault.New(fault.Usage, "", "temperature is %g, must be positive", temperature)
+func checkHead(temperature float64, learn bool, projector model.MLP, groups int) error {
+	if err := checkTemperature(temperature, learn); err != nil {
+		return err
 	}
 	return checkProjector(projector, groups)
 }
@@ -264,13 +266,6 @@ func checkPredictor(projector, predictor model.MLP, groups int) error {
 			"predictor: out is %d, the projections that it guesses have %d", predictor.Out, projector.Out)
 	}
 	return checkProjector(projector, groups)
-}
-
-func checkMomentum(m float64) error {
-	if !(m >= 0 && m <= 1) {
-		return fault.New(fault.Usage, "", "momentum is %g, must be between 0 and 1", m)
-	}
-	return nil
 }
 
 func checkProjector(projector model.MLP, groups int) error {

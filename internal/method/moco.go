@@ -18,8 +18,9 @@ import (
 // statistics: it splits the batch over devices, and shuffles the keys before.
 // Here groups of rows (bn_groups) are the devices.
 type MoCo struct {
-	Temperature float64   `yaml:"temperature" doc:"divides the cosines, the paper's tau: version 1 has 0.07, version 2 0.2"`
-	Momentum    float64   `yaml:"momentum" doc:"of the key tower: m in m*key + (1-m)*query"`
+	Temperature float64 `yaml:"temperature" doc:"divides the cosines, the paper's tau: version 1 has 0.07, version 2 0.2"`
+	Learn       bool    `yaml:"learn_temperature" doc:"the optimiser moves the temperature too, which begins as that one and does not fall below 0.01"`
+	Momentum    `yaml:",inline"`
 	Queue       int       `yaml:"queue" doc:"earlier keys that serve as negatives; any size"`
 	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining. Version 1's is linear, hidden: []"`
 	Groups      int       `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; the keys are shuffled over them"`
@@ -32,10 +33,10 @@ func (o MoCo) Doc() string {
 func (o MoCo) projects() model.MLP { return o.Projector }
 
 func (o MoCo) Check() error {
-	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
+	if err := checkHead(o.Temperature, o.Learn, o.Projector, o.Groups); err != nil {
 		return err
 	}
-	if err := checkMomentum(o.Momentum); err != nil {
+	if err := o.Momentum.Check(); err != nil {
 		return err
 	}
 	return checkQueue(o.Queue, 1)
@@ -47,11 +48,11 @@ func (o MoCo) Unit() int { return unitOf(o.Groups, 1) }
 func (o MoCo) New(s Setup) (Method, error) {
 	return paper{
 		name: "moco", groups: o.Groups, queue: s.ring(1, o.Queue, o.Projector.Out),
-		second: &second{first: "query", name: "key", projector: o.Projector, momentum: constant(o.Momentum), apart: true},
+		second: &second{first: "query", name: "key", projector: o.Projector, momentum: o.Momentum, apart: true},
 		lay: func(b *model.Builder, p *model.Params, in inputs) outputs {
 			q := s.tower(b, p, o.Projector, in.x) // (N, P)
 			k := in.targets                       // (N, P)
-			l := b.Try(loss.InfoNCE(q, k, in.queue, o.Temperature))
+			l := b.Try(loss.InfoNCE(q, k, in.queue, temperature(b, p, o.Temperature, o.Learn)))
 			return outputs{z: b.Stack(q, k), loss: l, chance: math.Log(float64(1 + o.Queue)), push: k}
 		},
 	}.over(s)

@@ -16,7 +16,7 @@ import (
 func TestQueueTurns(t *testing.T) {
 	const d = 8
 	for _, size := range []int{1, 3, 4, 7, 12, 13} {
-		o := MoCo{Temperature: 0.2, Momentum: 0.9, Queue: size, Projector: model.MLP{Out: d}, Groups: 1}
+		o := MoCo{Temperature: 0.2, Momentum: Momentum{0.9, "constant"}, Queue: size, Projector: model.MLP{Out: d}, Groups: 1}
 		m := newMethod(t, o, setup(4))
 		queue := m.State()["queue"]
 		if !slices.Equal(queue.Shape, []int{size, d}) {
@@ -48,7 +48,7 @@ func TestQueueTurns(t *testing.T) {
 // The optimiser is not given the key tower, no gradient reaches it, and it moves
 // by momentum alone: k = m·k + (1-m)·q.
 func TestKeyTowerFollows(t *testing.T) {
-	o := MoCo{Temperature: 0.2, Momentum: 0.75, Queue: 9, Projector: model.MLP{Hidden: []int{8}, Out: 8, Norm: true}, Groups: 1}
+	o := MoCo{Temperature: 0.2, Momentum: Momentum{0.75, "constant"}, Queue: 9, Projector: model.MLP{Hidden: []int{8}, Out: 8, Norm: true}, Groups: 1}
 	m := newMethod(t, o, setup(4))
 	s := m.State()
 	for name, a := range s {
@@ -99,6 +99,64 @@ func TestKeyTowerFollows(t *testing.T) {
 	}
 }
 
+// By a constant momentum a tower follows as fast at the end of a run as at its start, by
+// a cosine no longer at all: whichever the paper's is.
+func TestMomentumSchedules(t *testing.T) {
+	head := model.MLP{Out: 8}
+	for schedule, want := range map[string][3]float64{"constant": {0.75, 0.75, 0.75}, "cosine": {0.75, 0.875, 1}} {
+		momentum := Momentum{0.75, schedule}
+		for _, o := range []Options{
+			BYOL{Momentum: momentum, Projector: head, Predictor: head, Groups: 1},
+			MoCo{Temperature: 0.2, Momentum: momentum, Queue: 9, Projector: head, Groups: 1},
+			MoCoV3{Temperature: 0.2, Momentum: momentum, Projector: head, Predictor: head, Groups: 1},
+		} {
+			m := newMethod(t, o, setup(4))
+			opt := sgd(m)
+			lead, follow := m.(Follower).Towers()
+			for i, progress := range []float64{0, 0.5, 1} {
+				step(t, m, toy(4, i))
+				opt.Step(m.Params(), 0.05)
+				const name = "encoder.conv1.weight"
+				before := slices.Clone(follow[name].Data)
+				m.Advance(progress)
+				for j, v := range follow[name].Data {
+					if w := want[i]*float64(before[j]) + (1-want[i])*float64(lead[name].Data[j]); math.Abs(float64(v)-w) > 1e-6 {
+						t.Fatalf("%T, %s, %g of the run: weight %d is %g, want %g", o, schedule, progress, j, v, w)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A queue says how many rows it keeps of a view, and how the tower that makes them
+// follows as the run goes on.
+func TestQueues(t *testing.T) {
+	head := model.MLP{Out: 8}
+	for _, c := range []struct {
+		o    Options
+		rows int
+		want [2]float64 // at the start and at the end
+	}{
+		{MoCo{Temperature: 0.2, Momentum: Momentum{0.75, "constant"}, Queue: 9, Projector: head, Groups: 1}, 9, [2]float64{0.75, 0.75}},
+		{MoCo{Temperature: 0.2, Momentum: Momentum{0.75, "cosine"}, Queue: 9, Projector: head, Groups: 1}, 9, [2]float64{0.75, 1}},
+		{NNCLR{Temperature: 0.2, Queue: 19, Projector: head, Predictor: head, Groups: 1}, 19, [2]float64{1, 1}},
+		{SwAV{Temperature: 0.1, Prototypes: 12, Epsilon: 0.05, Iterations: 3, Queue: 7, Projector: head, Groups: 1}, 7, [2]float64{1, 1}}, // of either view
+	} {
+		q := newMethod(t, c.o, setup(4)).(Queuer)
+		for i, want := range c.want {
+			if rows, momentum := q.Queue(float64(i)); rows != c.rows || momentum != want {
+				t.Errorf("%T: %d rows, momentum %g, want %d and %g", c.o, rows, momentum, c.rows, want)
+			}
+		}
+	}
+	for _, name := range []string{"swav", "byol", "simclr"} {
+		if _, ok := newMethod(t, options()[name], setup(4)).(Queuer); ok {
+			t.Errorf("%s has a queue", name)
+		}
+	}
+}
+
 // keysAlone are the keys of a batch without any shuffling.
 func keysAlone(t *testing.T, m *siamese, o MoCo, b Batch) []float32 {
 	t.Helper()
@@ -121,7 +179,7 @@ func keysAlone(t *testing.T, m *siamese, o MoCo, b Batch) []float32 {
 func TestKeysAreShuffledAndBack(t *testing.T) {
 	const n = 16
 	for _, groups := range []int{1, 2} {
-		o := MoCo{Temperature: 0.2, Momentum: 0.9, Queue: 9, Projector: model.MLP{Out: 8}, Groups: groups}
+		o := MoCo{Temperature: 0.2, Momentum: Momentum{0.9, "constant"}, Queue: 9, Projector: model.MLP{Out: 8}, Groups: groups}
 		m := inside(newMethod(t, o, setup(n)))
 		b := toy(n, 0)
 		want := keysAlone(t, m, o, b)

@@ -3,8 +3,6 @@ package method
 import (
 	"math"
 
-	"gorgonia.org/gorgonia"
-
 	"clr/internal/loss"
 	"clr/internal/model"
 )
@@ -30,10 +28,7 @@ func (o NNCLR) Doc() string {
 func (o NNCLR) projects() model.MLP { return o.Projector }
 
 func (o NNCLR) Check() error {
-	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
-		return err
-	}
-	if err := checkLearnt(o.Learn, o.Temperature); err != nil {
+	if err := checkHead(o.Temperature, o.Learn, o.Projector, o.Groups); err != nil {
 		return err
 	}
 	if err := checkQueue(o.Queue, 1); err != nil {
@@ -47,20 +42,15 @@ func (o NNCLR) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o NNCLR) New(s Setup) (Method, error) {
 	return paper{
-		name: "nnclr", groups: o.Groups, queue: s.ring(1, o.Queue, o.Projector.Out), keep: keepScale,
+		name: "nnclr", groups: o.Groups, queue: s.ring(1, o.Queue, o.Projector.Out),
 		lay: func(b *model.Builder, p *model.Params, in inputs) outputs {
 			g := s.project(b, p, o.Projector, in.x)                                              // (2N, P)
 			guess1, guess2 := in.halves(b, b.Normalize(o.Predictor.Build(b, p, "predictor", g))) // (N, P) each
 			z := b.Normalize(g)                                                                  // (2N, P)
 			near1, near2 := in.halves(b, b.Nearest(z, in.queue))                                 // (N, P) each
 			z1, _ := in.halves(b, z)
-			term := func(near, guess *gorgonia.Node) *gorgonia.Node {
-				if o.Learn {
-					return b.Try(loss.InBatchLearnt(near, guess, logScale(b, p, o.Temperature), false))
-				}
-				return b.Try(loss.InBatch(near, guess, o.Temperature, false))
-			}
-			both := b.Add(term(near1, guess2), term(near2, guess1))
+			tau := temperature(b, p, o.Temperature, o.Learn)
+			both := b.Add(b.Try(loss.InBatch(near1, guess2, tau, false)), b.Try(loss.InBatch(near2, guess1, tau, false)))
 			return outputs{z: z, loss: b.Times(both, 0.5), chance: math.Log(float64(in.n)), push: z1}
 		},
 	}.over(s)

@@ -18,7 +18,7 @@ type Plan struct {
 	Params  []*optim.Param          // what the optimiser moves: names and shapes
 	State   map[string]kernel.Array // names and shapes of all that a resumed run needs
 	FLOPs   int                     // of a step, nominal: views through the encoder's layers, in some graphs forward only; projectors and losses count as none
-	Queue   Queuer                  // nil: negatives are no earlier keys
+	Queue   Queuer                  // nil: no rows of earlier batches are kept
 	towers  []*model.Params
 }
 

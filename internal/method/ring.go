@@ -27,9 +27,12 @@ func (s Setup) ring(parts, k, p int) *ring {
 	return r
 }
 
+// size is how many rows a part has.
+func (r *ring) size() int { return r.rows.Shape[0] / r.parts }
+
 // push takes as many rows for each part, a part after the other.
 func (r *ring) push(rows kernel.Array) {
-	k, d, n := r.rows.Shape[0]/r.parts, r.rows.Shape[1], rows.Shape[0]/r.parts
+	k, d, n := r.size(), r.rows.Shape[1], rows.Shape[0]/r.parts
 	head := int(r.head.Data[0])
 	for i := range n {
 		for a := range r.parts {
@@ -43,6 +46,12 @@ func (r *ring) push(rows kernel.Array) {
 func (r *ring) state(into map[string]kernel.Array) {
 	into["queue"], into["queue_head"] = r.rows, r.head
 }
+
+// queued is a siamese with a ring that the tower which learns fills.
+type queued struct{ *siamese }
+
+// Queue implements Queuer.
+func (m queued) Queue(float64) (rows int, momentum float64) { return m.queue.size(), 1 }
 
 // maxQueue keeps a ring's head exact as a float32 in the checkpoint.
 const maxQueue = 1 << 24

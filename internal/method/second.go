@@ -8,6 +8,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"clr/internal/fault"
 	"clr/internal/kernel"
 	"clr/internal/model"
 )
@@ -19,8 +20,8 @@ type second struct {
 	first     string // the tower that learns: online, query
 	name      string // this one, and its weights' names before a dot: target, key
 	projector model.MLP
-	momentum  func(progress float64) float64 // m in m*this + (1-m)*first
-	apart     bool                           // the first tower sees the first views, this one the second ones, shuffled
+	momentum  Momentum // m in m*this + (1-m)*first
+	apart     bool     // the first tower sees the first views, this one the second ones, shuffled
 
 	of      *siamese
 	params  *model.Params
@@ -91,18 +92,33 @@ func (t *second) run(ctx context.Context, b Batch) ([]float32, error) {
 
 // follow moves it towards the first tower.
 func (t *second) follow(progress float64) {
-	t.params.Follow(t.of.params, float32(t.momentum(progress)))
+	t.params.Follow(t.of.params, float32(t.momentum.at(progress)))
 }
 
-// constant is a momentum that stays.
-func constant(m float64) func(float64) float64 { return func(float64) float64 { return m } }
+// A Momentum is how slowly a second tower follows.
+type Momentum struct {
+	First    float64 `yaml:"momentum" doc:"of the tower that follows: m in m*following + (1-m)*leading; at the start, where it rises"`
+	Schedule string  `yaml:"momentum_schedule" doc:"constant, or cosine: the momentum rises to 1 over the run by half a cosine"`
+}
 
-// rising is a momentum that begins as base and comes to 1 over the run by half a
-// cosine (Grill et al. 2020, section 3.2).
-func rising(base float64) func(float64) float64 {
-	return func(progress float64) float64 {
-		return 1 - (1-base)*(math.Cos(math.Pi*progress)+1)/2
+// Check refuses what no tower can follow by.
+func (m Momentum) Check() error {
+	if !(m.First >= 0 && m.First <= 1) {
+		return fault.New(fault.Usage, "", "momentum is %g, must be between 0 and 1", m.First)
 	}
+	if m.Schedule != "constant" && m.Schedule != "cosine" {
+		return fault.New(fault.Usage, "", "momentum_schedule is %q, must be constant or cosine", m.Schedule)
+	}
+	return nil
+}
+
+// at is the momentum where so much of the run is done. The cosine is that of Grill et
+// al. 2020, section 3.2.
+func (m Momentum) at(progress float64) float64 {
+	if m.Schedule == "cosine" {
+		return 1 - (1-m.First)*(math.Cos(math.Pi*progress)+1)/2
+	}
+	return m.First
 }
 
 // A shuffle keeps rows that belong together from meeting in one group of batch
@@ -148,10 +164,10 @@ func (m followed) Towers() (leading, following map[string]kernel.Array) {
 	return m.params.Weights(), m.second.params.Weights()
 }
 
-// queued is one whose negatives are what the second tower has made.
-type queued struct{ followed }
+// followedQueue is one whose second tower makes what it keeps.
+type followedQueue struct{ followed }
 
 // Queue implements Queuer.
-func (m queued) Queue() (keys int, momentum float64) {
-	return m.queue.rows.Shape[0] / m.queue.parts, m.second.momentum(0)
+func (m followedQueue) Queue(progress float64) (rows int, momentum float64) {
+	return m.queue.size(), m.second.momentum.at(progress)
 }

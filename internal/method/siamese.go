@@ -115,19 +115,21 @@ func (p paper) over(s Setup) (Method, error) {
 	if _, err := m.graph(s.Batch, p.from); err != nil { // the largest
 		return nil, err
 	}
-	if p.keep != nil && s.draft == nil {
-		p.keep(m.params)
-	}
-	if p.second == nil {
-		return m, nil
-	}
 	if s.draft == nil {
+		m.keeps()
+	}
+	if p.second != nil && s.draft == nil {
 		p.second.params.Follow(m.params, 0)
 	}
-	if p.queue == nil {
+	switch {
+	case p.second == nil && p.queue == nil:
+		return m, nil
+	case p.second == nil:
+		return queued{m}, nil
+	case p.queue == nil:
 		return followed{m}, nil
 	}
-	return queued{followed{m}}, nil
+	return followedQueue{followed{m}}, nil
 }
 
 // views is how many views of n pairs the tower sees.
@@ -238,14 +240,21 @@ func (m *siamese) Advance(progress float64) {
 		panic("method: " + m.name + ": Advance without a Step before")
 	}
 	m.last.machine.UpdateStats()
-	if m.keep != nil {
-		m.keep(m.params)
-	}
+	m.keeps()
 	if m.second != nil {
 		m.second.follow(progress)
 	}
 	if m.queue != nil {
 		m.queue.push(m.last.machine.Value(m.last.push))
+	}
+}
+
+// keeps gives the weights what they keep: a temperature that is learnt its bound, and
+// what the paper says.
+func (m *siamese) keeps() {
+	keepScale(m.params)
+	if m.keep != nil {
+		m.keep(m.params)
 	}
 }
 

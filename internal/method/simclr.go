@@ -24,27 +24,16 @@ func (o SimCLR) Doc() string { return "SimCLR (Chen et al. 2020): the batch is i
 func (o SimCLR) projects() model.MLP { return o.Projector }
 
 func (o SimCLR) Check() error {
-	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
-		return err
-	}
-	return checkLearnt(o.Learn, o.Temperature)
+	return checkHead(o.Temperature, o.Learn, o.Projector, o.Groups)
 }
 
 // Unit implements Options: a tower sees both views at once.
 func (o SimCLR) Unit() int { return unitOf(o.Groups, 2) }
 
 func (o SimCLR) New(s Setup) (Method, error) {
-	return paper{
-		name: "simclr", groups: o.Groups, keep: keepScale,
-		lay: func(b *model.Builder, p *model.Params, in inputs) outputs {
-			z := s.tower(b, p, o.Projector, in.x) // (2N, P)
-			out := outputs{z: z, chance: math.Log(float64(2*in.n - 1))}
-			if o.Learn {
-				out.loss = b.Try(loss.NTXentLearnt(z, logScale(b, p, o.Temperature)))
-			} else {
-				out.loss = b.Try(loss.NTXent(z, o.Temperature))
-			}
-			return out
-		},
-	}.over(s)
+	return newSiamese("simclr", s, Needs{}, o.Groups, func(b *model.Builder, p *model.Params, in inputs) outputs {
+		z := s.tower(b, p, o.Projector, in.x) // (2N, P)
+		l := b.Try(loss.NTXent(z, temperature(b, p, o.Temperature, o.Learn)))
+		return outputs{z: z, loss: l, chance: math.Log(float64(2*in.n - 1))}
+	})
 }

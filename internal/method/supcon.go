@@ -12,6 +12,7 @@ import (
 // batch. Views of a clip without label are only repelled.
 type SupCon struct {
 	Temperature float64   `yaml:"temperature" doc:"divides the cosines; the paper's tau"`
+	Learn       bool      `yaml:"learn_temperature" doc:"the optimiser moves the temperature too, which begins as that one and does not fall below 0.01"`
 	Projector   model.MLP `yaml:"projector" doc:"from embedding to projection; thrown away after pretraining"`
 	Groups      int       `yaml:"bn_groups" doc:"groups of rows with batch statistics of their own; 2 keeps the two views apart"`
 }
@@ -22,7 +23,7 @@ func (o SupCon) Doc() string {
 
 func (o SupCon) projects() model.MLP { return o.Projector }
 
-func (o SupCon) Check() error { return checkHead(o.Temperature, o.Projector, o.Groups) }
+func (o SupCon) Check() error { return checkHead(o.Temperature, o.Learn, o.Projector, o.Groups) }
 
 // Needs asks for labels.
 func (o SupCon) Needs() Needs { return Needs{Labels: true} }
@@ -33,6 +34,7 @@ func (o SupCon) Unit() int { return unitOf(o.Groups, 2) }
 func (o SupCon) New(s Setup) (Method, error) {
 	return newSiamese("supcon", s, o.Needs(), o.Groups, func(b *model.Builder, p *model.Params, in inputs) outputs {
 		z := s.tower(b, p, o.Projector, in.x) // (2N, P)
-		return outputs{z: z, loss: b.Try(loss.SupCon(z, in.labels, o.Temperature)), chance: math.Log(float64(2*in.n - 1))}
+		l := b.Try(loss.SupCon(z, in.labels, temperature(b, p, o.Temperature, o.Learn)))
+		return outputs{z: z, loss: l, chance: math.Log(float64(2*in.n - 1))}
 	})
 }

@@ -38,11 +38,12 @@ func (o SwAV) projects() model.MLP { return o.Projector }
 // The most of each that anyone can mean.
 const (
 	maxPrototypes = 1 << 16
+	maxIterations = 1 << 10 // each goes over all scores, and the paper's three do
 	maxCrops      = 64
 )
 
 func (o SwAV) Check() error {
-	if err := checkHead(o.Temperature, o.Projector, o.Groups); err != nil {
+	if err := checkHead(o.Temperature, false, o.Projector, o.Groups); err != nil {
 		return err
 	}
 	if err := o.loss().Check(); err != nil {
@@ -52,6 +53,7 @@ func (o SwAV) Check() error {
 		name               string
 		value, least, most int
 	}{
+		{"iterations", o.Iterations, 1, maxIterations},
 		{"prototypes", o.Prototypes, 2, maxPrototypes},
 		{"freeze_prototypes", o.Freeze, 0, math.MaxInt32},
 		{"queue", o.Queue, 0, maxQueue},

@@ -4,19 +4,21 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"gorgonia.org/gorgonia"
-
 	"clr/internal/fault"
+	"clr/internal/loss"
 	"clr/internal/model"
 )
 
 // A temperature is learnt as CLIP's is (Radford et al. 2021, section 2.5): the weight
-// log_scale is -log τ, which is what the losses' Learnt forms take.
+// log_scale, of shape (1), is -log τ.
 const scaleName = "log_scale"
 
-// logScale is the weight, of shape (1), at first that of a temperature.
-func logScale(b *model.Builder, p *model.Params, temperature float64) *gorgonia.Node {
-	return b.Weight(p, scaleName, func(*rand.Rand) float64 { return -math.Log(temperature) }, 1)
+// temperature is what a loss divides by: tau, or what tau becomes where it is learnt.
+func temperature(b *model.Builder, p *model.Params, tau float64, learn bool) loss.Temperature {
+	if !learn {
+		return loss.Fixed(tau)
+	}
+	return loss.Learnt(tau, b.Weight(p, scaleName, func(*rand.Rand) float64 { return -math.Log(tau) }, 1))
 }
 
 // learntTemperature is the one that there is now, 0 where none is learnt. It is finite,
@@ -39,8 +41,12 @@ func keepScale(p *model.Params) {
 	}
 }
 
-// checkLearnt refuses a first temperature that keepScale would lift.
-func checkLearnt(learn bool, temperature float64) error {
+// checkTemperature refuses one that nothing can be divided by, and a first one that
+// keepScale would lift.
+func checkTemperature(temperature float64, learn bool) error {
+	if !(temperature > 0) {
+		return fault.New(fault.Usage, "", "temperature is %g, must be positive", temperature)
+	}
 	if learn && temperature < coldest {
 		return fault.New(fault.Usage, "", "temperature is %g; one that is learnt does not fall below %g", temperature, coldest)
 	}

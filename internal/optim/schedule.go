@@ -1,8 +1,10 @@
 package optim
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"clr/internal/fault"
 )
@@ -62,6 +64,19 @@ func (s Schedule) Check() error {
 		return err
 	}
 	return s.OneCycle.check()
+}
+
+// String tells when it goes down, and by how much.
+func (o Stairs) String() string {
+	var when []string
+	for _, m := range o.Milestones {
+		if m < 1 {
+			when = append(when, fmt.Sprintf("%g of the run", m))
+		} else {
+			when = append(when, fmt.Sprintf("epoch %g", m))
+		}
+	}
+	return fmt.Sprintf("times %g at %s", o.Gamma, strings.Join(when, " and "))
 }
 
 func (o Stairs) check(s Schedule) error {

@@ -86,8 +86,8 @@ func (c *checkup) before(l rundir.Line, r method.Result) {
 	}
 	c.now = &health.Sample{Step: l.Step, Epoch: l.Epoch, Loss: l.Loss, Chance: r.Chance, Temperature: r.Temperature, Z: c.meter.Measure(r.Z)}
 	if q, ok := c.t.method.(method.Queuer); ok {
-		keys, momentum := q.Queue()
-		if age, err := health.QueueAge(keys, r.Z.Shape[0]/2, len(c.t.clips), l.Step, momentum); err == nil {
+		rows, momentum := q.Queue(c.t.progress(l.Step))
+		if age, err := health.QueueAge(rows, r.Z.Shape[0]/2, len(c.t.clips), l.Step, momentum); err == nil {
 			c.now.Queue = &age
 		}
 	}

@@ -27,11 +27,33 @@ func warned(said string) (lines []string) {
 	return lines
 }
 
+// A queue that the tower which learns fills has an age too, and nothing of it is turned.
+func TestQueuesOfOneTowerAge(t *testing.T) {
+	dir := tones(t, 20)
+	for name, method := range map[string]string{
+		"nnclr": "method={name: nnclr, queue: 20, projector: {hidden: [8], out: 4}, predictor: {hidden: [8], out: 4}}",
+		"swav":  "method={name: swav, queue: 20, queue_start: 2, prototypes: 6, projector: {hidden: [8], out: 4}}",
+	} {
+		run := filepath.Join(dir, name)
+		pretrain(t, load(t, dir, method, "health.every=1"), PretrainOptions{Run: run})
+		lines, err := rundir.ReadHealth(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range lines {
+			age := min(l.Step, 4) // of batches of 5 and 6
+			if l.Queue == nil || l.Queue.Age != age || l.Queue.Turned != 0 || math.Abs(l.Queue.Epochs-float64(age)*float64(l.Z.Pairs)/16) > 1e-9 {
+				t.Errorf("%s: step %d: %+v", name, l.Step, l.Queue)
+			}
+		}
+	}
+}
+
 // What is logged, and what is warned of, is that of a run without a stop,
 // wherever the run is stopped: a resumed run's doctor remembers.
 func TestHealthIsThatOfARunWithoutAStop(t *testing.T) {
 	dir := tones(t, 20)
-	set := append(slices.Clone(strictly), "method={name: moco, queue: 20, bn_groups: 1, projector: {hidden: [8], out: 4}}", "schedule.epochs=20", "health.knn.every=3")
+	set := append(slices.Clone(strictly), "method={name: moco, momentum_schedule: cosine, queue: 20, bn_groups: 1, projector: {hidden: [8], out: 4}}", "schedule.epochs=20", "health.knn.every=3")
 	straight := filepath.Join(dir, "straight")
 	con, said := silent()
 	if err := Pretrain(t.Context(), load(t, dir, set...), PretrainOptions{Run: straight}, con); err != nil {

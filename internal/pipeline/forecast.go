@@ -191,17 +191,16 @@ func (f *Forecast) ofSteps(c *Config, s FoldSteps) {
 	}
 }
 
-// ofQueue looks at negatives that are earlier keys, as the doctor would at the
-// end of the run.
+// ofQueue looks at rows of earlier batches, as the doctor would at the end of the run if
+// a tower that follows did so as fast as at the start.
 func (f *Forecast) ofQueue(c *Config, s FoldSteps, q method.Queuer) {
-	keys, momentum := q.Queue()
+	rows, momentum := q.Queue(0)
 	made := s.Steps * (s.Clips - s.Unused) / s.Epoch
-	f.doubt(made < keys, "queue.unfilled", fmt.Sprintf("lower method.queue to %d or less, or raise schedule.epochs", made),
-		"method.queue is %d, and the run makes %d keys: random ones stay in it", keys, made)
-	age, err := health.QueueAge(keys, c.Batch, s.Clips, s.Steps, momentum)
-	f.doubt(made >= keys && err == nil && (age.Epochs > c.Health.Epochs || age.Turned > c.Health.Turned), "queue.stale", "make method.queue shorter, batch larger or method.momentum higher",
-		"method.queue is %d: its oldest key will be of %d steps ago, %.3g epochs (at most %g, health.queue_epochs) in which %.2g of the key tower is replaced (at most %g, health.queue_turned)",
-		keys, age.Age, age.Epochs, c.Health.Epochs, age.Turned, c.Health.Turned)
+	f.doubt(made < rows, "queue.unfilled", fmt.Sprintf("lower method.queue to %d or less, or raise schedule.epochs", made),
+		"method.queue is %d, and the run makes %d rows for it: random ones stay in it", rows, made)
+	age, err := health.QueueAge(rows, c.Batch, s.Clips, s.Steps, momentum)
+	f.doubt(made >= rows && err == nil && c.Health.Stale(age), "queue.stale", "make method.queue shorter or batch larger, or raise method.momentum, where a tower follows",
+		"method.queue is %d: at the end of the run its %s", rows, c.Health.Ages(age))
 }
 
 // ofLengths looks at how long the clips are, where there is a store to tell.
@@ -321,8 +320,16 @@ func (f *Forecast) writeSteps(b *strings.Builder) {
 	if s := f.Speed; s != nil {
 		fmt.Fprintf(b, "\na step takes %.3g s (median of %d on random numbers), %.0f clips/s", s.StepS, s.Measured, s.ClipsPS)
 		if s.TotalS > 0 {
-			fmt.Fprintf(b, ": all %d take %v, if making views does not hold them up", f.Steps, (time.Duration(s.TotalS * float64(time.Second))).Round(time.Second))
+			fmt.Fprintf(b, ": all %d take %s, if making views does not hold them up", f.Steps, about(s.TotalS))
 		}
 		b.WriteByte('\n')
 	}
+}
+
+// about is a time in whole seconds or, where these would say little, in two digits.
+func about(seconds float64) string {
+	if seconds < 9.95 {
+		return fmt.Sprintf("%.2g s", seconds)
+	}
+	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 }

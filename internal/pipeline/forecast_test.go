@@ -72,6 +72,17 @@ func TestForecastIsWhatComes(t *testing.T) {
 	}
 }
 
+// A run that is over before a second is said to take part of one.
+func TestForecastOfShortRuns(t *testing.T) {
+	for seconds, want := range map[float64]string{3e-6: "3e-06 s", 0.0312: "0.031 s", 0.4: "0.4 s", 3.14: "3.1 s", 9.94: "9.9 s", 9.96: "10s", 59.6: "1m0s", 7384: "2h3m4s"} {
+		var b strings.Builder
+		f := Forecast{Steps: 10, Speed: &Speed{TotalS: seconds}}
+		if f.writeSteps(&b); !strings.Contains(b.String(), ": all 10 take "+want+", if") {
+			t.Errorf("%g seconds: %s", seconds, &b)
+		}
+	}
+}
+
 // Each check is told by what it is about, with the value and a remedy, and by
 // nothing else.
 func TestForecastChecks(t *testing.T) {
@@ -81,20 +92,21 @@ func TestForecastChecks(t *testing.T) {
 		words   []string
 		refused bool
 	}{
-		"":                {nil, nil, false},
-		"batch":           {[]string{"batch=17"}, []string{"batch 17", "16 clips", "set batch to at most 16"}, true},
-		"batch.epoch":     {[]string{"batch=16"}, []string{"batch is 16", "16 clips", "one step"}, false},
-		"batch.left_out":  {[]string{"method.bn_groups=6", "batch=6"}, []string{"4 of 16 clips", "multiples of 3"}, false},
-		"corpus":          {[]string{"corpus=nowhere.csv"}, []string{"nowhere.csv"}, true},
-		"split":           {[]string{"split.by=rom"}, []string{"rom", "room"}, true},
-		"schedule.warmup": {[]string{"schedule.warmup_epochs=61"}, []string{"61 of 120 epochs"}, false},
-		"health.grace":    {[]string{"health.grace=1000"}, []string{"360 steps", "1000"}, false},
-		"queue.unfilled":  {[]string{moco, "method.queue=10000"}, []string{"10000", "1920 keys", "1920 or less"}, false},
-		"queue.stale":     {[]string{moco, "method.momentum=0.1"}, []string{"method.queue is 20", "of 4 steps ago", "health.queue_turned"}, false},
-		"view.long":       {[]string{"view.frames=100"}, []string{"view.frames is 100", "20 of 20"}, false},
-		"knn.labels":      {[]string{"health.knn.every=2", "corpus=unlabelled.csv", "store=other.clrs"}, []string{"health.knn.every is 2", "no training clip has a label"}, false},
-		"split.no_test":   {[]string{"corpus=whole.csv", "store=whole.clrs"}, []string{"nothing to test on"}, false},
-		"corpus, windows": {[]string{"windows={length: 0.1, hop: 0.1}", "store=none.clrs"}, []string{"not known before the features are made", "clr features"}, true},
+		"":                                      {nil, nil, false},
+		"batch":                                 {[]string{"batch=17"}, []string{"batch 17", "16 clips", "set batch to at most 16"}, true},
+		"batch.epoch":                           {[]string{"batch=16"}, []string{"batch is 16", "16 clips", "one step"}, false},
+		"batch.left_out":                        {[]string{"method.bn_groups=6", "batch=6"}, []string{"4 of 16 clips", "multiples of 3"}, false},
+		"corpus":                                {[]string{"corpus=nowhere.csv"}, []string{"nowhere.csv"}, true},
+		"split":                                 {[]string{"split.by=rom"}, []string{"rom", "room"}, true},
+		"schedule.warmup":                       {[]string{"schedule.warmup_epochs=61"}, []string{"61 of 120 epochs"}, false},
+		"health.grace":                          {[]string{"health.grace=1000"}, []string{"360 steps", "1000"}, false},
+		"queue.unfilled":                        {[]string{moco, "method.queue=10000"}, []string{"10000", "1920 rows", "1920 or less"}, false},
+		"queue.stale":                           {[]string{moco, "method.momentum=0.1"}, []string{"method.queue is 20", "of 4 steps ago", "queue_turned"}, false},
+		"queue.stale, of the tower that learns": {[]string{"method={name: nnclr, queue: 1000, bn_groups: 1}", "health.queue_epochs=60"}, []string{"method.queue is 1000", "of 167 steps ago, 62.6 epochs (at most 60, queue_epochs)"}, false},
+		"view.long":                             {[]string{"view.frames=100"}, []string{"view.frames is 100", "20 of 20"}, false},
+		"knn.labels":                            {[]string{"health.knn.every=2", "corpus=unlabelled.csv", "store=other.clrs"}, []string{"health.knn.every is 2", "no training clip has a label"}, false},
+		"split.no_test":                         {[]string{"corpus=whole.csv", "store=whole.clrs"}, []string{"nothing to test on"}, false},
+		"corpus, windows":                       {[]string{"windows={length: 0.1, hop: 0.1}", "store=none.clrs"}, []string{"not known before the features are made", "clr features"}, true},
 	} {
 		dir := tones(t, 20)
 		manifest := string(get(t, dir, "manifest.csv"))

@@ -22,6 +22,9 @@ func (c *Config) learningRate() float64 {
 func (c *Config) rateNote() string {
 	s := c.Schedule
 	note := fmt.Sprintf("top of %s over %d epochs, the first %d of them warm-up", s.Shape, s.Epochs, s.WarmupEpochs)
+	if s.Shape == "step" {
+		note += ", " + s.Step.String()
+	}
 	if c.Update.LRScale == "none" {
 		return note
 	}
