@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"clr/internal/health":          2,
 	"clr/internal/optim":           2,
 	"clr/internal/checkpoint":      2,
+	"clr/internal/embedding":       2,
 	"clr/internal/audio":           2,
 	"clr/internal/disk":            1,
 	"clr/internal/kernel":          1,

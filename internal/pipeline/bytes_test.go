@@ -17,6 +17,7 @@ import (
 
 	"clr/configs"
 	"clr/internal/checkpoint"
+	"clr/internal/embedding"
 	"clr/internal/eval"
 	"clr/internal/kernel"
 	"clr/internal/rundir"
@@ -314,7 +315,7 @@ func fewRows(t *testing.T, run, fold, to string) {
 			t.Fatal(err)
 		}
 		var b bytes.Buffer
-		if err := checkpoint.WriteNPY(&b, h); err != nil {
+		if err := embedding.WriteNPY(&b, h); err != nil {
 			t.Fatal(err)
 		}
 		put(t, to+name, b.Bytes())
@@ -445,7 +446,7 @@ func embeddingsNear(t *testing.T, best, out string, run func()) {
 // array reads a .npy file.
 func array(t *testing.T, path ...string) []float32 {
 	t.Helper()
-	a, err := checkpoint.ReadNPY(bytes.NewReader(get(t, path...)))
+	a, err := embedding.ReadNPY(bytes.NewReader(get(t, path...)))
 	if err != nil {
 		t.Fatal(err)
 	}
