@@ -49,6 +49,7 @@ var keepers = map[string][]string{
 	"github.com/go-audio/":      {"audio"},
 	"github.com/hajimehoshi/":   {"audio"},
 	"github.com/mjibson/go-dsp": {"audio"},
+	"github.com/klauspost/":     {"embedding"},
 }
 
 func TestFloors(t *testing.T) {

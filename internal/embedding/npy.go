@@ -116,9 +116,6 @@ func (h *header) types(descr string) error {
 	return nil
 }
 
-// bytes is how many the values have.
-func (h header) bytes() int64 { return int64(h.n) * int64(h.width) }
-
 // each hands out the bytes of each value. The caller has seen that a value's
 // width is no mere claim.
 func (h header) each(r io.Reader, f func([]byte)) error {
@@ -272,7 +269,7 @@ func (t *Table) values(in *source, h header, r io.Reader) error {
 	if h.n == 0 {
 		return fmt.Errorf("the embeddings are of shape %v, there are none", h.shape)
 	}
-	if err := in.take(h.bytes()); err != nil {
+	if err := in.take(int64(h.n), int64(h.width)); err != nil {
 		return err
 	}
 	t.N, t.D, t.X = h.shape[0], h.shape[1], make([]float64, 0, h.n)

@@ -117,7 +117,7 @@ func (t *Table) column(in *source, name string, r io.Reader) error {
 	case len(h.shape) != 1 || h.n != t.N:
 		return fault.New(fault.Data, "save one value for each embedding", "it is of shape %v, and there are %d embeddings", h.shape, t.N)
 	}
-	if err := in.take(h.bytes()); err != nil {
+	if err := in.take(int64(h.n), int64(h.width)); err != nil {
 		return err
 	}
 	values := make([]string, 0, h.n)

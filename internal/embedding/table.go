@@ -34,13 +34,14 @@ type Columns map[string][]string // each (N)
 
 // Formats are the formats of tables, with what each holds.
 var Formats = map[string]string{
-	"npz": "embeddings x, one float32 row per clip, and the manifest's columns as arrays (label as y)",
-	"npy": "embeddings, one float32 row per clip in the manifest's order",
+	"npz":     "embeddings x, one float32 row per clip, and the manifest's columns as arrays (label as y)",
+	"npy":     "embeddings, one float32 row per clip in the manifest's order",
+	"parquet": "embeddings, a line per clip: the manifest's columns, embedding as a list of float32",
 }
 
 // Format tells a table's format by its first bytes; empty if it is none.
 func Format(head []byte) string {
-	for name, magic := range map[string]string{"npz": "PK\x03\x04", "npy": npyMagic} {
+	for name, magic := range map[string]string{"npz": "PK\x03\x04", "npy": npyMagic, "parquet": parquetMagic} {
 		if bytes.HasPrefix(head, []byte(magic)) {
 			return name
 		}
@@ -84,6 +85,8 @@ func read(path string) (*Table, error) {
 		t, err = readNPZ(&in)
 	case "npy":
 		t, err = readPlain(&in)
+	case "parquet":
+		t, err = readParquet(&in)
 	default:
 		return nil, fault.New(fault.Data, "save embeddings with numpy.savez, numpy.save, or as Parquet", "it begins with %q, which is no .npz, .npy or .parquet file", head[:n])
 	}
@@ -100,12 +103,12 @@ type source struct {
 	left int64
 }
 
-// take counts what is about to be unpacked.
-func (s *source) take(bytes int64) error {
-	if bytes < 0 || bytes > s.left {
+// take counts n values of some bytes each that are about to be unpacked.
+func (s *source) take(n, bytes int64) error {
+	if n < 0 || n > s.left/max(1, bytes) {
 		return fmt.Errorf("it claims to unpack to more than 64 times its %d bytes", s.size)
 	}
-	s.left -= bytes
+	s.left -= n * bytes
 	return nil
 }
 
@@ -144,6 +147,8 @@ func NewWriter(w io.Writer, format string, n, d int, columns Columns) (Writer, e
 		return newNPZ(w, n, d, columns)
 	case "npy":
 		return newPlain(w, n, d)
+	case "parquet":
+		return newParquet(w, n, d, columns)
 	}
 	panic("embedding: there is no format " + format)
 }
