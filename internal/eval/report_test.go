@@ -84,7 +84,7 @@ func TestReport(t *testing.T) {
 	if len(r.Rows[0].Tested) != 100 || r.Rows[1].Dim != 0 {
 		t.Errorf("%d tested clips, majority of %d features", len(r.Rows[0].Tested), r.Rows[1].Dim)
 	}
-	for _, key := range []string{`"probe"`, `"by"`, `"classes"`, `"accuracy_interval"`, `"macro_f1"`, `"per_class"`, `"confusion"`, `"choice"`, `"encoders"`} {
+	for _, key := range []string{`"probe"`, `"by"`, `"classes"`, `"accuracy_interval"`, `"intervals"`, `"macro_f1"`, `"roc_auc"`, `"ece"`, `"per_class"`, `"confusion"`, `"choice"`, `"encoders"`} {
 		if !strings.Contains(text, key) {
 			t.Errorf("no key %s", key)
 		}
@@ -123,8 +123,9 @@ func TestTableAsItReads(t *testing.T) {
 	row := Row{Name: RowPretrained, classes: []string{"dog", "rain"}}
 	logp := []float64{-0.1, -2.4, -1.2, -0.4, -0.9, -0.5}
 	row.Dim = 512
-	row.add(Split{Name: "1", Train: []int{4, 5, 6}, Test: []int{0, 1, 2}}, 1, []int{0, 1, 0}, logp, Choice{C: 0.0316, Note: "did not converge"})
-	row.add(Split{Name: "2", Train: []int{0, 1}, Test: []int{4, 5, 6}}, 1, []int{0, 1, 1}, logp, Choice{C: 10})
+	labels := func(y ...int) Set { return Set{N: 3, Labels: y, Classes: row.classes} }
+	row.add(Split{Name: "1", Train: []int{4, 5, 6}, Test: []int{0, 1, 2}}, 1, labels(0, 1, 0), logp, Choice{C: 0.0316, Note: "did not converge"})
+	row.add(Split{Name: "2", Train: []int{0, 1}, Test: []int{4, 5, 6}}, 1, labels(0, 1, 1), logp, Choice{C: 10})
 	row.finish()
 	got, _ := Report{Probe: "linear", By: "fold", Classes: row.classes, Rows: []Row{row}}.text(t)
 	want := `linear probe: 2 classes, 2 splits by fold, 6 test clips
@@ -133,6 +134,8 @@ func TestTableAsItReads(t *testing.T) {
 pretrained         512  83.3 ± 23.6  50.0..100.0    83.3 ± 23.6   0.400 ± 0.094
 
 pretrained
+
+balanced accuracy 87.5; mAP 100.0; ROC-AUC 100.0; d' 11.49; ECE 30.8
 
 fold              train   test   accuracy   macro-F1  chosen
 1                     3      3       66.7       66.7  C 0.032
