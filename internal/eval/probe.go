@@ -27,7 +27,7 @@ type Probe interface {
 }
 
 // Table names the probes that a person can ask for, with their defaults.
-var Table = map[string]Probe{"linear": linearDefaults, "mlp": mlpDefaults}
+var Table = map[string]Probe{"linear": linearDefaults, "mlp": mlpDefaults, "knn": knnDefaults}
 
 // A Head is a fitted classifier.
 type Head interface {
@@ -39,6 +39,7 @@ type Head interface {
 // Fields that a probe does not have are zero.
 type Choice struct {
 	C             float64 `json:"c,omitempty"`              // inverse weight of the penalty
+	K             int     `json:"k,omitempty"`              // neighbours
 	LearningRate  float64 `json:"lr,omitempty"`             //
 	Epoch         int     `json:"epoch,omitempty"`          // whose weights were kept, counted from 1
 	ValidAccuracy float64 `json:"valid_accuracy,omitempty"` // of the choice
