@@ -20,11 +20,13 @@ const Finetuning = "finetune"
 // clips, over the same splits. The first row is the one asked about; the rest
 // say what its scores are worth.
 type Report struct {
-	Probe   string   `json:"probe"`
-	Multi   bool     `json:"multi_label"` // clips may have several labels
-	By      string   `json:"by"`          // column that divided the clips
-	Classes []string `json:"classes"`
-	Rows    []Row    `json:"rows"`
+	Probe    string   `json:"probe"`
+	Multi    bool     `json:"multi_label"` // clips may have several labels
+	Protocol string   `json:"protocol"`    // how heads were fitted: see Protocols; empty where there is no choice
+	Settings string   `json:"settings"`    // of the protocol, in words
+	By       string   `json:"by"`          // column that divided the clips
+	Classes  []string `json:"classes"`
+	Rows     []Row    `json:"rows"`
 
 	// Encoders is the SHA-256 of the encoder behind each split's embeddings of
 	// the first row, the same before and after probing.

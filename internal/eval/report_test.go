@@ -22,7 +22,13 @@ func exampleReport(t *testing.T, p Probe, n, k int) Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Report{Probe: "linear", By: "fold", Classes: s.Classes, Encoders: map[string]string{"1": "b", "0": "a"}}
+	return reportOf(t, p, s, splits)
+}
+
+func reportOf(t *testing.T, p Probe, s Set, splits []Split) Report {
+	t.Helper()
+	r := Report{Probe: "linear", Multi: s.Multi(), By: "fold", Classes: s.Classes, Encoders: map[string]string{"1": "b", "0": "a"}}
+	r.Protocol, r.Settings = ProtocolOf(p)
 	for _, row := range []struct {
 		name string
 		p    Probe
@@ -92,7 +98,7 @@ func TestReport(t *testing.T) {
 }
 
 func TestTableFitsTheTerminal(t *testing.T) {
-	for _, r := range []Report{exampleReport(t, coarse, 100, 4), exampleReport(t, quick, 100, 4), exampleReport(t, coarse, 120, 12), exampleReport(t, coarse, 400, 30), {Probe: "linear"}} {
+	for _, r := range []Report{severalReport(t), exampleReport(t, coarse, 100, 4), exampleReport(t, quick, 100, 4), exampleReport(t, coarse, 120, 12), exampleReport(t, coarse, 400, 30), {Probe: "linear"}} {
 		table, _ := r.text(t)
 		for _, line := range strings.Split(table, "\n") {
 			if n := utf8.RuneCountInString(line); n > tableWidth {
@@ -103,6 +109,47 @@ func TestTableFitsTheTerminal(t *testing.T) {
 			}
 		}
 		t.Log("\n" + table)
+	}
+}
+
+// severalReport is of clips with several labels.
+func severalReport(t *testing.T) Report {
+	t.Helper()
+	s := severalTags(96, 6, 4, 1)
+	s.Classes[1] = "a class with quite a long name"
+	splits, err := Splits(folds(96), SplitOptions{By: "fold"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reportOf(t, trial, s, splits)
+}
+
+// TestReportOfSeveralLabels: the parts agree with one another, and mAP comes first.
+func TestReportOfSeveralLabels(t *testing.T) {
+	r := severalReport(t)
+	table, text := r.text(t)
+	for _, want := range []string{"4 classes, several a clip", "mAP %", "all labels right", "       AP "} {
+		if !strings.Contains(table, want) {
+			t.Errorf("no %q in\n%s", want, table)
+		}
+	}
+	var back Report
+	if err := json.Unmarshal([]byte(text), &back); err != nil {
+		t.Fatal(err)
+	}
+	row := back.Rows[0]
+	if row.Confusion != nil || len(row.ByClass) != 4 || !back.Multi || row.Intervals["map"][0] >= row.Intervals["map"][1] {
+		t.Errorf("%+v", row)
+	}
+	for c, m := range row.ByClass {
+		p := row.PerClass[c]
+		// Two heads a split are asked about each of 96 clips.
+		if m[0][0]+m[0][1]+m[1][0]+m[1][1] != 2*96 || m[1][0]+m[1][1] != p.Support || p.Recall != ratio(m[1][1], p.Support) || p.Precision != ratio(m[1][1], m[0][1]+m[1][1]) {
+			t.Errorf("class %d: %v, %+v", c, m, p)
+		}
+		if !(p.AP > 0 && p.AP <= 1 && p.AUC > 0 && p.AUC <= 1) {
+			t.Errorf("class %d: %+v", c, p)
+		}
 	}
 }
 

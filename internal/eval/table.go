@@ -45,8 +45,12 @@ func (r Report) scores(b *strings.Builder) {
 	if r.Multi {
 		labels = ", several a clip"
 	}
-	fmt.Fprintf(b, "%s: %d classes%s, %s by %s, %s\n\n", what, len(r.Classes), labels,
+	fmt.Fprintf(b, "%s: %d classes%s, %s by %s, %s\n", what, len(r.Classes), labels,
 		count(len(r.Rows[0].splits()), "split"), r.By, count(r.Rows[0].Clips, "test clip"))
+	if r.Protocol != "" {
+		wrap(b, append([]string{"protocol " + r.Protocol + ": "}, strings.SplitAfter(r.Settings, ", ")...))
+	}
+	b.WriteByte('\n')
 	first := headline(r.Multi)
 	fmt.Fprintf(b, "%-*s %5s  %-12s %-13s  %-12s  %s\n", nameWidth, "", "dim", first.name+" %", "95 % interval", "macro-F1 %", "log loss")
 	for _, row := range r.Rows {
@@ -98,19 +102,23 @@ func (r Row) others(b *strings.Builder) {
 	if m.Top5 > 0 {
 		parts = append(parts, fmt.Sprintf("top-5 %.1f", 100*m.Top5))
 	}
+	for i := range parts[1:] {
+		parts[i] += "; "
+	}
+	wrap(b, parts)
+}
+
+// wrap writes parts one behind the other, in lines that fit.
+func wrap(b *strings.Builder, parts []string) {
 	line := ""
 	for _, p := range parts {
-		switch {
-		case line == "":
-			line = p
-		case utf8.RuneCountInString(line)+2+len(p) > tableWidth:
-			b.WriteString(line + "\n")
-			line = p
-		default:
-			line += "; " + p
+		if line != "" && utf8.RuneCountInString(line+strings.TrimRight(p, " ")) > tableWidth {
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = ""
 		}
+		line += p
 	}
-	b.WriteString(line + "\n")
+	b.WriteString(strings.TrimRight(line, " ") + "\n")
 }
 
 func defined(s Score, digits int) string {

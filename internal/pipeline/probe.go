@@ -112,8 +112,9 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 	if err != nil {
 		return nil, err
 	}
-	report := &eval.Report{Probe: o.Kind, By: d.by, Classes: labelled.Classes, Encoders: frozen}
+	report := &eval.Report{Probe: o.Kind, Multi: labelled.Multi(), By: d.by, Classes: labelled.Classes, Encoders: frozen}
 	head := d.c.probeOf(o.Kind)
+	report.Protocol, report.Settings = eval.ProtocolOf(head)
 	for _, row := range []struct {
 		name string
 		p    eval.Probe
@@ -147,18 +148,14 @@ func (c *Config) probeOf(kind string) eval.Probe {
 
 // labels is the corpus's labels, without embeddings.
 func (d *data) labels() (eval.Set, error) {
-	s := eval.Set{N: len(d.corpus.Items)}
-	labels := make([]string, s.N)
-	for i, it := range d.corpus.Items {
-		labels[i] = it.Label
-		s.Names = append(s.Names, it.Path)
-	}
 	if !d.corpus.Has("label") {
-		return s, fault.New(fault.Data, "add a column label to the manifest", "%s has no labels to probe for", d.corpus.Path)
+		return eval.Set{}, fault.New(fault.Data, "add a column label to the manifest", "%s has no labels to probe for", d.corpus.Path)
 	}
-	var err error
-	s.Classes, s.Labels, err = eval.Encode(labels, s.Names)
-	return s, err
+	var labels, names []string
+	for _, it := range d.corpus.Items {
+		labels, names = append(labels, it.Label), append(names, it.Path)
+	}
+	return eval.Labelled(labels, names)
 }
 
 func (d *data) embedded(ctx context.Context, e encoderState, labelled eval.Set, show *Progress) (eval.Set, error) {
