@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"clr/internal/fault"
 )
@@ -74,18 +75,20 @@ func EvaluateEach(ctx context.Context, name string, p Probe, set func(Split) Set
 	if len(splits) == 0 {
 		return Row{}, fault.New(fault.Usage, "", "eval: %s has no splits to be tested on", name)
 	}
+	row := Row{Name: name}
 	if c, ok := p.(chooser); ok {
 		first, s := splits[0], set(splits[0])
 		t, _, err := first.divide(s)
 		if err == nil {
 			t.Seed = p.Repeats()[0]
+			begun := time.Now()
 			p, err = c.choose(ctx, t)
+			row.Fitting += time.Since(begun)
 		}
 		if err != nil {
 			return Row{}, fmt.Errorf("%s, split %s: %w", name, first.Name, err)
 		}
 	}
-	row := Row{Name: name}
 	for _, split := range splits {
 		s := set(split)
 		if err := row.split(ctx, p, s, split); err != nil {
@@ -122,10 +125,12 @@ func (r *Row) split(ctx context.Context, p Probe, s Set, split Split) error {
 		return fault.New(fault.Usage, "", "eval: a set of %d classes follows one of %d", len(s.Classes), len(r.classes))
 	}
 	for _, t.Seed = range p.Repeats() {
+		begun := time.Now()
 		head, err := p.Fit(ctx, t)
 		if err != nil {
 			return err
 		}
+		r.Fitting += time.Since(begun)
 		r.add(split, t.Seed, test, head.LogProba(test), head.Choice())
 	}
 	return nil

@@ -258,7 +258,7 @@ func probed(t *testing.T, r route, name, out string) {
 	t.Helper()
 	con, _ := silent()
 	run := filepath.Join(out, name)
-	for _, kind := range []string{"linear", "mlp"} {
+	for _, kind := range []string{"linear", "mlp", "knn"} {
 		if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: kind}, Overrides{}, con); err != nil {
 			t.Fatal(err)
 		}
@@ -433,7 +433,7 @@ func embeddingsNear(t *testing.T, best, out string, run func()) {
 		if same := bytes.Equal(get(t, best, name+".safetensors"), get(t, out, name+".safetensors")); !same {
 			t.Errorf("%s: plain Go exports other weights", name)
 		}
-		for _, kind := range []string{"linear", "mlp"} {
+		for _, kind := range []string{"linear", "mlp", "knn"} {
 			x, y := scores(t, best, name, kind), scores(t, out, name, kind)
 			t.Logf("%s: %s probe: accuracy %.4f, in plain Go %.4f; log loss %.6f and %.6f", name, kind, x.Accuracy, y.Accuracy, x.LogLoss, y.LogLoss)
 			if !(math.Abs(x.LogLoss-y.LogLoss) < 1e-2*x.LogLoss) {

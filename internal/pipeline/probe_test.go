@@ -27,7 +27,7 @@ func TestProbeLeavesTheRunAlone(t *testing.T) {
 		before[f] = string(get(t, run, f))
 	}
 	con, said := silent()
-	for _, kind := range []string{"linear", "mlp"} {
+	for _, kind := range []string{"linear", "mlp", "knn"} {
 		name := "report-" + kind + "-probe.json"
 		var first []byte
 		for range 2 {
@@ -41,6 +41,9 @@ func TestProbeLeavesTheRunAlone(t *testing.T) {
 				rows = append(rows, row.Name)
 			}
 			want := []string{eval.RowPretrained, eval.RowRandomInit, eval.RowStats, eval.RowMajority}
+			if kind == "knn" {
+				want = slices.Insert(want, 1, "pretrained k=1", "pretrained k=5", "pretrained k=20", "pretrained k=200")
+			}
 			if !slices.Equal(rows, want) || r.By != "split" || len(r.Encoders) != 1 || r.Rows[0].Clips != 4 {
 				t.Errorf("%s: rows %v, by %s, encoders %v, %d clips", kind, rows, r.By, r.Encoders, r.Rows[0].Clips)
 			}

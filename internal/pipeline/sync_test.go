@@ -183,7 +183,7 @@ type result struct {
 // fold, go to out.
 func results(t *testing.T, run, fold, out string) map[string]result {
 	all := map[string]result{}
-	for _, kind := range []string{"linear", "mlp"} {
+	for _, kind := range []string{"linear", "mlp", "knn"} {
 		all[kind+"-probe"] = result{func(con Console) error {
 			_, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: kind}, Overrides{}, con)
 			return err
