@@ -63,8 +63,8 @@ Stopped by a signal, it saves and exits with 75; killed, it keeps what was saved
 last. --resume goes on from there, to the same bytes as a run that was never
 stopped. It takes the config that the run was started with; only these may change:
 schedule.epochs (to more), checkpoint, log, health, workers, embed, linear_probe,
-mlp_probe, knn_probe, finetune, labels where nothing needs them, and where corpus, store and
-init are, if what is in them is the same.
+mlp_probe, knn_probe, judge, finetune, labels where nothing needs them, and where corpus,
+store and init are, if what is in them is the same.
 
 One process at a time writes a run folder. Left to itself it saves as often as
 takes a hundredth of the time, at most every 10 s; --save-every says it in steps,
@@ -157,16 +157,10 @@ The config is the run's; --set may change ` + about.section + `, embed, workers 
 			return p.report(pipeline.Probe(c.Context(), o, p.overrides(), p.console()))
 		}),
 	}
-	p.runFlag(c, "folder of the run")
-	p.foldFlag(c)
-	p.jsonFlag(c)
+	p.askedFlags(c, &o.Asked)
 	p.setFlag(c, about.section+"."+about.example, about.section, "embed", "split", "seed", "workers", "store")
-	c.Flags().StringVarP(&o.Embeddings, "embeddings", "e", "", "file of embeddings to ask about instead of a run")
-	c.Flags().StringVarP(&o.Manifest, "manifest", "m", "", "CSV file with labels, splits or folds of these")
 	c.Flags().Float64SliceVar(&o.Fractions, "fractions", nil, "parts of the labels to learn from, beside all, such as 0.01,0.1")
 	c.Flags().Lookup("fractions").DefValue = ""
-	must(c.MarkFlagFilename("embeddings", "npz", "npy", "parquet"))
-	must(c.MarkFlagFilename("manifest", "csv"))
 	if kind == "linear" {
 		c.Flags().Float64("C", 0, "inverse strength of the penalty, fixed rather than chosen on validation clips")
 	}
@@ -175,6 +169,17 @@ The config is the run's; --set may change ` + about.section + `, embed, workers 
 		must(c.RegisterFlagCompletionFunc("protocol", cobra.FixedCompletions(protocols, cobra.ShellCompDirectiveNoFileComp)))
 	}
 	return c
+}
+
+// askedFlags say which embeddings are asked about: a run's, or a file's.
+func (p *program) askedFlags(c *cobra.Command, o *pipeline.Asked) {
+	p.runFlag(c, "folder of the run")
+	p.foldFlag(c)
+	p.jsonFlag(c)
+	c.Flags().StringVarP(&o.Embeddings, "embeddings", "e", "", "file of embeddings to ask about instead of a run")
+	c.Flags().StringVarP(&o.Manifest, "manifest", "m", "", "CSV file with labels, splits or folds of these")
+	must(c.MarkFlagFilename("embeddings", "npz", "npy", "parquet"))
+	must(c.MarkFlagFilename("manifest", "csv"))
 }
 
 // setProtocol makes --protocol the settings that it means, and refuses others

@@ -99,6 +99,7 @@ var trial = func() protocol {
 	for _, lr := range []float64{1e-2, 1e-3} {
 		r := hear.at(lr)
 		r.head.Hidden, r.head.Init, r.epochs, r.batch, r.patience = []int{8}, "xavier_normal", 12, 16, 2
+		r.named = true
 		p.recipes = append(p.recipes, r)
 	}
 	return p

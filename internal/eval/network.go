@@ -82,15 +82,16 @@ func (n *network) trainer(size int) (*trainer, error) {
 	return t, nil
 }
 
-// step makes one update on the clips at the given indices.
-func (n *network) step(ctx context.Context, s Set, clips []int, lr float64) error {
+// step makes one update on the clips at the given indices, whose embeddings row
+// gives.
+func (n *network) step(ctx context.Context, s Set, row func(clip int) []float64, clips []int, lr float64) error {
 	t, err := n.trainer(len(clips))
 	if err != nil {
 		return err
 	}
 	clear(t.labels)
 	for to, from := range clips {
-		narrow(t.rows[to*n.d:(to+1)*n.d], s.Row(from))
+		narrow(t.rows[to*n.d:(to+1)*n.d], row(from))
 		if !n.multi {
 			t.labels[to] = float32(s.Labels[from])
 			continue

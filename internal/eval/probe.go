@@ -43,6 +43,7 @@ type Choice struct {
 	K             int     `json:"k,omitempty"`              // neighbours
 	LearningRate  float64 `json:"lr,omitempty"`             //
 	Epoch         int     `json:"epoch,omitempty"`          // whose weights were kept, counted from 1
+	Head          string  `json:"head,omitempty"`           // its layers, where a protocol chooses among several
 	ValidAccuracy float64 `json:"valid_accuracy,omitempty"` // of the choice
 	ValidMAP      float64 `json:"valid_map,omitempty"`      // likewise, where clips have several labels
 	Iterations    int     `json:"iterations,omitempty"`     // of the last fit

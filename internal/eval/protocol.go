@@ -56,7 +56,7 @@ var (
 	cola = recipe{
 		head:      model.Classifier{Init: "keras"},
 		optimizer: optim.Adam{LR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-7},
-		epochs:    100, batch: 64,
+		epochs:    100, batch: 64, windows: true,
 	}
 	simclr = recipe{
 		head:      model.Classifier{Init: "pytorch"},
@@ -105,7 +105,7 @@ func protocolOf(kind, name string, lr float64) protocol {
 		p = protocol{seeds: []uint64{42}, once: true}
 		for _, g := range hearGrid {
 			r := hear.at(g.lr)
-			r.head.Hidden, r.head.Init = slices.Repeat([]int{1024}, g.layers), g.init
+			r.head.Hidden, r.head.Init, r.named = slices.Repeat([]int{1024}, g.layers), g.init, true
 			p.recipes = append(p.recipes, r)
 		}
 	default:
@@ -162,6 +162,13 @@ func ProtocolOf(p Probe) (name, settings string) {
 	return "", ""
 }
 
+// LearnsFromWindows says whether a probe is trained on windows of clips, where sets
+// have them, rather than on clips.
+func LearnsFromWindows(p Probe) bool {
+	l, ok := p.(LinearProbe)
+	return ok && l.Protocol != "lbfgs" && l.protocol().recipes[0].windows
+}
+
 // settings are a protocol's constants, written from what is obeyed.
 func (p protocol) settings() string {
 	r := p.recipes[0]
@@ -170,13 +177,21 @@ func (p protocol) settings() string {
 	for _, r := range p.recipes {
 		rates, heads = appendNew(rates, fmt.Sprint(r.optimizer.LearningRate())), appendNew(heads, r.shape())
 	}
-	parts := []string{strings.Join(heads, " or "), optimizer + " lr " + strings.Join(rates, ", ")}
+	parts := []string{strings.Join(heads, " or ")}
+	if r.head.Norm {
+		parts = append(parts, "batch norm")
+	}
+	if r.head.Dropout > 0 {
+		parts = append(parts, fmt.Sprintf("dropout %g", r.head.Dropout))
+	}
+	moved := optimizer + " lr " + strings.Join(rates, ", ")
 	if r.per > 0 {
-		parts[1] += fmt.Sprintf("·batch/%d", r.per)
+		moved += fmt.Sprintf("·batch/%d", r.per)
 	}
 	if r.cosine {
-		parts[1] += " by a cosine"
+		moved += " by a cosine"
 	}
+	parts = append(parts, moved)
 	switch o := r.optimizer.(type) {
 	case optim.SGD:
 		parts = append(parts, fmt.Sprintf("momentum %g", o.Momentum))
@@ -194,6 +209,9 @@ func (p protocol) settings() string {
 	if r.standardize {
 		parts = append(parts, "standardized")
 	}
+	if r.windows {
+		parts = append(parts, "one window of a clip each")
+	}
 	if len(p.recipes) > 1 {
 		parts = append(parts, fmt.Sprintf("best of %d", len(p.recipes)))
 	}
@@ -208,14 +226,7 @@ func (r recipe) shape() string {
 	if len(r.head.Hidden) == 0 {
 		return "linear"
 	}
-	s := "hidden " + strings.Trim(fmt.Sprint(r.head.Hidden), "[]")
-	if r.head.Norm {
-		s += " with batch norm"
-	}
-	if r.head.Dropout > 0 {
-		s += fmt.Sprintf(" dropout %g", r.head.Dropout)
-	}
-	return s
+	return strings.Trim(fmt.Sprint(r.head.Hidden), "[]") + " hidden"
 }
 
 func appendNew(all []string, s string) []string {

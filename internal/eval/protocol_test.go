@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"clr/internal/fault"
 	"clr/internal/model"
 	"clr/internal/optim"
 )
@@ -24,7 +25,7 @@ func TestProtocolConstants(t *testing.T) {
 	deep.head.Hidden, deep.head.Dropout = []int{512}, 0.5
 	of := func(layers int, init string, lr float64) recipe {
 		return recipe{head: model.Classifier{Hidden: []int{1024, 1024}[:layers], Norm: true, Dropout: 0.1, Init: init}, optimizer: adam(lr, 1e-8, 0),
-			epochs: 500, batch: 1024, every: 3, patience: 20, ties: earlier, hold: nextGroup, share: 0.1}
+			epochs: 500, batch: 1024, every: 3, patience: 20, ties: earlier, hold: nextGroup, share: 0.1, named: true}
 	}
 	for _, c := range []struct {
 		kind, name string
@@ -34,16 +35,16 @@ func TestProtocolConstants(t *testing.T) {
 		{"linear", "evar", protocol{seeds: []uint64{42, 43, 44}, recipes: []recipe{evar}, lr: true},
 			"linear, Adam lr 0.0003, weight decay 1e-08, batch 200, at most 200 epochs, validated every 1, patience 20, standardized, seeds 42 43 44"},
 		{"mlp", "evar", protocol{seeds: []uint64{42, 43, 44}, recipes: []recipe{deep}, lr: true},
-			"hidden 512 dropout 0.5, Adam lr 0.0003, weight decay 1e-08, batch 200, at most 200 epochs, validated every 1, patience 20, standardized, seeds 42 43 44"},
-		{"linear", "cola", protocol{seeds: []uint64{42}, recipes: []recipe{{head: model.Classifier{Init: "keras"}, optimizer: adam(0.001, 1e-7, 0), epochs: 100, batch: 64}}, lr: true},
-			"linear, Adam lr 0.001, weight decay 0, batch 64, 100 epochs, seeds 42"},
+			"512 hidden, dropout 0.5, Adam lr 0.0003, weight decay 1e-08, batch 200, at most 200 epochs, validated every 1, patience 20, standardized, seeds 42 43 44"},
+		{"linear", "cola", protocol{seeds: []uint64{42}, recipes: []recipe{{head: model.Classifier{Init: "keras"}, optimizer: adam(0.001, 1e-7, 0), epochs: 100, batch: 64, windows: true}}, lr: true},
+			"linear, Adam lr 0.001, weight decay 0, batch 64, 100 epochs, one window of a clip each, seeds 42"},
 		{"linear", "simclr", protocol{seeds: []uint64{42}, recipes: []recipe{{head: model.Classifier{Init: "pytorch"}, optimizer: optim.SGD{LR: 0.1, Momentum: 0.9}, per: 256, cosine: true, epochs: 90, batch: 256}}, lr: true},
 			"linear, SGD lr 0.1·batch/256 by a cosine, momentum 0.9, batch 256, 90 epochs, seeds 42"},
 		{"mlp", "hear", protocol{seeds: []uint64{42}, once: true, recipes: []recipe{
 			// python3 -c 'import itertools, random; random.seed(42); g = list(itertools.product((1, 2), ("uniform", "normal"), (3.2e-3, 1e-3, 3.2e-4, 1e-4))); random.shuffle(g); print(g[:8])'
 			of(1, "xavier_normal", 1e-4), of(2, "xavier_uniform", 1e-3), of(1, "xavier_normal", 1e-3), of(1, "xavier_normal", 3.2e-4),
 			of(2, "xavier_normal", 3.2e-4), of(2, "xavier_uniform", 3.2e-4), of(2, "xavier_normal", 3.2e-3), of(2, "xavier_uniform", 3.2e-3)}},
-			"hidden 1024 with batch norm dropout 0.1 or hidden 1024 1024 with batch norm dropout 0.1, Adam lr 0.0001, 0.001, 0.00032, 0.0032, weight decay 0, batch 1024, " +
+			"1024 hidden or 1024 1024 hidden, batch norm, dropout 0.1, Adam lr 0.0001, 0.001, 0.00032, 0.0032, weight decay 0, batch 1024, " +
 				"at most 500 epochs, validated every 3, patience 20, best of 8 on the first split, seeds 42"},
 	} {
 		c.want.name = c.name
@@ -122,8 +123,47 @@ func TestProtocolsLearn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, c := Measure(h.LogProba(test), test.Labels, 4), h.Choice(); m.Accuracy < 0.85 || c.Epoch%3 != 0 {
+	if m, c := Measure(h.LogProba(test), test.Labels, 4), h.Choice(); m.Accuracy < 0.85 || c.Epoch%3 != 0 || c.Head != "1024 hidden, xavier_normal" {
 		t.Errorf("hear: %+v, %+v", m, c)
+	}
+}
+
+// TestWindows: COLA's layer learns from windows, whose mean tells nothing here, and
+// the other probes do not.
+func TestWindows(t *testing.T) {
+	s := blobs(200, 3, 2, 0, 0, 1)
+	for i := range s.N {
+		s.Windows = append(s.Windows, nil)
+		for w := range 3 {
+			x := []float64{3 * float64(2*s.Labels[i]-1), float64(w), 1}
+			s.Windows[i] = append(s.Windows[i], x...)
+		}
+	}
+	test := blobs(2, 3, 2, 0, 0, 1)
+	test.X = []float64{-3, 1, 1, 3, 1, 1}
+	h, err := protocolOf("linear", "cola", 0).Fit(t.Context(), Training{Train: s.Rows(seq(0, 150)), Valid: s.Rows(seq(150, 200)), Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := Measure(h.LogProba(test), test.Labels, 2); m.LogLoss > 0.2 {
+		t.Errorf("%+v", m)
+	}
+	draw := s.aWindow(model.Rand(1, "x"))
+	seen := map[float64]int{}
+	for range 300 {
+		seen[draw(7)[1]]++
+	}
+	if len(seen) != 3 || seen[0] < 70 || seen[1] < 70 || seen[2] < 70 {
+		t.Errorf("windows are drawn %v times", seen)
+	}
+	s.Windows[3] = s.Windows[3][:4]
+	expect(t, s.Check(), fault.Usage, "not each of 200 clips has windows of 3 features", "")
+	for name := range Protocols["linear"] {
+		p := linearDefaults
+		p.Protocol = name
+		if LearnsFromWindows(p) != (name == "cola") {
+			t.Errorf("%s learns from windows: %v", name, LearnsFromWindows(p))
+		}
 	}
 }
 

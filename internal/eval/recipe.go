@@ -3,7 +3,9 @@ package eval
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"clr/internal/fault"
@@ -20,6 +22,8 @@ type recipe struct {
 	epochs      int           // at most
 	batch       int           // clips a step; all where there are fewer
 	standardize bool
+	named       bool // the report says which head it was: there are others
+	windows     bool // a step sees one of a clip's windows, drawn anew each epoch; needs a set that has them, and no scaler
 
 	every    int     // epochs from one validation to the next; 0: none, all clips train, and the last weights are kept
 	patience int     // validations without a better score before training stops
@@ -91,6 +95,9 @@ func (r recipe) fit(ctx context.Context, t Training) (*trainedHead, error) {
 		return nil, err
 	}
 	h.scale, h.recipe, h.choice.Note = scale, r, note
+	if r.named {
+		h.choice.Head = r.shape() + ", " + r.head.Init
+	}
 	return h, nil
 }
 
@@ -114,6 +121,10 @@ func (r recipe) train(ctx context.Context, data part, seed uint64) (*trainedHead
 	total := r.epochs * ((n + batch - 1) / batch)
 	for epoch, stale := 1, 0; epoch <= r.epochs && (r.every == 0 || stale < r.patience); epoch++ {
 		order := shuffled(n, seed, epoch)
+		row := data.train.Row
+		if r.windows && data.train.Windows != nil {
+			row = data.train.aWindow(model.Rand(seed, fmt.Sprintf("windows of epoch %d", epoch)))
+		}
 		for clips := range slices.Chunk(order, batch) {
 			if r.head.Norm && len(clips) == 1 && n > 1 {
 				break // a batch of one has no statistics; another clip is left out in the next epoch
@@ -122,7 +133,7 @@ func (r recipe) train(ctx context.Context, data part, seed uint64) (*trainedHead
 			if r.cosine {
 				now *= (1 + math.Cos(math.Pi*float64(net.steps)/float64(total))) / 2
 			}
-			if err := net.step(ctx, data.train, clips, now); err != nil {
+			if err := net.step(ctx, data.train, row, clips, now); err != nil {
 				return nil, err
 			}
 		}
@@ -155,7 +166,15 @@ func (r recipe) train(ctx context.Context, data part, seed uint64) (*trainedHead
 	return h, nil
 }
 
-// An trainedHead is a trained network behind its scaler.
+// aWindow gives one window of each clip that it is asked for.
+func (s Set) aWindow(r *rand.Rand) func(clip int) []float64 { // (D)
+	return func(clip int) []float64 {
+		all := s.Windows[clip]
+		return all[s.D*r.IntN(len(all)/s.D):][:s.D]
+	}
+}
+
+// A trainedHead is a trained network behind its scaler.
 type trainedHead struct {
 	net    *network
 	scale  scaler

@@ -18,6 +18,10 @@ type Set struct {
 	Classes []string // (K)
 	Names   []string // (N) for messages, e.g. the clips' paths; may be nil
 	Sources []string // (N): the recording that each is of; nil: no two are of one
+
+	// Windows are the embeddings of parts of each clip, (W, D) of clip i, for a
+	// probe that LearnsFromWindows; nil where X is all there is.
+	Windows [][]float64 // (N)
 }
 
 // Multi says whether a clip may have several labels.
@@ -37,7 +41,7 @@ func (s Set) Row(i int) []float64 { return s.X[i*s.D : (i+1)*s.D] } // (D)
 // Rows copies the clips at the given indices into a Set of their own.
 func (s Set) Rows(index []int) Set {
 	return Set{X: pickRows(s.X, s.D, index), N: len(index), D: s.D, Labels: pick(s.Labels, index), Tags: pick(s.Tags, index),
-		Classes: s.Classes, Names: pick(s.Names, index), Sources: pick(s.Sources, index)}
+		Classes: s.Classes, Names: pick(s.Names, index), Sources: pick(s.Sources, index), Windows: pick(s.Windows, index)}
 }
 
 // pick copies the values at the given indices; of nil it makes nil.
@@ -72,6 +76,8 @@ func (s Set) Check() error {
 		return fault.New(fault.Usage, "", "eval: %d clips of %d features come with %d values, %d labels and %d names", s.N, s.D, len(s.X), len(s.Labels)+len(s.Tags), len(s.Names))
 	case s.Sources != nil && len(s.Sources) != s.N:
 		return fault.New(fault.Usage, "", "eval: %d clips come with %d sources", s.N, len(s.Sources))
+	case s.Windows != nil && (len(s.Windows) != s.N || slices.ContainsFunc(s.Windows, func(w []float64) bool { return len(w) == 0 || len(w)%s.D != 0 })):
+		return fault.New(fault.Usage, "", "eval: not each of %d clips has windows of %d features", s.N, s.D)
 	case len(s.Classes) < 2:
 		return fault.New(fault.Data, "a probe needs clips of at least two classes", "all %d clips have the label %s", s.N, strings.Join(s.Classes, ", "))
 	}
@@ -105,8 +111,8 @@ func join(a, b Set) Set {
 	}
 	out := Set{N: a.N + b.N, D: a.D, Classes: a.Classes}
 	out.X = append(append(make([]float64, 0, out.N*a.D), a.X...), b.X...)
-	out.Labels, out.Tags = slices.Concat(a.Labels, b.Labels), slices.Concat(a.Tags, b.Tags)
-	out.Sources = slices.Concat(a.Sources, b.Sources)
+	out.Labels, out.Tags, out.Sources = slices.Concat(a.Labels, b.Labels), slices.Concat(a.Tags, b.Tags), slices.Concat(a.Sources, b.Sources)
+	out.Windows = slices.Concat(a.Windows, b.Windows)
 	return out
 }
 

@@ -144,6 +144,9 @@ func (r Row) splitTable(b *strings.Builder, by string, multi bool) {
 			fmt.Fprintf(b, " %6d", f.Seed)
 		}
 		fmt.Fprintf(b, " %6d %6d %10.1f %10.1f  %s\n", f.Train, f.Test, 100*first.of(f.Metrics), 100*f.MacroF1, f.Choice)
+		if f.Choice.Head != "" {
+			fmt.Fprintf(b, "  head: %s\n", f.Choice.Head)
+		}
 		if f.Choice.Note != "" {
 			fmt.Fprintf(b, "  note: %s\n", f.Choice.Note)
 		}

@@ -259,7 +259,7 @@ func probed(t *testing.T, r route, name, out string) {
 	con, _ := silent()
 	run := filepath.Join(out, name)
 	for _, kind := range []string{"linear", "mlp", "knn"} {
-		if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: kind}, Overrides{}, con); err != nil {
+		if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{}, con); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -40,6 +40,7 @@ type Config struct {
 	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
 	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
 	KNNProbe      eval.KNNProbe            `yaml:"knn_probe" doc:"clr knn-probe"`                                                                    //
+	Judge         eval.Judge               `yaml:"judge" doc:"clr judge"`                                                                            //
 	Finetune      FinetuneOptions          `yaml:"finetune" doc:"clr finetune"`                                                                      //
 	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
 	Health        HealthOptions            `yaml:"health" doc:"how what is learnt is watched while it is learnt; health.jsonl"`
@@ -72,6 +73,7 @@ func DefaultConfig() *Config {
 		LinearProbe: eval.Table["linear"].(eval.LinearProbe),
 		MLPProbe:    eval.Table["mlp"].(eval.MLPProbe),
 		KNNProbe:    eval.Table["knn"].(eval.KNNProbe),
+		Judge:       eval.DefaultJudge,
 		Finetune:    DefaultFinetune,
 		Checkpoint:  rundir.CheckpointOptions{Keep: 2},
 		Log:         rundir.LogOptions{Digest: 50},
@@ -147,6 +149,7 @@ func (c *Config) checkSections() []checkError {
 	check("linear_probe", c.LinearProbe.Check())
 	check("mlp_probe", c.MLPProbe.Check())
 	check("knn_probe", c.KNNProbe.Check())
+	check("judge", c.Judge.Check())
 	check("finetune", c.Finetune.Check())
 	check("checkpoint", c.Checkpoint.Check())
 	check("log", c.Log.Check())

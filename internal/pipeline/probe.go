@@ -20,16 +20,21 @@ import (
 
 // ProbeOptions are what the command line says of a probe.
 type ProbeOptions struct {
-	Run        string    // the run folder
-	Embeddings string    // or, a file of embeddings
-	Manifest   string    // of these; empty: what stands in the file is enough
-	Kind       string    // of eval.Table
-	Fold       string    // only this fold; empty: all
-	Fractions  []float64 // parts of the labels, each with rows of its own beside those of all labels
+	Asked
+	Kind      string    // of eval.Table
+	Fractions []float64 // parts of the labels, each with rows of its own beside those of all labels
+}
+
+// Asked says which embeddings are asked about.
+type Asked struct {
+	Run        string // the run folder
+	Embeddings string // or, a file of embeddings
+	Manifest   string // of these; empty: what stands in the file is enough
+	Fold       string // only this fold; empty: all
 }
 
 // Check refuses what cannot be meant.
-func (o ProbeOptions) Check() error {
+func (o Asked) Check() error {
 	switch {
 	case o.Run == "" && o.Embeddings == "":
 		return fault.New(fault.Usage, "name the folder that clr pretrain --run wrote, or a file with --embeddings", "no run folder is given")
@@ -38,12 +43,17 @@ func (o ProbeOptions) Check() error {
 	case o.Run != "" && o.Manifest != "":
 		return fault.New(fault.Usage, "leave it out: the run knows its manifest", "--manifest %s belongs to --embeddings", o.Manifest)
 	}
+	return nil
+}
+
+// Check refuses what cannot be meant.
+func (o ProbeOptions) Check() error {
 	for _, f := range o.Fractions {
 		if err := (LabelOptions{f}).Check(); err != nil {
 			return fmt.Errorf("--fractions: %w", err)
 		}
 	}
-	return nil
+	return o.Asked.Check()
 }
 
 // Probe asks how much of the labels the run's embeddings give away, beside the
@@ -71,10 +81,7 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	if err != nil {
 		return nil, err
 	}
-	dir := o.Run
-	if o.Fold != "" && len(d.splits) > 1 {
-		dir = rundir.FoldDir(o.Run, o.Fold)
-	}
+	dir := d.reportDir(o.Asked)
 	h := sha256.New() // so that a report is never taken for another probe's, which was killed between the two
 	if err := disk.WriteFile(filepath.Join(dir, predictionsFile(o.Kind)), func(w io.Writer) error { return d.writePredictions(io.MultiWriter(w, h), r) }); err != nil {
 		return r, err
@@ -83,9 +90,43 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	return r, disk.WriteFile(filepath.Join(dir, reportFile(o.Kind)), r.WriteJSON)
 }
 
+// reportDir is where a report on all folds, or on one, is kept.
+func (d *data) reportDir(o Asked) string {
+	if o.Fold != "" && len(d.splits) > 1 {
+		return rundir.FoldDir(o.Run, o.Fold)
+	}
+	return o.Run
+}
+
 func reportFile(kind string) string { return "report-" + kind + "-probe.json" }
 
 func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Report, error) {
+	a, err := d.asked(ctx, o.Asked, eval.LearnsFromWindows(d.c.probeOf(o.Kind)), con)
+	if err != nil {
+		return nil, err
+	}
+	report := &eval.Report{Encoders: a.encoders, By: d.by}
+	return report, ask(ctx, report, d.c, o, a, con)
+}
+
+// An asked is what can be asked of clips: their embeddings, the first of which
+// are those asked about, and what stands beside them to compare with.
+type asked struct {
+	labelled eval.Set
+	splits   []eval.Split
+	sets     []embeddings
+	encoders map[string]string // see eval.Report
+}
+
+// Embeddings of all clips, by whatever was made on a split.
+type embeddings struct {
+	name string
+	set  func(eval.Split) eval.Set
+}
+
+// asked embeds the clips by a run's encoders and by random weights, their windows
+// too where they are asked for, and by plain statistics of the features.
+func (d *data) asked(ctx context.Context, o Asked, windows bool, con Console) (*asked, error) {
 	splits, err := d.splitsOf(o.Fold)
 	if err != nil {
 		return nil, err
@@ -93,6 +134,10 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 	labelled, err := d.labels()
 	if err != nil {
 		return nil, err
+	}
+	embedded := d.embedded
+	if windows {
+		embedded = d.embeddedWindows
 	}
 	pretrained := map[string]eval.Set{} // by split
 	random := map[string]eval.Set{}
@@ -124,14 +169,14 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 		}
 		frozen[s.Name] = e.hash()
 		what := strings.TrimSpace("embed " + d.foldName(s))
-		if pretrained[s.Name], err = d.embedded(ctx, e, labelled, con.Progress(what, 0, d.store.Len())); err != nil {
+		if pretrained[s.Name], err = embedded(ctx, e, labelled, con.Progress(what, 0, d.store.Len())); err != nil {
 			return nil, err
 		}
 		r, err := d.fresh(e.norm)
 		if err != nil {
 			return nil, err
 		}
-		if random[s.Name], err = d.embedded(ctx, r, labelled, con.Progress(what+" with random weights", 0, d.store.Len())); err != nil {
+		if random[s.Name], err = embedded(ctx, r, labelled, con.Progress(what+" with random weights", 0, d.store.Len())); err != nil {
 			return nil, err
 		}
 		if now := e.hash(); now != frozen[s.Name] {
@@ -142,25 +187,18 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 	if err != nil {
 		return nil, err
 	}
-	report := &eval.Report{Encoders: frozen, By: d.by}
-	return report, ask(ctx, report, d.c, o, labelled, splits, []embeddings{
+	return &asked{labelled, splits, []embeddings{
 		{eval.RowPretrained, func(s eval.Split) eval.Set { return pretrained[s.Name] }},
 		{eval.RowRandomInit, func(s eval.Split) eval.Set { return random[s.Name] }},
 		{eval.RowStats, func(eval.Split) eval.Set { return stats }},
-	}, con)
+	}, frozen}, nil
 }
 
-// Embeddings of all clips, by whatever was made on a split.
-type embeddings struct {
-	name string
-	set  func(eval.Split) eval.Set
-}
-
-// ask fills a report: a row for each of the embeddings, the first of which are
-// those asked about, on all labels and on parts of them, and the commonest class.
-// Where a probe tries several numbers of neighbours, each has a row too.
-func ask(ctx context.Context, report *eval.Report, c *Config, o ProbeOptions, labelled eval.Set, splits []eval.Split, sets []embeddings, con Console) error {
-	report.Probe, report.Multi, report.Classes = o.Kind, labelled.Multi(), labelled.Classes
+// ask fills a report: a row for each of the embeddings, on all labels and on parts
+// of them, and the commonest class. Where a probe tries several numbers of neighbours,
+// each has a row too.
+func ask(ctx context.Context, report *eval.Report, c *Config, o ProbeOptions, a *asked, con Console) error {
+	report.Probe, report.Multi, report.Classes = o.Kind, a.labelled.Multi(), a.labelled.Classes
 	head := c.probeOf(o.Kind)
 	report.Protocol, report.Settings = eval.ProtocolOf(head)
 	add := func(name string, p eval.Probe, set func(eval.Split) eval.Set, splits []eval.Split) error {
@@ -169,8 +207,8 @@ func ask(ctx context.Context, report *eval.Report, c *Config, o ProbeOptions, la
 		report.Rows = append(report.Rows, row)
 		return err
 	}
-	for i, e := range sets {
-		if err := add(e.name, head, e.set, splits); err != nil {
+	for i, e := range a.sets {
+		if err := add(e.name, head, e.set, a.splits); err != nil {
 			return err
 		}
 		knn, ok := head.(eval.KNNProbe)
@@ -180,7 +218,7 @@ func ask(ctx context.Context, report *eval.Report, c *Config, o ProbeOptions, la
 		for _, k := range knn.K {
 			one := knn
 			one.K = []int{k}
-			if err := add(fmt.Sprintf("%s k=%d", e.name, k), one, e.set, splits); err != nil {
+			if err := add(fmt.Sprintf("%s k=%d", e.name, k), one, e.set, a.splits); err != nil {
 				return err
 			}
 		}
@@ -191,17 +229,17 @@ func ask(ctx context.Context, report *eval.Report, c *Config, o ProbeOptions, la
 		if f == 1 {
 			continue
 		}
-		fewer := make([]eval.Split, len(splits))
-		for i, s := range splits {
-			fewer[i] = fewerLabels(s, labelled, f, c.Seed)
+		fewer := make([]eval.Split, len(a.splits))
+		for i, s := range a.splits {
+			fewer[i] = fewerLabels(s, a.labelled, f, c.Seed)
 		}
-		for _, e := range sets {
+		for _, e := range a.sets {
 			if err := add(percent(f)+" "+e.name, head, e.set, fewer); err != nil {
 				return err
 			}
 		}
 	}
-	return add(eval.RowMajority, eval.Majority{}, sets[len(sets)-1].set, splits)
+	return add(eval.RowMajority, eval.Majority{}, a.sets[len(a.sets)-1].set, a.splits)
 }
 
 // fewerLabels is a split of which a part of each class's training clips, and of
@@ -265,6 +303,18 @@ func (d *data) labels() (eval.Set, error) {
 func (d *data) embedded(ctx context.Context, e encoderState, labelled eval.Set, show *Progress) (eval.Set, error) {
 	var err error
 	labelled.X, labelled.D, err = d.embed(ctx, e, show)
+	return labelled, err
+}
+
+// embeddedWindows is embedded, with the embeddings of each clip's windows.
+func (d *data) embeddedWindows(ctx context.Context, e encoderState, labelled eval.Set, show *Progress) (eval.Set, error) {
+	var err error
+	labelled.Windows = make([][]float64, labelled.N)
+	labelled.X, labelled.D, err = d.embedEach(ctx, e, show, func(clip int, h []float32) {
+		for _, v := range h {
+			labelled.Windows[clip] = append(labelled.Windows[clip], float64(v))
+		}
+	})
 	return labelled, err
 }
 

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -31,7 +32,7 @@ func TestProbeLeavesTheRunAlone(t *testing.T) {
 		name := "report-" + kind + "-probe.json"
 		var first []byte
 		for range 2 {
-			r, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: kind}, Overrides{Set: []string{"workers=3"}}, con)
+			r, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{Set: []string{"workers=3"}}, con)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,11 +90,45 @@ func TestProbeLeavesTheRunAlone(t *testing.T) {
 	// Another division of the clips may test on what was heard.
 	m := get(t, dir, "manifest.csv")
 	put(t, filepath.Join(dir, "manifest.csv"), []byte(strings.Replace(string(m), "00.wav,low,train", "00.wav,low,test", 1)))
-	if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con); err != nil {
+	if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(said.String(), "warning: the corpus is not the one") {
 		t.Errorf("it says %q", said)
+	}
+}
+
+// The windows of a clip are those whose mean is its embedding.
+func TestWindowsOfClips(t *testing.T) {
+	_, d, e := trainedOn(t, tones(t, 20))
+	d.c.Embed.Hop = 1
+	labelled, err := d.labels()
+	if err != nil {
+		t.Fatal(err)
+	}
+	con, _ := silent()
+	s, err := d.embeddedWindows(t.Context(), e, labelled, con.Progress("", 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(); err != nil {
+		t.Fatal(err)
+	}
+	several := false
+	for i, all := range s.Windows {
+		several = several || len(all) > s.D
+		for k, want := range s.Row(i) {
+			mean := 0.0
+			for w := 0; w < len(all); w += s.D {
+				mean += all[w+k] * float64(s.D) / float64(len(all))
+			}
+			if math.Abs(mean-want) > 1e-12*(1+math.Abs(want)) {
+				t.Fatalf("clip %d: the windows' mean is %v, the embedding %v", i, mean, want)
+			}
+		}
+	}
+	if !several {
+		t.Error("no clip has two windows")
 	}
 }
 
@@ -129,7 +164,7 @@ func TestProbeWithoutLabels(t *testing.T) {
 	run := filepath.Join(dir, "run")
 	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 1})
 	con, _ := silent()
-	_, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con)
+	_, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con)
 	says(t, err, "has no labels to probe for")
 	if fault.KindOf(err) != fault.Data || fault.Remedy(err) != "add a column label to the manifest" {
 		t.Errorf("%v", err)

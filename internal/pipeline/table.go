@@ -22,19 +22,24 @@ type table struct {
 	by     string
 }
 
+// asked is the table's embeddings, beside which there are none.
+func (t *table) asked(o Asked) (*asked, error) {
+	splits, err := splitsNamed(t.splits, o.Fold)
+	return &asked{t.set, splits, []embeddings{{eval.RowForeign, func(eval.Split) eval.Set { return t.set }}}, nil}, err
+}
+
 // probeTable asks a probe about embeddings that come from anywhere.
 func probeTable(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eval.Report, error) {
 	t, err := openTable(o.Embeddings, o.Manifest, ov)
 	if err != nil {
 		return nil, err
 	}
-	splits, err := splitsNamed(t.splits, o.Fold)
+	a, err := t.asked(o.Asked)
 	if err != nil {
 		return nil, err
 	}
 	report := &eval.Report{By: t.by}
-	err = ask(ctx, report, t.c, o, t.set, splits, []embeddings{{eval.RowForeign, func(eval.Split) eval.Set { return t.set }}}, con)
-	if err != nil {
+	if err := ask(ctx, report, t.c, o, a, con); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Embeddings, err)
 	}
 	return report, nil
@@ -43,7 +48,7 @@ func probeTable(ctx context.Context, o ProbeOptions, ov Overrides, con Console) 
 // openTable reads a file of embeddings. What is known of its rows stands in the
 // file, or in a manifest, which comes first.
 func openTable(path, manifest string, ov Overrides) (*table, error) {
-	ov, err := ov.Within("nothing else matters to embeddings that are there already", "split", "linear_probe", "mlp_probe", "knn_probe", "seed")
+	ov, err := ov.Within("nothing else matters to embeddings that are there already", "split", "linear_probe", "mlp_probe", "knn_probe", "judge", "seed")
 	if err != nil {
 		return nil, err
 	}

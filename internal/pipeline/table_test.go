@@ -16,12 +16,12 @@ func TestProbeOfAnExport(t *testing.T) {
 	run, _, _ := trainedOn(t, dir)
 	con, _ := silent()
 	for _, kind := range []string{"linear", "knn"} {
-		want, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: kind}, Overrides{}, con)
+		want, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{}, con)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, format := range []string{"npz", "parquet", "npy"} {
-			o := ProbeOptions{Embeddings: filepath.Join(dir, "e."+format), Kind: kind}
+			o := ProbeOptions{Asked: Asked{Embeddings: filepath.Join(dir, "e."+format)}, Kind: kind}
 			export(t, ExportOptions{Run: run, Format: format, Out: o.Embeddings})
 			if format == "npy" {
 				o.Manifest = filepath.Join(dir, "manifest.csv")
