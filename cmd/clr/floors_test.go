@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"clr/internal/health":          2,
 	"clr/internal/optim":           2,
 	"clr/internal/checkpoint":      2,
+	"clr/internal/embedding":       2,
 	"clr/internal/audio":           2,
 	"clr/internal/disk":            1,
 	"clr/internal/kernel":          1,
@@ -48,6 +49,7 @@ var keepers = map[string][]string{
 	"github.com/go-audio/":      {"audio"},
 	"github.com/hajimehoshi/":   {"audio"},
 	"github.com/mjibson/go-dsp": {"audio"},
+	"github.com/klauspost/":     {"embedding"},
 }
 
 func TestFloors(t *testing.T) {

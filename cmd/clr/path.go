@@ -63,8 +63,8 @@ Stopped by a signal, it saves and exits with 75; killed, it keeps what was saved
 last. --resume goes on from there, to the same bytes as a run that was never
 stopped. It takes the config that the run was started with; only these may change:
 schedule.epochs (to more), checkpoint, log, health, workers, embed, linear_probe,
-mlp_probe, finetune, labels where nothing needs them, and where corpus, store and
-init are, if what is in them is the same.
+mlp_probe, knn_probe, judge, finetune, labels where nothing needs them, and where corpus,
+store and init are, if what is in them is the same.
 
 One process at a time writes a run folder. Left to itself it saves as often as
 takes a hundredth of the time, at most every 10 s; --save-every says it in steps,
@@ -98,50 +98,88 @@ checkpoint.every in epochs.`,
 	return c
 }
 
+// probes are what help says of each kind of probe, of the section of the config
+// that it heeds.
+var probes = map[string]struct{ what, section, example string }{
+	"linear": {"a linear classifier", "linear_probe", "c_max=1"},
+	"mlp":    {"a classifier with a hidden layer", "mlp_probe", "epochs=50"},
+	"knn":    {"the votes of the nearest training clips", "knn_probe", "k=[1,20]"},
+}
+
 func (p *program) probe(kind string) *cobra.Command {
-	what, section, example := "a linear classifier", "linear_probe", "c_max=1"
-	if kind == "mlp" {
-		what, section, example = "a classifier with a hidden layer", "mlp_probe", "epochs=50"
-	}
+	o := pipeline.ProbeOptions{Kind: kind}
+	about := probes[kind]
 	var protocol string
-	protocols, about := choices(eval.Protocols[kind])
+	protocols, constants := choices(eval.Protocols[kind])
 	usual, _ := eval.ProtocolOf(eval.Table[kind])
-	c := &cobra.Command{
-		Use:     kind + "-probe --run FOLDER",
-		GroupID: "path",
-		Short:   "Ask a run's encoder for labels, by " + what,
-		Long: `Embeds every clip with the frozen encoder, trains ` + what + `
-on the training clips of each fold and tests it on the test clips. The same is
+	train := "trains " + about.what + "\non the training clips of each fold"
+	if kind == "knn" {
+		train = "asks the nearest training\nclips of each fold, by cosine,"
+	}
+	long := `Embeds every clip with the frozen encoder, ` + train + ` and tests it on the test clips. The same is
 asked of random weights and of plain statistics of the features. The report is
-kept in the run folder too. --protocol says how the heads are trained:
+kept in the run folder too. Where the manifest's labels are joined by semicolons,
+each is asked for by itself, and the score that counts is the mAP.
 
-` + about + `
+With --embeddings it asks about a file instead, .npz, .npy or .parquet, by
+whatever program: docs/embeddings.md says how labels, folds and splits stand in
+it or in a manifest. --fractions adds rows for parts of the labels.
+`
+	if protocols != nil {
+		long += `
+--protocol says how the heads are trained; docs/evaluation.md has the constants
+and sources:
 
-docs/evaluation.md has their constants and sources. Where the manifest's labels
-are joined by semicolons, each is asked for by itself, and the score that counts
-is the mAP.
-
-The config is the run's; --set may change ` + section + `, embed, workers and store.`,
+` + constants + "\n"
+	}
+	long += `
+The config is the run's; --set may change ` + about.section + `, embed, workers and store, with
+--embeddings ` + about.section + `, split and seed.`
+	c := &cobra.Command{
+		Use:     kind + "-probe --run FOLDER | --embeddings FILE",
+		GroupID: "path",
+		Short:   "Ask a run's encoder, or any embeddings, for labels, by " + about.what,
+		Long:    long,
 		Example: "  clr " + kind + "-probe --run runs/first\n" +
-			"  clr " + kind + "-probe --run runs/first --protocol evar --set embed.pool=mean_max",
+			"  clr " + kind + "-probe --embeddings vectors.npz --json",
 		Args: noArguments,
 		RunE: p.does(func(c *cobra.Command) error {
-			if err := p.needsRun(writtenRun); err != nil {
+			if f := c.Flags().Lookup("C"); f != nil && f.Changed {
+				for _, key := range []string{"c_min=", "c_max="} {
+					p.sets = append(p.sets, about.section+"."+key+f.Value.String())
+				}
+				p.sets = append(p.sets, about.section+".c_steps=1")
+			}
+			if err := p.setProtocol(about.section, protocol, usual); err != nil {
 				return err
 			}
-			if err := p.setProtocol(section, protocol, usual); err != nil {
-				return err
-			}
-			return p.report(pipeline.Probe(c.Context(), pipeline.ProbeOptions{Run: p.run, Kind: kind, Fold: p.fold}, p.overrides(), p.console()))
+			o.Run, o.Fold = p.run, p.fold
+			return p.report(pipeline.Probe(c.Context(), o, p.overrides(), p.console()))
 		}),
 	}
+	p.askedFlags(c, &o.Asked)
+	p.setFlag(c, about.section+"."+about.example, about.section, "embed", "split", "seed", "workers", "store")
+	c.Flags().Float64SliceVar(&o.Fractions, "fractions", nil, "parts of the labels to learn from, beside all, such as 0.01,0.1")
+	c.Flags().Lookup("fractions").DefValue = ""
+	if kind == "linear" {
+		c.Flags().Float64("C", 0, "inverse strength of the penalty, fixed rather than chosen on validation clips")
+	}
+	if protocols != nil {
+		c.Flags().StringVar(&protocol, "protocol", "", strings.Join(protocols, ", ")+" (default: what the run's config says, or "+usual+")")
+		must(c.RegisterFlagCompletionFunc("protocol", cobra.FixedCompletions(protocols, cobra.ShellCompDirectiveNoFileComp)))
+	}
+	return c
+}
+
+// askedFlags say which embeddings are asked about: a run's, or a file's.
+func (p *program) askedFlags(c *cobra.Command, o *pipeline.Asked) {
 	p.runFlag(c, "folder of the run")
 	p.foldFlag(c)
 	p.jsonFlag(c)
-	p.setFlag(c, section+"."+example, section, "embed", "workers", "store")
-	c.Flags().StringVar(&protocol, "protocol", "", strings.Join(protocols, ", ")+" (default: what the run's config says, or "+usual+")")
-	must(c.RegisterFlagCompletionFunc("protocol", cobra.FixedCompletions(protocols, cobra.ShellCompDirectiveNoFileComp)))
-	return c
+	c.Flags().StringVarP(&o.Embeddings, "embeddings", "e", "", "file of embeddings to ask about instead of a run")
+	c.Flags().StringVarP(&o.Manifest, "manifest", "m", "", "CSV file with labels, splits or folds of these")
+	must(c.MarkFlagFilename("embeddings", "npz", "npy", "parquet"))
+	must(c.MarkFlagFilename("manifest", "csv"))
 }
 
 // setProtocol makes --protocol the settings that it means, and refuses others

@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"clr/internal/fault"
 )
@@ -27,7 +28,7 @@ type Probe interface {
 }
 
 // Table names the probes that a person can ask for, with their defaults.
-var Table = map[string]Probe{"linear": linearDefaults, "mlp": mlpDefaults}
+var Table = map[string]Probe{"linear": linearDefaults, "mlp": mlpDefaults, "knn": knnDefaults}
 
 // A Head is a fitted classifier.
 type Head interface {
@@ -39,6 +40,7 @@ type Head interface {
 // Fields that a probe does not have are zero.
 type Choice struct {
 	C             float64 `json:"c,omitempty"`              // inverse weight of the penalty
+	K             int     `json:"k,omitempty"`              // neighbours
 	LearningRate  float64 `json:"lr,omitempty"`             //
 	Epoch         int     `json:"epoch,omitempty"`          // whose weights were kept, counted from 1
 	Head          string  `json:"head,omitempty"`           // its layers, where a protocol chooses among several
@@ -74,18 +76,20 @@ func EvaluateEach(ctx context.Context, name string, p Probe, set func(Split) Set
 	if len(splits) == 0 {
 		return Row{}, fault.New(fault.Usage, "", "eval: %s has no splits to be tested on", name)
 	}
+	row := Row{Name: name}
 	if c, ok := p.(chooser); ok {
 		first, s := splits[0], set(splits[0])
 		t, _, err := first.divide(s)
 		if err == nil {
 			t.Seed = p.Repeats()[0]
+			begun := time.Now()
 			p, err = c.choose(ctx, t)
+			row.Fitting += time.Since(begun)
 		}
 		if err != nil {
 			return Row{}, fmt.Errorf("%s, split %s: %w", name, first.Name, err)
 		}
 	}
-	row := Row{Name: name}
 	for _, split := range splits {
 		s := set(split)
 		if err := row.split(ctx, p, s, split); err != nil {
@@ -122,10 +126,12 @@ func (r *Row) split(ctx context.Context, p Probe, s Set, split Split) error {
 		return fault.New(fault.Usage, "", "eval: a set of %d classes follows one of %d", len(s.Classes), len(r.classes))
 	}
 	for _, t.Seed = range p.Repeats() {
+		begun := time.Now()
 		head, err := p.Fit(ctx, t)
 		if err != nil {
 			return err
 		}
+		r.Fitting += time.Since(begun)
 		r.add(split, t.Seed, test, head.LogProba(test), head.Choice())
 	}
 	return nil

@@ -3,6 +3,7 @@ package eval
 import (
 	"encoding/json"
 	"io"
+	"time"
 )
 
 // Names of the rows that commands put into a report.
@@ -11,6 +12,7 @@ const (
 	RowRandomInit = "random_init"
 	RowStats      = "feature_stats"
 	RowMajority   = "majority"
+	RowForeign    = "embeddings" // of another program, or exported
 )
 
 // Finetuning is the Report.Probe of networks that were trained whole.
@@ -56,6 +58,10 @@ type Row struct {
 	// ByClass is, for several labels, each class's clips by whether they have it
 	// (rows) and whether that was said (columns), no first.
 	ByClass [][2][2]int `json:"confusion_by_class,omitempty"`
+
+	// Fitting is how long choosing and fitting took: of this run alone, and so not
+	// kept.
+	Fitting time.Duration `json:"-"`
 
 	classes []string
 	multi   bool

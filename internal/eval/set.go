@@ -17,6 +17,7 @@ type Set struct {
 	Tags    [][]int  // (N), each ascending indices into Classes, where clips may have several; else nil
 	Classes []string // (K)
 	Names   []string // (N) for messages, e.g. the clips' paths; may be nil
+	Sources []string // (N): the recording that each is of; nil: no two are of one
 
 	// Windows are the embeddings of parts of each clip, (W, D) of clip i, for a
 	// probe that LearnsFromWindows; nil where X is all there is.
@@ -40,7 +41,7 @@ func (s Set) Row(i int) []float64 { return s.X[i*s.D : (i+1)*s.D] } // (D)
 // Rows copies the clips at the given indices into a Set of their own.
 func (s Set) Rows(index []int) Set {
 	return Set{X: pickRows(s.X, s.D, index), N: len(index), D: s.D, Labels: pick(s.Labels, index), Tags: pick(s.Tags, index),
-		Classes: s.Classes, Names: pick(s.Names, index), Windows: pick(s.Windows, index)}
+		Classes: s.Classes, Names: pick(s.Names, index), Sources: pick(s.Sources, index), Windows: pick(s.Windows, index)}
 }
 
 // pick copies the values at the given indices; of nil it makes nil.
@@ -73,6 +74,8 @@ func (s Set) Check() error {
 		return fault.New(fault.Data, "give a corpus with labelled clips", "there are %d embeddings of %d features, a probe needs at least one of each", s.N, s.D)
 	case len(s.X) != s.N*s.D || len(s.Labels)+len(s.Tags) != s.N || s.Names != nil && len(s.Names) != s.N:
 		return fault.New(fault.Usage, "", "eval: %d clips of %d features come with %d values, %d labels and %d names", s.N, s.D, len(s.X), len(s.Labels)+len(s.Tags), len(s.Names))
+	case s.Sources != nil && len(s.Sources) != s.N:
+		return fault.New(fault.Usage, "", "eval: %d clips come with %d sources", s.N, len(s.Sources))
 	case s.Windows != nil && (len(s.Windows) != s.N || slices.ContainsFunc(s.Windows, func(w []float64) bool { return len(w) == 0 || len(w)%s.D != 0 })):
 		return fault.New(fault.Usage, "", "eval: not each of %d clips has windows of %d features", s.N, s.D)
 	case len(s.Classes) < 2:
@@ -108,7 +111,8 @@ func join(a, b Set) Set {
 	}
 	out := Set{N: a.N + b.N, D: a.D, Classes: a.Classes}
 	out.X = append(append(make([]float64, 0, out.N*a.D), a.X...), b.X...)
-	out.Labels, out.Tags, out.Windows = slices.Concat(a.Labels, b.Labels), slices.Concat(a.Tags, b.Tags), slices.Concat(a.Windows, b.Windows)
+	out.Labels, out.Tags, out.Sources = slices.Concat(a.Labels, b.Labels), slices.Concat(a.Tags, b.Tags), slices.Concat(a.Sources, b.Sources)
+	out.Windows = slices.Concat(a.Windows, b.Windows)
 	return out
 }
 

@@ -220,6 +220,8 @@ func (c Choice) String() string {
 	switch {
 	case c.C != 0:
 		return fmt.Sprintf("C %.2g", c.C)
+	case c.K != 0:
+		return fmt.Sprintf("k %d", c.K)
 	case c.LearningRate != 0:
 		return fmt.Sprintf("lr %.2g, epoch %d", c.LearningRate, c.Epoch)
 	}

@@ -23,7 +23,7 @@ type Sample struct {
 	KNN         *Neighbors `json:"knn,omitempty"` // of the encoder, after the step
 }
 
-// Neighbors is what KNN found, and over how many clips.
+// Neighbors is what a k-NN found, and over how many clips.
 type Neighbors struct {
 	Accuracy float64 `json:"accuracy"`
 	Train    int     `json:"train"`

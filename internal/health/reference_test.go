@@ -19,23 +19,3 @@ func TestAlignmentAndUniformityReference(t *testing.T) {
 	reftest.Match(t, c.Outputs["uniformity"], "uniformity", pair(a, a).Uniformity)
 	near(t, "uniformity of both", pair(a, b).Uniformity, (pair(a, a).Uniformity+pair(b, b).Uniformity)/2)
 }
-
-func TestKNNReference(t *testing.T) {
-	c := reftest.Get[struct {
-		K           int
-		Temperature float64 `json:"vote_temperature"`
-	}](t, "metrics/knn")
-	train := Labelled{X: c.Inputs["train"].Array(t), Labels: c.Inputs["train_labels"].Ints(t)}
-	test := Labelled{X: c.Inputs["test"].Array(t), Labels: c.Inputs["test_labels"].Ints(t)}
-	accuracy, err := KNN(train, test, c.Params.K, c.Params.Temperature)
-	if err != nil {
-		t.Fatal(err)
-	}
-	reftest.Match(t, c.Outputs["accuracy"], "accuracy", accuracy)
-	want := c.Outputs["predictions"].Ints(t)
-	for i, got := range newVoters(train).classify(test, c.Params.K, c.Params.Temperature) {
-		if got != want[i] {
-			t.Errorf("query %d is of class %d, want %d", i, got, want[i])
-		}
-	}
-}

@@ -14,7 +14,7 @@ import (
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"clr/internal/checkpoint"
+	"clr/internal/embedding"
 	"clr/internal/kernel"
 	"clr/internal/op"
 	"clr/internal/optim"
@@ -84,7 +84,7 @@ func (c referenceCase) array(t *testing.T, f referenceFile) kernel.Array {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	a, err := checkpoint.ReadNPY(r)
+	a, err := embedding.ReadNPY(r)
 	if err != nil {
 		t.Fatalf("%s: %v", f.File, err)
 	}

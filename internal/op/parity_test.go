@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"clr/internal/checkpoint"
+	"clr/internal/embedding"
 	"clr/internal/exec/exectest"
 	"clr/internal/kernel"
 	"clr/internal/op"
@@ -201,7 +201,7 @@ func (f referenceFile) read(t *testing.T) kernel.Array {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	a, err := checkpoint.ReadNPY(r)
+	a, err := embedding.ReadNPY(r)
 	if err != nil {
 		t.Fatalf("%s: %v", f.File, err)
 	}

@@ -94,7 +94,7 @@ func TestBackgroundDecides(t *testing.T) {
 		t.Errorf("%+v, %v", v, err)
 	}
 	must(t, os.Rename(filepath.Dir(far), filepath.Dir(far)+"-gone"))
-	if _, err := Probe(t.Context(), ProbeOptions{Run: b, Kind: "linear"}, Overrides{}, con); err != nil { // probes do without
+	if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: b}, Kind: "linear"}, Overrides{}, con); err != nil { // probes do without
 		t.Error(err)
 	}
 

@@ -17,6 +17,7 @@ import (
 
 	"clr/configs"
 	"clr/internal/checkpoint"
+	"clr/internal/embedding"
 	"clr/internal/eval"
 	"clr/internal/kernel"
 	"clr/internal/rundir"
@@ -257,8 +258,8 @@ func probed(t *testing.T, r route, name, out string) {
 	t.Helper()
 	con, _ := silent()
 	run := filepath.Join(out, name)
-	for _, kind := range []string{"linear", "mlp"} {
-		if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: kind}, Overrides{}, con); err != nil {
+	for _, kind := range []string{"linear", "mlp", "knn"} {
+		if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{}, con); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -314,7 +315,7 @@ func fewRows(t *testing.T, run, fold, to string) {
 			t.Fatal(err)
 		}
 		var b bytes.Buffer
-		if err := checkpoint.WriteNPY(&b, h); err != nil {
+		if err := embedding.WriteNPY(&b, h); err != nil {
 			t.Fatal(err)
 		}
 		put(t, to+name, b.Bytes())
@@ -432,7 +433,7 @@ func embeddingsNear(t *testing.T, best, out string, run func()) {
 		if same := bytes.Equal(get(t, best, name+".safetensors"), get(t, out, name+".safetensors")); !same {
 			t.Errorf("%s: plain Go exports other weights", name)
 		}
-		for _, kind := range []string{"linear", "mlp"} {
+		for _, kind := range []string{"linear", "mlp", "knn"} {
 			x, y := scores(t, best, name, kind), scores(t, out, name, kind)
 			t.Logf("%s: %s probe: accuracy %.4f, in plain Go %.4f; log loss %.6f and %.6f", name, kind, x.Accuracy, y.Accuracy, x.LogLoss, y.LogLoss)
 			if !(math.Abs(x.LogLoss-y.LogLoss) < 1e-2*x.LogLoss) {
@@ -445,7 +446,7 @@ func embeddingsNear(t *testing.T, best, out string, run func()) {
 // array reads a .npy file.
 func array(t *testing.T, path ...string) []float32 {
 	t.Helper()
-	a, err := checkpoint.ReadNPY(bytes.NewReader(get(t, path...)))
+	a, err := embedding.ReadNPY(bytes.NewReader(get(t, path...)))
 	if err != nil {
 		t.Fatal(err)
 	}

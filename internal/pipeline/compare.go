@@ -106,7 +106,7 @@ func Compare(runs []string) (*Comparison, error) {
 			return nil, err
 		}
 	}
-	for _, kind := range []string{"linear", "mlp"} {
+	for _, kind := range []string{"linear", "mlp", "knn"} {
 		if err := c.addProbe(kind, corpora); err != nil {
 			return nil, err
 		}

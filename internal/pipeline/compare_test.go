@@ -19,7 +19,7 @@ func TestCompareFolds(t *testing.T) {
 	for run, set := range map[string]string{a: "seed=1", b: "seed=2"} {
 		pretrain(t, load(t, dir, "split.by=room", "schedule.epochs=1", set), PretrainOptions{Run: run})
 		for _, kind := range []string{"linear", "mlp"} {
-			if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: kind}, Overrides{}, con); err != nil {
+			if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{}, con); err != nil {
 				t.Fatal(err)
 			}
 		}

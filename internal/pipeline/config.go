@@ -39,6 +39,8 @@ type Config struct {
 	Embed         EmbedOptions             `yaml:"embed" doc:"how a clip becomes one embedding"`                                                     //
 	LinearProbe   eval.LinearProbe         `yaml:"linear_probe" doc:"clr linear-probe"`                                                              //
 	MLPProbe      eval.MLPProbe            `yaml:"mlp_probe" doc:"clr mlp-probe"`                                                                    //
+	KNNProbe      eval.KNNProbe            `yaml:"knn_probe" doc:"clr knn-probe"`                                                                    //
+	Judge         eval.Judge               `yaml:"judge" doc:"clr judge"`                                                                            //
 	Finetune      FinetuneOptions          `yaml:"finetune" doc:"clr finetune"`                                                                      //
 	Checkpoint    rundir.CheckpointOptions `yaml:"checkpoint" doc:"how often a run is saved"`                                                        //
 	Health        HealthOptions            `yaml:"health" doc:"how what is learnt is watched while it is learnt; health.jsonl"`
@@ -70,6 +72,8 @@ func DefaultConfig() *Config {
 		Embed:       EmbedOptions{Hop: 0.5, Pool: "mean", Weights: "ema"},
 		LinearProbe: eval.Table["linear"].(eval.LinearProbe),
 		MLPProbe:    eval.Table["mlp"].(eval.MLPProbe),
+		KNNProbe:    eval.Table["knn"].(eval.KNNProbe),
+		Judge:       eval.DefaultJudge,
 		Finetune:    DefaultFinetune,
 		Checkpoint:  rundir.CheckpointOptions{Keep: 2},
 		Log:         rundir.LogOptions{Digest: 50},
@@ -144,6 +148,8 @@ func (c *Config) checkSections() []checkError {
 	check("embed", c.Embed.Check())
 	check("linear_probe", c.LinearProbe.Check())
 	check("mlp_probe", c.MLPProbe.Check())
+	check("knn_probe", c.KNNProbe.Check())
+	check("judge", c.Judge.Check())
 	check("finetune", c.Finetune.Check())
 	check("checkpoint", c.Checkpoint.Check())
 	check("log", c.Log.Check())

@@ -192,10 +192,10 @@ func (c *Config) At(dir string) *Config {
 	return &moved
 }
 
-// Within refuses overrides outside some sections, for commands that take the
-// rest from a run folder. Variables outside them were meant for other commands
-// and are dropped.
-func (o Overrides) Within(sections ...string) (Overrides, error) {
+// Within refuses overrides outside some sections, and says why, for commands that
+// take the rest from a run folder or need no more. Variables outside them were
+// meant for other commands and are dropped.
+func (o Overrides) Within(why string, sections ...string) (Overrides, error) {
 	inside := func(path, end string) bool {
 		for _, s := range sections {
 			if path == s || strings.HasPrefix(path, s+end) {
@@ -206,8 +206,8 @@ func (o Overrides) Within(sections ...string) (Overrides, error) {
 	}
 	for _, set := range o.Set {
 		if path, _, _ := strings.Cut(set, "="); !inside(strings.TrimSpace(path), ".") {
-			return o, fault.New(fault.Usage, "only keys of "+strings.Join(sections, ", ")+" can be set here; pretrain another run to change others",
-				"%s %s: the run folder's config says what the run was made with", strict.SetFlag, set)
+			return o, fault.New(fault.Usage, "only keys of "+strings.Join(sections, ", ")+" can be set here",
+				"%s %s: %s", strict.SetFlag, set, why)
 		}
 	}
 	kept := Overrides{Set: o.Set}

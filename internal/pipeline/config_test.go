@@ -326,12 +326,12 @@ func TestDiff(t *testing.T) {
 
 func TestWithin(t *testing.T) {
 	o := Overrides{Set: []string{"linear_probe.c_min=1", "embed={pool: max}"}, Env: []string{"CLR_BATCH=4", "CLR_LINEAR_PROBE_C_MAX=3", "HOME=/", "CLR_EMBED_HOP=1"}}
-	got, err := o.Within("linear_probe", "embed")
+	got, err := o.Within("they are settled", "linear_probe", "embed")
 	if err != nil || !reflect.DeepEqual(got.Env, []string{"CLR_LINEAR_PROBE_C_MAX=3", "CLR_EMBED_HOP=1"}) || !reflect.DeepEqual(got.Set, o.Set) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for _, set := range []string{"batch=4", "linear_probes.x=1", "embedding=1", "mlp_probe.batch=3"} {
-		if _, err := (Overrides{Set: []string{set}}).Within("linear_probe", "embed"); fault.KindOf(err) != fault.Usage {
+		if _, err := (Overrides{Set: []string{set}}).Within("they are settled", "linear_probe", "embed"); fault.KindOf(err) != fault.Usage {
 			t.Errorf("--set %s: %v", set, err)
 		}
 	}

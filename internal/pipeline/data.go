@@ -128,24 +128,31 @@ func (d *data) divide() (err error) {
 // or else the manifest's column group, where every training clip has one, or
 // else, where recordings are cut into windows, the recording.
 func (d *data) groups(s eval.Split) []string {
+	names := []func(i int) string{func(i int) string { return d.corpus.Items[i].Value("group") }}
+	if d.c.Windows != (audio.Windows{}) {
+		names = append(names, func(i int) string { return d.corpus.Items[i].File })
+	}
+	return groupsOf(s, names...)
+}
+
+// groupsOf is what the split is made by, or else the first of the names that all
+// its training clips have.
+func groupsOf(s eval.Split, names ...func(i int) string) []string {
 	if s.Groups != nil {
 		return s.Groups
 	}
-	by := func(name func(it audio.Item) string) (groups []string) {
+	for _, name := range names {
+		var groups []string
 		for _, i := range s.Train {
-			g := name(d.corpus.Items[i])
-			if g == "" {
-				return nil
+			if g := name(i); g != "" {
+				groups = append(groups, g)
 			}
-			groups = append(groups, g)
 		}
-		return groups
+		if len(groups) == len(s.Train) {
+			return groups
+		}
 	}
-	groups := by(func(it audio.Item) string { return it.Value("group") })
-	if groups == nil && d.c.Windows != (audio.Windows{}) {
-		groups = by(func(it audio.Item) string { return it.File })
-	}
-	return groups
+	return nil
 }
 
 // Close gives the store's mapping back.
@@ -153,21 +160,27 @@ func (d *data) Close() error { return d.store.Close() }
 
 // splitsOf is all splits, or the one that is named.
 func (d *data) splitsOf(name string) ([]eval.Split, error) {
+	return splitsNamed(d.splits, name)
+}
+
+func splitsNamed(splits []eval.Split, name string) ([]eval.Split, error) {
 	if name == "" {
-		return d.splits, nil
+		return splits, nil
 	}
-	for _, s := range d.splits {
+	for _, s := range splits {
 		if s.Name == name {
 			return []eval.Split{s}, nil
 		}
 	}
-	return nil, fault.New(fault.Usage, "the folds are "+d.foldNames(), "there is no fold %q", name)
+	return nil, fault.New(fault.Usage, "the folds are "+splitNames(splits), "there is no fold %q", name)
 }
 
 // foldNames lists the splits for a message.
-func (d *data) foldNames() string {
+func (d *data) foldNames() string { return splitNames(d.splits) }
+
+func splitNames(splits []eval.Split) string {
 	var names []string
-	for _, s := range d.splits {
+	for _, s := range splits {
 		names = append(names, s.Name)
 	}
 	return strings.Join(names, ", ")

@@ -116,7 +116,7 @@ func TestDamagedStoreIsNamed(t *testing.T) {
 		},
 		"probe": func() error {
 			con, _ := silent()
-			_, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con)
+			_, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con)
 			return err
 		},
 		"export": func() error {

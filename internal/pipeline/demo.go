@@ -56,7 +56,7 @@ func Demo(ctx context.Context, o DemoOptions, con Console) error {
 	result := demoResult{Run: o.Run}
 	for _, kind := range []string{"linear", "mlp"} {
 		con.Say("clr %s-probe --run %s", kind, o.Run)
-		r, err := Probe(ctx, ProbeOptions{Run: o.Run, Kind: kind}, Overrides{}, con)
+		r, err := Probe(ctx, ProbeOptions{Asked: Asked{Run: o.Run}, Kind: kind}, Overrides{}, con)
 		if err != nil {
 			return err
 		}

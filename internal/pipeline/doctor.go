@@ -20,7 +20,7 @@ type HealthOptions struct {
 	KNN            KNNOptions `yaml:"knn" doc:"what the nearest neighbours' labels say of clips that are held out, by the encoder as it is"`
 }
 
-// KNNOptions are those of health.KNN, and how often it is asked.
+// KNNOptions are those of eval.KNNAccuracy, and how often it is asked.
 type KNNOptions struct {
 	Every       int     `yaml:"every" doc:"epochs from one time to the next; 0: never. It takes an embedding of all labelled training clips"`
 	K           int     `yaml:"k" doc:"neighbours that vote"`

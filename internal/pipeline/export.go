@@ -14,6 +14,7 @@ import (
 	"clr/internal/audio"
 	"clr/internal/checkpoint"
 	"clr/internal/disk"
+	"clr/internal/embedding"
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
@@ -29,25 +30,28 @@ type ExportOptions struct {
 }
 
 // ExportFormats are the formats that Export writes, with what each holds.
-var ExportFormats = map[string]string{
-	"safetensors": "the encoder, under torchvision's key names, with the feature settings",
-	"npy":         "embeddings, one float32 row per clip in the manifest's order",
-	"csv":         "embeddings, one line per clip: path, label, with windows start and end, values",
-}
+var ExportFormats = func() map[string]string {
+	all := map[string]string{
+		"safetensors": "the encoder, under torchvision's key names, with the feature settings",
+		"csv":         "embeddings, one line per clip: path, label, with windows start and end, values",
+	}
+	maps.Copy(all, embedding.Formats)
+	return all
+}()
 
 // Export writes a run's encoder, or what it makes of a corpus, for other tools.
 func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if _, ok := ExportFormats[o.Format]; !ok {
-		return fault.New(fault.Usage, "use safetensors, npy or csv", "there is no format %q", o.Format)
+		return fault.New(fault.Usage, "use one of "+strings.Join(slices.Sorted(maps.Keys(ExportFormats)), ", "), "there is no format %q", o.Format)
 	}
 	if o.Corpus != "" && o.Format == "safetensors" {
-		return fault.New(fault.Usage, "leave --corpus out, or use --format npy or csv", "format safetensors is the encoder, which needs no corpus; --corpus %s was given", o.Corpus)
+		return fault.New(fault.Usage, "leave --corpus out, or choose a --format of embeddings", "format safetensors is the encoder, which needs no corpus; --corpus %s was given", o.Corpus)
 	}
 	c, err := runConfig(o.Run, Overrides{})
 	if err != nil {
 		return err
 	}
-	if err := replaceable(o.Out, "export of format "+o.Format, exported[o.Format]); err != nil {
+	if err := replaceable(o.Out, "export of format "+o.Format, func(head []byte) bool { return exported(o.Format, head) }); err != nil {
 		return err
 	}
 	d, err := openData(ctx, c, con, false)
@@ -83,10 +87,14 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 }
 
 // exported tells an earlier export of a format by its first bytes.
-var exported = map[string]func(head []byte) bool{
-	"safetensors": func(head []byte) bool { return bytes.Contains(head, []byte(`"`+encoderKey+`":`)) },
-	"npy":         func(head []byte) bool { return bytes.HasPrefix(head, []byte("\x93NUMPY")) },
-	"csv":         func(head []byte) bool { return bytes.HasPrefix(head, []byte("path,label,e0")) },
+func exported(format string, head []byte) bool {
+	switch format {
+	case "safetensors":
+		return bytes.Contains(head, []byte(`"`+encoderKey+`":`))
+	case "csv":
+		return bytes.HasPrefix(head, []byte("path,label,e0"))
+	}
+	return embedding.Format(head) == format && (format != "npz" || bytes.Contains(head[:min(len(head), 64)], []byte("x.npy")))
 }
 
 // encoderKey is metadata that an exported encoder has, and no checkpoint.
@@ -158,15 +166,43 @@ func (d *data) exportEmbeddings(ctx context.Context, o ExportOptions, e encoderS
 		return err
 	}
 	return disk.WriteFile(o.Out, func(w io.Writer) error {
-		if o.Format == "npy" {
-			a := kernel.New(d.store.Len(), dim)
-			for i, v := range x {
-				a.Data[i] = float32(v)
-			}
-			return checkpoint.WriteNPY(w, a)
+		if o.Format != "csv" {
+			return d.writeTable(w, o.Format, x, dim)
 		}
 		return d.writeCSV(w, x, dim)
 	})
+}
+
+// writeTable writes embeddings with all columns of the manifest but those that are
+// of recordings alone.
+func (d *data) writeTable(w io.Writer, format string, x []float64, dim int) error {
+	names := slices.Clone(d.corpus.Columns)
+	if d.c.Windows != (audio.Windows{}) {
+		names = append(names, "start", "end")
+	}
+	columns := embedding.Columns{}
+	for _, name := range names {
+		if name == "sha256" || columns[name] != nil {
+			continue
+		}
+		for _, it := range d.corpus.Items {
+			columns[name] = append(columns[name], it.Value(name))
+		}
+	}
+	out, err := embedding.NewWriter(w, format, len(d.corpus.Items), dim, columns)
+	if err != nil {
+		return err
+	}
+	row := make([]float32, dim)
+	for i := range d.corpus.Items {
+		for k, v := range x[i*dim : (i+1)*dim] {
+			row[k] = float32(v)
+		}
+		if err := out.Write(row); err != nil {
+			return err
+		}
+	}
+	return out.Close()
 }
 
 func (d *data) writeCSV(w io.Writer, x []float64, dim int) error {

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"clr/internal/checkpoint"
+	"clr/internal/embedding"
 	"clr/internal/fault"
 	"clr/internal/kernel"
 	"clr/internal/rundir"
@@ -197,7 +198,7 @@ func TestExportEmbeddings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	a, err := checkpoint.ReadNPY(f)
+	a, err := embedding.ReadNPY(f)
 	if err != nil || !slices.Equal(a.Shape, []int{20, dim}) {
 		t.Fatalf("%v: %v", a.Shape, err)
 	}

@@ -54,11 +54,7 @@ func (d *data) labelling(s eval.Split, fraction float64) (labelling, error) {
 	}
 	labelled := 0
 	for k, clips := range l.clips {
-		if n := len(clips); n > 0 {
-			augment.Rand(d.c.Seed, -1, k, -1).Shuffle(n, func(i, j int) { clips[i], clips[j] = clips[j], clips[i] })
-			clips = clips[:max(1, int(math.Round(fraction*float64(n))))]
-			slices.Sort(clips)
-		}
+		clips = partOf(clips, fraction, d.c.Seed, k)
 		for _, i := range clips {
 			l.of[i] = k
 		}
@@ -69,6 +65,19 @@ func (d *data) labelling(s eval.Split, fraction float64) (labelling, error) {
 		return labelling{}, fault.New(fault.Data, remedy, "%s has labels of %d classes on %d training clips, nothing can be learnt from them", d.corpus.Path, len(classes), labelled)
 	}
 	return l, nil
+}
+
+// partOf keeps a part of a class's clips, at least one of any, in order. Which
+// follows from the seed alone, and a smaller part is within a larger one.
+func partOf(clips []int, fraction float64, seed uint64, class int) []int {
+	if len(clips) == 0 {
+		return nil
+	}
+	clips = slices.Clone(clips)
+	augment.Rand(seed, -1, class, -1).Shuffle(len(clips), func(i, j int) { clips[i], clips[j] = clips[j], clips[i] })
+	clips = clips[:max(1, int(math.Round(fraction*float64(len(clips)))))]
+	slices.Sort(clips)
+	return clips
 }
 
 // another is a clip of the same label as a clip: the clip itself where it has no

@@ -6,18 +6,18 @@ import (
 
 	"clr/internal/eval"
 	"clr/internal/health"
-	"clr/internal/kernel"
 )
 
 // neighbors are labelled clips that an encoder is asked about while it is
 // trained. None is a test clip.
 type neighbors struct {
-	t      *trainer
-	o      KNNOptions
-	e      encoderState // of its own, for training goes on with the method's
-	clips  []int        // those that vote, then those that are voted on
-	votes  int          // so many vote
-	labels []int        // (len(clips))
+	t       *trainer
+	o       KNNOptions
+	e       encoderState // of its own, for training goes on with the method's
+	clips   []int        // those that vote, then those that are voted on
+	votes   int          // so many vote
+	labels  []int        // (len(clips)), indices of classes
+	classes []string
 }
 
 // heldOut is the share of the training clips that is voted on where the split
@@ -84,18 +84,11 @@ func (n *neighbors) measure(ctx context.Context) (*health.Neighbors, error) {
 	if err := n.e.params.Load("", n.t.method.State()); err != nil {
 		return nil, err
 	}
-	var all health.Labelled
-	err := d.reading(func() error {
+	all := eval.Set{N: len(n.clips), Labels: n.labels, Classes: n.classes}
+	err := d.reading(func() (err error) {
 		con := Console{Quiet: true}
-		x, dim, err := d.windows(ctx, n.e, n.clips, con.Progress("", 0, 0))
-		if err != nil {
-			return err
-		}
-		all.X = kernel.New(len(n.clips), dim)
-		for i, v := range x {
-			all.X.Data[i] = float32(v)
-		}
-		return nil
+		all.X, all.D, err = d.windows(ctx, n.e, n.clips, con.Progress("", 0, 0))
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -103,13 +96,9 @@ func (n *neighbors) measure(ctx context.Context) (*health.Neighbors, error) {
 	for _, i := range n.clips {
 		all.Sources = append(all.Sources, d.corpus.Items[i].File)
 	}
-	all.Labels = n.labels
-	part := func(from, to int) health.Labelled {
-		width := all.X.Shape[1]
-		return health.Labelled{X: kernel.Array{Shape: []int{to - from, width}, Data: all.X.Data[from*width : to*width]},
-			Labels: all.Labels[from:to], Sources: all.Sources[from:to]}
+	part := func(from, to int) eval.Set {
+		return eval.Set{X: all.X[from*all.D : to*all.D], N: to - from, D: all.D, Labels: all.Labels[from:to], Classes: all.Classes, Sources: all.Sources[from:to]}
 	}
-	vote, asked := part(0, n.votes), part(n.votes, len(n.clips))
-	accuracy, err := health.KNN(vote, asked, n.o.K, n.o.Temperature)
-	return &health.Neighbors{Accuracy: accuracy, Train: len(vote.Labels), Test: len(asked.Labels)}, err
+	vote, asked := part(0, n.votes), part(n.votes, all.N)
+	return &health.Neighbors{Accuracy: eval.KNNAccuracy(vote, asked, n.o.K, n.o.Temperature), Train: vote.N, Test: asked.N}, nil
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"clr/internal/checkpoint"
@@ -18,16 +20,54 @@ import (
 
 // ProbeOptions are what the command line says of a probe.
 type ProbeOptions struct {
-	Run  string // the run folder
-	Kind string // linear or mlp
-	Fold string // only this fold; empty: all
+	Asked
+	Kind      string    // of eval.Table
+	Fractions []float64 // parts of the labels, each with rows of its own beside those of all labels
+}
+
+// Asked says which embeddings are asked about.
+type Asked struct {
+	Run        string // the run folder
+	Embeddings string // or, a file of embeddings
+	Manifest   string // of these; empty: what stands in the file is enough
+	Fold       string // only this fold; empty: all
+}
+
+// Check refuses what cannot be meant.
+func (o Asked) Check() error {
+	switch {
+	case o.Run == "" && o.Embeddings == "":
+		return fault.New(fault.Usage, "name the folder that clr pretrain --run wrote, or a file with --embeddings", "no run folder is given")
+	case o.Run != "" && o.Embeddings != "":
+		return fault.New(fault.Usage, "leave one of them out", "--run %s and --embeddings %s are both given", o.Run, o.Embeddings)
+	case o.Run != "" && o.Manifest != "":
+		return fault.New(fault.Usage, "leave it out: the run knows its manifest", "--manifest %s belongs to --embeddings", o.Manifest)
+	}
+	return nil
+}
+
+// Check refuses what cannot be meant.
+func (o ProbeOptions) Check() error {
+	for _, f := range o.Fractions {
+		if err := (LabelOptions{f}).Check(); err != nil {
+			return fmt.Errorf("--fractions: %w", err)
+		}
+	}
+	return o.Asked.Check()
 }
 
 // Probe asks how much of the labels the run's embeddings give away, beside the
 // same for random weights, feature statistics and the commonest class. The
-// report and its predictions are kept in the run folder, those of one fold in the fold's; the caller
-// shows it.
+// report and its predictions are kept in the run folder, those of one fold in the
+// fold's; the caller shows it. Of a file of embeddings only the commonest class
+// stands beside, and nothing is kept.
 func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eval.Report, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	if o.Embeddings != "" {
+		return probeTable(ctx, o, ov, con)
+	}
 	c, err := runConfig(o.Run, ov)
 	if err != nil {
 		return nil, err
@@ -41,10 +81,7 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	if err != nil {
 		return nil, err
 	}
-	dir := o.Run
-	if o.Fold != "" && len(d.splits) > 1 {
-		dir = rundir.FoldDir(o.Run, o.Fold)
-	}
+	dir := d.reportDir(o.Asked)
 	h := sha256.New() // so that a report is never taken for another probe's, which was killed between the two
 	if err := disk.WriteFile(filepath.Join(dir, predictionsFile(o.Kind)), func(w io.Writer) error { return d.writePredictions(io.MultiWriter(w, h), r) }); err != nil {
 		return r, err
@@ -53,21 +90,54 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	return r, disk.WriteFile(filepath.Join(dir, reportFile(o.Kind)), r.WriteJSON)
 }
 
+// reportDir is where a report on all folds, or on one, is kept.
+func (d *data) reportDir(o Asked) string {
+	if o.Fold != "" && len(d.splits) > 1 {
+		return rundir.FoldDir(o.Run, o.Fold)
+	}
+	return o.Run
+}
+
 func reportFile(kind string) string { return "report-" + kind + "-probe.json" }
 
 func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Report, error) {
+	a, err := d.asked(ctx, o.Asked, eval.LearnsFromWindows(d.c.probeOf(o.Kind)), con)
+	if err != nil {
+		return nil, err
+	}
+	report := &eval.Report{Encoders: a.encoders, By: d.by}
+	return report, ask(ctx, report, d.c, o, a, con)
+}
+
+// An asked is what can be asked of clips: their embeddings, the first of which
+// are those asked about, and what stands beside them to compare with.
+type asked struct {
+	labelled eval.Set
+	splits   []eval.Split
+	sets     []embeddings
+	encoders map[string]string // see eval.Report
+}
+
+// Embeddings of all clips, by whatever was made on a split.
+type embeddings struct {
+	name string
+	set  func(eval.Split) eval.Set
+}
+
+// asked embeds the clips by a run's encoders and by random weights, their windows
+// too where they are asked for, and by plain statistics of the features.
+func (d *data) asked(ctx context.Context, o Asked, windows bool, con Console) (*asked, error) {
 	splits, err := d.splitsOf(o.Fold)
 	if err != nil {
 		return nil, err
 	}
-	head := d.c.probeOf(o.Kind)
-	embedded := d.embedded
-	if eval.LearnsFromWindows(head) {
-		embedded = d.embeddedWindows
-	}
 	labelled, err := d.labels()
 	if err != nil {
 		return nil, err
+	}
+	embedded := d.embedded
+	if windows {
+		embedded = d.embeddedWindows
 	}
 	pretrained := map[string]eval.Set{} // by split
 	random := map[string]eval.Set{}
@@ -117,26 +187,90 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 	if err != nil {
 		return nil, err
 	}
-	report := &eval.Report{Probe: o.Kind, Multi: labelled.Multi(), By: d.by, Classes: labelled.Classes, Encoders: frozen}
+	return &asked{labelled, splits, []embeddings{
+		{eval.RowPretrained, func(s eval.Split) eval.Set { return pretrained[s.Name] }},
+		{eval.RowRandomInit, func(s eval.Split) eval.Set { return random[s.Name] }},
+		{eval.RowStats, func(eval.Split) eval.Set { return stats }},
+	}, frozen}, nil
+}
+
+// ask fills a report: a row for each of the embeddings, on all labels and on parts
+// of them, and the commonest class. Where a probe tries several numbers of neighbours,
+// each has a row too.
+func ask(ctx context.Context, report *eval.Report, c *Config, o ProbeOptions, a *asked, con Console) error {
+	report.Probe, report.Multi, report.Classes = o.Kind, a.labelled.Multi(), a.labelled.Classes
+	head := c.probeOf(o.Kind)
 	report.Protocol, report.Settings = eval.ProtocolOf(head)
-	for _, row := range []struct {
-		name string
-		p    eval.Probe
-		set  func(s eval.Split) eval.Set
-	}{
-		{eval.RowPretrained, head, func(s eval.Split) eval.Set { return pretrained[s.Name] }},
-		{eval.RowRandomInit, head, func(s eval.Split) eval.Set { return random[s.Name] }},
-		{eval.RowStats, head, func(eval.Split) eval.Set { return stats }},
-		{eval.RowMajority, eval.Majority{}, func(eval.Split) eval.Set { return stats }},
-	} {
-		con.Say("%s probe: %s", o.Kind, row.name)
-		r, err := eval.EvaluateEach(ctx, row.name, row.p, row.set, splits)
-		if err != nil {
-			return nil, err
-		}
-		report.Rows = append(report.Rows, r)
+	add := func(name string, p eval.Probe, set func(eval.Split) eval.Set, splits []eval.Split) error {
+		con.Say("%s probe: %s", o.Kind, name)
+		row, err := eval.EvaluateEach(ctx, name, p, set, splits)
+		report.Rows = append(report.Rows, row)
+		return err
 	}
-	return report, nil
+	for i, e := range a.sets {
+		if err := add(e.name, head, e.set, a.splits); err != nil {
+			return err
+		}
+		knn, ok := head.(eval.KNNProbe)
+		if !ok || len(knn.K) == 1 || i > 0 {
+			continue
+		}
+		for _, k := range knn.K {
+			one := knn
+			one.K = []int{k}
+			if err := add(fmt.Sprintf("%s k=%d", e.name, k), one, e.set, a.splits); err != nil {
+				return err
+			}
+		}
+	}
+	fractions := slices.Sorted(slices.Values(o.Fractions))
+	slices.Reverse(fractions)
+	for _, f := range slices.Compact(fractions) {
+		if f == 1 {
+			continue
+		}
+		fewer := make([]eval.Split, len(a.splits))
+		for i, s := range a.splits {
+			fewer[i] = fewerLabels(s, a.labelled, f, c.Seed)
+		}
+		for _, e := range a.sets {
+			if err := add(percent(f)+" "+e.name, head, e.set, fewer); err != nil {
+				return err
+			}
+		}
+	}
+	return add(eval.RowMajority, eval.Majority{}, a.sets[len(a.sets)-1].set, a.splits)
+}
+
+// fewerLabels is a split of which a part of each class's training clips, and of
+// its validation clips, is known: of clips with several labels, of all.
+func fewerLabels(s eval.Split, labelled eval.Set, fraction float64, seed uint64) eval.Split {
+	part := func(clips []int) (kept []int) {
+		classes := make([][]int, len(labelled.Classes))
+		for _, i := range clips {
+			k := 0
+			if !labelled.Multi() {
+				k = labelled.Labels[i]
+			}
+			classes[k] = append(classes[k], i)
+		}
+		for k, clips := range classes {
+			kept = append(kept, partOf(clips, fraction, seed, k)...)
+		}
+		slices.Sort(kept)
+		return kept
+	}
+	less := eval.Split{Name: s.Name, Train: part(s.Train), Valid: part(s.Valid), Test: s.Test}
+	if s.Groups != nil {
+		group := map[int]string{}
+		for j, i := range s.Train {
+			group[i] = s.Groups[j]
+		}
+		for _, i := range less.Train {
+			less.Groups = append(less.Groups, group[i])
+		}
+	}
+	return less
 }
 
 // probeOf is the config's probe of a kind.
@@ -146,6 +280,8 @@ func (c *Config) probeOf(kind string) eval.Probe {
 		return c.LinearProbe
 	case "mlp":
 		return c.MLPProbe
+	case "knn":
+		return c.KNNProbe
 	}
 	panic("pipeline: no probe " + kind)
 }
@@ -155,11 +291,13 @@ func (d *data) labels() (eval.Set, error) {
 	if !d.corpus.Has("label") {
 		return eval.Set{}, fault.New(fault.Data, "add a column label to the manifest", "%s has no labels to probe for", d.corpus.Path)
 	}
-	var labels, names []string
+	var labels, names, sources []string
 	for _, it := range d.corpus.Items {
-		labels, names = append(labels, it.Label), append(names, it.Path)
+		labels, names, sources = append(labels, it.Label), append(names, it.Path), append(sources, it.File)
 	}
-	return eval.Labelled(labels, names)
+	s, err := eval.Labelled(labels, names)
+	s.Sources = sources
+	return s, err
 }
 
 func (d *data) embedded(ctx context.Context, e encoderState, labelled eval.Set, show *Progress) (eval.Set, error) {

@@ -28,11 +28,11 @@ func TestProbeLeavesTheRunAlone(t *testing.T) {
 		before[f] = string(get(t, run, f))
 	}
 	con, said := silent()
-	for _, kind := range []string{"linear", "mlp"} {
+	for _, kind := range []string{"linear", "mlp", "knn"} {
 		name := "report-" + kind + "-probe.json"
 		var first []byte
 		for range 2 {
-			r, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: kind}, Overrides{Set: []string{"workers=3"}}, con)
+			r, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{Set: []string{"workers=3"}}, con)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -42,6 +42,9 @@ func TestProbeLeavesTheRunAlone(t *testing.T) {
 				rows = append(rows, row.Name)
 			}
 			want := []string{eval.RowPretrained, eval.RowRandomInit, eval.RowStats, eval.RowMajority}
+			if kind == "knn" {
+				want = slices.Insert(want, 1, "pretrained k=1", "pretrained k=5", "pretrained k=20", "pretrained k=200")
+			}
 			if !slices.Equal(rows, want) || r.By != "split" || len(r.Encoders) != 1 || r.Rows[0].Clips != 4 {
 				t.Errorf("%s: rows %v, by %s, encoders %v, %d clips", kind, rows, r.By, r.Encoders, r.Rows[0].Clips)
 			}
@@ -87,7 +90,7 @@ func TestProbeLeavesTheRunAlone(t *testing.T) {
 	// Another division of the clips may test on what was heard.
 	m := get(t, dir, "manifest.csv")
 	put(t, filepath.Join(dir, "manifest.csv"), []byte(strings.Replace(string(m), "00.wav,low,train", "00.wav,low,test", 1)))
-	if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con); err != nil {
+	if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(said.String(), "warning: the corpus is not the one") {
@@ -161,7 +164,7 @@ func TestProbeWithoutLabels(t *testing.T) {
 	run := filepath.Join(dir, "run")
 	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 1})
 	con, _ := silent()
-	_, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con)
+	_, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con)
 	says(t, err, "has no labels to probe for")
 	if fault.KindOf(err) != fault.Data || fault.Remedy(err) != "add a column label to the manifest" {
 		t.Errorf("%v", err)

@@ -104,7 +104,7 @@ func (c *Config) portable() *Config {
 func (c *Config) pretraining() *Config {
 	same := c.portable()
 	same.Embed, same.Checkpoint, same.Log, same.Health = EmbedOptions{}, rundir.CheckpointOptions{}, rundir.LogOptions{}, HealthOptions{}
-	same.LinearProbe, same.MLPProbe, same.Finetune = eval.LinearProbe{}, eval.MLPProbe{}, FinetuneOptions{Optimizer: optim.SGD{}}
+	same.LinearProbe, same.MLPProbe, same.KNNProbe, same.Judge, same.Finetune = eval.LinearProbe{}, eval.MLPProbe{}, eval.KNNProbe{}, eval.Judge{}, FinetuneOptions{Optimizer: optim.SGD{}}
 	if !method.NeedsOf(c.Method).Labels && c.View.Pair != "label" {
 		same.Labels = LabelOptions{}
 	}
@@ -143,7 +143,7 @@ func runConfig(dir string, o Overrides) (*Config, error) {
 	} else if err == nil && !info.Mode().IsRegular() { // a pipe may never end
 		return nil, fault.New(fault.Usage, "bring back the file as clr pretrain wrote it", "%s is not a regular file", path)
 	}
-	o, err := o.Within("embed", "linear_probe", "mlp_probe", "finetune", "workers", "store")
+	o, err := o.Within("the run folder's config says what the run was made with; pretrain another run to change others", "embed", "linear_probe", "mlp_probe", "knn_probe", "judge", "finetune", "workers", "store")
 	if err != nil {
 		return nil, err
 	}

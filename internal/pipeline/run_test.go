@@ -289,17 +289,17 @@ func TestFolds(t *testing.T) {
 		t.Error("fold x was trained")
 	}
 	con, said := silent()
-	_, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con)
+	_, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con)
 	says(t, err, "fold-x", "no checkpoint")
 	if fault.KindOf(err) != fault.Usage || !strings.Contains(fault.Remedy(err), "pretrain") {
 		t.Errorf("%v, remedy %q", err, fault.Remedy(err))
 	}
 	pretrain(t, c(), PretrainOptions{Run: run, Resume: true})
-	if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con); err != nil {
+	if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con); err != nil {
 		t.Fatal(err)
 	}
 	whole := get(t, run, "report-linear-probe.json")
-	r, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear", Fold: "y"}, Overrides{}, con)
+	r, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run, Fold: "y"}, Kind: "linear"}, Overrides{}, con)
 	if err != nil || len(r.Rows[0].Folds) != 1 || r.Rows[0].Folds[0].Fold != "y" {
 		t.Errorf("%+v, %v", r, err)
 	}

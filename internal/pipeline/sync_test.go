@@ -183,9 +183,9 @@ type result struct {
 // fold, go to out.
 func results(t *testing.T, run, fold, out string) map[string]result {
 	all := map[string]result{}
-	for _, kind := range []string{"linear", "mlp"} {
+	for _, kind := range []string{"linear", "mlp", "knn"} {
 		all[kind+"-probe"] = result{func(con Console) error {
-			_, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: kind}, Overrides{}, con)
+			_, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{}, con)
 			return err
 		}, []string{filepath.Join(run, predictionsFile(kind)), filepath.Join(run, reportFile(kind))}}
 	}

@@ -201,7 +201,7 @@ func TestAverageIsWhatIsProbed(t *testing.T) {
 		set  []string
 		want string
 	}{{nil, average}, {[]string{"embed.weights=raw"}, raw}} {
-		r, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{Set: c.set}, Console{Out: io.Discard, Err: io.Discard})
+		r, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{Set: c.set}, Console{Out: io.Discard, Err: io.Discard})
 		if err != nil {
 			t.Fatal(err)
 		}

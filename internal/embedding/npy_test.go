@@ -1,4 +1,4 @@
-package checkpoint
+package embedding
 
 import (
 	"bytes"
@@ -64,17 +64,20 @@ func TestNPYRoundTrip(t *testing.T) {
 }
 
 func npy(dict, data string) string {
-	return npyMagic + string([]byte{byte(len(dict)), byte(len(dict) >> 8)}) + dict + data
+	return npyMagic + "\x01\x00" + string([]byte{byte(len(dict)), byte(len(dict) >> 8)}) + dict + data
 }
 
 func TestNPYRefused(t *testing.T) {
 	for what, c := range map[string]struct{ file, want string }{
 		"nothing":   {"", "reading the header"},
 		"other":     {"RIFF....WAVEfmt ", "not a .npy file"},
-		"version 2": {"\x93NUMPY\x02\x00\x10\x00\x00\x00", "version 1.0"},
-		"cut":       {npyMagic + "\xff\x00{", "reading the header"},
+		"version 4": {"\x93NUMPY\x04\x00\x10\x00\x00\x00", "version 1.0"},
+		"long":      {"\x93NUMPY\x02\x00\xff\xff\xff\xff", "header"},
+		"objects":   {npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "01234567"), "Python objects"},
+		"half":      {npy("{'descr': '<f2', 'fortran_order': False, 'shape': (1,), }", "01"), "<f2"},
+		"cut":       {npyMagic + "\x01\x00\xff\x00{", "reading the header"},
 		"dict":      {npy("{'descr': 7}", ""), "cannot read"},
-		"dtype":     {npy("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }", "01234567"), "<i8"},
+		"dtype":     {npy("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }", "01234567"), "i8"},
 		"fortran":   {npy("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }", "0123456789abcdef"), "Fortran"},
 		"early":     {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", "0123"), "value 0 of 2"},
 		"overflow":  {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", ""), "too large"},

@@ -1,0 +1,222 @@
+package embedding
+
+import (
+	"archive/zip"
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"clr/internal/fault"
+)
+
+// labels is the array of a .npz file that a manifest calls label.
+const labelArray = "y"
+
+// mostArrays is how many arrays a .npz file of embeddings may have.
+const mostArrays = 1000
+
+// readNPZ reads the embeddings x, and as columns all arrays that have a value
+// for each. Others, which may be anything, are passed over.
+func readNPZ(in *source) (*Table, error) {
+	z, err := zip.NewReader(in, in.size)
+	if err != nil {
+		return nil, err
+	}
+	if len(z.File) > mostArrays {
+		return nil, fmt.Errorf("it has %d files in it, more than %d", len(z.File), mostArrays)
+	}
+	arrays := map[string]*zip.File{}
+	for _, f := range z.File {
+		name, ok := strings.CutSuffix(f.Name, ".npy")
+		if !ok {
+			continue
+		}
+		if arrays[name] != nil {
+			return nil, fmt.Errorf("it has two arrays %.40q", name)
+		}
+		arrays[name] = f
+	}
+	names := slices.Sorted(maps.Keys(arrays))
+	if arrays["x"] == nil {
+		return nil, fault.New(fault.Data, "save the embeddings as x: numpy.savez(file, x=embeddings, y=labels)", "it has no array x, it has %.200s", strings.Join(names, ", "))
+	}
+	t := &Table{Columns: Columns{}}
+	if err := inArray(arrays["x"], func(r io.Reader) error {
+		h, err := readHeader(r)
+		if err != nil {
+			return err
+		}
+		return t.values(in, h, r)
+	}); err != nil {
+		return nil, fmt.Errorf("x: %w", err)
+	}
+	for _, name := range names {
+		if name == "x" {
+			continue
+		}
+		column := name
+		if name == labelArray {
+			if column = "label"; arrays[column] != nil {
+				return nil, errors.New("it has labels twice, as y and as label")
+			}
+		}
+		if err := inArray(arrays[name], func(r io.Reader) error { return t.column(in, column, r) }); err != nil {
+			return nil, fmt.Errorf("%.40s: %w", name, err)
+		}
+	}
+	return t, nil
+}
+
+// errPassed ends the reading of an array that is no column.
+var errPassed = errors.New("passed over")
+
+// inArray reads an array to its end, where its checksum is.
+func inArray(f *zip.File, read func(io.Reader) error) error {
+	r, err := f.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	b := bufio.NewReaderSize(r, chunk)
+	if err := read(b); err == errPassed {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	switch _, err := b.ReadByte(); err {
+	case io.EOF:
+		return nil
+	case nil:
+		return errors.New("its file is longer than its values")
+	default:
+		return err
+	}
+}
+
+// meant are the columns that have a meaning: an array of that name that is none
+// is refused.
+var meant = []string{"path", "label", "start", "end", "fold", "split", "group"}
+
+// column reads an array of one value for each embedding.
+func (t *Table) column(in *source, name string, r io.Reader) error {
+	h, err := readHeader(r)
+	isMeant := slices.Contains(meant, name)
+	switch {
+	case !isMeant && (err != nil || len(h.shape) != 1 || h.n != t.N):
+		return errPassed
+	case err != nil:
+		return err
+	case len(h.shape) != 1 || h.n != t.N:
+		return fault.New(fault.Data, "save one value for each embedding", "it is of shape %v, and there are %d embeddings", h.shape, t.N)
+	}
+	if err := in.take(int64(h.n), int64(h.width)); err != nil {
+		return err
+	}
+	values := make([]string, 0, h.n)
+	seen := map[string]string{} // labels are few, and each is kept once
+	err = h.each(r, func(b []byte) {
+		s := h.text(b)
+		if one, ok := seen[s]; ok {
+			s = one
+		} else if len(seen) < 1000 {
+			seen[s] = s
+		}
+		values = append(values, s)
+	})
+	t.Columns[name] = values
+	return err
+}
+
+// An npz writes a .npz file: x first, then the columns, nothing compressed.
+type npz struct {
+	rows
+	z       *zip.Writer
+	x       io.Writer
+	columns Columns
+	n       int
+}
+
+func newNPZ(w io.Writer, n, d int, columns Columns) (*npz, error) {
+	z := zip.NewWriter(w)
+	for _, name := range []string{"x", labelArray} {
+		if columns[name] != nil {
+			return nil, fault.New(fault.Usage, "rename the manifest's column, or use another format", "a column is named %s, which means something else in a .npz file", name)
+		}
+	}
+	x, err := z.CreateHeader(&zip.FileHeader{Name: "x.npy"})
+	if err == nil {
+		err = writeHeader(x, "<f4", n, d)
+	}
+	return &npz{rows{n, d}, z, x, columns, n}, err
+}
+
+func (p *npz) Write(x []float32) error {
+	if err := p.add(x); err != nil {
+		return err
+	}
+	return writeFloats(p.x, x)
+}
+
+func (p *npz) Close() error {
+	if err := p.done(); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.columns)) {
+		array := name
+		if name == "label" {
+			array = labelArray
+		}
+		w, err := p.z.CreateHeader(&zip.FileHeader{Name: array + ".npy"})
+		if err == nil {
+			err = writeColumn(w, kindOf(name, p.columns[name]), p.columns[name])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return p.z.Close()
+}
+
+// writeColumn writes a column as an array: <i8, <f8 or the narrowest <U.
+func writeColumn(to io.Writer, k kind, values []string) error {
+	w := bufio.NewWriterSize(to, chunk)
+	descr, letters := map[kind]string{integers: "<i8", reals: "<f8"}[k], 0
+	if k == texts {
+		for _, v := range values {
+			letters = max(letters, utf8.RuneCountInString(v))
+		}
+		letters = max(letters, 1)
+		descr = "<U" + strconv.Itoa(letters)
+	}
+	if err := writeHeader(w, descr, len(values)); err != nil {
+		return err
+	}
+	var b []byte
+	for _, v := range values {
+		b = b[:0]
+		switch k {
+		case integers:
+			n, _ := strconv.ParseInt(v, 10, 64)
+			b = binary.LittleEndian.AppendUint64(b, uint64(n))
+		case reals:
+			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(number(v)))
+		default:
+			for _, letter := range v {
+				b = binary.LittleEndian.AppendUint32(b, uint32(letter))
+			}
+			b = append(b, make([]byte, 4*letters-len(b))...)
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
