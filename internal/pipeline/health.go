@@ -28,6 +28,7 @@ type FoldHealth struct {
 	Step     int              `json:"step"`     // the last of them
 	Epoch    int              `json:"epoch"`    // and its epoch
 	Measures []Course         `json:"measures"` // of those
+	Last     *health.Sample   `json:"last"`     // all that was measured last, each layer and the histograms too; null: nothing was
 	Warnings []health.Warning `json:"warnings"`
 	Diverged *int             `json:"diverged_at"` // the step that was not finite; null: none was
 }
@@ -131,7 +132,8 @@ func foldHealth(dir, name string, grace int) (FoldHealth, error) {
 		f.Diverged = &found.step
 	}
 	if f.Looks = len(lines); f.Looks > 0 {
-		f.Step, f.Epoch = lines[f.Looks-1].Step, lines[f.Looks-1].Epoch
+		f.Last = &lines[f.Looks-1].Sample
+		f.Step, f.Epoch = f.Last.Step, f.Last.Epoch
 	}
 	for _, l := range lines {
 		f.Warnings = append(f.Warnings, l.Warnings...)
@@ -207,6 +209,10 @@ func (r *HealthReport) write(b *strings.Builder, f FoldHealth) {
 	}
 	for _, c := range f.Measures {
 		fmt.Fprintf(b, "%-32s %10.4g %10.4g  %d\n", c.Name, c.Last, c.Worst, c.At)
+	}
+	if f.Last != nil {
+		writeCosines(b, f.Last.Z)
+		writeLayers(b, f.Last.Layers)
 	}
 	if f.Looks > 0 && len(f.Warnings) == 0 {
 		fmt.Fprintln(b, "\nno warnings")

@@ -3,14 +3,18 @@ package pipeline
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"clr/internal/fault"
+	"clr/internal/health"
 	"clr/internal/rundir"
 )
 
@@ -36,7 +40,7 @@ func TestHealthReport(t *testing.T) {
 		}
 		last := lines[len(lines)-1]
 		if f.Looks != len(lines) || f.Step != last.Step || len(f.Measures) != len(gauges)-1 || // it learns no temperature
-			len(f.Warnings) == 0 || f.Diverged != nil {
+			len(f.Warnings) == 0 || f.Diverged != nil || !reflect.DeepEqual(*f.Last, last.Sample) {
 			t.Errorf("fold %s: %d looks, step %d, %d measures of %d, %d warnings", f.Fold, f.Looks, f.Step, len(f.Measures), len(gauges)-1, len(f.Warnings))
 		}
 		for _, m := range f.Measures { // by hand
@@ -66,7 +70,7 @@ func TestHealthReport(t *testing.T) {
 	if err := r.Write(Console{Out: &text}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{filepath.Join(run, "fold-y") + ": looked at ", "since step 3, at step", "k-NN accuracy", "collapse.complete (collapse)\n", "\n  try: "} {
+	for _, want := range []string{filepath.Join(run, "fold-y") + ": looked at ", "since step 3, at step", "k-NN accuracy", "\ncosines at the last step         -1        0        1  of ", "\nnorms at the last step ", "\nencoder.conv1  ", "\nprojector.2  ", "collapse.complete (collapse)\n", "\n  try: "} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, &text)
 		}
@@ -77,6 +81,52 @@ func TestHealthReport(t *testing.T) {
 	var back HealthReport
 	if err := json.Unmarshal(again.Bytes(), &back); err != nil || back.Healthy || len(back.Folds[1].Measures) != len(r.Folds[1].Measures) || back.Folds[0].Warnings[0] != r.Folds[0].Warnings[0] {
 		t.Errorf("%v, %+v", err, back)
+	}
+}
+
+// A histogram shows each bin that is not empty, and the largest at full height.
+func TestBars(t *testing.T) {
+	for want, counts := range map[string][]int{"▁ █▅": {1, 0, 100, 60}, "    ": {0, 0, 0, 0}, "▁▂▃▄▅▆▇█": {1, 2, 3, 4, 5, 6, 7, 8}} {
+		if got := bars(counts); got != want {
+			t.Errorf("%v: %q, want %q", counts, got, want)
+		}
+	}
+}
+
+// Of many layers those at even distances are shown, both ends, and what stands out; of
+// few all.
+func TestLayersShown(t *testing.T) {
+	for _, n := range []int{1, 2, 12, 13, 100} {
+		layers := make([]health.Norms, n)
+		for i := range layers {
+			layers[i] = health.Norms{Name: fmt.Sprint("layer.", i), Weight: 1, Gradient: 1, Update: 0.1}
+		}
+		for i, change := range []func(*health.Norms){
+			func(l *health.Norms) { l.Gradient = 3 }, func(l *health.Norms) { l.Gradient = 0.5 }, func(l *health.Norms) { l.Update = 0.2 },
+		} {
+			change(&layers[min(n-1, 41+i)])
+		}
+		var b strings.Builder
+		writeLayers(&b, layers)
+		lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+		want := 1 + n
+		if n > shownLayers {
+			want = 1 + shownLayers + 1
+		}
+		if n == 100 {
+			want += 3
+		}
+		if len(lines) != want || !strings.HasPrefix(lines[1], "layer.0 ") || n <= shownLayers && !strings.HasPrefix(lines[n], fmt.Sprintf("layer.%d ", n-1)) {
+			t.Errorf("of %d layers it shows\n%s", n, &b)
+		}
+		if n < 100 {
+			continue
+		}
+		for _, want := range []string{"\nlayer.41 .* largest gradient\n", "\nlayer.42 .* least gradient\n", "\nlayer.43  +1 +1 +0.2 +0.2  moved farthest\n", "\nlayer.99 ", "\n85 more layers: --json\n$"} {
+			if !regexp.MustCompile(want).MatchString(b.String()) {
+				t.Errorf("no %q in\n%s", want, &b)
+			}
+		}
 	}
 }
 
