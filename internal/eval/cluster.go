@@ -64,7 +64,7 @@ func (o Clustering) cluster(x unitRows, k int) (of []int, sum float64) {
 				break
 			}
 		}
-		if s := m.sum(); s < sum {
+		if s := total(m.far); s < sum {
 			of, sum = m.of, s
 		}
 	}
@@ -80,30 +80,50 @@ type means struct {
 	far []float64 // (N): squared distance of each row to its mean
 }
 
-// begin draws rows to begin with: each by the squared distance to those drawn
-// before.
+// begin draws rows to begin with, by the squared distance to those drawn before:
+// of some that are drawn that one which leaves the rows nearest, as the paper's
+// authors did.
 func (m *means) begin(r *rand.Rand) {
 	for i := range m.far {
 		m.far[i] = math.Inf(1)
 	}
-	next := r.IntN(m.x.n)
+	tries := 2 + int(math.Log(float64(m.k)))
+	far := make([]float64, m.x.n) // with one mean more
 	for c := range m.k {
-		m.at = append(m.at, m.x.row(next)...)
+		best, least := 0, math.Inf(1)
+		for try := range tries {
+			row := r.IntN(m.x.n)
+			if c > 0 {
+				row = m.drawn(r.Float64() * total(m.far))
+			} else if try > 0 {
+				break
+			}
+			m.each(func(i int) { far[i] = min(m.far[i], squares(m.x.row(i), m.x.row(row))) })
+			if sum := total(far); sum < least {
+				best, least = row, sum
+			}
+		}
+		m.at = append(m.at, m.x.row(best)...)
 		m.each(func(i int) {
 			if d := m.distance(i, c); d < m.far[i] {
 				m.far[i], m.of[i] = d, c
 			}
 		})
-		at := r.Float64() * m.sum()
-		for i, d := range m.far {
-			if d > 0 {
-				next = i
-			}
-			if at -= d; at < 0 {
-				break
-			}
+	}
+}
+
+// drawn is the row in whose stretch of the summed distances a place lies.
+func (m *means) drawn(at float64) int {
+	row := 0
+	for i, d := range m.far {
+		if d > 0 {
+			row = i
+		}
+		if at -= d; at < 0 {
+			break
 		}
 	}
+	return row
 }
 
 func (m *means) each(do func(i int)) {
@@ -116,17 +136,22 @@ func (m *means) each(do func(i int)) {
 }
 
 func (m *means) distance(i, c int) float64 {
+	return squares(m.x.row(i), m.at[c*m.x.d:(c+1)*m.x.d])
+}
+
+// squares is the squared distance of two rows.
+func squares(a, b []float64) float64 {
 	sum := 0.0
-	for j, v := range m.x.row(i) {
-		d := v - m.at[c*m.x.d+j]
+	for j, v := range a {
+		d := v - b[j]
 		sum += float64(d * d)
 	}
 	return sum
 }
 
-func (m *means) sum() float64 {
+func total(v []float64) float64 {
 	sum := 0.0
-	for _, d := range m.far {
+	for _, d := range v {
 		sum += d
 	}
 	return sum
