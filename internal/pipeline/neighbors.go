@@ -58,7 +58,7 @@ func newNeighbors(t *trainer, con Console) (*neighbors, error) {
 		con.Say("health.knn: no labelled clip can be spared from training: nobody is asked")
 		return nil, nil
 	}
-	n := &neighbors{t: t, o: t.d.c.Health.KNN, clips: slices.Concat(vote, asked), votes: len(vote)}
+	n := &neighbors{t: t, o: t.d.c.Health.KNN, clips: slices.Concat(vote, asked), votes: len(vote), classes: classes}
 	for _, i := range n.clips {
 		n.labels = append(n.labels, class[i])
 	}
