@@ -436,7 +436,7 @@ func embeddingsNear(t *testing.T, best, out string, run func()) {
 		for _, kind := range []string{"linear", "mlp", "knn"} {
 			x, y := scores(t, best, name, kind), scores(t, out, name, kind)
 			t.Logf("%s: %s probe: accuracy %.4f, in plain Go %.4f; log loss %.6f and %.6f", name, kind, x.Accuracy, y.Accuracy, x.LogLoss, y.LogLoss)
-			if !(math.Abs(x.LogLoss-y.LogLoss) < 1e-2*x.LogLoss) {
+			if !(math.Abs(x.LogLoss-y.LogLoss) <= 1e-2*x.LogLoss) {
 				t.Errorf("%s: %s probe: log loss %v, in plain Go %v", name, kind, x.LogLoss, y.LogLoss)
 			}
 		}
