@@ -23,14 +23,16 @@ import (
 // ExportOptions are what the command line says of an export.
 type ExportOptions struct {
 	Run, Fold string
-	Format    string // safetensors: the encoder; npy, csv: embeddings of a corpus
+	Format    string // safetensors, onnx: the encoder; npy, csv: embeddings of a corpus
 	Out       string // file
 	Corpus    string // another manifest to embed; empty: the run's
+	FoldBN    bool   // onnx: batch norms go into the weights before them
 }
 
 // ExportFormats are the formats that Export writes, with what each holds.
 var ExportFormats = map[string]string{
 	"safetensors": "the encoder, under torchvision's key names, with the feature settings",
+	"onnx":        "the encoder for ONNX Runtime and others, from spectrograms (N, C, F, T) to embeddings, with the feature settings",
 	"npy":         "embeddings, one float32 row per clip in the manifest's order",
 	"csv":         "embeddings, one line per clip: path, label, with windows start and end, values",
 }
@@ -38,10 +40,14 @@ var ExportFormats = map[string]string{
 // Export writes a run's encoder, or what it makes of a corpus, for other tools.
 func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if _, ok := ExportFormats[o.Format]; !ok {
-		return fault.New(fault.Usage, "use safetensors, npy or csv", "there is no format %q", o.Format)
+		return fault.New(fault.Usage, "use safetensors, onnx, npy or csv", "there is no format %q", o.Format)
 	}
-	if o.Corpus != "" && o.Format == "safetensors" {
-		return fault.New(fault.Usage, "leave --corpus out, or use --format npy or csv", "format safetensors is the encoder, which needs no corpus; --corpus %s was given", o.Corpus)
+	network := o.Format == "safetensors" || o.Format == "onnx"
+	if o.Corpus != "" && network {
+		return fault.New(fault.Usage, "leave --corpus out, or use --format npy or csv", "format %s is the encoder, which needs no corpus; --corpus %s was given", o.Format, o.Corpus)
+	}
+	if o.FoldBN && o.Format != "onnx" {
+		return fault.New(fault.Usage, "leave --fold-bn out, or use --format onnx", "--fold-bn was given, and format %s has batch norms as they are, or none", o.Format)
 	}
 	c, err := runConfig(o.Run, Overrides{})
 	if err != nil {
@@ -67,9 +73,12 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if err != nil {
 		return err
 	}
-	if o.Format == "safetensors" {
+	switch {
+	case o.Format == "onnx":
+		err = d.exportONNX(o, e, cp.Meta["step"])
+	case network:
 		err = d.exportEncoder(o.Out, e, cp.Meta["step"])
-	} else {
+	default:
 		err = d.exportEmbeddings(ctx, o, e, con)
 	}
 	if err != nil {
@@ -85,6 +94,7 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 // exported tells an earlier export of a format by its first bytes.
 var exported = map[string]func(head []byte) bool{
 	"safetensors": func(head []byte) bool { return bytes.Contains(head, []byte(`"`+encoderKey+`":`)) },
+	"onnx":        func(head []byte) bool { return bytes.HasPrefix(head, []byte("\x08\x08\x12\x03clr")) },
 	"npy":         func(head []byte) bool { return bytes.HasPrefix(head, []byte("\x93NUMPY")) },
 	"csv":         func(head []byte) bool { return bytes.HasPrefix(head, []byte("path,label,e0")) },
 }
@@ -125,8 +135,14 @@ func (d *data) exportEncoder(path string, e encoderState, step string) error {
 		tensors = append(tensors, t)
 	}
 	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return strings.Compare(a.Name, b.Name) })
+	meta := d.about(e, step)
+	meta["format"] = "pt"
+	return disk.WriteFile(path, func(w io.Writer) error { return checkpoint.WriteSafetensors(w, tensors, meta) })
+}
+
+// about is metadata of an exported encoder: where it is from, and what it takes.
+func (d *data) about(e encoderState, step string) map[string]string {
 	meta := map[string]string{
-		"format":       "pt",
 		"clr.version":  rundir.Version(),
 		"clr.config":   string(d.c.portable().Resolved()),
 		"clr.feature":  d.store.Settings(),
@@ -139,7 +155,7 @@ func (d *data) exportEncoder(path string, e encoderState, step string) error {
 		"clr.corpus":   d.hash,
 	}
 	maps.Copy(meta, e.norm.meta())
-	return disk.WriteFile(path, func(w io.Writer) error { return checkpoint.WriteSafetensors(w, tensors, meta) })
+	return meta
 }
 
 // exportEmbeddings embeds the run's corpus, or another manifest with the same
