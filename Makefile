@@ -18,7 +18,7 @@ test:           ## all tests
 	go test ./...
 
 # Tests of what is computed, not of who does it: long under the race detector.
-ARITHMETIC = TestSameBytes|TestEveryChangeFails|TestMethodsTrain|TestEncodersTrain|TestInit|TestUpdate|TestFrozen|TestMoreEpochs|TestAverage|TestShapesResume|TestFinetune|TestConvAccuracy|TestConvNotFinite|TestConvLoops|TestPaddedLanes|TestWinograd$$|TestWinogradBounded|TestGenerated|TestNormPoolIsTheChain|TestForwardTail|TestPixelConvLoops
+ARITHMETIC = TestSameBytes|TestEveryChangeFails|TestMethodsTrain|TestEncodersTrain|TestInit|TestUpdate|TestFrozen|TestMoreEpochs|TestAverage|TestShapesResume|TestFinetune|TestConvAccuracy|TestConvNotFinite|TestConvLoops|TestPaddedLanes|TestWinograd$$|TestWinogradBounded|TestGenerated|TestNormPoolIsTheChain|TestForwardTail|TestPixelConvLoops|TestONNXRuntime
 
 race:           ## the concurrent parts under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -timeout 20m -skip '$(ARITHMETIC)' ./internal/kernel ./internal/exec ./internal/eval ./internal/audio ./internal/layout ./internal/survey ./internal/disk ./internal/checkpoint ./internal/rundir ./internal/pipeline
