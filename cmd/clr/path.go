@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/pipeline"
 )
@@ -102,6 +103,9 @@ func (p *program) probe(kind string) *cobra.Command {
 	if kind == "mlp" {
 		what, section, example = "a classifier with a hidden layer", "mlp_probe", "epochs=50"
 	}
+	var protocol string
+	protocols, about := choices(eval.Protocols[kind])
+	usual, _ := eval.ProtocolOf(eval.Table[kind])
 	c := &cobra.Command{
 		Use:     kind + "-probe --run FOLDER",
 		GroupID: "path",
@@ -109,13 +113,23 @@ func (p *program) probe(kind string) *cobra.Command {
 		Long: `Embeds every clip with the frozen encoder, trains ` + what + `
 on the training clips of each fold and tests it on the test clips. The same is
 asked of random weights and of plain statistics of the features. The report is
-kept in the run folder too.
+kept in the run folder too. --protocol says how the heads are trained:
+
+` + about + `
+
+docs/evaluation.md has their constants and sources. Where the manifest's labels
+are joined by semicolons, each is asked for by itself, and the score that counts
+is the mAP.
 
 The config is the run's; --set may change ` + section + `, embed, workers and store.`,
-		Example: "  clr " + kind + "-probe --run runs/first",
-		Args:    noArguments,
+		Example: "  clr " + kind + "-probe --run runs/first\n" +
+			"  clr " + kind + "-probe --run runs/first --protocol evar --set embed.pool=mean_max",
+		Args: noArguments,
 		RunE: p.does(func(c *cobra.Command) error {
 			if err := p.needsRun(writtenRun); err != nil {
+				return err
+			}
+			if err := p.setProtocol(section, protocol, usual); err != nil {
 				return err
 			}
 			return p.report(pipeline.Probe(c.Context(), pipeline.ProbeOptions{Run: p.run, Kind: kind, Fold: p.fold}, p.overrides(), p.console()))
@@ -125,7 +139,28 @@ The config is the run's; --set may change ` + section + `, embed, workers and st
 	p.foldFlag(c)
 	p.jsonFlag(c)
 	p.setFlag(c, section+"."+example, section, "embed", "workers", "store")
+	c.Flags().StringVar(&protocol, "protocol", "", strings.Join(protocols, ", ")+" (default: what the run's config says, or "+usual+")")
+	must(c.RegisterFlagCompletionFunc("protocol", cobra.FixedCompletions(protocols, cobra.ShellCompDirectiveNoFileComp)))
 	return c
+}
+
+// setProtocol makes --protocol the settings that it means, and refuses others
+// that a named protocol would not heed.
+func (p *program) setProtocol(section, protocol, usual string) error {
+	if protocol == "" {
+		return nil
+	}
+	for _, s := range p.sets {
+		key, _, _ := strings.Cut(s, "=")
+		if rest, ok := strings.CutPrefix(key, section+"."); ok && protocol != usual && rest != "protocol_lr" {
+			return fault.New(fault.Usage, "leave it out, or use --protocol "+usual, "--set %s: the protocol %s has constants of its own and does not heed %s", s, protocol, key)
+		}
+	}
+	p.sets = append(p.sets, section+".protocol="+protocol)
+	if protocol == "cola" { // the mean of the logits of windows that do not overlap
+		p.sets = append([]string{"embed.pool=mean", "embed.hop=1"}, p.sets...)
+	}
+	return nil
 }
 
 func (p *program) export() *cobra.Command {

@@ -27,7 +27,8 @@ func FeatureStats(dst []float64, spectrogram []float32, bins, frames int) { // (
 }
 
 // Majority is the probe that never listens: every clip gets the training
-// clips' class frequencies, hence the commonest class.
+// clips' class frequencies, hence the commonest class, or, of several labels,
+// those that more than half of the clips have.
 type Majority struct{}
 
 // Doc says in one line what this is.
@@ -43,8 +44,10 @@ func (Majority) Repeats() []uint64 { return []uint64{0} }
 func (Majority) Fit(_ context.Context, t Training) (Head, error) {
 	all := join(t.Train, t.Valid)
 	p := make(prior, len(all.Classes))
-	for _, y := range all.Labels {
-		p[y]++
+	for i := range all.N {
+		for _, y := range all.Of(i) {
+			p[y]++
+		}
 	}
 	for k := range p {
 		p[k] = math.Log(p[k] / float64(all.N))

@@ -11,10 +11,10 @@ import (
 )
 
 // quick is an MLP probe that takes no time.
-var quick = MLPProbe{Hidden: []int{8}, Epochs: 5, Batch: 16, LR: []float64{1e-2, 1e-3}, WeightDecay: 1e-4, Patience: 3, Valid: 0.2, Standardize: true, Seeds: []uint64{1, 2}}
+var quick = MLPProbe{Protocol: "adamw", Hidden: []int{8}, Epochs: 5, Batch: 16, LR: []float64{1e-2, 1e-3}, WeightDecay: 1e-4, Patience: 3, Valid: 0.2, Standardize: true, Seeds: []uint64{1, 2}}
 
 // coarse is a linear probe that takes little.
-var coarse = LinearProbe{CMin: 1e-3, CMax: 10, CSteps: 3, Standardize: true, Tolerance: 1e-4, MaxIterations: 100, InnerFolds: 3, Seed: 1}
+var coarse = LinearProbe{Protocol: "lbfgs", Multi: "multinomial", ClassWeight: "none", CMin: 1e-3, CMax: 10, CSteps: 3, Standardize: true, Tolerance: 1e-4, MaxIterations: 100, InnerFolds: 3, Seed: 1}
 
 // A spy keeps what a probe was given and what it made.
 type spy struct {
@@ -33,11 +33,11 @@ func (s *spy) Fit(ctx context.Context, t Training) (Head, error) {
 func weights(h Head) string {
 	switch h := h.(type) {
 	case linearHead:
-		return fmt.Sprintf("%x %x %x %x", h.model.W, h.model.B, h.scale.mean, h.scale.factor)
-	case *mlpHead:
+		return fmt.Sprintf("%x %x %x %x %d", h.model.W, h.model.B, h.scale.mean, h.scale.factor, h.model.Link)
+	case *trainedHead:
 		out := fmt.Sprintf("%x %x", h.scale.mean, h.scale.factor)
-		for _, p := range h.net.params.All() {
-			out += fmt.Sprintf(" %s %x", p.Name, p.Value.Data)
+		for _, a := range h.net.arrays() {
+			out += fmt.Sprintf(" %x", a)
 		}
 		return out
 	}
@@ -91,6 +91,89 @@ func TestTestClipsNeverTrain(t *testing.T) {
 			t.Errorf("%d folds", len(row.Folds))
 		}
 	}
+}
+
+// trial is HEAR's way on a small scale: settings chosen on the first split.
+var trial = func() protocol {
+	p := protocol{name: "trial", seeds: []uint64{1, 2}, once: true}
+	for _, lr := range []float64{1e-2, 1e-3} {
+		r := hear.at(lr)
+		r.head.Hidden, r.head.Init, r.epochs, r.batch, r.patience = []int{8}, "xavier_normal", 12, 16, 2
+		p.recipes = append(p.recipes, r)
+	}
+	return p
+}()
+
+// brief is a protocol cut short.
+func brief(kind, name string) protocol {
+	p := protocolOf(kind, name, 0)
+	p.recipes[0].epochs = 3
+	return p
+}
+
+// TestShuffledTestLabelsChangeNoHead gives the test clips each other's labels: the
+// chosen heads are the same to the bit, and the scores are others.
+func TestShuffledTestLabelsChangeNoHead(t *testing.T) {
+	single, several := blobs(96, 6, 3, 0.5, 0.5, 1), severalTags(96, 6, 3, 1)
+	splits, err := Splits(folds(96), SplitOptions{By: "fold"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	against := coarse
+	against.Multi, against.ClassWeight = "one_vs_rest", "balanced"
+	for name, p := range map[string]Probe{"linear": coarse, "one against the rest": against, "mlp": quick, "hear's way": trial,
+		"linear evar": brief("linear", "evar"), "mlp evar": brief("mlp", "evar"), "cola": brief("linear", "cola"), "simclr": brief("linear", "simclr")} {
+		for _, s := range []Set{single, several} {
+			before, after := &watched{Probe: p}, &watched{Probe: p}
+			a, err := Evaluate(t.Context(), "x", before, s, splits)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			b, err := EvaluateEach(t.Context(), "x", after, func(split Split) Set {
+				other := s.Rows(seq(0, s.N))
+				for i, clip := range split.Test {
+					from := split.Test[(i+1)%len(split.Test)]
+					if s.Multi() {
+						other.Tags[clip] = s.Tags[from]
+					} else {
+						other.Labels[clip] = s.Labels[from]
+					}
+				}
+				return other
+			}, splits)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			if a.Mean.LogLoss == b.Mean.LogLoss || a.Mean.MAP == b.Mean.MAP {
+				t.Errorf("%s: the test clips have other labels, and the same scores", name)
+			}
+			if len(before.heads) != 4*len(p.Repeats()) || !slices.Equal(before.heads, after.heads) {
+				t.Errorf("%s, several labels %v: test labels changed a head", name, s.Multi())
+			}
+		}
+	}
+}
+
+// watched is a probe whose heads are kept as text, whoever chose its settings.
+type watched struct {
+	Probe
+	heads []string
+}
+
+func (w *watched) choose(ctx context.Context, first Training) (Probe, error) {
+	c, ok := w.Probe.(chooser)
+	if !ok {
+		return w, nil
+	}
+	var err error
+	w.Probe, err = c.choose(ctx, first)
+	return w, err
+}
+
+func (w *watched) Fit(ctx context.Context, t Training) (Head, error) {
+	h, err := w.Probe.Fit(ctx, t)
+	w.heads = append(w.heads, fmt.Sprint(weights(h), h.Choice()))
+	return h, err
 }
 
 // TestHeadsIgnoreTestClips changes every test clip's features and label and
@@ -154,7 +237,7 @@ func TestEvaluateSaysWhatIsWrong(t *testing.T) {
 	_, err = Evaluate(ctx, "x", coarse, Set{Classes: classNames(2)}, splits)
 	expect(t, err, fault.Data, "0 embeddings of 0 features", "")
 	_, err = Evaluate(ctx, "x", LinearProbe{}, s, splits)
-	expect(t, err, fault.Usage, "c_min is 0", "")
+	expect(t, err, fault.Usage, `protocol is ""`, "")
 	short := s
 	short.Labels = s.Labels[1:]
 	_, err = Evaluate(ctx, "x", coarse, short, splits)
@@ -186,22 +269,30 @@ func TestProbesRefuse(t *testing.T) {
 		return p
 	}
 	for says, p := range map[string]Probe{
-		"c_max -1":             linear(func(p *LinearProbe) { p.CMax = -1 }),
-		"c_min is NaN":         linear(func(p *LinearProbe) { p.CMin = math.NaN() }),
-		"c_steps is 0":         linear(func(p *LinearProbe) { p.CSteps = 0 }),
-		"are both 1":           linear(func(p *LinearProbe) { p.CMin, p.CMax = 1, 1 }),
-		"tolerance is 0":       linear(func(p *LinearProbe) { p.Tolerance = 0 }),
-		"max_iterations is -3": linear(func(p *LinearProbe) { p.MaxIterations = -3 }),
-		"inner_folds is 1":     linear(func(p *LinearProbe) { p.InnerFolds = 1 }),
-		"hidden is [4 0]":      mlp(func(p *MLPProbe) { p.Hidden = []int{4, 0} }),
-		"epochs is 0":          mlp(func(p *MLPProbe) { p.Epochs = 0 }),
-		"batch 0":              mlp(func(p *MLPProbe) { p.Batch = 0 }),
-		"patience 0":           mlp(func(p *MLPProbe) { p.Patience = 0 }),
-		"lr is []":             mlp(func(p *MLPProbe) { p.LR = nil }),
-		"lr is [NaN]":          mlp(func(p *MLPProbe) { p.LR = []float64{math.NaN()} }),
-		"weight_decay is -1":   mlp(func(p *MLPProbe) { p.WeightDecay = -1 }),
-		"valid is 1":           mlp(func(p *MLPProbe) { p.Valid = 1 }),
-		"seeds is empty":       mlp(func(p *MLPProbe) { p.Seeds = nil }),
+		`protocol is "sgd"`:                          linear(func(p *LinearProbe) { p.Protocol = "sgd" }),
+		`protocol is "hear"`:                         linear(func(p *LinearProbe) { p.Protocol = "hear" }),
+		`protocol is "lbfgs"`:                        mlp(func(p *MLPProbe) { p.Protocol = "lbfgs" }),
+		"protocol_lr is -1":                          linear(func(p *LinearProbe) { p.Protocol, p.ProtocolLR = "evar", -1 }),
+		"protocol_lr is 0.1, and the protocol lbfgs": linear(func(p *LinearProbe) { p.ProtocolLR = 0.1 }),
+		"protocol_lr is 0.1, and the protocol hear":  mlp(func(p *MLPProbe) { p.Protocol, p.ProtocolLR = "hear", 0.1 }),
+		`multi is "ovr"`:                             linear(func(p *LinearProbe) { p.Multi = "ovr" }),
+		`class_weight is "all"`:                      linear(func(p *LinearProbe) { p.ClassWeight = "all" }),
+		"c_max -1":                                   linear(func(p *LinearProbe) { p.CMax = -1 }),
+		"c_min is NaN":                               linear(func(p *LinearProbe) { p.CMin = math.NaN() }),
+		"c_steps is 0":                               linear(func(p *LinearProbe) { p.CSteps = 0 }),
+		"are both 1":                                 linear(func(p *LinearProbe) { p.CMin, p.CMax = 1, 1 }),
+		"tolerance is 0":                             linear(func(p *LinearProbe) { p.Tolerance = 0 }),
+		"max_iterations is -3":                       linear(func(p *LinearProbe) { p.MaxIterations = -3 }),
+		"inner_folds is 1":                           linear(func(p *LinearProbe) { p.InnerFolds = 1 }),
+		"hidden is [4 0]":                            mlp(func(p *MLPProbe) { p.Hidden = []int{4, 0} }),
+		"epochs is 0":                                mlp(func(p *MLPProbe) { p.Epochs = 0 }),
+		"batch 0":                                    mlp(func(p *MLPProbe) { p.Batch = 0 }),
+		"patience 0":                                 mlp(func(p *MLPProbe) { p.Patience = 0 }),
+		"lr is []":                                   mlp(func(p *MLPProbe) { p.LR = nil }),
+		"lr is [NaN]":                                mlp(func(p *MLPProbe) { p.LR = []float64{math.NaN()} }),
+		"weight_decay is -1":                         mlp(func(p *MLPProbe) { p.WeightDecay = -1 }),
+		"valid is 1":                                 mlp(func(p *MLPProbe) { p.Valid = 1 }),
+		"seeds is empty":                             mlp(func(p *MLPProbe) { p.Seeds = nil }),
 	} {
 		expect(t, p.Check(), fault.Usage, says, "")
 	}

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -22,7 +23,7 @@ func (t Training) parts(k int) []part {
 	if names := distinct(t.Groups); len(names) > 1 {
 		fold = dealGroups(t.Groups, names, min(k, len(names)))
 	} else {
-		fold = dealClasses(t.Train.Labels, min(k, t.Train.N), len(t.Train.Classes), t.Seed)
+		fold = dealClasses(t.Train.strata(), min(k, t.Train.N), len(t.Train.Classes), t.Seed)
 	}
 	var out []part
 	for f := range k {
@@ -41,14 +42,10 @@ func (t Training) parts(k int) []part {
 	return out
 }
 
-// holdOut gives one part: the validation clips that came with the split, or
-// HeldOut ones of a share. It is an empty part if no clip can be spared.
-func (t Training) holdOut(share float64) part {
-	if t.Valid.N > 0 {
-		return part{t.Train, t.Valid}
-	}
+// without takes the marked clips out of the training clips, to validate on.
+func (t Training) without(held []bool) part {
 	var in, out []int
-	for i, h := range t.HeldOut(share) {
+	for i, h := range held {
 		if h {
 			out = append(out, i)
 		} else {
@@ -56,6 +53,33 @@ func (t Training) holdOut(share float64) part {
 		}
 	}
 	return part{t.Train.Rows(in), t.Train.Rows(out)}
+}
+
+// drawn marks a share of the training clips, rounded up, any of them, drawn again
+// up to a hundred times until each class is among them: EVAR's.
+func (t Training) drawn(share float64) []bool {
+	n := min(t.Train.N-1, int(math.Ceil(share*float64(t.Train.N))))
+	classes := map[int]bool{}
+	for i := range t.Train.N {
+		for _, y := range t.Train.Of(i) {
+			classes[y] = true
+		}
+	}
+	var held []bool
+	for attempt := range uint64(100) {
+		held = make([]bool, t.Train.N)
+		missing := maps.Clone(classes)
+		for _, i := range rand.New(rand.NewPCG(t.Seed, attempt)).Perm(t.Train.N)[:n] {
+			held[i] = true
+			for _, y := range t.Train.Of(i) {
+				delete(missing, y)
+			}
+		}
+		if len(missing) == 0 {
+			break
+		}
+	}
+	return held
 }
 
 // HeldOut marks about a share of the training clips, to validate on. Of groups
@@ -68,7 +92,7 @@ func (t Training) HeldOut(share float64) []bool {
 		return held
 	}
 	held := make([]bool, t.Train.N)
-	for _, clips := range shuffledByClass(t.Train.Labels, len(t.Train.Classes), t.Seed) {
+	for _, clips := range shuffledByClass(t.Train.strata(), len(t.Train.Classes), t.Seed) {
 		for _, i := range clips[:max(0, min(len(clips)-1, int(math.Ceil(share*float64(len(clips))))))] {
 			held[i] = true
 		}
@@ -91,14 +115,16 @@ func (t Training) wholeGroups(share float64) []bool {
 		}
 		g := names[(after+i)%len(names)]
 		left, lost := make([]int, len(t.Train.Classes)), make([]int, len(t.Train.Classes))
-		for j, y := range t.Train.Labels {
-			if t.Groups[j] == g {
-				lost[y]++
-			} else if !held[j] {
-				left[y]++
+		for j := range held {
+			for _, y := range t.Train.Of(j) {
+				if t.Groups[j] == g {
+					lost[y]++
+				} else if !held[j] {
+					left[y]++
+				}
 			}
 		}
-		if slices.ContainsFunc(t.Train.Labels, func(y int) bool { return lost[y] > 0 && left[y] == 0 }) {
+		if onlyIn(lost, left) {
 			continue
 		}
 		for j := range held {
@@ -112,6 +138,35 @@ func (t Training) wholeGroups(share float64) []bool {
 		return nil
 	}
 	return held
+}
+
+// onlyIn says whether a class is lost and none of it left.
+func onlyIn(lost, left []int) bool {
+	for y, n := range lost {
+		if n > 0 && left[y] == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// strata is the class that each clip is dealt by: its own, or the rarest of
+// several, the first of equals.
+func (s Set) strata() []int { // (N)
+	if !s.Multi() {
+		return s.Labels
+	}
+	count := make([]int, len(s.Classes))
+	for _, tags := range s.Tags {
+		for _, y := range tags {
+			count[y]++
+		}
+	}
+	out := make([]int, s.N)
+	for i, tags := range s.Tags {
+		out[i] = slices.MinFunc(tags, func(a, b int) int { return count[a] - count[b] })
+	}
+	return out
 }
 
 // dealGroups puts whole groups into k folds: the largest first, each into the

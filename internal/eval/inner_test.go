@@ -71,7 +71,7 @@ func TestPartsTakeGivenValidation(t *testing.T) {
 	if p := training.parts(5); len(p) != 1 || p[0].train.N != 2 || p[0].valid.N != 1 {
 		t.Error(p)
 	}
-	if p := training.holdOut(0.5); p.train.N != 2 || p.valid.N != 1 {
+	if p, _ := (recipe{every: 1, share: 0.5}).part(training); p.train.N != 2 || p.valid.N != 1 {
 		t.Error(p)
 	}
 }
@@ -106,17 +106,17 @@ func TestHoldOut(t *testing.T) {
 		{"1", 0.1, []int{4, 5}},             // not 2, which has class 2 to itself
 		{"3", 0.9, []int{0, 1, 4, 5, 6, 7}}, // and never it
 	} {
-		p := Training{Train: tagged(labels, 3), Groups: groups, Fold: c.fold, Seed: 1}.holdOut(c.share)
+		p, _ := recipe{every: 1, share: c.share}.part(Training{Train: tagged(labels, 3), Groups: groups, Fold: c.fold, Seed: 1})
 		if got := clips(p.valid); !slices.Equal(got, c.want) || !slices.Equal(clips(join(p.train, p.valid)), seq(0, 10)) {
 			t.Errorf("fold %s share %v: %v, want %v", c.fold, c.share, got, c.want)
 		}
 	}
 	// Without groups: a tenth of each class, at least one, never all.
-	p := Training{Train: tagged([]int{0, 0, 0, 0, 1, 1, 2}, 3), Seed: 1}.holdOut(0.1)
+	p, _ := recipe{every: 1, share: 0.1}.part(Training{Train: tagged([]int{0, 0, 0, 0, 1, 1, 2}, 3), Seed: 1})
 	if got := p.valid.Labels; !slices.Equal(got, []int{0, 1}) || p.train.N != 5 {
 		t.Error(got, p.train.N)
 	}
-	if p := (Training{Train: tagged([]int{0, 1, 2}, 3), Seed: 1}).holdOut(0.1); p.valid.N != 0 || p.train.N != 3 {
+	if p, note := (recipe{every: 1, share: 0.1}).part(Training{Train: tagged([]int{0, 1, 2}, 3), Seed: 1}); p.valid.N != 3 || p.train.N != 3 || note == "" {
 		t.Error(p)
 	}
 }

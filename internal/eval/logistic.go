@@ -9,13 +9,24 @@ import (
 	"gonum.org/v1/gonum/optimize"
 )
 
-// A Logistic is multinomial logistic regression: p ∝ exp(W·x + b). A class
-// without training clips is never predicted: its b is -Inf.
+// A Logistic is logistic regression over z = W·x + b. A class without training
+// clips is never predicted: its b is -Inf. One that, by itself, all clips have is
+// always predicted: its b is +Inf.
 type Logistic struct {
 	K, D int
 	W    []float64 // (K, D)
-	B    []float64 // (K), mean 0 over the classes trained on
+	B    []float64 // (K), for Softmax of mean 0 over the classes trained on
+	Link Link
 }
+
+// A Link makes probabilities of z.
+type Link int
+
+const (
+	Softmax    Link = iota // p ∝ exp(z)
+	Sigmoid                // p = σ(z), each class by itself
+	Normalized             // p ∝ σ(z), as scikit-learn makes one class of several one-vs-rest answers
+)
 
 // A Solver says when a fit ends.
 type Solver struct {
@@ -31,14 +42,19 @@ type End struct {
 	Converged  bool    // Gradient <= Tolerance
 }
 
-// FitLogistic minimises scikit-learn's objective, C·Σ loss + ½‖W‖² with b not
+// FitLogistic is multinomial logistic regression with equal weights: Logit{}.Fit.
+func FitLogistic(ctx context.Context, s Set, c float64, o Solver, start *Logistic) (*Logistic, End, error) {
+	return Logit{}.Fit(ctx, s, c, o, start)
+}
+
+// Fit minimises scikit-learn's objective, C·Σ loss + ½‖W‖² with b not
 // penalised, by L-BFGS (Nocedal & Wright, Numerical Optimization, 7.2) from
 // start, or from zeros if it is nil. The objective is divided by C·N inside, so
 // that one tolerance suits any C and N. The bytes of the result do not depend
 // on the number of threads. The error is ctx's, or Diverged if the features
 // are so large that the loss is not finite.
-func FitLogistic(ctx context.Context, s Set, c float64, o Solver, start *Logistic) (*Logistic, End, error) {
-	return newRegression(s).fit(ctx, c, o, start)
+func (l Logit) Fit(ctx context.Context, s Set, c float64, o Solver, start *Logistic) (*Logistic, End, error) {
+	return newRegression(s, l).fit(ctx, c, o, start)
 }
 
 // A regression fits one training set with several C.
@@ -48,13 +64,13 @@ type regression struct {
 	gram   []float64 // (D+1, D+1) of the objective's features
 }
 
-func newRegression(s Set) *regression {
+func newRegression(s Set, l Logit) *regression {
 	r := &regression{}
 	if s.D > s.N {
-		q, l := newRotation(s)
-		r.turned, s = &q, l
+		q, lower := newRotation(s)
+		r.turned, s = &q, lower
 	}
-	r.objective, r.gram = newObjective(s), gram(s)
+	r.objective, r.gram = newObjective(s, l), gram(s)
 	return r
 }
 
@@ -66,7 +82,7 @@ func (r *regression) fit(ctx context.Context, c float64, o Solver, start *Logist
 	theta := r.pack(start)
 	r.at(theta)
 	end := End{}
-	if len(r.classes) > 1 && !(norm(r.gradient) <= o.Tolerance) {
+	if (r.binary || len(r.classes) > 1) && !(norm(r.gradient) <= o.Tolerance) {
 		// A line search that finds nothing lower has met the limits of
 		// float64, in the whitened variables first. Then the plain ones go
 		// on, and what they reach is reported.
@@ -163,7 +179,12 @@ func (m *Logistic) LogProba(s Set) []float64 { // (N, D) → (N, K)
 		for k := range z {
 			z[k] = dense.Ddot(m.D, m.W[k*m.D:(k+1)*m.D], 1, s.Row(i), 1) + m.B[k]
 		}
-		logSoftmax(z)
+		if m.Link != Softmax {
+			logSigmoid(z)
+		}
+		if m.Link != Sigmoid {
+			logSoftmax(z)
+		}
 	}
 	return out
 }
@@ -178,7 +199,7 @@ func (f *objective) pack(start *Logistic) []float64 { // (K', D+1)
 	for k, c := range f.classes {
 		row := theta[k*(d+1) : (k+1)*(d+1)]
 		copy(row, start.W[c*d:(c+1)*d])
-		if b := start.B[c]; !math.IsInf(b, -1) {
+		if b := start.B[c]; !math.IsInf(b, 0) {
 			row[d] = b
 		}
 	}
@@ -187,10 +208,18 @@ func (f *objective) pack(start *Logistic) []float64 { // (K', D+1)
 
 func (f *objective) unpack(theta []float64) *Logistic { // (K', D+1)
 	all, d := len(f.set.Classes), f.set.D
-	m := &Logistic{K: all, D: d, W: make([]float64, all*d), B: slices.Repeat([]float64{math.Inf(-1)}, all)}
+	m := &Logistic{K: all, D: d, W: make([]float64, all*d), B: slices.Repeat([]float64{math.Inf(-1)}, all), Link: f.link()}
 	mean := 0.0
-	for k := range f.classes {
-		mean += theta[k*(d+1)+d] / float64(len(f.classes))
+	if f.binary {
+		for i := range f.set.N {
+			for _, c := range f.set.Of(i) {
+				m.B[c] = math.Inf(1) // of those that are not learnt
+			}
+		}
+	} else {
+		for k := range f.classes {
+			mean += theta[k*(d+1)+d] / float64(len(f.classes))
+		}
 	}
 	for k, c := range f.classes {
 		row := theta[k*(d+1) : (k+1)*(d+1)]
@@ -198,6 +227,16 @@ func (f *objective) unpack(theta []float64) *Logistic { // (K', D+1)
 		m.B[c] = row[d] - mean
 	}
 	return m
+}
+
+func (f *objective) link() Link {
+	switch {
+	case f.set.Multi():
+		return Sigmoid
+	case f.binary:
+		return Normalized
+	}
+	return Softmax
 }
 
 // norm is the length of a vector.

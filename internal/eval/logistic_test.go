@@ -75,7 +75,7 @@ func TestObjectiveIsTheFormula(t *testing.T) {
 			for _, k := range []int{2, 3, 7} {
 				s := blobs(max(n, k), d, k, 1, 0.5, uint64(n*d*k))
 				c := math.Exp(r.NormFloat64())
-				f := newObjective(s)
+				f := newObjective(s, Logit{})
 				f.penalize(c)
 				x := make([]float64, len(f.gradient))
 				for i := range x {
@@ -242,8 +242,8 @@ func BenchmarkPath(b *testing.B) {
 		s := blobs(3000, 512, 10, 0.1, mix, 1)
 		b.Run(fmt.Sprintf("mix %v", mix), func(b *testing.B) {
 			for b.Loop() {
-				hits := make([]int, linearDefaults.CSteps)
-				if err := linearDefaults.path(context.Background(), hits, linearDefaults.grid(), s, s.Rows(seq(0, 500))); err != nil {
+				score := make([]float64, linearDefaults.CSteps)
+				if err := linearDefaults.path(context.Background(), score, linearDefaults.grid(), s, s.Rows(seq(0, 500))); err != nil {
 					b.Fatal(err)
 				}
 			}

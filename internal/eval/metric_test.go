@@ -48,8 +48,16 @@ func TestMetricsByHand(t *testing.T) {
 	if m.Top5 != 0 {
 		t.Error("top 5 of four classes")
 	}
-	c := PerClass(Confusion([]int{0, 0, 2, 0}, Predict(logp, 4), 4), classNames(4))
-	if c[0] != (ClassScore{"c0", 1, 2. / 3, 0.8, 3}) || c[1] != (ClassScore{"c1", 0, 0, 0, 0}) || c[2].Support != 1 || c[3].Support != 0 {
+	near(t, "micro F1", m.MicroF1, 0.5)
+	c := newAnswers(logp, Set{N: 4, Labels: []int{0, 0, 2, 0}, Classes: classNames(4)}).tally(nil, true).classes(classNames(4))
+	// Class 0's scores are 0, -ln 2 (hits) and -Inf of a hit and of another clip, a tie.
+	near(t, "AP", float64(c[0].AP), 1./3+1./3+3./4/3)
+	near(t, "area", float64(c[0].AUC), (1+1+0.5)/3)
+	if !math.IsNaN(float64(c[1].AP)) || !math.IsNaN(float64(c[1].AUC)) {
+		t.Errorf("of a class that never occurs: %+v", c[1])
+	}
+	c[0].AP, c[0].AUC, c[1].AP, c[1].AUC = 0, 0, 0, 0
+	if c[0] != (ClassScore{Class: "c0", Precision: 1, Recall: 2. / 3, F1: 0.8, Support: 3}) || c[1] != (ClassScore{Class: "c1"}) || c[2].Support != 1 || c[3].Support != 0 {
 		t.Errorf("%+v", c)
 	}
 }

@@ -6,26 +6,28 @@ import (
 	"slices"
 
 	"clr/internal/fault"
+	"clr/internal/model"
+	"clr/internal/optim"
 )
 
 // An MLPProbe is a multilayer perceptron on frozen embeddings, trained by AdamW
 // at a constant learning rate and stopped early on validation clips, whose best
-// weights are kept. It follows EVAR's protocol (nttcslab/eval-audio-repr,
-// linear.py) but for dropout, which it has not, and for equal accuracies: there
-// the lower validation loss is better.
+// weights are kept; or as a named protocol trains one.
 type MLPProbe struct {
+	Protocol    string    `yaml:"protocol" doc:"how it is trained: adamw, by the keys below; evar or hear, by their own constants (docs/evaluation.md), then only protocol_lr is heeded"`
+	ProtocolLR  float64   `yaml:"protocol_lr" doc:"learning rate of the protocol evar, where a task has one of its own; 0 is the usual"`
 	Hidden      []int     `yaml:"hidden" doc:"sizes of the hidden layers; [] trains a linear layer by gradient descent"`
 	Epochs      int       `yaml:"epochs" doc:"passes over the training clips at most"`
 	Batch       int       `yaml:"batch" doc:"clips a step; all of them if there are fewer"`
 	LR          []float64 `yaml:"lr" doc:"learning rates; one head is trained with each and the best on validation clips is kept"`
 	WeightDecay float64   `yaml:"weight_decay" doc:"decoupled weight decay of AdamW"`
-	Patience    int       `yaml:"patience" doc:"epochs without a better validation accuracy (or the same with a lower loss) before training stops"`
+	Patience    int       `yaml:"patience" doc:"epochs without a better validation accuracy (mAP where clips have several labels), or the same with a lower loss, before training stops"`
 	Valid       float64   `yaml:"valid" doc:"share of the training clips to validate on where no validation clips are given; groups stay whole"`
 	Standardize bool      `yaml:"standardize" doc:"bring each feature to mean 0 and deviation 1, as measured on the training clips"`
 	Seeds       []uint64  `yaml:"seeds" doc:"one head is trained for each seed; the report gives mean and deviation"`
 }
 
-var mlpDefaults = MLPProbe{Hidden: []int{512}, Epochs: 100, Batch: 200, LR: []float64{3e-4, 1e-3}, WeightDecay: 1e-4, Patience: 10, Valid: 0.1, Standardize: true, Seeds: []uint64{42, 43, 44}}
+var mlpDefaults = MLPProbe{Protocol: "adamw", Hidden: []int{512}, Epochs: 100, Batch: 200, LR: []float64{3e-4, 1e-3}, WeightDecay: 1e-4, Patience: 10, Valid: 0.1, Standardize: true, Seeds: []uint64{42, 43, 44}}
 
 // Doc says in one line what this is.
 func (MLPProbe) Doc() string {
@@ -34,6 +36,9 @@ func (MLPProbe) Doc() string {
 
 // Check refuses settings that cannot work.
 func (p MLPProbe) Check() error {
+	if err := checkProtocol("mlp", p.Protocol, p.ProtocolLR); err != nil {
+		return err
+	}
 	switch {
 	case len(p.Hidden) > 0 && (slices.Min(p.Hidden) < 1 || slices.Max(p.Hidden) > 1<<16):
 		return fault.New(fault.Usage, "", "hidden is %v, every layer needs 1 to %d units", p.Hidden, 1<<16)
@@ -52,92 +57,31 @@ func (p MLPProbe) Check() error {
 }
 
 // Repeats gives one head a seed.
-func (p MLPProbe) Repeats() []uint64 { return p.Seeds }
+func (p MLPProbe) Repeats() []uint64 { return p.protocol().seeds }
 
 // Fit trains a head with each learning rate and keeps the best on validation
 // clips, the smaller rate where two are equal.
 func (p MLPProbe) Fit(ctx context.Context, t Training) (Head, error) {
-	data, note := t.holdOut(p.Valid), ""
-	if data.valid.N == 0 {
-		data.valid, note = data.train, "no clip to spare for validation: stopped on training clips"
+	return p.protocol().Fit(ctx, t)
+}
+
+func (p MLPProbe) choose(ctx context.Context, first Training) (Probe, error) {
+	return p.protocol().choose(ctx, first)
+}
+
+// protocol is what the settings come to.
+func (p MLPProbe) protocol() protocol {
+	if p.Protocol != "adamw" {
+		return protocolOf("mlp", p.Protocol, p.ProtocolLR)
 	}
-	scale := scaler{}
-	if p.Standardize {
-		scale = newScaler(data.train)
-	}
-	data.train, data.valid = scale.apply(data.train), scale.apply(data.valid)
-	var best *mlpHead
+	own := protocol{name: p.Protocol, seeds: p.Seeds}
 	for _, lr := range slices.Sorted(slices.Values(p.LR)) {
-		h, err := p.train(ctx, data, lr, t.Seed)
-		if err != nil {
-			return nil, err
-		}
-		if best == nil || h.score.better(best.score) {
-			best = h
-		}
+		own.recipes = append(own.recipes, recipe{
+			head:      model.Classifier{Hidden: p.Hidden, Init: "pytorch"},
+			optimizer: optim.AdamW{LR: lr, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, WeightDecay: p.WeightDecay, Spare: optim.Spare{Exclude1D: true}},
+			epochs:    p.Epochs, batch: p.Batch, standardize: p.Standardize,
+			every: 1, patience: p.Patience, ties: lowerLoss, hold: wholeGroups, share: p.Valid,
+		})
 	}
-	best.scale, best.choice.Note = scale, note
-	return best, nil
+	return own
 }
-
-// A validation is how good weights are on validation clips.
-type validation struct{ accuracy, loss float64 }
-
-func (v validation) better(than validation) bool {
-	return v.accuracy > than.accuracy || v.accuracy == than.accuracy && v.loss < than.loss
-}
-
-// train moves a fresh head's weights until validation says stop.
-func (p MLPProbe) train(ctx context.Context, data part, lr float64, seed uint64) (*mlpHead, error) {
-	n := data.train.N
-	net, err := newNetwork(p.Hidden, data.train.D, len(data.train.Classes), min(p.Batch, n), seed)
-	if err != nil {
-		return nil, err
-	}
-	net.optimize(lr, p.WeightDecay)
-	h := &mlpHead{net: net, choice: Choice{LearningRate: lr}}
-	for epoch, stale := 1, 0; epoch <= p.Epochs && stale < p.Patience; epoch++ {
-		order := shuffled(n, seed, epoch)
-		for at := 0; at < n; at += net.batch {
-			if err := net.step(ctx, data.train, order[at:min(n, at+net.batch)]); err != nil {
-				return nil, err
-			}
-		}
-		now, err := net.validate(ctx, data.valid)
-		if err != nil {
-			return nil, err
-		}
-		if math.IsNaN(now.loss) {
-			return nil, fault.New(fault.Diverged, "use smaller values of lr, or standardize the features",
-				"the mlp probe's validation loss is not a number after epoch %d with lr %v", epoch, lr)
-		}
-		stale++
-		if epoch == 1 || now.better(h.score) {
-			h.score, stale = now, 0
-			h.choice.Epoch, h.choice.ValidAccuracy = epoch, now.accuracy
-			net.keep()
-		}
-	}
-	net.restore()
-	return h, nil
-}
-
-// An mlpHead is a trained network behind its scaler.
-type mlpHead struct {
-	net    *network
-	scale  scaler
-	score  validation
-	choice Choice
-}
-
-func (h *mlpHead) LogProba(s Set) []float64 {
-	// The machines ran on validation clips before; what failed there is no
-	// input's fault.
-	out, err := h.net.logProba(context.Background(), h.scale.apply(s))
-	if err != nil {
-		panic("eval: mlp probe: " + err.Error())
-	}
-	return out
-}
-
-func (h *mlpHead) Choice() Choice { return h.choice }

@@ -4,36 +4,41 @@ import (
 	"context"
 	"math/rand/v2"
 
+	"clr/internal/kernel"
 	"clr/internal/loss"
 	"clr/internal/model"
 	"clr/internal/optim"
 )
 
-// A network is an MLP over rows and the machines that run it: one for each
+// A network is a head over rows and the machines that run it: one for each
 // size of batch to train with, one to predict with. All share the weights.
 type network struct {
-	mlp       model.MLP
-	d, batch  int
-	params    *model.Params
-	optimizer optim.Optimizer
-	lr        float64
-	trainers  map[int]*trainer
-	input     []float32                                // (batch, D)
-	infer     func(context.Context) ([]float32, error) // logits (batch, K) of input, good until the next
-	kept      [][]float32                              // copies of the weights
+	head        model.Classifier
+	multi       bool // labels are yes or no for each class
+	d, k, batch int
+	params      *model.Params
+	optimizer   optim.Optimizer
+	trainers    map[int]*trainer
+	steps       int
+	input       []float32                                // (batch, D)
+	infer       func(context.Context) ([]float32, error) // logits (batch, K) of input, good until the next
+	kept        [][]float32                              // copies of weights and running statistics
 }
 
 // A trainer is the graph of one step over a batch.
 type trainer struct {
 	machine      *model.Machine
-	rows, labels []float32 // (B, D), (B)
+	rows, labels []float32 // (B, D), (B) or for several labels (B, K)
 }
 
-func newNetwork(hidden []int, d, k, batch int, seed uint64) (*network, error) {
-	n := &network{mlp: model.MLP{Hidden: hidden, Out: k}, d: d, batch: batch, params: model.NewParams(seed), trainers: map[int]*trainer{}, input: make([]float32, batch*d)}
+// newNetwork makes a head for a training set.
+func newNetwork(head model.Classifier, train Set, batch int, seed uint64, o optim.Options) (*network, error) {
+	n := &network{head: head, multi: train.Multi(), d: train.D, k: len(train.Classes), batch: batch, params: model.NewParams(seed), trainers: map[int]*trainer{}, input: make([]float32, batch*train.D)}
+	n.head.Out = n.k
+	n.head.Begin(n.params, "head", n.d)
 	b := model.NewBuilder(model.Inference)
-	x := b.Input("embedding", batch, d)
-	logits := n.mlp.Build(b, n.params, "head", x)
+	x := b.Input("embedding", batch, n.d)
+	logits := n.head.Build(b, n.params, "head", x)
 	m, err := b.Compile(logits)
 	if err != nil {
 		return nil, err
@@ -45,12 +50,8 @@ func newNetwork(hidden []int, d, k, batch int, seed uint64) (*network, error) {
 		}
 		return m.Value(logits).Data, nil
 	}
+	n.optimizer = o.New(n.params.All())
 	return n, nil
-}
-
-func (n *network) optimize(lr, decay float64) {
-	n.lr = lr
-	n.optimizer = optim.AdamW{LR: lr, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, WeightDecay: decay, Spare: optim.Spare{Exclude1D: true}}.New(n.params.All())
 }
 
 // trainer is the machine for batches of a size; the last of an epoch may be
@@ -59,14 +60,18 @@ func (n *network) trainer(size int) (*trainer, error) {
 	if t := n.trainers[size]; t != nil {
 		return t, nil
 	}
-	t := &trainer{rows: make([]float32, size*n.d), labels: make([]float32, size)}
+	shape, cost := []int{size}, loss.CrossEntropy
+	if n.multi {
+		shape, cost = []int{size, n.k}, loss.BCE
+	}
 	b := model.NewBuilder(model.Training)
-	x, y := b.Input("embedding", size, n.d), b.Input("label", size)
-	logits := n.mlp.Build(b, n.params, "head", x)
+	x, y := b.Input("embedding", size, n.d), b.Input("label", shape...)
+	logits := n.head.Build(b, n.params, "head", x)
 	if b.Err() != nil {
 		return nil, b.Err()
 	}
-	mean := b.Try(loss.CrossEntropy(logits, y))
+	t := &trainer{rows: make([]float32, size*n.d), labels: kernel.New(shape...).Data}
+	mean := b.Try(cost(logits, y))
 	var err error
 	if t.machine, err = b.CompileGrad(mean); err != nil {
 		return nil, err
@@ -77,27 +82,37 @@ func (n *network) trainer(size int) (*trainer, error) {
 	return t, nil
 }
 
-// step makes one update on the clips at the given indices.
-func (n *network) step(ctx context.Context, s Set, clips []int) error {
+// step makes one update on the clips at the given indices, whose embeddings row
+// gives.
+func (n *network) step(ctx context.Context, s Set, row func(clip int) []float64, clips []int, lr float64) error {
 	t, err := n.trainer(len(clips))
 	if err != nil {
 		return err
 	}
+	clear(t.labels)
 	for to, from := range clips {
-		narrow(t.rows[to*n.d:(to+1)*n.d], s.Row(from))
-		t.labels[to] = float32(s.Labels[from])
+		narrow(t.rows[to*n.d:(to+1)*n.d], row(from))
+		if !n.multi {
+			t.labels[to] = float32(s.Labels[from])
+			continue
+		}
+		for _, y := range s.Tags[from] {
+			t.labels[to*n.k+y] = 1
+		}
 	}
+	t.machine.SetStep(n.steps)
+	n.steps++
 	if err := t.machine.Run(ctx); err != nil {
 		return err
 	}
-	n.optimizer.Step(n.params.All(), n.lr)
+	t.machine.UpdateStats()
+	n.optimizer.Step(n.params.All(), lr)
 	return nil
 }
 
 // logProba runs the network on all rows of a set.
 func (n *network) logProba(ctx context.Context, s Set) ([]float64, error) { // (N, D) → (N, K)
-	k := n.mlp.Out
-	out := make([]float64, 0, s.N*k)
+	out := make([]float64, 0, s.N*n.k)
 	for at := 0; at < s.N; at += n.batch {
 		rows := min(n.batch, s.N-at)
 		narrow(n.input, s.X[at*n.d:(at+rows)*n.d]) // rows past the end hold old ones; nobody reads their logits
@@ -105,38 +120,53 @@ func (n *network) logProba(ctx context.Context, s Set) ([]float64, error) { // (
 		if err != nil {
 			return nil, err
 		}
-		for _, v := range logits[:rows*k] {
+		for _, v := range logits[:rows*n.k] {
 			out = append(out, float64(v))
 		}
 	}
 	for i := range s.N {
-		logSoftmax(out[i*k : (i+1)*k])
+		if row := out[i*n.k : (i+1)*n.k]; n.multi {
+			logSigmoid(row)
+		} else {
+			logSoftmax(row)
+		}
 	}
 	return out, nil
 }
 
+// validate scores a set: accuracy, or mAP of several labels, and the mean loss.
 func (n *network) validate(ctx context.Context, s Set) (validation, error) {
 	logp, err := n.logProba(ctx, s)
 	if err != nil {
 		return validation{}, err
 	}
-	m := Measure(logp, s.Labels, n.mlp.Out)
-	return validation{m.Accuracy, m.LogLoss}, nil
+	return validation{validScore(logp, s) / float64(s.N), meanLoss(logp, s)}, nil
 }
 
-// keep remembers the weights, restore brings them back.
+// arrays are all that the network's answers depend on.
+func (n *network) arrays() (out [][]float32) {
+	for _, p := range n.params.All() {
+		out = append(out, p.Value.Data)
+	}
+	for _, b := range n.params.Buffers() {
+		out = append(out, b.Value.Data)
+	}
+	return out
+}
+
+// keep remembers the arrays, restore brings them back.
 func (n *network) keep() {
 	if n.kept == nil {
-		n.kept = make([][]float32, len(n.params.All()))
+		n.kept = make([][]float32, len(n.arrays()))
 	}
-	for i, p := range n.params.All() {
-		n.kept[i] = append(n.kept[i][:0], p.Value.Data...)
+	for i, a := range n.arrays() {
+		n.kept[i] = append(n.kept[i][:0], a...)
 	}
 }
 
 func (n *network) restore() {
-	for i, p := range n.params.All() {
-		copy(p.Value.Data, n.kept[i])
+	for i, a := range n.arrays() {
+		copy(a, n.kept[i])
 	}
 }
 

@@ -10,15 +10,26 @@ import (
 // dense is linear algebra. It has no state, and its sums have a fixed order.
 var dense blas.Implementation
 
-// An objective is mean cross entropy + ‖W‖²/(2CN) and its gradient. Rows are
-// taken in chunks whose number depends on N alone; each chunk has sums of its
-// own, added in the order of the chunks, so threads change no bit.
+// A Logit is a kind of logistic regression.
+type Logit struct {
+	OneVsRest bool // a class against all others, each by itself; else all together. Sets that are Multi are always so
+	Balanced  bool // classes weigh alike, however many clips they have (scikit-learn's class_weight='balanced')
+}
+
+// An objective is mean loss + ‖W‖²/(2CN) and its gradient. The loss of a clip is
+// the cross entropy, or, each class by itself, the sum of the classes' binary
+// ones. Rows are taken in chunks whose number depends on N alone; each chunk has
+// sums of its own, added in the order of the chunks, so threads change no bit.
 //
-// Weights are rows (w, b) of D+1, one for each of the K' classes that occur.
+// Weights are rows (w, b) of D+1, one for each of the K' classes that there is
+// something to learn about: those that occur and, each by itself, are not all.
 type objective struct {
 	set     Set
-	classes []int // (K'), ascending
-	y       []int // (N), indices into classes
+	binary  bool         // each class by itself
+	classes []int        // (K'), ascending
+	y       []int        // (N), indices into classes; of single classes that are learnt together
+	is      []uint8      // (N, K'), 1 where the clip has the class; each by itself
+	weights [][2]float64 // (K'): of a clip that has not the class, and of one that has
 	penalty float64
 	chunks  []chunk
 
@@ -34,13 +45,48 @@ type chunk struct {
 	gradient    []float64 // (K', D+1)
 }
 
-func newObjective(s Set) *objective {
-	classes := slices.Compact(slices.Sorted(slices.Values(s.Labels)))
-	f := &objective{set: s, classes: classes, y: make([]int, s.N)}
-	for i, y := range s.Labels {
-		f.y[i], _ = slices.BinarySearch(classes, y)
+func newObjective(s Set, l Logit) *objective {
+	f := &objective{set: s, binary: l.OneVsRest || s.Multi()}
+	count := make([]int, len(s.Classes))
+	for i := range s.N {
+		for _, y := range s.Of(i) {
+			count[y]++
+		}
 	}
-	f.gradient = make([]float64, len(classes)*(s.D+1))
+	place := make([]int, len(s.Classes)) // of a class in classes; -1: none
+	for c, n := range count {
+		place[c] = -1
+		if n > 0 && !(f.binary && n == s.N) {
+			place[c] = len(f.classes)
+			f.classes = append(f.classes, c)
+		}
+	}
+	for _, c := range f.classes {
+		w, n, all := [2]float64{1, 1}, float64(count[c]), float64(s.N)
+		switch {
+		case l.Balanced && f.binary:
+			w = [2]float64{all / (2 * (all - n)), all / (2 * n)}
+		case l.Balanced:
+			w[1] = all / (float64(len(f.classes)) * n)
+		}
+		f.weights = append(f.weights, w)
+	}
+	if f.binary {
+		f.is = make([]uint8, s.N*len(f.classes))
+	} else {
+		f.y = make([]int, s.N)
+	}
+	for i := range s.N {
+		for _, y := range s.Of(i) {
+			switch {
+			case !f.binary:
+				f.y[i] = place[y]
+			case place[y] >= 0:
+				f.is[i*len(f.classes)+place[y]] = 1
+			}
+		}
+	}
+	f.gradient = make([]float64, len(f.classes)*(s.D+1))
 	for _, b := range bounds(s.N) {
 		f.chunks = append(f.chunks, chunk{lo: b[0], hi: b[1], gradient: make([]float64, len(f.gradient))})
 	}
@@ -84,18 +130,54 @@ func (f *objective) chunk(c *chunk) {
 	for i := c.lo; i < c.hi; i++ {
 		row := f.set.Row(i) // (D)
 		logits(z, row, f.x)
-		logSoftmax(z)
-		c.loss -= z[f.y[i]]
-		for k, v := range z {
-			r := math.Exp(v) // dL/dz = p - 1[class]
-			c.doubt += r * (1 - r)
-			if k == f.y[i] {
-				r--
-			}
+		if f.binary {
+			f.yesNo(c, i, z)
+		} else {
+			f.together(c, i, z)
+		}
+		for k, r := range z {
 			g := c.gradient[k*(d+1) : (k+1)*(d+1)]
 			dense.Daxpy(d, r, row, 1, g, 1)
 			g[d] += r
 		}
+	}
+}
+
+// together adds a clip's cross entropy and turns its logits into the gradient by
+// them, p - 1[class].
+func (f *objective) together(c *chunk, i int, z []float64) { // (K')
+	y := f.y[i]
+	w := f.weights[y][1]
+	logSoftmax(z)
+	c.loss -= float64(w * z[y])
+	for k, v := range z {
+		r := math.Exp(v)
+		c.doubt += float64(w * (r * (1 - r)))
+		if k == y {
+			r--
+		}
+		z[k] = w * r
+	}
+}
+
+// yesNo is together for classes by themselves.
+func (f *objective) yesNo(c *chunk, i int, z []float64) { // (K')
+	for k, v := range z {
+		is := f.is[i*len(z)+k]
+		w := f.weights[k][is]
+		small := math.Exp(-math.Abs(v))
+		yes, no := 1/(1+small), small/(1+small) // p and 1-p if v is positive
+		if v < 0 {
+			yes, no = no, yes
+		}
+		wrong := v // the loss is log(1 + exp(wrong))
+		r := yes
+		if is == 1 {
+			wrong, r = -v, -no
+		}
+		c.loss += float64(w * (max(wrong, 0) + math.Log1p(small)))
+		c.doubt += float64(w * (yes * no))
+		z[k] = w * r
 	}
 }
 
@@ -105,6 +187,14 @@ func logits(z, x, theta []float64) { // (K), (D), (K, D+1)
 	for k := range z {
 		row := theta[k*(d+1) : (k+1)*(d+1)]
 		z[k] = dense.Ddot(d, row, 1, x, 1) + row[d]
+	}
+}
+
+// logSigmoid turns logits into log-probabilities of their classes, each by itself,
+// in place.
+func logSigmoid(z []float64) {
+	for k, v := range z {
+		z[k] = min(v, 0) - math.Log1p(math.Exp(-math.Abs(v)))
 	}
 }
 

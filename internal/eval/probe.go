@@ -31,7 +31,7 @@ var Table = map[string]Probe{"linear": linearDefaults, "mlp": mlpDefaults}
 
 // A Head is a fitted classifier.
 type Head interface {
-	LogProba(s Set) []float64 // (N, K), rows of log-probabilities
+	LogProba(s Set) []float64 // (N, K), rows of log-probabilities; where the set is Multi each class's by itself
 	Choice() Choice
 }
 
@@ -42,9 +42,19 @@ type Choice struct {
 	LearningRate  float64 `json:"lr,omitempty"`             //
 	Epoch         int     `json:"epoch,omitempty"`          // whose weights were kept, counted from 1
 	ValidAccuracy float64 `json:"valid_accuracy,omitempty"` // of the choice
+	ValidMAP      float64 `json:"valid_map,omitempty"`      // likewise, where clips have several labels
 	Iterations    int     `json:"iterations,omitempty"`     // of the last fit
 	Gradient      float64 `json:"gradient,omitempty"`       // its length at the end
 	Note          string  `json:"note,omitempty"`           // what a reader should know, e.g. a fit that did not converge
+}
+
+// validated notes the score on validation clips that it was chosen by.
+func (c *Choice) validated(multi bool, score float64) {
+	if multi {
+		c.ValidMAP = score
+	} else {
+		c.ValidAccuracy = score
+	}
 }
 
 // Evaluate trains the probe on each split, for each of its seeds, and tests
@@ -63,6 +73,17 @@ func EvaluateEach(ctx context.Context, name string, p Probe, set func(Split) Set
 	if len(splits) == 0 {
 		return Row{}, fault.New(fault.Usage, "", "eval: %s has no splits to be tested on", name)
 	}
+	if c, ok := p.(chooser); ok {
+		first, s := splits[0], set(splits[0])
+		t, _, err := first.divide(s)
+		if err == nil {
+			t.Seed = p.Repeats()[0]
+			p, err = c.choose(ctx, t)
+		}
+		if err != nil {
+			return Row{}, fmt.Errorf("%s, split %s: %w", name, first.Name, err)
+		}
+	}
 	row := Row{Name: name}
 	for _, split := range splits {
 		s := set(split)
@@ -74,15 +95,24 @@ func EvaluateEach(ctx context.Context, name string, p Probe, set func(Split) Set
 	return row, nil
 }
 
-func (r *Row) split(ctx context.Context, p Probe, s Set, split Split) error {
+// divide gives what a probe may learn from, without a seed, and the test clips.
+func (split Split) divide(s Set) (Training, Set, error) {
 	if err := s.Check(); err != nil {
-		return err
+		return Training{}, Set{}, err
 	}
 	if err := split.Check(s); err != nil {
+		return Training{}, Set{}, err
+	}
+	return Training{Train: s.Rows(split.Train), Valid: s.Rows(split.Valid), Groups: split.Groups, Fold: split.Name}, s.Rows(split.Test), nil
+}
+
+func (r *Row) split(ctx context.Context, p Probe, s Set, split Split) error {
+	t, test, err := split.divide(s)
+	if err != nil {
 		return err
 	}
 	if r.classes == nil {
-		r.classes, r.Dim = s.Classes, s.D
+		r.classes, r.multi, r.Dim = s.Classes, s.Multi(), s.D
 		if _, deaf := p.(Majority); deaf {
 			r.Dim = 0
 		}
@@ -90,13 +120,12 @@ func (r *Row) split(ctx context.Context, p Probe, s Set, split Split) error {
 	if len(s.Classes) != len(r.classes) {
 		return fault.New(fault.Usage, "", "eval: a set of %d classes follows one of %d", len(s.Classes), len(r.classes))
 	}
-	test := s.Rows(split.Test)
-	for _, seed := range p.Repeats() {
-		head, err := p.Fit(ctx, Training{Train: s.Rows(split.Train), Valid: s.Rows(split.Valid), Groups: split.Groups, Fold: split.Name, Seed: seed})
+	for _, t.Seed = range p.Repeats() {
+		head, err := p.Fit(ctx, t)
 		if err != nil {
 			return err
 		}
-		r.add(split, seed, test.Labels, head.LogProba(test), head.Choice())
+		r.add(split, t.Seed, test, head.LogProba(test), head.Choice())
 	}
 	return nil
 }

@@ -3,9 +3,6 @@ package eval
 import (
 	"encoding/json"
 	"io"
-	"math"
-	"math/rand/v2"
-	"slices"
 )
 
 // Names of the rows that commands put into a report.
@@ -23,10 +20,13 @@ const Finetuning = "finetune"
 // clips, over the same splits. The first row is the one asked about; the rest
 // say what its scores are worth.
 type Report struct {
-	Probe   string   `json:"probe"`
-	By      string   `json:"by"` // column that divided the clips
-	Classes []string `json:"classes"`
-	Rows    []Row    `json:"rows"`
+	Probe    string   `json:"probe"`
+	Multi    bool     `json:"multi_label"` // clips may have several labels
+	Protocol string   `json:"protocol"`    // how heads were fitted: see Protocols; empty where there is no choice
+	Settings string   `json:"settings"`    // of the protocol, in words
+	By       string   `json:"by"`          // column that divided the clips
+	Classes  []string `json:"classes"`
+	Rows     []Row    `json:"rows"`
 
 	// Encoders is the SHA-256 of the encoder behind each split's embeddings of
 	// the first row, the same before and after probing.
@@ -43,12 +43,23 @@ type Row struct {
 	Clips     int          `json:"clips"`             // different test clips
 	Mean      Metrics      `json:"mean"`              // over Folds
 	Std       Metrics      `json:"std"`               // sample deviation over Folds; 0 for one
-	Interval  [2]float64   `json:"accuracy_interval"` // 95 %, clips drawn again within each split; says nothing of other splits or heads
+	Interval  [2]float64   `json:"accuracy_interval"` // Intervals["accuracy"]
 	Folds     []FoldScore  `json:"folds"`             // one a split and seed
-	PerClass  []ClassScore `json:"per_class"`         // from Confusion
-	Confusion [][]int      `json:"confusion"`         // (K, K) true × predicted, over all splits and seeds
+	PerClass  []ClassScore `json:"per_class"`         // over all splits and seeds; areas and average precisions are means over Folds
+	Confusion [][]int      `json:"confusion"`         // (K, K) true × predicted, over all splits and seeds; null for several labels
 	Tested    []TestedClip `json:"-"`                 // every test clip of every head, for whoever wants to list them
-	classes   []string
+
+	// Intervals are 95 %, by the keys of Mean: test clips drawn again within each
+	// split. They say nothing of other splits or heads.
+	Intervals map[string][2]float64 `json:"intervals"`
+
+	// ByClass is, for several labels, each class's clips by whether they have it
+	// (rows) and whether that was said (columns), no first.
+	ByClass [][2][2]int `json:"confusion_by_class,omitempty"`
+
+	classes []string
+	multi   bool
+	answers []*answers // of Folds, until finish
 }
 
 // A FoldScore is one head's test.
@@ -64,96 +75,74 @@ type FoldScore struct {
 
 // A TestedClip is what one head said about one clip.
 type TestedClip struct {
-	Clip, Fold       int // index into the Set, into Row.Folds
-	Label, Predicted int
+	Clip, Fold       int   // index into the Set, into Row.Folds
+	Label, Predicted []int // classes: one each, unless the set is Multi
 }
 
-// bootstrapDraws is how often test clips are drawn again for Interval.
-const bootstrapDraws = 2000
-
-// add scores one head.
-func (r *Row) add(s Split, seed uint64, labels []int, logp []float64, choice Choice) {
-	k := len(r.classes)
-	for i, p := range Predict(logp, k) {
-		r.Tested = append(r.Tested, TestedClip{Clip: s.Test[i], Fold: len(r.Folds), Label: labels[i], Predicted: p})
+// add scores one head on a split's test clips.
+func (r *Row) add(s Split, seed uint64, test Set, logp []float64, choice Choice) {
+	test.X = nil
+	a := newAnswers(logp, test)
+	for i, said := range a.said {
+		r.Tested = append(r.Tested, TestedClip{Clip: s.Test[i], Fold: len(r.Folds), Label: test.Of(i), Predicted: said})
 	}
-	r.Folds = append(r.Folds, FoldScore{Fold: s.Name, Seed: seed, Train: len(s.Train), Valid: len(s.Valid), Test: len(s.Test),
-		Metrics: Measure(logp, labels, k), Choice: choice})
+	r.answers = append(r.answers, a)
+	r.Folds = append(r.Folds, FoldScore{Fold: s.Name, Seed: seed, Train: len(s.Train), Valid: len(s.Valid), Test: len(s.Test), Choice: choice})
 }
 
 // finish sums the folds up.
 func (r *Row) finish() {
-	var labels, predicted []int
-	for _, t := range r.Tested {
-		labels, predicted = append(labels, t.Label), append(predicted, t.Predicted)
+	k := len(r.classes)
+	all := tally{multi: r.multi, hit: make([]int, k), said: make([]int, k), support: make([]int, k)}
+	byClass := make([][]ClassScore, len(r.answers))
+	for i, a := range r.answers {
+		t := a.tally(nil, true)
+		r.Folds[i].Metrics, byClass[i] = t.metrics(), t.classes(r.classes)
+		for c := range k {
+			all.hit[c], all.said[c], all.support[c] = all.hit[c]+t.hit[c], all.said[c]+t.said[c], all.support[c]+t.support[c]
+		}
+		all.n += t.n
 	}
-	r.Confusion = Confusion(labels, predicted, len(r.classes))
-	r.PerClass = PerClass(r.Confusion, r.classes)
-	for _, of := range []func(*Metrics) *float64{
-		func(m *Metrics) *float64 { return &m.Accuracy },
-		func(m *Metrics) *float64 { return &m.Balanced },
-		func(m *Metrics) *float64 { return &m.MacroF1 },
-		func(m *Metrics) *float64 { return &m.Weighted },
-		func(m *Metrics) *float64 { return &m.LogLoss },
-		func(m *Metrics) *float64 { return &m.Top5 },
-	} {
+	r.PerClass = all.classes(r.classes)
+	for c := range r.PerClass {
+		var precisions, areas []Score
+		for _, of := range byClass {
+			precisions, areas = append(precisions, of[c].AP), append(areas, of[c].AUC)
+		}
+		r.PerClass[c].AP, r.PerClass[c].AUC = meanScore(precisions), meanScore(areas)
+	}
+	r.confuse(all)
+	for _, f := range metricFields {
 		var v []float64
 		for i := range r.Folds {
-			v = append(v, *of(&r.Folds[i].Metrics))
+			v = append(v, *f.of(&r.Folds[i].Metrics))
 		}
-		*of(&r.Mean), *of(&r.Std) = meanStd(v)
+		*f.of(&r.Mean), *f.of(&r.Std) = meanStd(v)
 	}
-	shares := r.shares()
 	seen := make(map[int]bool)
 	for _, t := range r.Tested {
 		seen[t.Clip] = true
 	}
 	r.Clips = len(seen)
-	r.Interval = bootstrap(shares, bootstrapDraws, 1)
+	r.Intervals = r.intervals()
+	r.Interval = r.Intervals["accuracy"]
+	r.answers = nil
 }
 
-// shares is, for each split and each of its test clips, the share of the
-// split's heads that were right about the clip.
-func (r *Row) shares() [][]float64 {
-	names := r.splits()
-	out := make([][]float64, len(names))
-	heads := make([]float64, len(names))
-	for _, f := range r.Folds {
-		s := slices.Index(names, f.Fold)
-		out[s] = make([]float64, f.Test)
-		heads[s]++
-	}
-	at := 0
-	for _, f := range r.Folds {
-		s := slices.Index(names, f.Fold)
-		for i := range f.Test { // every head of a split tests the same clips in the same order
-			if t := r.Tested[at+i]; t.Label == t.Predicted {
-				out[s][i] += 1 / heads[s]
-			}
+// confuse counts what was taken for what.
+func (r *Row) confuse(all tally) {
+	if !r.multi {
+		var labels, predicted []int
+		for _, t := range r.Tested {
+			labels, predicted = append(labels, t.Label...), append(predicted, t.Predicted...)
 		}
-		at += f.Test
+		r.Confusion = Confusion(labels, predicted, len(r.classes))
+		return
 	}
-	return out
-}
-
-// bootstrap is the 95 % interval of the mean over splits of the mean over
-// their clips, when each split's clips are drawn again with replacement
-// (Efron's percentile interval).
-func bootstrap(splits [][]float64, draws int, seed uint64) [2]float64 {
-	r := rand.New(rand.NewPCG(seed, 0))
-	means := make([]float64, draws)
-	for i := range means {
-		for _, v := range splits {
-			sum := 0.0
-			for range v {
-				sum += v[r.IntN(len(v))]
-			}
-			means[i] += sum / float64(len(v)*len(splits))
-		}
+	for c, hit := range all.hit {
+		missed, wrong := all.support[c]-hit, all.said[c]-hit
+		r.ByClass = append(r.ByClass, [2][2]int{{all.n - hit - missed - wrong, wrong}, {missed, hit}})
 	}
-	slices.Sort(means)
-	at := func(q float64) float64 { return means[int(math.Round(q*float64(draws-1)))] }
-	return [2]float64{at(0.025), at(0.975)}
 }
 
 // WriteJSON writes the report: the same keys in the same order, no clock.

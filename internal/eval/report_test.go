@@ -22,7 +22,13 @@ func exampleReport(t *testing.T, p Probe, n, k int) Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Report{Probe: "linear", By: "fold", Classes: s.Classes, Encoders: map[string]string{"1": "b", "0": "a"}}
+	return reportOf(t, p, s, splits)
+}
+
+func reportOf(t *testing.T, p Probe, s Set, splits []Split) Report {
+	t.Helper()
+	r := Report{Probe: "linear", Multi: s.Multi(), By: "fold", Classes: s.Classes, Encoders: map[string]string{"1": "b", "0": "a"}}
+	r.Protocol, r.Settings = ProtocolOf(p)
 	for _, row := range []struct {
 		name string
 		p    Probe
@@ -84,7 +90,7 @@ func TestReport(t *testing.T) {
 	if len(r.Rows[0].Tested) != 100 || r.Rows[1].Dim != 0 {
 		t.Errorf("%d tested clips, majority of %d features", len(r.Rows[0].Tested), r.Rows[1].Dim)
 	}
-	for _, key := range []string{`"probe"`, `"by"`, `"classes"`, `"accuracy_interval"`, `"macro_f1"`, `"per_class"`, `"confusion"`, `"choice"`, `"encoders"`} {
+	for _, key := range []string{`"probe"`, `"by"`, `"classes"`, `"accuracy_interval"`, `"intervals"`, `"macro_f1"`, `"roc_auc"`, `"ece"`, `"per_class"`, `"confusion"`, `"choice"`, `"encoders"`} {
 		if !strings.Contains(text, key) {
 			t.Errorf("no key %s", key)
 		}
@@ -92,7 +98,7 @@ func TestReport(t *testing.T) {
 }
 
 func TestTableFitsTheTerminal(t *testing.T) {
-	for _, r := range []Report{exampleReport(t, coarse, 100, 4), exampleReport(t, quick, 100, 4), exampleReport(t, coarse, 120, 12), exampleReport(t, coarse, 400, 30), {Probe: "linear"}} {
+	for _, r := range []Report{severalReport(t), exampleReport(t, coarse, 100, 4), exampleReport(t, quick, 100, 4), exampleReport(t, coarse, 120, 12), exampleReport(t, coarse, 400, 30), {Probe: "linear"}} {
 		table, _ := r.text(t)
 		for _, line := range strings.Split(table, "\n") {
 			if n := utf8.RuneCountInString(line); n > tableWidth {
@@ -103,6 +109,47 @@ func TestTableFitsTheTerminal(t *testing.T) {
 			}
 		}
 		t.Log("\n" + table)
+	}
+}
+
+// severalReport is of clips with several labels.
+func severalReport(t *testing.T) Report {
+	t.Helper()
+	s := severalTags(96, 6, 4, 1)
+	s.Classes[1] = "a class with quite a long name"
+	splits, err := Splits(folds(96), SplitOptions{By: "fold"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reportOf(t, trial, s, splits)
+}
+
+// TestReportOfSeveralLabels: the parts agree with one another, and mAP comes first.
+func TestReportOfSeveralLabels(t *testing.T) {
+	r := severalReport(t)
+	table, text := r.text(t)
+	for _, want := range []string{"4 classes, several a clip", "mAP %", "all labels right", "       AP "} {
+		if !strings.Contains(table, want) {
+			t.Errorf("no %q in\n%s", want, table)
+		}
+	}
+	var back Report
+	if err := json.Unmarshal([]byte(text), &back); err != nil {
+		t.Fatal(err)
+	}
+	row := back.Rows[0]
+	if row.Confusion != nil || len(row.ByClass) != 4 || !back.Multi || row.Intervals["map"][0] >= row.Intervals["map"][1] {
+		t.Errorf("%+v", row)
+	}
+	for c, m := range row.ByClass {
+		p := row.PerClass[c]
+		// Two heads a split are asked about each of 96 clips.
+		if m[0][0]+m[0][1]+m[1][0]+m[1][1] != 2*96 || m[1][0]+m[1][1] != p.Support || p.Recall != ratio(m[1][1], p.Support) || p.Precision != ratio(m[1][1], m[0][1]+m[1][1]) {
+			t.Errorf("class %d: %v, %+v", c, m, p)
+		}
+		if !(p.AP > 0 && p.AP <= 1 && p.AUC > 0 && p.AUC <= 1) {
+			t.Errorf("class %d: %+v", c, p)
+		}
 	}
 }
 
@@ -123,8 +170,9 @@ func TestTableAsItReads(t *testing.T) {
 	row := Row{Name: RowPretrained, classes: []string{"dog", "rain"}}
 	logp := []float64{-0.1, -2.4, -1.2, -0.4, -0.9, -0.5}
 	row.Dim = 512
-	row.add(Split{Name: "1", Train: []int{4, 5, 6}, Test: []int{0, 1, 2}}, 1, []int{0, 1, 0}, logp, Choice{C: 0.0316, Note: "did not converge"})
-	row.add(Split{Name: "2", Train: []int{0, 1}, Test: []int{4, 5, 6}}, 1, []int{0, 1, 1}, logp, Choice{C: 10})
+	labels := func(y ...int) Set { return Set{N: 3, Labels: y, Classes: row.classes} }
+	row.add(Split{Name: "1", Train: []int{4, 5, 6}, Test: []int{0, 1, 2}}, 1, labels(0, 1, 0), logp, Choice{C: 0.0316, Note: "did not converge"})
+	row.add(Split{Name: "2", Train: []int{0, 1}, Test: []int{4, 5, 6}}, 1, labels(0, 1, 1), logp, Choice{C: 10})
 	row.finish()
 	got, _ := Report{Probe: "linear", By: "fold", Classes: row.classes, Rows: []Row{row}}.text(t)
 	want := `linear probe: 2 classes, 2 splits by fold, 6 test clips
@@ -133,6 +181,8 @@ func TestTableAsItReads(t *testing.T) {
 pretrained         512  83.3 ± 23.6  50.0..100.0    83.3 ± 23.6   0.400 ± 0.094
 
 pretrained
+
+balanced accuracy 87.5; mAP 100.0; ROC-AUC 100.0; d' 11.49; ECE 30.8
 
 fold              train   test   accuracy   macro-F1  chosen
 1                     3      3       66.7       66.7  C 0.032

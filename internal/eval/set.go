@@ -2,6 +2,7 @@ package eval
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,9 +13,25 @@ import (
 type Set struct {
 	X       []float64 // (N, D)
 	N, D    int
-	Labels  []int    // (N), each an index into Classes
+	Labels  []int    // (N), each an index into Classes; nil where clips may have several
+	Tags    [][]int  // (N), each ascending indices into Classes, where clips may have several; else nil
 	Classes []string // (K)
 	Names   []string // (N) for messages, e.g. the clips' paths; may be nil
+
+	// Windows are the embeddings of parts of each clip, (W, D) of clip i, for a
+	// probe that LearnsFromWindows; nil where X is all there is.
+	Windows [][]float64 // (N)
+}
+
+// Multi says whether a clip may have several labels.
+func (s Set) Multi() bool { return s.Tags != nil }
+
+// Of is the classes of clip i, ascending: one, unless the set is Multi.
+func (s Set) Of(i int) []int {
+	if s.Multi() {
+		return s.Tags[i]
+	}
+	return s.Labels[i : i+1]
 }
 
 // Row is the embedding of clip i.
@@ -22,16 +39,27 @@ func (s Set) Row(i int) []float64 { return s.X[i*s.D : (i+1)*s.D] } // (D)
 
 // Rows copies the clips at the given indices into a Set of their own.
 func (s Set) Rows(index []int) Set {
-	out := Set{X: make([]float64, len(index)*s.D), N: len(index), D: s.D, Labels: make([]int, len(index)), Classes: s.Classes}
-	if s.Names != nil {
-		out.Names = make([]string, len(index))
+	return Set{X: pickRows(s.X, s.D, index), N: len(index), D: s.D, Labels: pick(s.Labels, index), Tags: pick(s.Tags, index),
+		Classes: s.Classes, Names: pick(s.Names, index), Windows: pick(s.Windows, index)}
+}
+
+// pick copies the values at the given indices; of nil it makes nil.
+func pick[T any](values []T, index []int) []T {
+	if values == nil {
+		return nil
 	}
+	out := make([]T, len(index))
 	for to, from := range index {
-		copy(out.Row(to), s.Row(from))
-		out.Labels[to] = s.Labels[from]
-		if s.Names != nil {
-			out.Names[to] = s.Names[from]
-		}
+		out[to] = values[from]
+	}
+	return out
+}
+
+// pickRows is pick for rows of d values.
+func pickRows(x []float64, d int, index []int) []float64 { // (N, D) → (len(index), D)
+	out := make([]float64, len(index)*d)
+	for to, from := range index {
+		copy(out[to*d:(to+1)*d], x[from*d:])
 	}
 	return out
 }
@@ -43,14 +71,18 @@ func (s Set) Check() error {
 	switch {
 	case s.N < 1 || s.D < 1:
 		return fault.New(fault.Data, "give a corpus with labelled clips", "there are %d embeddings of %d features, a probe needs at least one of each", s.N, s.D)
-	case len(s.X) != s.N*s.D || len(s.Labels) != s.N || s.Names != nil && len(s.Names) != s.N:
-		return fault.New(fault.Usage, "", "eval: %d clips of %d features come with %d values, %d labels and %d names", s.N, s.D, len(s.X), len(s.Labels), len(s.Names))
+	case len(s.X) != s.N*s.D || len(s.Labels)+len(s.Tags) != s.N || s.Names != nil && len(s.Names) != s.N:
+		return fault.New(fault.Usage, "", "eval: %d clips of %d features come with %d values, %d labels and %d names", s.N, s.D, len(s.X), len(s.Labels)+len(s.Tags), len(s.Names))
+	case s.Windows != nil && (len(s.Windows) != s.N || slices.ContainsFunc(s.Windows, func(w []float64) bool { return len(w) == 0 || len(w)%s.D != 0 })):
+		return fault.New(fault.Usage, "", "eval: not each of %d clips has windows of %d features", s.N, s.D)
 	case len(s.Classes) < 2:
 		return fault.New(fault.Data, "a probe needs clips of at least two classes", "all %d clips have the label %s", s.N, strings.Join(s.Classes, ", "))
 	}
 	for i := range s.N {
-		if y := s.Labels[i]; y < 0 || y >= len(s.Classes) {
-			return fault.New(fault.Usage, "", "eval: %s has class %d of %d", s.name(i), y, len(s.Classes))
+		for _, y := range s.Of(i) {
+			if y < 0 || y >= len(s.Classes) {
+				return fault.New(fault.Usage, "", "eval: %s has class %d of %d", s.name(i), y, len(s.Classes))
+			}
 		}
 		for j, v := range s.Row(i) {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -76,7 +108,7 @@ func join(a, b Set) Set {
 	}
 	out := Set{N: a.N + b.N, D: a.D, Classes: a.Classes}
 	out.X = append(append(make([]float64, 0, out.N*a.D), a.X...), b.X...)
-	out.Labels = append(append(make([]int, 0, out.N), a.Labels...), b.Labels...)
+	out.Labels, out.Tags, out.Windows = slices.Concat(a.Labels, b.Labels), slices.Concat(a.Tags, b.Tags), slices.Concat(a.Windows, b.Windows)
 	return out
 }
 
@@ -84,23 +116,73 @@ func join(a, b Set) Set {
 // each clip's index into them. An empty label, or several joined by ";", is an
 // error that names the clip; names may be nil.
 func Encode(labels, names []string) (classes []string, index []int, err error) {
+	s, err := Labelled(labels, names)
+	if err != nil {
+		return nil, nil, err
+	}
 	for i, l := range labels {
-		s := Set{Names: names}
-		switch {
-		case strings.TrimSpace(l) == "":
-			return nil, nil, fault.New(fault.Data, "give every clip a label, or probe a manifest without these clips", "%s has no label", s.name(i))
-		case strings.Contains(l, ";"):
+		if strings.Contains(l, several) {
 			return nil, nil, fault.New(fault.Data, "give each clip one class", "%s has several labels: %s", s.name(i), l)
 		}
 	}
-	classes = distinct(labels)
-	at := make(map[string]int, len(classes))
-	for k, c := range classes {
+	return s.Classes, s.Labels, nil
+}
+
+// several joins the labels of a clip that has more than one.
+const several = ";"
+
+// Join writes a clip's classes as a manifest does.
+func Join(classes []string, of []int) string {
+	var names []string
+	for _, y := range of {
+		names = append(names, classes[y])
+	}
+	return strings.Join(names, several)
+}
+
+// Labelled is a set without embeddings, of a manifest's label column: classes are
+// in natural order. If any clip has several labels, joined by ";", the set is
+// Multi. A label without letters is an error that names the clip; names may be nil.
+func Labelled(labels, names []string) (Set, error) {
+	s := Set{N: len(labels), Names: names}
+	multi := slices.ContainsFunc(labels, func(l string) bool { return strings.Contains(l, several) })
+	split := make([][]string, len(labels))
+	var all []string
+	for i, l := range labels {
+		if strings.TrimSpace(l) == "" {
+			return Set{}, fault.New(fault.Data, "give every clip a label, or probe a manifest without these clips", "%s has no label", s.name(i))
+		}
+		split[i] = []string{l}
+		if multi {
+			split[i] = strings.Split(l, several)
+		}
+		for k, one := range split[i] {
+			if multi {
+				one = strings.TrimSpace(one)
+				split[i][k] = one
+			}
+			if one == "" {
+				return Set{}, fault.New(fault.Data, "write several labels as one;another", "%s has an empty label among several: %q", s.name(i), l)
+			}
+		}
+		all = append(all, split[i]...)
+	}
+	s.Classes = distinct(all)
+	at := make(map[string]int, len(s.Classes))
+	for k, c := range s.Classes {
 		at[c] = k
 	}
-	index = make([]int, len(labels))
-	for i, l := range labels {
-		index[i] = at[l]
+	for _, names := range split {
+		if !multi {
+			s.Labels = append(s.Labels, at[names[0]])
+			continue
+		}
+		var tags []int
+		for _, n := range names {
+			tags = append(tags, at[n])
+		}
+		slices.Sort(tags)
+		s.Tags = append(s.Tags, slices.Compact(tags))
 	}
-	return classes, index, nil
+	return s, nil
 }

@@ -162,14 +162,16 @@ func (s Split) Check(set Set) error {
 				return fault.New(fault.Data, "", "split %s has %s among its %s and its %s clips", s.Name, set.name(i), part[i], p.name)
 			}
 			part[i] = p.name
-			if p.name == "training" {
-				seen[set.Labels[i]]++
-			} else if seen[set.Labels[i]] == 0 {
-				return fault.New(fault.Data, "add such clips to the training part, or choose another column with by",
-					"split %s has %s clips of class %s, but no training clip of it", s.Name, p.name, set.Classes[set.Labels[i]])
+			for _, y := range set.Of(i) {
+				if p.name == "training" {
+					seen[y]++
+				} else if seen[y] == 0 {
+					return fault.New(fault.Data, "add such clips to the training part, or choose another column with by",
+						"split %s has %s clips of class %s, but no training clip of it", s.Name, p.name, set.Classes[y])
+				}
 			}
 		}
-		if p.name == "training" {
+		if p.name == "training" && !set.Multi() {
 			if k := slices.Max(seen); k == len(s.Train) {
 				return fault.New(fault.Data, "choose another column with by, or add clips of other classes", "all %d training clips of split %s are of class %s", k, s.Name, set.Classes[slices.Index(seen, k)])
 			}

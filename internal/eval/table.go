@@ -22,9 +22,11 @@ func (r Report) WriteTable(w io.Writer) error {
 	r.scores(&b)
 	if len(r.Rows) > 0 {
 		first := r.Rows[0]
-		first.splitTable(&b, r.By)
-		first.classTable(&b)
-		first.confusionTable(&b)
+		first.splitTable(&b, r.By, r.Multi)
+		first.classTable(&b, r.Multi)
+		if !r.Multi {
+			first.confusionTable(&b)
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -39,9 +41,18 @@ func (r Report) scores(b *strings.Builder) {
 		fmt.Fprintf(b, "%s: no rows\n", what)
 		return
 	}
-	fmt.Fprintf(b, "%s: %d classes, %s by %s, %s\n\n", what, len(r.Classes),
+	labels := ""
+	if r.Multi {
+		labels = ", several a clip"
+	}
+	fmt.Fprintf(b, "%s: %d classes%s, %s by %s, %s\n", what, len(r.Classes), labels,
 		count(len(r.Rows[0].splits()), "split"), r.By, count(r.Rows[0].Clips, "test clip"))
-	fmt.Fprintf(b, "%-*s %5s  %-12s %-13s  %-12s  %s\n", nameWidth, "", "dim", "accuracy %", "95 % interval", "macro-F1 %", "log loss")
+	if r.Protocol != "" {
+		wrap(b, append([]string{"protocol " + r.Protocol + ": "}, strings.SplitAfter(r.Settings, ", ")...))
+	}
+	b.WriteByte('\n')
+	first := headline(r.Multi)
+	fmt.Fprintf(b, "%-*s %5s  %-12s %-13s  %-12s  %s\n", nameWidth, "", "dim", first.name+" %", "95 % interval", "macro-F1 %", "log loss")
 	for _, row := range r.Rows {
 		spread := len(row.Folds) > 1
 		dim := "-"
@@ -49,36 +60,108 @@ func (r Report) scores(b *strings.Builder) {
 			dim = strconv.Itoa(row.Dim)
 		}
 		fmt.Fprintf(b, "%-*s %5s  %-12s %-13s  %-12s  %s\n", nameWidth, short(row.Name), dim,
-			plusMinus(100*row.Mean.Accuracy, 100*row.Std.Accuracy, 1, spread),
-			fmt.Sprintf("%.1f..%.1f", 100*row.Interval[0], 100*row.Interval[1]),
+			plusMinus(100*first.of(row.Mean), 100*first.of(row.Std), 1, spread),
+			row.interval(first.key),
 			plusMinus(100*row.Mean.MacroF1, 100*row.Std.MacroF1, 1, spread),
 			plusMinus(row.Mean.LogLoss, row.Std.LogLoss, 3, spread))
 	}
 }
 
-func (r Row) splitTable(b *strings.Builder, by string) {
+// A headlined is the score that a report puts first.
+type headlined struct {
+	name, key string
+	of        func(Metrics) float64
+}
+
+func headline(multi bool) headlined {
+	if multi {
+		return headlined{"mAP", "map", func(m Metrics) float64 { return float64(m.MAP) }}
+	}
+	return headlined{"accuracy", "accuracy", func(m Metrics) float64 { return m.Accuracy }}
+}
+
+// interval is a metric's interval in percent; a dash where it has none.
+func (r Row) interval(key string) string {
+	i, ok := r.Intervals[key]
+	if !ok {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f..%.1f", 100*i[0], 100*i[1])
+}
+
+// others writes the row's scores that have no column, a dash for undefined ones.
+func (r Row) others(b *strings.Builder) {
+	m := r.Mean
+	parts := []string{fmt.Sprintf("balanced accuracy %.1f", 100*m.Balanced)}
+	if r.Confusion == nil {
+		parts = append(parts, fmt.Sprintf("all labels right %.1f", 100*m.Accuracy), fmt.Sprintf("micro-F1 %.1f", 100*m.MicroF1))
+	} else {
+		parts = append(parts, "mAP "+defined(100*m.MAP, 1))
+	}
+	parts = append(parts, "ROC-AUC "+defined(100*m.AUC, 1), "d' "+defined(m.DPrime, 2), fmt.Sprintf("ECE %.1f", 100*m.ECE))
+	if m.Top5 > 0 {
+		parts = append(parts, fmt.Sprintf("top-5 %.1f", 100*m.Top5))
+	}
+	for i := range parts[1:] {
+		parts[i] += "; "
+	}
+	wrap(b, parts)
+}
+
+// wrap writes parts one behind the other, in lines that fit.
+func wrap(b *strings.Builder, parts []string) {
+	line := ""
+	for _, p := range parts {
+		if line != "" && utf8.RuneCountInString(line+strings.TrimRight(p, " ")) > tableWidth {
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = ""
+		}
+		line += p
+	}
+	b.WriteString(strings.TrimRight(line, " ") + "\n")
+}
+
+func defined(s Score, digits int) string {
+	if !s.known() {
+		return "-"
+	}
+	return strconv.FormatFloat(float64(s), 'f', digits, 64)
+}
+
+func (r Row) splitTable(b *strings.Builder, by string, multi bool) {
+	first := headline(multi)
 	seeds := len(r.Folds) > len(r.splits())
-	fmt.Fprintf(b, "\n%s\n\n%-*s", r.Name, nameWidth, short(by))
+	fmt.Fprintf(b, "\n%s\n\n", r.Name)
+	r.others(b)
+	fmt.Fprintf(b, "\n%-*s", nameWidth, short(by))
 	if seeds {
 		fmt.Fprintf(b, " %6s", "seed")
 	}
-	fmt.Fprintf(b, " %6s %6s %10s %10s  %s\n", "train", "test", "accuracy", "macro-F1", "chosen")
+	fmt.Fprintf(b, " %6s %6s %10s %10s  %s\n", "train", "test", first.name, "macro-F1", "chosen")
 	for _, f := range r.Folds {
 		fmt.Fprintf(b, "%-*s", nameWidth, short(f.Fold))
 		if seeds {
 			fmt.Fprintf(b, " %6d", f.Seed)
 		}
-		fmt.Fprintf(b, " %6d %6d %10.1f %10.1f  %s\n", f.Train, f.Test, 100*f.Accuracy, 100*f.MacroF1, f.Choice)
+		fmt.Fprintf(b, " %6d %6d %10.1f %10.1f  %s\n", f.Train, f.Test, 100*first.of(f.Metrics), 100*f.MacroF1, f.Choice)
 		if f.Choice.Note != "" {
 			fmt.Fprintf(b, "  note: %s\n", f.Choice.Note)
 		}
 	}
 }
 
-func (r Row) classTable(b *strings.Builder) {
-	fmt.Fprintf(b, "\n%-*s %10s %8s %8s %8s\n", nameWidth, "class", "precision", "recall", "F1", "clips")
+func (r Row) classTable(b *strings.Builder, multi bool) {
+	fmt.Fprintf(b, "\n%-*s %10s %8s %8s", nameWidth, "class", "precision", "recall", "F1")
+	if multi {
+		fmt.Fprintf(b, " %8s", "AP")
+	}
+	fmt.Fprintf(b, " %8s\n", "clips")
 	for _, c := range r.PerClass {
-		fmt.Fprintf(b, "%-*s %10.1f %8.1f %8.1f %8d\n", nameWidth, short(c.Class), 100*c.Precision, 100*c.Recall, 100*c.F1, c.Support)
+		fmt.Fprintf(b, "%-*s %10.1f %8.1f %8.1f", nameWidth, short(c.Class), 100*c.Precision, 100*c.Recall, 100*c.F1)
+		if multi {
+			fmt.Fprintf(b, " %8s", defined(100*c.AP, 1))
+		}
+		fmt.Fprintf(b, " %8d\n", c.Support)
 	}
 }
 

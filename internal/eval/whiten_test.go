@@ -16,7 +16,7 @@ func TestShortcutsKeepTheOptimum(t *testing.T) {
 			if err != nil || !end.Converged {
 				t.Fatal(err, end)
 			}
-			r := &regression{objective: newObjective(s)}
+			r := &regression{objective: newObjective(s, Logit{})}
 			r.penalize(c)
 			theta := r.pack(nil)
 			if _, err := r.minimize(context.Background(), theta, whitener{m: s.D + 1}, 1e-6, 5000); err != nil {

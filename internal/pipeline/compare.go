@@ -63,6 +63,7 @@ type ProbeCompare struct {
 // first run's.
 type ProbeScore struct {
 	Run      string       `json:"run"`
+	Protocol string       `json:"protocol"`
 	Accuracy float64      `json:"accuracy"`
 	Std      float64      `json:"std"` // over splits and seeds
 	Splits   int          `json:"splits"`
@@ -226,7 +227,7 @@ func (c *Comparison) addProbe(kind string, corpora []string) error {
 			return fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes it anew", "%s: %w", filepath.Join(run, reportFile(kind)), err)
 		}
 		row := r.Rows[0]
-		s := ProbeScore{Run: run, Accuracy: row.Mean.Accuracy, Std: row.Std.Accuracy, Splits: len(row.Folds), Interval: row.Interval, MacroF1: row.Mean.MacroF1, corpus: corpora[i]}
+		s := ProbeScore{Run: run, Protocol: r.Protocol, Accuracy: row.Mean.Accuracy, Std: row.Std.Accuracy, Splits: len(row.Folds), Interval: row.Interval, MacroF1: row.Mean.MacroF1, corpus: corpora[i]}
 		if s.shares, err = readPredictions(run, kind, r.Predictions); err != nil {
 			s.Why = err.Error()
 		}
@@ -278,6 +279,8 @@ func (p *ProbeCompare) test() {
 		case first.shares == nil:
 			s.Why = first.Why
 		case s.shares == nil:
+		case s.Protocol != first.Protocol:
+			s.Why = fmt.Sprintf("the protocols are %s and %s", first.Protocol, s.Protocol)
 		case s.corpus != first.corpus:
 			s.Why = "the corpora are not the same"
 		default:

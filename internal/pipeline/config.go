@@ -181,6 +181,10 @@ func (c *Config) checkTogether() []checkError {
 			"head_layers is %d, and the projector of %s has %d hidden layers", k, name, len(projector.Hidden))
 		require("embed", c.embeds() == "", "set embed.weights to raw", "head_layers is %d, and update.ema averages the encoder alone", k)
 	}
+	if c.LinearProbe.Protocol == "cola" {
+		require("embed", c.Embed.Pool == "mean" && c.Embed.Hop == 1, "set embed.pool to mean and embed.hop to 1, as --protocol cola does",
+			"pool is %s and hop %g, and the protocol cola of linear_probe averages windows that do not overlap", c.Embed.Pool, c.Embed.Hop)
+	}
 	if err := method.NeedsOf(c.Method).CheckFrames(c.View.Frames); err != nil {
 		wrong = append(wrong, checkError{"method", err})
 	}

@@ -93,13 +93,18 @@ const embedBatch = 64
 // embed computes one embedding for each clip of the corpus, in its order:
 // windows over the clip, each through the encoder, pooled.
 func (d *data) embed(ctx context.Context, e encoderState, show *Progress) (x []float64, dim int, err error) { // (N, D)
+	return d.embedEach(ctx, e, show, nil)
+}
+
+// embedEach is embed, and shows every window's embedding to a function.
+func (d *data) embedEach(ctx context.Context, e encoderState, show *Progress, each func(clip int, h []float32)) (x []float64, dim int, err error) { // (N, D)
 	defer show.End()
 	err = d.reading(func() error {
 		all := make([]int, d.store.Len())
 		for i := range all {
 			all[i] = i
 		}
-		x, dim, err = d.windows(ctx, e, all, show)
+		x, dim, err = d.pooled(ctx, e, all, show, each)
 		return err
 	})
 	return x, dim, err
@@ -118,6 +123,12 @@ func (d *data) reading(f func() error) error {
 
 // windows computes one embedding for each of some clips.
 func (d *data) windows(ctx context.Context, e encoderState, clips []int, show *Progress) (x []float64, dim int, err error) { // (N, D)
+	return d.pooled(ctx, e, clips, show, nil)
+}
+
+// pooled is windows, and shows each window's embedding, which is good until the
+// function returns, with its row of x.
+func (d *data) pooled(ctx context.Context, e encoderState, clips []int, show *Progress, each func(row int, h []float32)) (x []float64, dim int, err error) { // (N, D)
 	net, err := d.embedder(e, embedBatch)
 	if err != nil {
 		return nil, 0, err
@@ -136,6 +147,9 @@ func (d *data) windows(ctx context.Context, e encoderState, clips []int, show *P
 		}
 		for w, clip := range owner {
 			p.add(clip, h[w*net.Dim():(w+1)*net.Dim()])
+			if each != nil {
+				each(clip, h[w*net.Dim():(w+1)*net.Dim()])
+			}
 		}
 		owner = owner[:0]
 		return nil

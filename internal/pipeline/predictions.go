@@ -20,7 +20,8 @@ func predictionsFile(kind string) string { return "predictions-" + kind + "-prob
 
 // predictionColumns are those of a file of predictions: a line for each test
 // clip of each head on the pretrained encoder. clip is its place among
-// the corpus's clips, from 0: a path may stand there more than once.
+// the corpus's clips, from 0: a path may stand there more than once. Where clips
+// have several labels, label and predicted are joined as the manifest's are.
 var predictionColumns = []string{"clip", "path", "start", "end", "fold", "seed", "label", "predicted"}
 
 func (d *data) writePredictions(w io.Writer, r *eval.Report) error {
@@ -35,7 +36,7 @@ func (d *data) predictionLines(classes []string, row eval.Row) (lines [][]string
 	for _, t := range row.Tested {
 		it, f := d.corpus.Items[t.Clip], row.Folds[t.Fold]
 		lines = append(lines, []string{strconv.Itoa(t.Clip), it.Path, it.Value("start"), it.Value("end"), f.Fold, strconv.FormatUint(f.Seed, 10),
-			classes[t.Label], classes[t.Predicted]})
+			eval.Join(classes, t.Label), eval.Join(classes, t.Predicted)})
 	}
 	return lines
 }

@@ -60,6 +60,11 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 	if err != nil {
 		return nil, err
 	}
+	head := d.c.probeOf(o.Kind)
+	embedded := d.embedded
+	if eval.LearnsFromWindows(head) {
+		embedded = d.embeddedWindows
+	}
 	labelled, err := d.labels()
 	if err != nil {
 		return nil, err
@@ -94,14 +99,14 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 		}
 		frozen[s.Name] = e.hash()
 		what := strings.TrimSpace("embed " + d.foldName(s))
-		if pretrained[s.Name], err = d.embedded(ctx, e, labelled, con.Progress(what, 0, d.store.Len())); err != nil {
+		if pretrained[s.Name], err = embedded(ctx, e, labelled, con.Progress(what, 0, d.store.Len())); err != nil {
 			return nil, err
 		}
 		r, err := d.fresh(e.norm)
 		if err != nil {
 			return nil, err
 		}
-		if random[s.Name], err = d.embedded(ctx, r, labelled, con.Progress(what+" with random weights", 0, d.store.Len())); err != nil {
+		if random[s.Name], err = embedded(ctx, r, labelled, con.Progress(what+" with random weights", 0, d.store.Len())); err != nil {
 			return nil, err
 		}
 		if now := e.hash(); now != frozen[s.Name] {
@@ -112,8 +117,8 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 	if err != nil {
 		return nil, err
 	}
-	report := &eval.Report{Probe: o.Kind, By: d.by, Classes: labelled.Classes, Encoders: frozen}
-	head := d.c.probeOf(o.Kind)
+	report := &eval.Report{Probe: o.Kind, Multi: labelled.Multi(), By: d.by, Classes: labelled.Classes, Encoders: frozen}
+	report.Protocol, report.Settings = eval.ProtocolOf(head)
 	for _, row := range []struct {
 		name string
 		p    eval.Probe
@@ -147,23 +152,31 @@ func (c *Config) probeOf(kind string) eval.Probe {
 
 // labels is the corpus's labels, without embeddings.
 func (d *data) labels() (eval.Set, error) {
-	s := eval.Set{N: len(d.corpus.Items)}
-	labels := make([]string, s.N)
-	for i, it := range d.corpus.Items {
-		labels[i] = it.Label
-		s.Names = append(s.Names, it.Path)
-	}
 	if !d.corpus.Has("label") {
-		return s, fault.New(fault.Data, "add a column label to the manifest", "%s has no labels to probe for", d.corpus.Path)
+		return eval.Set{}, fault.New(fault.Data, "add a column label to the manifest", "%s has no labels to probe for", d.corpus.Path)
 	}
-	var err error
-	s.Classes, s.Labels, err = eval.Encode(labels, s.Names)
-	return s, err
+	var labels, names []string
+	for _, it := range d.corpus.Items {
+		labels, names = append(labels, it.Label), append(names, it.Path)
+	}
+	return eval.Labelled(labels, names)
 }
 
 func (d *data) embedded(ctx context.Context, e encoderState, labelled eval.Set, show *Progress) (eval.Set, error) {
 	var err error
 	labelled.X, labelled.D, err = d.embed(ctx, e, show)
+	return labelled, err
+}
+
+// embeddedWindows is embedded, with the embeddings of each clip's windows.
+func (d *data) embeddedWindows(ctx context.Context, e encoderState, labelled eval.Set, show *Progress) (eval.Set, error) {
+	var err error
+	labelled.Windows = make([][]float64, labelled.N)
+	labelled.X, labelled.D, err = d.embedEach(ctx, e, show, func(clip int, h []float32) {
+		for _, v := range h {
+			labelled.Windows[clip] = append(labelled.Windows[clip], float64(v))
+		}
+	})
 	return labelled, err
 }
 

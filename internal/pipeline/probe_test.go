@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -91,6 +92,40 @@ func TestProbeLeavesTheRunAlone(t *testing.T) {
 	}
 	if !strings.Contains(said.String(), "warning: the corpus is not the one") {
 		t.Errorf("it says %q", said)
+	}
+}
+
+// The windows of a clip are those whose mean is its embedding.
+func TestWindowsOfClips(t *testing.T) {
+	_, d, e := trainedOn(t, tones(t, 20))
+	d.c.Embed.Hop = 1
+	labelled, err := d.labels()
+	if err != nil {
+		t.Fatal(err)
+	}
+	con, _ := silent()
+	s, err := d.embeddedWindows(t.Context(), e, labelled, con.Progress("", 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(); err != nil {
+		t.Fatal(err)
+	}
+	several := false
+	for i, all := range s.Windows {
+		several = several || len(all) > s.D
+		for k, want := range s.Row(i) {
+			mean := 0.0
+			for w := 0; w < len(all); w += s.D {
+				mean += all[w+k] * float64(s.D) / float64(len(all))
+			}
+			if math.Abs(mean-want) > 1e-12*(1+math.Abs(want)) {
+				t.Fatalf("clip %d: the windows' mean is %v, the embedding %v", i, mean, want)
+			}
+		}
+	}
+	if !several {
+		t.Error("no clip has two windows")
 	}
 }
 
