@@ -26,6 +26,7 @@ type ExportOptions struct {
 	Format    string // safetensors, onnx: the encoder; npy, csv: embeddings of a corpus
 	Out       string // file
 	Corpus    string // another manifest to embed; empty: the run's
+	Probe     bool   // onnx: with the run's linear probe behind the encoder
 	FoldBN    bool   // onnx: batch norms go into the weights before them
 }
 
@@ -46,8 +47,8 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if o.Corpus != "" && network {
 		return fault.New(fault.Usage, "leave --corpus out, or use --format npy or csv", "format %s is the encoder, which needs no corpus; --corpus %s was given", o.Format, o.Corpus)
 	}
-	if o.FoldBN && o.Format != "onnx" {
-		return fault.New(fault.Usage, "leave --fold-bn out, or use --format onnx", "--fold-bn was given, and format %s has batch norms as they are, or none", o.Format)
+	if (o.Probe || o.FoldBN) && o.Format != "onnx" {
+		return fault.New(fault.Usage, "leave them out, or use --format onnx", "--probe and --fold-bn are for format onnx, the format is %s", o.Format)
 	}
 	c, err := runConfig(o.Run, Overrides{})
 	if err != nil {
@@ -69,13 +70,22 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if err != nil {
 		return err
 	}
+	var h *head
+	if o.Probe {
+		if h, err = d.readHead(o.Run, s); err != nil {
+			return err
+		}
+		if c.Embed = h.embed; c.Check() != nil {
+			return fault.New(fault.Data, probeAgain, "the linear probe does not fit the run's config: %w", c.Check())
+		}
+	}
 	e, err := d.trained(cp)
 	if err != nil {
 		return err
 	}
 	switch {
 	case o.Format == "onnx":
-		err = d.exportONNX(o, e, cp.Meta["step"])
+		err = d.exportONNX(o, e, h, cp.Meta["step"])
 	case network:
 		err = d.exportEncoder(o.Out, e, cp.Meta["step"])
 	default:

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"clr/internal/eval"
 	"clr/internal/model"
 )
 
@@ -170,6 +171,32 @@ schedule: {epochs: 1, warmup_epochs: 0}
 	return dir
 }
 
+// firstWindows are the first window of every other clip, (M, C, F, T), and their
+// embeddings (M, D).
+func firstWindows(t *testing.T, d *data, e encoderState) (x, h []float32) {
+	t.Helper()
+	net, err := d.embedder(e, embedBatch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	views, size := d.views(e.norm), d.input.Values()
+	for i := 0; i < d.store.Len(); i += 2 {
+		spectrogram, err := d.store.Spectrogram(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x = append(x, make([]float32, size)...)
+		if err := views.Window(x[len(x)-size:], &spectrogram, 1, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h = make([]float32, len(x)/size*net.Dim())
+	if err := net.Embed(t.Context(), h, x); err != nil {
+		t.Fatal(err)
+	}
+	return x, h
+}
+
 // interopEncoders are the encoders that ONNX Runtime is given: each as it is by
 // default, and with what their options may bring besides.
 func interopEncoders() []string {
@@ -196,34 +223,17 @@ func TestONNXRuntime(t *testing.T) {
 	for _, encoder := range interopEncoders() {
 		dir := digits(t, encoder)
 		run, d, e := trainedOn(t, dir)
-		net, err := d.embedder(e, embedBatch)
-		if err != nil {
-			t.Fatal(err)
-		}
-		views, size := d.views(e.norm), d.input.Values()
-		var x []float32 // (20, C, F, T), one window each
-		for i := 0; i < d.store.Len(); i += 2 {
-			spectrogram, err := d.store.Spectrogram(i)
-			if err != nil {
-				t.Fatal(err)
-			}
-			x = append(x, make([]float32, size)...)
-			if err := views.Window(x[len(x)-size:], &spectrogram, 1, 0); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want := make([]float32, len(x)/size*net.Dim())
-		if err := net.Embed(t.Context(), want, x); err != nil {
-			t.Fatal(err)
-		}
+		x, want := firstWindows(t, d, e)
+		size := d.input.Values()
+		dim := len(want) * size / len(x)
 		for _, folded := range []bool{false, true} {
 			out := filepath.Join(dir, fmt.Sprintf("folded-%v.onnx", folded))
 			export(t, ExportOptions{Run: run, Format: "onnx", Out: out, FoldBN: folded})
 			for _, n := range []int{1, 7} {
 				s.ask(t, out, "spectrogram", d.input.Shape(n), x[:n*size], func(t *testing.T, out map[string][]float32, shapes map[string][]int) {
-					if h := shapes["embedding"]; !slices.Equal(h, []int{n, net.Dim()}) {
+					if h := shapes["embedding"]; !slices.Equal(h, []int{n, dim}) {
 						t.Errorf("%s: embeddings of %d clips are %v", encoder, n, h)
-					} else if off := rowsApart(out["embedding"], want[:n*net.Dim()], net.Dim()); !(off <= 1e-4) {
+					} else if off := rowsApart(out["embedding"], want[:n*dim], dim); !(off <= 1e-4) {
 						t.Errorf("%s, norms folded %v: embeddings of %d clips are off by %.1e", encoder, folded, n, off)
 					} else {
 						t.Logf("%s, norms folded %v: embeddings of %d clips are off by %.1e", encoder, folded, n, off)
@@ -233,4 +243,89 @@ func TestONNXRuntime(t *testing.T) {
 		}
 	}
 	s.run(t)
+}
+
+// So it does with the linear probe behind an encoder, whatever makes probabilities
+// of its logits, and whoever fitted it.
+func TestONNXRuntimeProbes(t *testing.T) {
+	s := newSession(t)
+	for _, set := range [][]string{
+		{"linear_probe.c_steps=2"},
+		{"linear_probe.standardize=false", "embed.pool=mean_max"},
+		{"linear_probe.multi=one_vs_rest", "embed.head_layers=1"},
+		{"linear_probe.protocol=evar"},
+		{"tags"},
+	} {
+		dir := digits(t, "{name: resnet, depth: 10, width: 8}")
+		multi := set[0] == "tags"
+		if multi {
+			set = nil
+			manifest := string(get(t, dir, "manifest.csv"))
+			for _, odd := range []string{"1", "3", "5", "7", "9"} {
+				manifest = strings.ReplaceAll(manifest, ","+odd+",", ","+odd+";odd,")
+			}
+			put(t, filepath.Join(dir, "manifest.csv"), []byte(manifest))
+		}
+		run, _, _ := trainedOn(t, dir)
+		con, _ := silent()
+		if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{Set: set}, con); err != nil {
+			t.Fatal(err)
+		}
+		out := filepath.Join(dir, "probe.onnx")
+		export(t, ExportOptions{Run: run, Format: "onnx", Out: out, Probe: true})
+
+		// what clr itself says of them
+		d := open(t, load(t, dir, set...))
+		cp, err := d.saved(run, d.splits[0], con)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := d.trained(cp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, h := firstWindows(t, d, e)
+		size := d.input.Values()
+		known, err := d.labels()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if multi != (known.Labels == nil) {
+			t.Fatalf("%v: several labels", multi)
+		}
+		dim := len(h) * size / len(x)
+		p := newPool(d.c.Embed.Pool, len(x)/size, dim)
+		for i := range p.count {
+			p.add(i, h[i*dim:(i+1)*dim])
+		}
+		clips := eval.Set{X: p.finish(), N: len(p.count), D: p.dim, Classes: known.Classes}
+		r, err := eval.Evaluate(t.Context(), "again", d.c.LinearProbe, embeddedOnce(t, d, e, known), d.splits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := len(known.Classes)
+		var want []float32
+		for _, v := range r.Heads[0].LogProba(clips) {
+			want = append(want, float32(math.Exp(v)))
+		}
+		for _, n := range []int{1, 7} {
+			s.ask(t, out, "spectrogram", d.input.Shape(n), x[:n*size], func(t *testing.T, out map[string][]float32, shapes map[string][]int) {
+				if !slices.Equal(shapes["logits"], []int{n, k}) || !slices.Equal(shapes["probabilities"], []int{n, k}) || !slices.Equal(shapes["embedding"], []int{n, dim}) {
+					t.Errorf("%v: of %d clips come %v", set, n, shapes)
+				} else if off := rowsApart(out["probabilities"], want[:n*k], k); !(off <= 1e-4) {
+					t.Errorf("%v: probabilities of %d clips are off by %.1e", set, n, off)
+				} else {
+					t.Logf("%v: probabilities of %d clips are off by %.1e", set, n, off)
+				}
+			}, "embedding", "logits", "probabilities")
+		}
+	}
+	s.run(t)
+}
+
+// embeddedOnce are all clips with their labels.
+func embeddedOnce(t *testing.T, d *data, e encoderState, known eval.Set) eval.Set {
+	t.Helper()
+	known.X, known.D = embedded(t, d, e)
+	return known
 }

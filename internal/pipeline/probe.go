@@ -26,7 +26,7 @@ type ProbeOptions struct {
 // Probe asks how much of the labels the run's embeddings give away, beside the
 // same for random weights, feature statistics and the commonest class. The
 // report and its predictions are kept in the run folder, those of one fold in the fold's; the caller
-// shows it.
+// shows it. Heads without hidden layers are kept beside the checkpoints.
 func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eval.Report, error) {
 	c, err := runConfig(o.Run, ov)
 	if err != nil {
@@ -40,6 +40,11 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	r, err := probe(ctx, d, o, con)
 	if err != nil {
 		return nil, err
+	}
+	if o.Kind == "linear" {
+		if err := d.keepHeads(o.Run, r); err != nil {
+			return r, err
+		}
 	}
 	dir := o.Run
 	if o.Fold != "" && len(d.splits) > 1 {
@@ -133,6 +138,9 @@ func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Rep
 		r, err := eval.EvaluateEach(ctx, row.name, row.p, row.set, splits)
 		if err != nil {
 			return nil, err
+		}
+		if row.name != eval.RowPretrained {
+			r.Heads = nil // which nobody keeps
 		}
 		report.Rows = append(report.Rows, r)
 	}
