@@ -191,6 +191,7 @@ func (p *program) export() *cobra.Command {
 	c.Flags().StringVarP(&o.Out, "out", "o", "", "file to write")
 	c.Flags().StringVar(&o.Format, "format", "safetensors", strings.Join(formats, ", "))
 	c.Flags().StringVar(&o.Corpus, "corpus", "", "manifest of other recordings to embed")
+	c.Flags().BoolVar(&o.FrontEnd, "front-end", false, "onnx: from waveforms on, with feature, windows and their pool inside")
 	c.Flags().BoolVar(&o.Probe, "probe", false, "onnx: with the head that clr linear-probe fitted, for probabilities of the labels")
 	c.Flags().BoolVar(&o.FoldBN, "fold-bn", false, "onnx: put batch norms into the weights before them")
 	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))

@@ -21,16 +21,35 @@ const (
 // Free is a side of a shape that is known when the graph is run, such as N.
 const Free = -1
 
-// A Value is an array of float32s that goes from operator to operator. One that
-// has Data is a constant.
+// A Value is an array that goes from operator to operator. One that has Data or
+// Ints is a constant.
 type Value struct {
 	Name  string
 	Shape []int // Free where a side is
 	Data  []float32
+	Ints  []int64
 }
 
-// Rank is the number of axes.
-func (v Value) Rank() int { return len(v.Shape) }
+func (v Value) constant() bool { return v.Data != nil || v.Ints != nil }
+
+// Number is a constant without axes.
+func Number(v float64) Value {
+	return Value{Name: fmt.Sprintf("number %v", float32(v)), Shape: []int{}, Data: []float32{float32(v)}}
+}
+
+// Whole is a whole number as a constant without axes.
+func Whole(v int) Value {
+	return Value{Name: fmt.Sprintf("whole %d", v), Shape: []int{}, Ints: []int64{int64(v)}}
+}
+
+// Wholes are whole numbers as a constant of one axis.
+func Wholes(v ...int) Value {
+	c := Value{Name: fmt.Sprintf("wholes %v", v), Shape: []int{len(v)}}
+	for _, i := range v {
+		c.Ints = append(c.Ints, int64(i))
+	}
+	return c
+}
 
 // An Attr is a setting of an operator: a float32, an int, an []int or a string.
 type Attr struct {
@@ -43,8 +62,8 @@ type Attr struct {
 type Graph struct {
 	inputs, outputs []typed
 	nodes           []node
-	constants       []constant
-	known           map[string]Value // constants, by name
+	constants       []Value
+	known           map[string]Value // the constants, by name
 	count           map[string]int   // of nodes, by operator
 	err             error
 }
@@ -58,11 +77,6 @@ type node struct {
 	op, name string
 	in, out  []string
 	attrs    []Attr
-}
-
-type constant struct {
-	Value
-	ints []int64 // in place of Data
 }
 
 // Input is a value that whoever runs the graph gives. Its free sides are named, in
@@ -89,19 +103,31 @@ func (g *Graph) Do(op string, shape []int, in []Value, attrs ...Attr) Value {
 	return Value{Name: n.out[0], Shape: shape}
 }
 
-// Reshape is x in another shape, of which one side at most is Free.
+// Each is Do where the result has the shape of the first value.
+func (g *Graph) Each(op string, in ...Value) Value { return g.Do(op, in[0].Shape, in) }
+
+// Reshape is x in another shape. If its first side is Free, that is x's first one;
+// another one may be Free besides.
 func (g *Graph) Reshape(x Value, shape ...int) Value {
-	if x.Data != nil {
-		return Value{Name: x.Name, Shape: shape, Data: x.Data}
+	if x.constant() {
+		return Value{Name: x.Name, Shape: shape, Data: x.Data, Ints: x.Ints}
 	}
-	n := g.lay("Reshape", nil)
-	sides := constant{Value: Value{Name: n.out[0] + ".shape", Shape: []int{len(shape)}}}
-	for _, d := range shape {
-		sides.ints = append(sides.ints, int64(d)) // Free is what ONNX has for it
+	sides := slices.Clone(shape) // -1 is what is left, as for ONNX
+	if sides[0] == Free {
+		sides[0] = 0 // what x has
 	}
-	g.constants = append(g.constants, sides)
-	n.in = []string{g.refer(x), sides.Name}
-	return Value{Name: n.out[0], Shape: shape}
+	return g.Do("Reshape", shape, []Value{x, Wholes(sides...)})
+}
+
+// Side is the size of x along an axis: a whole number.
+func (g *Graph) Side(x Value, axis int) Value {
+	shape := g.Do("Shape", []int{len(x.Shape)}, []Value{x})
+	return g.Do("Gather", []int{}, []Value{shape, Whole(axis)}, Attr{"axis", 0})
+}
+
+// Range is the whole numbers from 0 to n-1.
+func (g *Graph) Range(n Value) Value {
+	return g.Do("Range", []int{Free}, []Value{Whole(0), n, Whole(1)})
 }
 
 // lay appends an operator without inputs, good until the next.
@@ -120,7 +146,7 @@ func (g *Graph) refer(v Value) string {
 	if v.Name == "" {
 		g.Fail(fmt.Errorf("onnx: a value %v has no name", v.Shape))
 	}
-	if v.Data == nil {
+	if !v.constant() {
 		return v.Name
 	}
 	old, ok := g.known[v.Name]
@@ -130,11 +156,16 @@ func (g *Graph) refer(v Value) string {
 			g.known = map[string]Value{}
 		}
 		g.known[v.Name] = v
-		g.constants = append(g.constants, constant{Value: v})
-	case !slices.Equal(old.Shape, v.Shape) || &old.Data[0] != &v.Data[0] && !slices.Equal(old.Data, v.Data):
+		g.constants = append(g.constants, v)
+	case !slices.Equal(old.Shape, v.Shape) || !slices.Equal(old.Ints, v.Ints) || !sameData(old.Data, v.Data):
 		g.Fail(fmt.Errorf("onnx: two constants are named %s", v.Name))
 	}
 	return v.Name
+}
+
+// sameData compares no values where the memory is the same.
+func sameData(a, b []float32) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
 // Fail makes Write return an error, the first that there was.
@@ -252,26 +283,25 @@ const (
 )
 
 // part is field 5 of a graph, a tensor, whose values come last.
-func (c constant) part() part {
+func (v Value) part() part {
 	var m message
-	for _, d := range c.Shape {
+	for _, d := range v.Shape {
 		m.number(1, int64(d))
 	}
-	if c.ints != nil {
+	if v.Ints != nil {
 		m.number(2, int64s)
-		for _, v := range c.ints {
-			m.number(7, v)
+		for _, i := range v.Ints {
+			m.number(7, i)
 		}
+		m.text(8, v.Name)
 	} else {
 		m.number(2, float32s)
-	}
-	m.text(8, c.Name)
-	if c.ints == nil {
-		m.begin(9, 4*len(c.Data))
+		m.text(8, v.Name)
+		m.begin(9, 4*len(v.Data))
 	}
 	var head message
-	head.begin(5, len(m)+4*len(c.Data))
-	return part{append(head, m...), c.Data}
+	head.begin(5, len(m)+4*len(v.Data))
+	return part{append(head, m...), v.Data}
 }
 
 func (v typed) message() (m message) {

@@ -60,8 +60,8 @@ func (f bend) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 func (f bend) translate(t *translation, in gorgonia.Nodes) onnx.Value {
 	x := t.value(in[0])
 	if f.onnx != "" {
-		return t.each(f.onnx, x)
+		return t.Each(f.onnx, x)
 	}
-	erf := t.each("Erf", t.each("Mul", x, number("1/sqrt2", math.Sqrt2/2)))
-	return t.each("Mul", t.each("Mul", x, number("1/2", 0.5)), t.each("Add", erf, number("1", 1)))
+	erf := t.Each("Erf", t.Each("Mul", x, onnx.Number(math.Sqrt2/2)))
+	return t.Each("Mul", t.Each("Mul", x, onnx.Number(0.5)), t.Each("Add", erf, onnx.Number(1)))
 }

@@ -75,27 +75,16 @@ func (t *translation) fail(format string, args ...any) onnx.Value {
 	return onnx.Value{}
 }
 
-// each is an operator over values of one shape, or a value and constants, whose
-// result has the first one's.
-func (t *translation) each(op string, in ...onnx.Value) onnx.Value {
-	return t.Do(op, in[0].Shape, in)
-}
-
 // relu is x, with a ReLU over it if that is on.
 func (t *translation) relu(x onnx.Value, on bool) onnx.Value {
 	if !on {
 		return x
 	}
-	return t.each("Relu", x)
+	return t.Each("Relu", x)
 }
 
 // perN is the shape of values that each example has so many of.
 func perN(sides ...int) []int { return append([]int{onnx.Free}, sides...) }
-
-// number is a constant by itself.
-func number(name string, v float64) onnx.Value {
-	return onnx.Value{Name: name, Shape: []int{}, Data: []float32{float32(v)}}
-}
 
 // sides is an attribute of rows and columns.
 func sides(name string, v [2]int) onnx.Attr { return onnx.Attr{Name: name, Value: v[:]} }

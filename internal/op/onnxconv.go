@@ -44,7 +44,7 @@ func (f bias) translate(t *translation, in gorgonia.Nodes) onnx.Value {
 	if len(x.Shape) > 2 {
 		b = t.Reshape(b, f.m.C, 1, 1)
 	}
-	return t.relu(t.each("Add", x, b), f.relu)
+	return t.relu(t.Each("Add", x, b), f.relu)
 }
 
 // A kept norm is one by constant statistics, in the order of fold: mean, variance,
@@ -96,7 +96,7 @@ func (f convNorm) translate(t *translation, in gorgonia.Nodes) onnx.Value {
 	n := keptNorm{[4]onnx.Value(of[1:5]), f.eps}
 	y := t.convNormed(n, f.conv, t.value(in[0]), append(of[:1:1], of[5:]...)...)
 	if f.residual {
-		y = t.each("Add", y, t.value(in[2]))
+		y = t.Each("Add", y, t.value(in[2]))
 	}
 	return t.relu(y, f.relu)
 }
@@ -110,7 +110,7 @@ func (f norm) translate(t *translation, in gorgonia.Nodes) onnx.Value {
 	}
 	y := t.normOver(in[0], t.kept(in[1], in[2], in[3], f.s.Eps))
 	if f.residual {
-		y = t.each("Add", y, t.value(in[4]))
+		y = t.Each("Add", y, t.value(in[4]))
 	}
 	return t.relu(y, f.relu)
 }

@@ -34,7 +34,7 @@ func (sum) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error
 }
 
 func (sum) translate(t *translation, in gorgonia.Nodes) onnx.Value {
-	return t.each("Add", t.value(in[0]), t.value(in[1]))
+	return t.Each("Add", t.value(in[0]), t.value(in[1]))
 }
 
 func (sum) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
@@ -72,7 +72,7 @@ func (relu) Diff(_ gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, er
 }
 
 func (relu) translate(t *translation, in gorgonia.Nodes) onnx.Value {
-	return t.each("Relu", t.value(in[0]))
+	return t.Each("Relu", t.value(in[0]))
 }
 
 func (relu) Run(out kernel.Array, in []kernel.Array, _ []float32) error {

@@ -52,5 +52,5 @@ func (softmax) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 }
 
 func (softmax) translate(t *translation, in gorgonia.Nodes) onnx.Value {
-	return t.each("Softmax", t.value(in[0]))
+	return t.Each("Softmax", t.value(in[0]))
 }

@@ -92,7 +92,7 @@ func (w window) translate(t *translation, in gorgonia.Nodes) onnx.Value {
 	switch {
 	case Size(from) != Size(w.shape):
 		return t.fail("op: ONNX has no words for %s, a part of %v", w.Sig(), from)
-	case x.Data != nil:
+	case x.Data != nil: // a weight
 		return t.Reshape(x, w.shape...)
 	case from[0] != w.shape[0]:
 		return t.fail("op: ONNX has no words for %s, which mixes the examples of %v", w.Sig(), from)

@@ -26,6 +26,7 @@ type ExportOptions struct {
 	Format    string // safetensors, onnx: the encoder; npy, csv: embeddings of a corpus
 	Out       string // file
 	Corpus    string // another manifest to embed; empty: the run's
+	FrontEnd  bool   // onnx: with all that stands before the encoder
 	Probe     bool   // onnx: with the run's linear probe behind the encoder
 	FoldBN    bool   // onnx: batch norms go into the weights before them
 }
@@ -47,8 +48,8 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if o.Corpus != "" && network {
 		return fault.New(fault.Usage, "leave --corpus out, or use --format npy or csv", "format %s is the encoder, which needs no corpus; --corpus %s was given", o.Format, o.Corpus)
 	}
-	if (o.Probe || o.FoldBN) && o.Format != "onnx" {
-		return fault.New(fault.Usage, "leave them out, or use --format onnx", "--probe and --fold-bn are for format onnx, the format is %s", o.Format)
+	if (o.FrontEnd || o.Probe || o.FoldBN) && o.Format != "onnx" {
+		return fault.New(fault.Usage, "leave them out, or use --format onnx", "--front-end, --probe and --fold-bn are for format onnx, the format is %s", o.Format)
 	}
 	c, err := runConfig(o.Run, Overrides{})
 	if err != nil {

@@ -132,14 +132,13 @@ func (h *head) onnx(g *onnx.Graph, x onnx.Value) (logits, probabilities onnx.Val
 		}
 		return c
 	}
-	each := func(op string, in ...onnx.Value) onnx.Value { return g.Do(op, in[0].Shape, in) }
-	x = each("Mul", each("Sub", x, constant("mean", h.Mean, h.D)), constant("factor", h.Factor, h.D))
+	x = g.Each("Mul", g.Each("Sub", x, constant("mean", h.Mean, h.D)), constant("factor", h.Factor, h.D))
 	logits = g.Do("Gemm", []int{onnx.Free, h.K}, []onnx.Value{x, constant("weight", h.W, h.K, h.D), constant("bias", h.B, h.K)}, onnx.Attr{Name: "transB", Value: 1})
 	switch h.Link {
 	case eval.Sigmoid:
-		return logits, each("Sigmoid", logits)
+		return logits, g.Each("Sigmoid", logits)
 	case eval.Normalized: // softmax of log σ(z) = -softplus(-z)
-		return logits, each("Softmax", each("Neg", each("Softplus", each("Neg", logits))))
+		return logits, g.Each("Softmax", g.Each("Neg", g.Each("Softplus", g.Each("Neg", logits))))
 	}
-	return logits, each("Softmax", logits)
+	return logits, g.Each("Softmax", logits)
 }

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,9 +27,10 @@ const interopFolder = "../../testdata/interop"
 
 // A session is what ONNX Runtime is asked to do, all of it by one process.
 type session struct {
-	dir  string
-	jobs []job
-	then []func(t *testing.T, shapes map[string][]int) // a job each
+	dir   string
+	jobs  []job
+	then  []func(t *testing.T, shapes map[string][]int) // a job each
+	worst float64                                       // how far off anything was
 }
 
 type job struct {
@@ -107,11 +109,19 @@ func (s *session) run(t *testing.T) {
 		}
 		check(t, shapes)
 	}
+	t.Logf("%d answers, off by %.1e at most", len(s.jobs), s.worst)
 }
 
-// rowsApart is how far rows lie from those wanted: the largest difference of a row, in
-// its largest value.
-func rowsApart(got []float32, want []float32, width int) (worst float64) {
+// near compares n rows with those wanted. What counts is the largest difference of
+// a row, in the row's largest value.
+func (s *session) near(t *testing.T, what string, shape []int, got []float32, n int, want []float32) {
+	t.Helper()
+	width := len(want) / n
+	if !slices.Equal(shape, []int{n, width}) || len(got) != len(want) {
+		t.Errorf("%s: %d values come as %v, want %v", what, len(got), shape, []int{n, width})
+		return
+	}
+	worst := 0.0
 	for i := 0; i < len(want); i += width {
 		most, differ := 0.0, 0.0
 		for k, w := range want[i : i+width] {
@@ -120,7 +130,10 @@ func rowsApart(got []float32, want []float32, width int) (worst float64) {
 		}
 		worst = max(worst, differ/most)
 	}
-	return worst
+	s.worst = max(s.worst, worst)
+	if !(worst <= 1e-4) {
+		t.Errorf("%s: off by %.1e", what, worst)
+	}
 }
 
 // digits is a corpus of real clips: spoken digits of the one in the binary, two of
@@ -231,13 +244,7 @@ func TestONNXRuntime(t *testing.T) {
 			export(t, ExportOptions{Run: run, Format: "onnx", Out: out, FoldBN: folded})
 			for _, n := range []int{1, 7} {
 				s.ask(t, out, "spectrogram", d.input.Shape(n), x[:n*size], func(t *testing.T, out map[string][]float32, shapes map[string][]int) {
-					if h := shapes["embedding"]; !slices.Equal(h, []int{n, dim}) {
-						t.Errorf("%s: embeddings of %d clips are %v", encoder, n, h)
-					} else if off := rowsApart(out["embedding"], want[:n*dim], dim); !(off <= 1e-4) {
-						t.Errorf("%s, norms folded %v: embeddings of %d clips are off by %.1e", encoder, folded, n, off)
-					} else {
-						t.Logf("%s, norms folded %v: embeddings of %d clips are off by %.1e", encoder, folded, n, off)
-					}
+					s.near(t, fmt.Sprintf("%s, norms folded %v", encoder, folded), shapes["embedding"], out["embedding"], n, want[:n*dim])
 				}, "embedding")
 			}
 		}
@@ -310,12 +317,10 @@ func TestONNXRuntimeProbes(t *testing.T) {
 		}
 		for _, n := range []int{1, 7} {
 			s.ask(t, out, "spectrogram", d.input.Shape(n), x[:n*size], func(t *testing.T, out map[string][]float32, shapes map[string][]int) {
-				if !slices.Equal(shapes["logits"], []int{n, k}) || !slices.Equal(shapes["probabilities"], []int{n, k}) || !slices.Equal(shapes["embedding"], []int{n, dim}) {
-					t.Errorf("%v: of %d clips come %v", set, n, shapes)
-				} else if off := rowsApart(out["probabilities"], want[:n*k], k); !(off <= 1e-4) {
-					t.Errorf("%v: probabilities of %d clips are off by %.1e", set, n, off)
-				} else {
-					t.Logf("%v: probabilities of %d clips are off by %.1e", set, n, off)
+				s.near(t, fmt.Sprintf("embeddings, %v", set), shapes["embedding"], out["embedding"], n, h[:n*dim])
+				s.near(t, fmt.Sprintf("probabilities, %v", set), shapes["probabilities"], out["probabilities"], n, want[:n*k])
+				if !slices.Equal(shapes["logits"], []int{n, k}) {
+					t.Errorf("%v: logits are %v", set, shapes["logits"])
 				}
 			}, "embedding", "logits", "probabilities")
 		}
@@ -328,4 +333,76 @@ func embeddedOnce(t *testing.T, d *data, e encoderState, known eval.Set) eval.Se
 	t.Helper()
 	known.X, known.D = embedded(t, d, e)
 	return known
+}
+
+// With the front end inside, samples give the embedding that clr embed gives the
+// clip: of clips shorter than a view and longer, by every feature that ONNX has
+// words for and every normalisation.
+func TestONNXRuntimeFrontEnd(t *testing.T) {
+	s := newSession(t)
+	for _, c := range []struct {
+		feature string // in the config
+		set     []string
+	}{
+		{"{name: logmel, n_fft: 256, win_length: 200, hop_length: 80, n_mels: 40, f_max: 3800}", []string{"embed.pool=mean_max"}},
+		{"{name: logmel, n_fft: 256, win_length: 200, hop_length: 80, n_mels: 40, f_max: 3800, center: false}", []string{"view.normalize=band", "embed.hop=0.3"}},
+		{"{name: logmel, n_fft: 250, win_length: 201, hop_length: 80, n_mels: 40, f_max: 3800, pad_mode: constant, power: 1, log: log10}", []string{"view.normalize=band_std", "view.unit=log10", "embed.pool=max"}},
+		{"{name: logmel_librosa, n_fft: 256, win_length: 256, hop_length: 64, n_mels: 32}", []string{"view.normalize=clip", "view.unit=db"}},
+		{"{name: logmel_torchaudio, n_fft: 200, win_length: 200, hop_length: 100, n_mels: 24}", []string{"view.normalize=running", "view.running=7", "view.unit=db"}},
+		{"{name: logmel_byola, n_fft: 512, win_length: 512, hop_length: 80, n_mels: 24, f_max: 4000}", []string{"view.normalize=corpus_band"}},
+		{"{name: mfcc, n_mfcc: 20, mel: {n_fft: 256, win_length: 200, hop_length: 80, n_mels: 30, log: db, f_max: 4000}}", []string{"view.normalize=none"}},
+		{"{name: stft, n_fft: 128, win_length: 128, hop_length: 80, value: ln, floor: 1.0e-5}", nil},
+		{"{name: stft, n_fft: 128, win_length: 100, hop_length: 80, window: hamming, value: magnitude}", nil},
+		{"{name: gammatone, n_fft: 256, win_length: 200, hop_length: 80, n_filters: 24, log: db, top_db: 60}", []string{"view.unit=db"}},
+		{"{name: waveform, frame_length: 24, hop_length: 80}", nil},
+		{"{name: waveform}", []string{"view.frames=2000"}},
+	} {
+		encoder := "{name: cnn, layers: [{channels: 8, kernel: [3, 3], stride: [1, 1], norm: true, activation: relu, pool: none, pool_size: [1, 1]}], pool: time_mean_max, hidden: [16]}"
+		dir := digits(t, encoder)
+		config := regexp.MustCompile(`(?m)^feature: .*$`).ReplaceAllLiteralString(string(get(t, dir, "config.yaml")), "feature: "+c.feature)
+		put(t, filepath.Join(dir, "config.yaml"), []byte(strings.Replace(config, "view: {frames: 64}", "view: {frames: 24}", 1)))
+		lines := strings.Split(strings.TrimSpace(string(get(t, dir, "manifest.csv"))), "\n")
+		manifest := lines[0] + ",start,end\n"
+		for _, line := range lines[1:] {
+			manifest += line + ",,\n"
+			if strings.Contains(line, "jackson") {
+				manifest += line + ",0.05,0.2\n" + line + ",0,0.34\n"
+			}
+		}
+		put(t, filepath.Join(dir, "manifest.csv"), []byte(manifest))
+		run, d, e := trainedOn(t, dir, c.set...)
+		want, dim := embedded(t, d, e)
+		out := filepath.Join(dir, "front.onnx")
+		export(t, ExportOptions{Run: run, Format: "onnx", Out: out, FrontEnd: true})
+
+		ask := func(clips ...int) {
+			var x, h []float32
+			for _, i := range clips {
+				clip, err := d.readClip(i)
+				if err != nil {
+					t.Fatal(err)
+				}
+				x = append(x, clip.Samples...)
+				for _, v := range want[i*dim : (i+1)*dim] {
+					h = append(h, float32(v))
+				}
+			}
+			n := len(clips)
+			s.ask(t, out, "waveform", []int{n, len(x) / n}, x, func(t *testing.T, out map[string][]float32, shapes map[string][]int) {
+				s.near(t, fmt.Sprintf("%s %v, of %d samples", c.feature, c.set, len(x)/n), shapes["embedding"], out["embedding"], n, h)
+			}, "embedding")
+		}
+		equal := map[string][]int{} // clips of one length
+		for i, it := range d.corpus.Items {
+			if end := it.Value("end"); end != "" {
+				equal[end] = append(equal[end], i)
+			} else if i%5 == 0 {
+				ask(i)
+			}
+		}
+		ask(equal["0.2"][:7]...)
+		ask(equal["0.34"][:7]...)
+		ask(equal["0.34"][1])
+	}
+	s.run(t)
 }
