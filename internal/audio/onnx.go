@@ -19,14 +19,17 @@ func ONNX(g *onnx.Graph, o FeatureOptions, rate int, x onnx.Value) (onnx.Value, 
 	}
 	t, ok := f.(translatable)
 	if !ok {
-		return onnx.Value{}, fault.New(fault.Usage, "leave --front-end out, and compute the feature outside",
-			"ONNX has no words for the feature %T", o)
+		return onnx.Value{}, noWords("the feature %T", o)
 	}
 	if err := t.translates(); err != nil {
 		return onnx.Value{}, err
 	}
 	y := t.translate(g, x)
 	return y, g.Err()
+}
+
+func noWords(format string, args ...any) error {
+	return fault.New(fault.Usage, "leave --front-end out, and compute the feature outside", "ONNX has no words for "+format, args...)
 }
 
 // A translatable feature can be said in ONNX, unless its options are in the way.
@@ -44,8 +47,7 @@ const tapsLimit = 1 << 28
 // translates refuses transforms that are too large.
 func (s *stft) translates() error {
 	if n := 2 * s.bins() * len(s.window); n > tapsLimit {
-		return fault.New(fault.Usage, "leave --front-end out, and compute the feature outside",
-			"a transform of %d samples in windows of %d takes %d numbers in ONNX, %d are allowed", s.size, len(s.window), n, tapsLimit)
+		return noWords("a transform of %d samples in windows of %d: they would be %d numbers, of which %d are allowed", s.size, len(s.window), n, tapsLimit)
 	}
 	return nil
 }
@@ -134,6 +136,10 @@ func (f *logMel) translate(g *onnx.Graph, x onnx.Value) onnx.Value {
 	return logarithm(g, x, o.Log, o.Power, o.Floor, o.TopDB)
 }
 
+// translates refuses: what follows the filters knows the past, and has a log-mel
+// spectrogram's words only by inheritance.
+func (f *pcen) translates() error { return noWords("the feature %T", f.options) }
+
 func (f *mfcc) translates() error { return f.mel.translates() }
 
 func (f *mfcc) translate(g *onnx.Graph, x onnx.Value) onnx.Value {
@@ -150,7 +156,7 @@ func (f *gammatone) translate(g *onnx.Graph, x onnx.Value) onnx.Value {
 
 func (f *spectrogram) translates() error {
 	if v := f.options.Value; v == "phase" || v == "if" || v == "if_hz" {
-		return fault.New(fault.Usage, "leave --front-end out, and compute the feature outside", "ONNX has no words for the feature stft of value %s", v)
+		return noWords("the feature stft of value %s", v)
 	}
 	return f.stft.translates()
 }

@@ -19,6 +19,7 @@ func (d *data) exportONNX(o ExportOptions, e encoderState, h *head, step string)
 	of := d.onWindow
 	if o.FrontEnd {
 		of, name = d.onWaveform, "front end, encoder"
+		meta["clr.sample_rate"] = strconv.Itoa(d.c.SampleRate)
 	}
 	x, clip, err := of(g, e, o.FoldBN)
 	if err != nil {
