@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo demo-check test race lint purego arm64 soak fuzz reference pictures compare-torch ci
+.PHONY: build demo demo-check test race lint purego arm64 soak fuzz reference pictures compare-torch interop ci
 PYTHON ?= python3
 
 build:          ## one static binary, ./clr
@@ -18,7 +18,7 @@ test:           ## all tests
 	go test ./...
 
 # Tests of what is computed, not of who does it: long under the race detector.
-ARITHMETIC = TestSameBytes|TestEveryChangeFails|TestMethodsTrain|TestEncodersTrain|TestInit|TestUpdate|TestFrozen|TestMoreEpochs|TestAverage|TestShapesResume|TestFinetune|TestConvAccuracy|TestConvNotFinite|TestConvLoops|TestPaddedLanes|TestWinograd$$|TestWinogradBounded|TestGenerated|TestNormPoolIsTheChain|TestForwardTail|TestPixelConvLoops
+ARITHMETIC = TestSameBytes|TestEveryChangeFails|TestMethodsTrain|TestEncodersTrain|TestInit|TestUpdate|TestFrozen|TestMoreEpochs|TestAverage|TestShapesResume|TestFinetune|TestConvAccuracy|TestConvNotFinite|TestConvLoops|TestPaddedLanes|TestWinograd$$|TestWinogradBounded|TestGenerated|TestNormPoolIsTheChain|TestForwardTail|TestPixelConvLoops|TestONNXRuntime
 
 race:           ## the concurrent parts under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -timeout 20m -skip '$(ARITHMETIC)' ./internal/kernel ./internal/exec ./internal/eval ./internal/audio ./internal/layout ./internal/survey ./internal/disk ./internal/checkpoint ./internal/rundir ./internal/pipeline
@@ -59,6 +59,14 @@ pictures:       ## draw docs/img anew, and link what the tables lack
 
 compare-torch: build ## speed and memory beside PyTorch, which PYTHON must have; ROWS=simclr,embed for some rows
 	$(PYTHON) bench/compare.py --clr ./clr $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MALLOC),--malloc $(MALLOC))
+
+# ONNX Runtime's scripts would fetch libraries for graphics cards; what it computes with on CPUs is in its package.
+ORT = testdata/interop/node_modules/.package-lock.json
+$(ORT): testdata/interop/package-lock.json
+	@npm ci --prefix testdata/interop --ignore-scripts --no-audit --no-fund --fetch-retries 1 --fetch-timeout 30000 || echo "npm did not install ONNX Runtime"
+
+interop: $(ORT) ## exports in ONNX Runtime, which npm installs, give what clr gives; half a minute
+	go test -count=1 -run '^TestONNXRuntime' -v ./internal/pipeline
 
 ci:             ## what CI runs
 	bash .ci/run

@@ -34,6 +34,7 @@ var floors = map[string]int{
 	"clr/internal/embedding":       2,
 	"clr/internal/audio":           2,
 	"clr/internal/disk":            1,
+	"clr/internal/onnx":            1,
 	"clr/internal/kernel":          1,
 	"clr/internal/host":            1,
 	"clr/internal/fault":           0,

@@ -210,6 +210,7 @@ func (p *program) export() *cobra.Command {
 		Short:   "Write a run's encoder or embeddings for other tools",
 		Long:    "Writes what a run has learnt to a file:\n\n" + about,
 		Example: "  clr export --run runs/first --out encoder.safetensors\n" +
+			"  clr export --run runs/first --out encoder.onnx --format onnx\n" +
 			"  clr export --run runs/first --out embeddings.npy --format npy",
 		Args: noArguments,
 		RunE: p.does(func(c *cobra.Command) error {
@@ -228,6 +229,9 @@ func (p *program) export() *cobra.Command {
 	c.Flags().StringVarP(&o.Out, "out", "o", "", "file to write")
 	c.Flags().StringVar(&o.Format, "format", "safetensors", strings.Join(formats, ", "))
 	c.Flags().StringVar(&o.Corpus, "corpus", "", "manifest of other recordings to embed")
+	c.Flags().BoolVar(&o.FrontEnd, "front-end", false, "onnx: from waveforms on, with feature, windows and their pool inside")
+	c.Flags().BoolVar(&o.Probe, "probe", false, "onnx: with the head that clr linear-probe fitted, for probabilities of the labels")
+	c.Flags().BoolVar(&o.FoldBN, "fold-bn", false, "onnx: put batch norms into the weights before them")
 	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))
 	p.jsonFlag(c)
 	return c

@@ -97,10 +97,12 @@ type bank struct {
 	*kernel.Bank
 	rows    int
 	columns []float32 // (rows)[16], for a spectrogram's last columns
+	first   []int     // what it was made of
+	weights [][]float64
 }
 
 func newBank(rows int, first []int, weights [][]float64) bank {
-	return bank{kernel.NewBank(first, weights), rows, make([]float32, rows*kernel.Lanes)}
+	return bank{kernel.NewBank(first, weights), rows, make([]float32, rows*kernel.Lanes), first, weights}
 }
 
 // project makes rows row, row+1, .. of frames t to t+15, as far as there are.

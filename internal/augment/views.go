@@ -295,9 +295,11 @@ func moments(w *audio.Spectrogram, from, n, low, high int) (mean, scale float32)
 	}
 	count := float64((high - low) * n)
 	m := sum / count
-	// What is silent has no deviation; 1e-5 keeps it finite, and 0.
-	return float32(m), float32(1 / max(math.Sqrt(max(squares/count-m*m, 0)), 1e-5))
+	return float32(m), float32(1 / max(math.Sqrt(max(squares/count-m*m, 0)), leastDeviation))
 }
+
+// leastDeviation keeps what is silent finite, and 0.
+const leastDeviation = 1e-5
 
 // runningMean removes the running mean of a bin and divides by the deviation.
 func runningMean(dst, x []float32, frames float64, std float32) {

@@ -133,6 +133,7 @@ func (r *Row) split(ctx context.Context, p Probe, s Set, split Split) error {
 		}
 		r.Fitting += time.Since(begun)
 		r.add(split, t.Seed, test, head.LogProba(test), head.Choice())
+		r.Heads = append(r.Heads, head)
 	}
 	return nil
 }

@@ -50,6 +50,7 @@ type Row struct {
 	PerClass  []ClassScore `json:"per_class"`         // over all splits and seeds; areas and average precisions are means over Folds
 	Confusion [][]int      `json:"confusion"`         // (K, K) true × predicted, over all splits and seeds; null for several labels
 	Tested    []TestedClip `json:"-"`                 // every test clip of every head, for whoever wants to list them
+	Heads     []Head       `json:"-"`                 // one a split and seed, for whoever wants to keep them
 
 	// Intervals are 95 %, by the keys of Mean: test clips drawn again within each
 	// split. They say nothing of other splits or heads.

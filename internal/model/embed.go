@@ -5,6 +5,9 @@ import (
 	"fmt"
 
 	G "gorgonia.org/gorgonia"
+
+	"clr/internal/onnx"
+	"clr/internal/op"
 )
 
 // An Embedder computes embeddings with the running statistics, so that a
@@ -55,4 +58,10 @@ func (d *Embedder) Embed(ctx context.Context, dst, x []float32) error {
 	}
 	copy(dst, d.machine.Value(d.h).Data)
 	return nil
+}
+
+// ONNX writes to g what e computes of x, which is spectrograms (N, C, F, T) there:
+// embeddings (N, D) for any N. FoldNorms is as in op.ONNX.
+func (d *Embedder) ONNX(g *onnx.Graph, x onnx.Value, foldNorms bool) (onnx.Value, error) {
+	return op.ONNX(g, d.h, map[*G.Node]onnx.Value{d.x: x}, foldNorms)
 }

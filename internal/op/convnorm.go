@@ -61,7 +61,7 @@ func ConvNorm(x, w *gorgonia.Node, n int, o ConvOptions, norm FixedNorm, residua
 	if err != nil {
 		return nil, fmt.Errorf("op: conv_norm over %v, %v: %w", x.Shape(), s, err)
 	}
-	f := convNorm{conv: conv{"conv_norm", o.shape(m, s), plan}, residual: residual != nil, relu: relu}
+	f := convNorm{conv: conv{"conv_norm", o.shape(m, s), plan}, eps: norm.Eps, residual: residual != nil, relu: relu}
 	folded, err := fixed{sig: fmt.Sprintf("%s folded, eps %x", f.Sig(), norm.Eps), shape: tensor.Shape{plan.PackedForward() + c},
 		scratch: Size(s), run: func(out kernel.Array, in []kernel.Array, scratch []float32) {
 			fold(scratch, out.Data[plan.PackedForward():], in, norm.Eps)
@@ -97,6 +97,7 @@ func fold(scaled, bias []float32, in []kernel.Array, eps float32) {
 // convNorm is y over (x, folded[, residual]).
 type convNorm struct {
 	conv
+	eps            float32 // of the norm, which folded has
 	residual, relu bool
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"clr/internal/kernel"
+	"clr/internal/onnx"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -37,4 +38,12 @@ func (f swapPixels) Diff(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Node
 func (f swapPixels) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	kernel.SwapPixels(out.Data, in[0].Data, len(out.Data)/(f.h*f.w*f.size), f.h, f.w, f.size)
 	return nil
+}
+
+// translate is of maps (N, C, H, W), in which C becomes the inner one.
+func (f swapPixels) translate(t *translation, in gorgonia.Nodes) onnx.Value {
+	x := t.value(in[0])
+	c := x.Shape[1]
+	x = t.Do("Transpose", perN(f.h, c, f.w), []onnx.Value{x}, onnx.Attr{Name: "perm", Value: []int{0, 2, 1, 3}})
+	return t.Reshape(x, onnx.Free, f.h*c, 1, f.w)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"clr/internal/kernel"
+	"clr/internal/onnx"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -111,4 +112,14 @@ func (f fromLanes) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Node
 func (f fromLanes) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	kernel.FromLanes(out.Data, in[0].Data, f.m.N, f.m.C, f.m.H, f.m.W)
 	return nil
+}
+
+func (f toLanes) translate(t *translation, in gorgonia.Nodes) onnx.Value { return t.value(in[0]) }
+
+func (f fromLanes) translate(t *translation, in gorgonia.Nodes) onnx.Value {
+	x := t.value(in[0])
+	if len(x.Shape) == len(f.shape) {
+		return x
+	}
+	return t.Reshape(x, perN(f.shape[1:]...)...)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"clr/internal/kernel"
+	"clr/internal/onnx"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -30,6 +31,10 @@ func (sum) Infer(in ...tensor.Shape) (tensor.Shape, error) {
 
 func (sum) Diff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	return gorgonia.Nodes{grad, grad}, nil
+}
+
+func (sum) translate(t *translation, in gorgonia.Nodes) onnx.Value {
+	return t.Each("Add", t.value(in[0]), t.value(in[1]))
 }
 
 func (sum) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
@@ -64,6 +69,10 @@ func (relu) Infer(in ...tensor.Shape) (tensor.Shape, error) { return in[0], nil 
 func (relu) Diff(_ gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	d, err := reluGrad(out, grad)
 	return gorgonia.Nodes{d}, err
+}
+
+func (relu) translate(t *translation, in gorgonia.Nodes) onnx.Value {
+	return t.Each("Relu", t.value(in[0]))
 }
 
 func (relu) Run(out kernel.Array, in []kernel.Array, _ []float32) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"clr/internal/kernel"
+	"clr/internal/onnx"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -22,7 +23,7 @@ func MaxPool(x *gorgonia.Node, n int, o PoolOptions) (*gorgonia.Node, error) {
 	if inPixels(x) {
 		return pixelPool(fmt.Sprintf("max_pool in pixels%+v", p), out, p.MaxPixels, x)
 	}
-	return Apply(pooling{fmt.Sprintf("max_pool%+v", p), out, p.MaxForward, p.MaxBackward, true}, x)
+	return Apply(pooling{fmt.Sprintf("max_pool%+v", p), out, p.MaxForward, p.MaxBackward, true, sayPool("MaxPool", p)}, x)
 }
 
 // AvgPool is the mean under each window of n maps; padding counts as zeros, as in
@@ -36,7 +37,7 @@ func AvgPool(x *gorgonia.Node, n int, o PoolOptions) (*gorgonia.Node, error) {
 		return nil, fmt.Errorf("op: avg_pool: %v is in pixels; use PixelsToLanes", x.Shape())
 	}
 	backward := func(dx, _, dy []float32) { p.AvgBackward(dx, dy) }
-	return Apply(pooling{fmt.Sprintf("avg_pool%+v", p), out, p.AvgForward, backward, false}, x)
+	return Apply(pooling{fmt.Sprintf("avg_pool%+v", p), out, p.AvgForward, backward, false, sayPool("AveragePool", p, onnx.Attr{Name: "count_include_pad", Value: 1})}, x)
 }
 
 // GlobalMean is the mean of each channel of n maps over their pixels →
@@ -51,7 +52,7 @@ func GlobalMean(x *gorgonia.Node, n int, keepRows bool) (*gorgonia.Node, error) 
 		return pixelPool(fmt.Sprintf("global_mean in pixels%+v", g), out, g.MeanPixels, x)
 	}
 	backward := func(dx, _, dy []float32) { g.MeanGrad(dx, dy) }
-	return Apply(pooling{fmt.Sprintf("global_mean%+v", g), out, g.Mean, backward, false}, x)
+	return Apply(pooling{fmt.Sprintf("global_mean%+v", g), out, g.Mean, backward, false, sayGlobal("ReduceMean", g)}, x)
 }
 
 // GlobalMax is as GlobalMean, of the largest pixel.
@@ -63,7 +64,7 @@ func GlobalMax(x *gorgonia.Node, n int, keepRows bool) (*gorgonia.Node, error) {
 	if inPixels(x) {
 		return pixelPool(fmt.Sprintf("global_max in pixels%+v", g), out, g.MaxPixels, x)
 	}
-	return Apply(pooling{fmt.Sprintf("global_max%+v", g), out, g.Max, g.MaxGrad, true}, x)
+	return Apply(pooling{fmt.Sprintf("global_max%+v", g), out, g.Max, g.MaxGrad, true, sayGlobal("ReduceMax", g)}, x)
 }
 
 func poolOf(name string, x *gorgonia.Node, n int, o PoolOptions) (kernel.Pool, tensor.Shape, error) {
@@ -110,6 +111,7 @@ type pooling struct {
 	forward  func(y, x []float32)
 	backward func(dx, x, dy []float32)
 	usesX    bool // backward does, to find the maxima again
+	say      func(t *translation, x onnx.Value) onnx.Value
 }
 
 func (f pooling) Sig() string                                 { return f.sig }
@@ -133,4 +135,30 @@ func (f pooling) Diff(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, 
 func (f pooling) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	f.forward(out.Data, in[0].Data)
 	return nil
+}
+
+func (f pooling) translate(t *translation, in gorgonia.Nodes) onnx.Value {
+	return f.say(t, t.value(in[0]))
+}
+
+// sayPool is a pool by windows, in ONNX.
+func sayPool(op string, p kernel.Pool, more ...onnx.Attr) func(*translation, onnx.Value) onnx.Value {
+	return func(t *translation, x onnx.Value) onnx.Value {
+		h, w := p.Out()
+		attrs := append(more[:len(more):len(more)], sides("kernel_shape", p.Kernel), sides("strides", p.Stride), padding(p.Pad))
+		return t.Do(op, perN(p.C, h, w), []onnx.Value{x}, attrs...)
+	}
+}
+
+// sayGlobal is a pool over all pixels, or over those of a row, in ONNX → (N, D).
+func sayGlobal(op string, g kernel.Global) func(*translation, onnx.Value) onnx.Value {
+	return func(t *translation, x onnx.Value) onnx.Value {
+		over := func(left []int, axes ...int) onnx.Value {
+			return t.Do(op, left, []onnx.Value{x}, onnx.Attr{Name: "axes", Value: axes}, onnx.Attr{Name: "keepdims", Value: 0})
+		}
+		if !g.KeepRows {
+			return over(perN(g.C), 2, 3)
+		}
+		return t.Reshape(over(perN(g.C, g.H), 3), perN(g.Features())...)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"clr/internal/kernel"
+	"clr/internal/onnx"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -47,6 +48,11 @@ func (concat) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 		at += d
 	}
 	return nil
+}
+
+func (concat) translate(t *translation, in gorgonia.Nodes) onnx.Value {
+	a, b := t.value(in[0]), t.value(in[1])
+	return t.Do("Concat", perN(a.Shape[1]+b.Shape[1]), []onnx.Value{a, b}, onnx.Attr{Name: "axis", Value: 1})
 }
 
 // columns is the columns [from, to) of rows.

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"clr/internal/kernel"
+	"clr/internal/onnx"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -48,4 +49,8 @@ func (softmax) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 		kernel.Softmax(out.Data[r:r+d], math.Inf(-1), 1, 1)
 	}
 	return nil
+}
+
+func (softmax) translate(t *translation, in gorgonia.Nodes) onnx.Value {
+	return t.Each("Softmax", t.value(in[0]))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"clr/internal/kernel"
+	"clr/internal/onnx"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -83,4 +84,18 @@ func (w window) spread(grad *gorgonia.Node, shape tensor.Shape) (*gorgonia.Node,
 func (w window) Run(out kernel.Array, in []kernel.Array, _ []float32) error {
 	copy(out.Data, in[0].Data[w.offset:])
 	return nil
+}
+
+// translate knows a window of all that there is, in another shape.
+func (w window) translate(t *translation, in gorgonia.Nodes) onnx.Value {
+	x, from := t.value(in[0]), in[0].Shape()
+	switch {
+	case Size(from) != Size(w.shape):
+		return t.fail("op: ONNX has no words for %s, a part of %v", w.Sig(), from)
+	case x.Data != nil: // a weight
+		return t.Reshape(x, w.shape...)
+	case from[0] != w.shape[0]:
+		return t.fail("op: ONNX has no words for %s, which mixes the examples of %v", w.Sig(), from)
+	}
+	return t.Reshape(x, perN(w.shape[1:]...)...)
 }

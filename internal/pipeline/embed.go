@@ -134,7 +134,7 @@ func (d *data) pooled(ctx context.Context, e encoderState, clips []int, show *Pr
 		return nil, 0, err
 	}
 	views := d.views(e.norm)
-	hop := max(1, int(math.Round(d.c.Embed.Hop*float64(d.c.View.Frames))))
+	hop := d.hop()
 	size := d.input.Values()
 	p := newPool(d.c.Embed.Pool, len(clips), net.Dim())
 	in := make([]float32, embedBatch*size) // (embedBatch, C, F, T)
@@ -179,6 +179,9 @@ func (d *data) pooled(ctx context.Context, e encoderState, clips []int, show *Pr
 	}
 	return p.finish(), p.dim, nil
 }
+
+// hop is how many frames lie between windows.
+func (d *data) hop() int { return max(1, int(math.Round(d.c.Embed.Hop*float64(d.c.View.Frames)))) }
 
 // A pool gathers the windows of each clip into one embedding.
 type pool struct {

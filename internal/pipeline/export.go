@@ -24,15 +24,19 @@ import (
 // ExportOptions are what the command line says of an export.
 type ExportOptions struct {
 	Run, Fold string
-	Format    string // safetensors: the encoder; npy, csv: embeddings of a corpus
+	Format    string // safetensors, onnx: the encoder; npy, csv: embeddings of a corpus
 	Out       string // file
 	Corpus    string // another manifest to embed; empty: the run's
+	FrontEnd  bool   // onnx: with all that stands before the encoder
+	Probe     bool   // onnx: with the run's linear probe behind the encoder
+	FoldBN    bool   // onnx: batch norms go into the weights before them
 }
 
 // ExportFormats are the formats that Export writes, with what each holds.
 var ExportFormats = func() map[string]string {
 	all := map[string]string{
 		"safetensors": "the encoder, under torchvision's key names, with the feature settings",
+		"onnx":        "the encoder for ONNX Runtime and others, from spectrograms (N, C, F, T) to embeddings, with the feature settings",
 		"csv":         "embeddings, one line per clip: path, label, with windows start and end, values",
 	}
 	maps.Copy(all, embedding.Formats)
@@ -44,8 +48,12 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if _, ok := ExportFormats[o.Format]; !ok {
 		return fault.New(fault.Usage, "use one of "+strings.Join(slices.Sorted(maps.Keys(ExportFormats)), ", "), "there is no format %q", o.Format)
 	}
-	if o.Corpus != "" && o.Format == "safetensors" {
-		return fault.New(fault.Usage, "leave --corpus out, or choose a --format of embeddings", "format safetensors is the encoder, which needs no corpus; --corpus %s was given", o.Corpus)
+	network := o.Format == "safetensors" || o.Format == "onnx"
+	if o.Corpus != "" && network {
+		return fault.New(fault.Usage, "leave --corpus out, or choose a --format of embeddings", "format %s is the encoder, which needs no corpus; --corpus %s was given", o.Format, o.Corpus)
+	}
+	if (o.FrontEnd || o.Probe || o.FoldBN) && o.Format != "onnx" {
+		return fault.New(fault.Usage, "leave them out, or use --format onnx", "--front-end, --probe and --fold-bn are for format onnx, the format is %s", o.Format)
 	}
 	c, err := runConfig(o.Run, Overrides{})
 	if err != nil {
@@ -67,13 +75,25 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if err != nil {
 		return err
 	}
+	var h *head
+	if o.Probe {
+		if h, err = d.readHead(o.Run, s); err != nil {
+			return err
+		}
+		if c.Embed = h.embed; c.Check() != nil {
+			return fault.New(fault.Data, probeAgain, "the linear probe does not fit the run's config: %w", c.Check())
+		}
+	}
 	e, err := d.trained(cp)
 	if err != nil {
 		return err
 	}
-	if o.Format == "safetensors" {
+	switch {
+	case o.Format == "onnx":
+		err = d.exportONNX(o, e, h, cp.Meta["step"])
+	case network:
 		err = d.exportEncoder(o.Out, e, cp.Meta["step"])
-	} else {
+	default:
 		err = d.exportEmbeddings(ctx, o, e, con)
 	}
 	if err != nil {
@@ -91,6 +111,8 @@ func exported(format string, head []byte) bool {
 	switch format {
 	case "safetensors":
 		return bytes.Contains(head, []byte(`"`+encoderKey+`":`))
+	case "onnx":
+		return bytes.HasPrefix(head, []byte("\x08\x08\x12\x03clr"))
 	case "csv":
 		return bytes.HasPrefix(head, []byte("path,label,e0"))
 	}
@@ -133,8 +155,14 @@ func (d *data) exportEncoder(path string, e encoderState, step string) error {
 		tensors = append(tensors, t)
 	}
 	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return strings.Compare(a.Name, b.Name) })
+	meta := d.about(e, step)
+	meta["format"] = "pt"
+	return disk.WriteFile(path, func(w io.Writer) error { return checkpoint.WriteSafetensors(w, tensors, meta) })
+}
+
+// about is metadata of an exported encoder: where it is from, and what it takes.
+func (d *data) about(e encoderState, step string) map[string]string {
 	meta := map[string]string{
-		"format":       "pt",
 		"clr.version":  rundir.Version(),
 		"clr.config":   string(d.c.portable().Resolved()),
 		"clr.feature":  d.store.Settings(),
@@ -147,7 +175,7 @@ func (d *data) exportEncoder(path string, e encoderState, step string) error {
 		"clr.corpus":   d.hash,
 	}
 	maps.Copy(meta, e.norm.meta())
-	return disk.WriteFile(path, func(w io.Writer) error { return checkpoint.WriteSafetensors(w, tensors, meta) })
+	return meta
 }
 
 // exportEmbeddings embeds the run's corpus, or another manifest with the same

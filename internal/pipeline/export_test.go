@@ -271,11 +271,13 @@ func TestExportRefuses(t *testing.T) {
 	con, _ := silent()
 	out := filepath.Join(dir, "out")
 	for what, o := range map[string]ExportOptions{
-		"there is no format \"onnx\"":        {Run: run, Format: "onnx", Out: out},
+		"there is no format \"tflite\"":      {Run: run, Format: "tflite", Out: out},
 		"the run has 2 encoders":             {Run: run, Format: "safetensors", Out: out},
 		"there is no fold \"z\"":             {Run: run, Format: "safetensors", Out: out, Fold: "z"},
 		"is not a run folder":                {Run: dir + "x", Format: "safetensors", Out: out},
 		"writing " + filepath.Join(out, "x"): {Run: run, Format: "safetensors", Out: filepath.Join(out, "x"), Fold: "x"},
+		"--fold-bn are for format onnx":      {Run: run, Format: "safetensors", Out: out, Fold: "x", FoldBN: true},
+		"format onnx is the encoder":         {Run: run, Format: "onnx", Out: out, Fold: "x", Corpus: "manifest.csv"},
 		"--corpus manifest.csv was given":    {Run: run, Format: "safetensors", Out: out, Fold: "x", Corpus: "manifest.csv"},
 	} {
 		err := Export(t.Context(), o, con)

@@ -59,8 +59,9 @@ func (o ProbeOptions) Check() error {
 // Probe asks how much of the labels the run's embeddings give away, beside the
 // same for random weights, feature statistics and the commonest class. The
 // report and its predictions are kept in the run folder, those of one fold in the
-// fold's; the caller shows it. Of a file of embeddings only the commonest class
-// stands beside, and nothing is kept.
+// fold's; the caller shows it. Heads without hidden layers are kept beside the
+// checkpoints. Of a file of embeddings only the commonest class stands beside, and
+// nothing is kept.
 func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eval.Report, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -80,6 +81,11 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	r, err := probe(ctx, d, o, con)
 	if err != nil {
 		return nil, err
+	}
+	if o.Kind == "linear" {
+		if err := d.keepHeads(o.Run, r); err != nil {
+			return r, err
+		}
 	}
 	dir := d.reportDir(o.Asked)
 	h := sha256.New() // so that a report is never taken for another probe's, which was killed between the two
@@ -204,6 +210,9 @@ func ask(ctx context.Context, report *eval.Report, c *Config, o ProbeOptions, a 
 	add := func(name string, p eval.Probe, set func(eval.Split) eval.Set, splits []eval.Split) error {
 		con.Say("%s probe: %s", o.Kind, name)
 		row, err := eval.EvaluateEach(ctx, name, p, set, splits)
+		if name != eval.RowPretrained {
+			row.Heads = nil // which nobody keeps
+		}
 		report.Rows = append(report.Rows, row)
 		return err
 	}

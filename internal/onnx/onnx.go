@@ -1,0 +1,327 @@
+// Package onnx writes networks for other runtimes, as ONNX: operator set 17,
+// format 8 (onnx.ai, onnx.proto3 of release 1.12). It hides protocol buffers and
+// the numbers of their fields; whoever builds a graph speaks of operators, values
+// and shapes alone. Equal graphs are equal bytes.
+package onnx
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+)
+
+const (
+	format   = 8 // IR version
+	operator = 17
+)
+
+// Free is a side of a shape that is known when the graph is run, such as N.
+const Free = -1
+
+// A Value is an array that goes from operator to operator. One that has Data or
+// Ints is a constant.
+type Value struct {
+	Name  string
+	Shape []int // Free where a side is
+	Data  []float32
+	Ints  []int64
+}
+
+func (v Value) constant() bool { return v.Data != nil || v.Ints != nil }
+
+// Number is a constant without axes.
+func Number(v float64) Value {
+	return Value{Name: fmt.Sprintf("number %v", float32(v)), Shape: []int{}, Data: []float32{float32(v)}}
+}
+
+// Whole is a whole number as a constant without axes.
+func Whole(v int) Value {
+	return Value{Name: fmt.Sprintf("whole %d", v), Shape: []int{}, Ints: []int64{int64(v)}}
+}
+
+// Wholes are whole numbers as a constant of one axis.
+func Wholes(v ...int) Value {
+	c := Value{Name: fmt.Sprintf("wholes %v", v), Shape: []int{len(v)}}
+	for _, i := range v {
+		c.Ints = append(c.Ints, int64(i))
+	}
+	return c
+}
+
+// An Attr is a setting of an operator: a float32, an int, an []int or a string.
+type Attr struct {
+	Name  string
+	Value any
+}
+
+// A Graph is operators in the order in which they can run. Its first error sticks,
+// and Write returns it.
+type Graph struct {
+	inputs, outputs []typed
+	nodes           []node
+	constants       []Value
+	known           map[string]Value // the constants, by name
+	count           map[string]int   // of nodes, by operator
+	err             error
+}
+
+type typed struct {
+	Value
+	free []string // names of the sides that are Free
+}
+
+type node struct {
+	op, name string
+	in, out  []string
+	attrs    []Attr
+}
+
+// Input is a value that whoever runs the graph gives. Its free sides are named, in
+// order; equal names are equal sides.
+func (g *Graph) Input(name string, shape []int, free ...string) Value {
+	v := Value{Name: name, Shape: shape}
+	g.inputs = append(g.inputs, typed{v, free})
+	return v
+}
+
+// Output makes v a result of the graph under a name of its own.
+func (g *Graph) Output(name string, v Value, free ...string) {
+	g.nodes = append(g.nodes, node{op: "Identity", name: "Output_" + name, in: []string{g.refer(v)}, out: []string{name}})
+	g.outputs = append(g.outputs, typed{Value{Name: name, Shape: v.Shape}, free})
+}
+
+// Do lays an operator over values; its result has the shape that is given, which
+// is not checked.
+func (g *Graph) Do(op string, shape []int, in []Value, attrs ...Attr) Value {
+	n := g.lay(op, attrs)
+	for _, v := range in {
+		n.in = append(n.in, g.refer(v))
+	}
+	return Value{Name: n.out[0], Shape: shape}
+}
+
+// Each is Do where the result has the shape of the first value.
+func (g *Graph) Each(op string, in ...Value) Value { return g.Do(op, in[0].Shape, in) }
+
+// Reshape is x in another shape. If its first side is Free, that is x's first one;
+// another one may be Free besides.
+func (g *Graph) Reshape(x Value, shape ...int) Value {
+	if x.constant() {
+		return Value{Name: x.Name, Shape: shape, Data: x.Data, Ints: x.Ints}
+	}
+	sides := slices.Clone(shape) // -1 is what is left, as for ONNX
+	if sides[0] == Free {
+		sides[0] = 0 // what x has
+	}
+	return g.Do("Reshape", shape, []Value{x, Wholes(sides...)})
+}
+
+// Side is the size of x along an axis: a whole number.
+func (g *Graph) Side(x Value, axis int) Value {
+	shape := g.Do("Shape", []int{len(x.Shape)}, []Value{x})
+	return g.Do("Gather", []int{}, []Value{shape, Whole(axis)}, Attr{"axis", 0})
+}
+
+// Range is the whole numbers from 0 to n-1.
+func (g *Graph) Range(n Value) Value {
+	return g.Do("Range", []int{Free}, []Value{Whole(0), n, Whole(1)})
+}
+
+// lay appends an operator without inputs, good until the next.
+func (g *Graph) lay(op string, attrs []Attr) *node {
+	if g.count == nil {
+		g.count = map[string]int{}
+	}
+	name := fmt.Sprintf("%s_%d", op, g.count[op])
+	g.count[op]++
+	g.nodes = append(g.nodes, node{op: op, name: name, out: []string{strings.ToLower(name)}, attrs: attrs})
+	return &g.nodes[len(g.nodes)-1]
+}
+
+// refer is the name of a value; a constant is taken into the graph at first use.
+func (g *Graph) refer(v Value) string {
+	if v.Name == "" {
+		g.Fail(fmt.Errorf("onnx: a value %v has no name", v.Shape))
+	}
+	if !v.constant() {
+		return v.Name
+	}
+	old, ok := g.known[v.Name]
+	switch {
+	case !ok:
+		if g.known == nil {
+			g.known = map[string]Value{}
+		}
+		g.known[v.Name] = v
+		g.constants = append(g.constants, v)
+	case !slices.Equal(old.Shape, v.Shape) || !slices.Equal(old.Ints, v.Ints) || !sameData(old.Data, v.Data):
+		g.Fail(fmt.Errorf("onnx: two constants are named %s", v.Name))
+	}
+	return v.Name
+}
+
+// sameData compares no values where the memory is the same.
+func sameData(a, b []float32) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
+}
+
+// Fail makes Write return an error, the first that there was.
+func (g *Graph) Fail(err error) {
+	if g.err == nil {
+		g.err = err
+	}
+}
+
+// Err is the first error so far.
+func (g *Graph) Err() error { return g.err }
+
+// A Producer is the program that made a model.
+type Producer struct{ Name, Version string }
+
+// Write writes the graph as a model with metadata, in the order of their keys.
+func (g *Graph) Write(w io.Writer, name string, by Producer, meta map[string]string) error {
+	if g.err != nil {
+		return g.err
+	}
+	var head, tail message
+	head.number(1, format)
+	head.text(2, by.Name)
+	head.text(3, by.Version)
+	graph := g.parts(name)
+	size := 0
+	for _, p := range graph {
+		size += len(p.head) + 4*len(p.raw)
+	}
+	var set message
+	set.text(1, "")
+	set.number(2, operator)
+	tail.message(8, set)
+	for _, key := range slices.Sorted(maps.Keys(meta)) {
+		var entry message
+		entry.text(1, key)
+		entry.text(2, meta[key])
+		tail.message(14, entry)
+	}
+	head.begin(7, size)
+	if total := len(head) + size + len(tail); total > math.MaxInt32 {
+		return fmt.Errorf("onnx: the model has %d bytes, the format holds %d", total, math.MaxInt32)
+	}
+	for _, p := range append(append([]part{{head: head}}, graph...), part{head: tail}) {
+		if err := p.write(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parts are the pieces of the graph's message, in order.
+func (g *Graph) parts(name string) []part {
+	var first, last message
+	for _, n := range g.nodes {
+		first.message(1, n.message())
+	}
+	first.text(2, name)
+	all := []part{{head: first}}
+	for _, c := range g.constants {
+		all = append(all, c.part())
+	}
+	for _, v := range g.inputs {
+		last.message(11, v.message())
+	}
+	for _, v := range g.outputs {
+		last.message(12, v.message())
+	}
+	return append(all, part{head: last})
+}
+
+func (n node) message() (m message) {
+	for _, in := range n.in {
+		m.text(1, in)
+	}
+	for _, out := range n.out {
+		m.text(2, out)
+	}
+	m.text(3, n.name)
+	m.text(4, n.op)
+	for _, a := range n.attrs {
+		m.message(5, a.message())
+	}
+	return m
+}
+
+func (a Attr) message() (m message) {
+	const kind = 20
+	m.text(1, a.Name)
+	switch v := a.Value.(type) {
+	case float32:
+		m.float(2, v)
+		m.number(kind, 1)
+	case int:
+		m.number(3, int64(v))
+		m.number(kind, 2)
+	case string:
+		m.text(4, v)
+		m.number(kind, 3)
+	case []int:
+		for _, i := range v {
+			m.number(8, int64(i))
+		}
+		m.number(kind, 7)
+	default:
+		panic(fmt.Sprintf("onnx: attribute %s is a %T", a.Name, a.Value))
+	}
+	return m
+}
+
+// float32s and int64s are types of elements.
+const (
+	float32s = 1
+	int64s   = 7
+)
+
+// part is field 5 of a graph, a tensor, whose values come last.
+func (v Value) part() part {
+	var m message
+	for _, d := range v.Shape {
+		m.number(1, int64(d))
+	}
+	if v.Ints != nil {
+		m.number(2, int64s)
+		for _, i := range v.Ints {
+			m.number(7, i)
+		}
+		m.text(8, v.Name)
+	} else {
+		m.number(2, float32s)
+		m.text(8, v.Name)
+		m.begin(9, 4*len(v.Data))
+	}
+	var head message
+	head.begin(5, len(m)+4*len(v.Data))
+	return part{append(head, m...), v.Data}
+}
+
+func (v typed) message() (m message) {
+	var shape message
+	free := v.free
+	for _, d := range v.Shape {
+		var side message
+		if d != Free {
+			side.number(1, int64(d))
+		} else {
+			side.text(2, free[0])
+			free = free[1:]
+		}
+		shape.message(1, side)
+	}
+	var tensor, kind message
+	tensor.number(1, float32s)
+	tensor.message(2, shape)
+	kind.message(1, tensor)
+	m.text(1, v.Name)
+	m.message(2, kind)
+	return m
+}
