@@ -275,7 +275,7 @@ func TestONNXRuntimeProbes(t *testing.T) {
 		}
 		run, _, _ := trainedOn(t, dir)
 		con, _ := silent()
-		if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{Set: set}, con); err != nil {
+		if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{Set: set}, con); err != nil {
 			t.Fatal(err)
 		}
 		out := filepath.Join(dir, "probe.onnx")
