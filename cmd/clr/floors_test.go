@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"clr/internal/optim":           2,
 	"clr/internal/checkpoint":      2,
 	"clr/internal/audio":           2,
+	"clr/internal/project":         1,
 	"clr/internal/disk":            1,
 	"clr/internal/kernel":          1,
 	"clr/internal/host":            1,
