@@ -34,6 +34,7 @@ var floors = map[string]int{
 	"clr/internal/checkpoint":      2,
 	"clr/internal/audio":           2,
 	"clr/internal/project":         1,
+	"clr/internal/tfevents":        0,
 	"clr/internal/disk":            1,
 	"clr/internal/kernel":          1,
 	"clr/internal/host":            1,

@@ -171,7 +171,7 @@ configs/quickstart.yaml, and shows what pretraining was worth on speakers that
 were never heard. With --open it makes a report too, as clr report does, and prints
 the page's path alone on stdout.`,
 		Example: "  clr demo\n  xdg-open \"$(clr demo --open)\"",
-		Args: noArguments,
+		Args:    noArguments,
 		RunE: p.does(func(c *cobra.Command) error {
 			return pipeline.Demo(c.Context(), pipeline.DemoOptions{Run: p.run, Overrides: p.overrides(), Open: open}, p.console())
 		}),

@@ -355,18 +355,6 @@ func (r *reporter) addDifferences() {
 	r.page.Tables = append(r.page.Tables, table)
 }
 
-// logged are the values of metrics.jsonl that a report draws.
-var logged = []struct {
-	name string
-	of   func(rundir.Line) float64
-}{
-	{"loss", func(l rundir.Line) float64 { return l.Loss }},
-	{"deviation of z", func(l rundir.Line) float64 { return l.ZStd }},
-	{"gradient norm", func(l rundir.Line) float64 { return l.GradNorm }},
-	{"learning rate", func(l rundir.Line) float64 { return l.LR }},
-	{"clips/s", func(l rundir.Line) float64 { return l.ClipsPS }},
-}
-
 // addCourses adds the curves of each step, those of the steps that were looked
 // at, and what was warned of.
 func (r *reporter) addCourses() error {
