@@ -50,7 +50,10 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 		return r, err
 	}
 	r.Predictions = hex.EncodeToString(h.Sum(nil))
-	return r, disk.WriteFile(filepath.Join(dir, reportFile(o.Kind)), r.WriteJSON)
+	if err := disk.WriteFile(filepath.Join(dir, reportFile(o.Kind)), r.WriteJSON); err != nil {
+		return r, err
+	}
+	return r, writeResult(o.Run)
 }
 
 func reportFile(kind string) string { return "report-" + kind + "-probe.json" }
