@@ -20,9 +20,11 @@ const ResultFile = "result.json"
 
 // A RunResult is what stands in it.
 type RunResult struct {
-	SHA256   string                 `json:"run_sha256"` // of what decides the run's bytes, as in run.json
-	Epochs   int                    `json:"epochs"`     // that the config asks for
-	Loss     float64                `json:"loss"`       // mean over the folds, as those below
+	Config   string                 `json:"config_sha256"` // as in run.json, as the next two
+	Corpus   string                 `json:"corpus_sha256"`
+	Seed     uint64                 `json:"seed"`
+	Epochs   int                    `json:"epochs"` // that the config asks for
+	Loss     float64                `json:"loss"`   // mean over the folds, as those below
 	ZStd     float64                `json:"z_std"`
 	GradNorm float64                `json:"grad_norm"`
 	Healthy  bool                   `json:"healthy"` // as clr health says
@@ -88,7 +90,7 @@ func resultOf(run string) (*RunResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &RunResult{SHA256: made.Hash(), Epochs: c.Schedule.Epochs, Folds: []FoldResult{}, Probes: map[string]ProbeResult{}}
+	r := &RunResult{Config: made.Config, Corpus: made.Corpus, Seed: made.Seed, Epochs: c.Schedule.Epochs, Folds: []FoldResult{}, Probes: map[string]ProbeResult{}}
 	seen, err := Health(run)
 	if seen == nil {
 		return nil, err

@@ -50,7 +50,7 @@ func TestResult(t *testing.T) {
 	if err := json.Unmarshal(text, &keys); err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range []string{"run_sha256", "epochs", "loss", "z_std", "grad_norm", "healthy", "warnings", "folds", "probes"} {
+	for _, k := range []string{"config_sha256", "corpus_sha256", "seed", "epochs", "loss", "z_std", "grad_norm", "healthy", "warnings", "folds", "probes"} {
 		if _, ok := keys[k]; !ok {
 			t.Errorf("no %s", k)
 		}
