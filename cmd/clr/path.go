@@ -238,19 +238,23 @@ func (p *program) export() *cobra.Command {
 }
 
 func (p *program) demo() *cobra.Command {
+	open := false
 	c := &cobra.Command{
 		Use:     "demo",
 		GroupID: "path",
 		Short:   "Run the whole path on speech that the binary carries",
 		Long: `Computes features, pretrains, probes and exports on spoken digits, by
 configs/quickstart.yaml, and shows what pretraining was worth on speakers that
-were never heard.`,
-		Args: noArguments,
+were never heard. With --open it makes a report too, as clr report does, and prints
+the page's path alone on stdout.`,
+		Example: "  clr demo\n  xdg-open \"$(clr demo --open)\"",
+		Args:    noArguments,
 		RunE: p.does(func(c *cobra.Command) error {
-			return pipeline.Demo(c.Context(), pipeline.DemoOptions{Run: p.run, Overrides: p.overrides()}, p.console())
+			return pipeline.Demo(c.Context(), pipeline.DemoOptions{Run: p.run, Overrides: p.overrides(), Open: open}, p.console())
 		}),
 	}
 	p.runFlag(c, "folder to keep the run in (default: a new one, runs/demo)")
+	c.Flags().BoolVar(&open, "open", false, "make a report, and print its path alone, for whatever opens it")
 	p.jsonFlag(c)
 	p.setFlag(c, "schedule.epochs=20")
 	return c

@@ -92,7 +92,23 @@ func (l *Lock) Release() {
 	}
 }
 
-func holder(f *File) Holder {
+// HolderOf is who holds the lock at path, as its file says; not ok: nobody, for
+// there is no file, or its process has ended. It takes no lock, so that whoever
+// looks is in nobody's way; of a process of another machine it believes the file.
+func HolderOf(path string) (h Holder, ok bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Holder{}, false
+	}
+	defer f.Close()
+	if h = holder(f); h.PID == 0 {
+		return Holder{}, false
+	}
+	host, _ := os.Hostname()
+	return h, h.Host != host || alive(h.PID)
+}
+
+func holder(f io.ReaderAt) Holder {
 	var h Holder
 	b, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<12))
 	if err != nil || json.Unmarshal(b, &h) != nil {

@@ -138,3 +138,30 @@ func TestIntercept(t *testing.T) {
 		t.Errorf("folder %v, changes %v", list, seen)
 	}
 }
+
+// Who holds a lock can be asked without taking it.
+func TestHolderOf(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	if _, ok := HolderOf(path); ok {
+		t.Error("a lock that is not there is held")
+	}
+	l, err := TryLock(path, "it")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, ok := HolderOf(path); !ok || h.PID != os.Getpid() {
+		t.Errorf("%+v, %v", h, ok)
+	}
+	l.Release()
+	host, _ := os.Hostname()
+	for text, want := range map[string]bool{
+		"": false, "{}": false, `{"pid": 1`: false, `{"pid": 2147483647, "host": "` + host + `"}`: !locks, `{"pid": 2147483647, "host": "elsewhere.` + host + `"}`: true,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := HolderOf(path); ok != want {
+			t.Errorf("%q: held %v, want %v", text, ok, want)
+		}
+	}
+}

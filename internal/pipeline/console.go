@@ -5,9 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
+	"os"
+	"strings"
 	"sync"
 	"time"
 	"unicode"
+	"unicode/utf8"
+
+	"clr/internal/host"
 )
 
 // A Console is where a command speaks: results to Out, all else to Err. Where
@@ -25,15 +31,27 @@ type Terminal struct {
 	mu     sync.Mutex
 	screen io.Writer
 	open   bool
+	page   int // lines of the page that is open
 }
 
 // NewTerminal makes one of a writer that understands \r and \033[K.
 func NewTerminal(screen io.Writer) *Terminal { return &Terminal{screen: screen} }
 
+// columns is how wide the screen is, many where it does not say.
+func (t *Terminal) columns() int {
+	if f, ok := t.screen.(*os.File); ok {
+		if n := host.Columns(f); n > 0 {
+			return n
+		}
+	}
+	return math.MaxInt
+}
+
 func (t *Terminal) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.close()
+	t.page = 0
 	if _, err := t.screen.Write(bytes.Map(inert, b)); err != nil {
 		return 0, err
 	}
@@ -54,6 +72,34 @@ func (t *Terminal) draw(line string) {
 	defer t.mu.Unlock()
 	fmt.Fprintf(t.screen, "\r\033[K%s", line)
 	t.open = true
+}
+
+// turn puts a page of lines in the place of the one that is open. Lines are cut to
+// the screen's width, for only then it is known how many there are.
+func (t *Terminal) turn(lines []string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.close()
+	var b strings.Builder
+	if t.page > 0 {
+		fmt.Fprintf(&b, "\033[%dA", t.page)
+	}
+	b.WriteString("\r\033[J")
+	for _, l := range lines {
+		b.Write(bytes.Map(inert, []byte(within(l, t.columns()))))
+		b.WriteByte('\n')
+	}
+	t.page = len(lines)
+	_, err := io.WriteString(t.screen, b.String())
+	return err
+}
+
+// within shortens a line to what a screen shows of it without beginning another.
+func within(line string, columns int) string {
+	if utf8.RuneCountInString(line) < columns {
+		return line
+	}
+	return string([]rune(line)[:max(0, columns-1)])
 }
 
 // end leaves the line as it is.
@@ -109,6 +155,69 @@ type Progress struct {
 	start       time.Time
 	tenth       int
 	drawn       time.Time
+	course      []float64 // see Mark
+}
+
+// Mark says what a value came to at the end of a stretch, such as the loss of an
+// epoch: on a terminal the line has its course, and a bar.
+func (p *Progress) Mark(v float64) { p.course = append(p.course, v) }
+
+// Sizes of what a terminal's line has beside words.
+const (
+	barWide    = 16
+	courseWide = 12
+)
+
+// fitted is the line with as much of bar and course as the screen has room for.
+func (p *Progress) fitted(done int, detail string, columns int) string {
+	line := p.line(done, detail)
+	if len(p.course) == 0 {
+		return within(line, columns)
+	}
+	drawn := strings.TrimSpace(detail + "  " + Sparkline(p.course, courseWide))
+	for _, wide := range []string{p.line(done, bar(done, p.total)+"  "+drawn), p.line(done, drawn)} {
+		if utf8.RuneCountInString(wide) < columns {
+			return wide
+		}
+	}
+	return within(line, columns)
+}
+
+// bar shows a part of a whole.
+func bar(done, total int) string {
+	full := done * barWide / max(total, 1)
+	return strings.Repeat("█", full) + strings.Repeat("░", barWide-full)
+}
+
+// Sparkline draws values as at most so many bars of eight heights, from the least
+// to the greatest; where several share a bar, it is their mean. Values that are not
+// finite are blanks.
+func Sparkline(values []float64, most int) string {
+	var means []float64
+	parts, least, greatest := min(len(values), most), math.Inf(1), math.Inf(-1)
+	for k := range parts {
+		from, to := k*len(values)/parts, (k+1)*len(values)/parts
+		sum := 0.0
+		for _, v := range values[from:to] {
+			sum += v / float64(to-from)
+		}
+		means = append(means, sum)
+		if isFinite(sum) {
+			least, greatest = min(least, sum), max(greatest, sum)
+		}
+	}
+	heights, line := []rune("▁▂▃▄▅▆▇█"), make([]rune, 0, parts)
+	for _, v := range means {
+		switch {
+		case !isFinite(v):
+			line = append(line, ' ')
+		case greatest <= least:
+			line = append(line, heights[0])
+		default:
+			line = append(line, heights[int(math.Round((v/2-least/2)/(greatest/2-least/2)*float64(len(heights)-1)))])
+		}
+	}
+	return string(line)
 }
 
 // At says that done units are finished; detail stands at the end of the line.
@@ -120,7 +229,7 @@ func (p *Progress) At(done int, detail string) {
 	if t, ok := p.con.Err.(*Terminal); ok {
 		if now := time.Now(); last || now.Sub(p.drawn) > 100*time.Millisecond {
 			p.drawn = now
-			t.draw(p.line(done, detail))
+			t.draw(p.fitted(done, detail, t.columns()))
 		}
 		if last {
 			t.end()

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,65 @@ func TestTerminalBeginsAFreshLine(t *testing.T) {
 	fmt.Fprintln(con.Err, "clr: it broke")
 	const want = "begin\n\r\033[Kembed 1/9\nwarning: first\nwarning: second\n\r\033[Kembed 2/9\nclr: it broke\n"
 	if b.String() != want {
+		t.Errorf("%q", &b)
+	}
+}
+
+// Where a value's course is known, a terminal shows it with a bar, as far as there
+// is room; elsewhere the lines stay what they are.
+func TestProgressCourse(t *testing.T) {
+	var b bytes.Buffer
+	p := Console{Err: NewTerminal(&b)}.Progress("pretrain", 0, 32)
+	for i := range 8 {
+		p.Mark(float64(8 - i))
+	}
+	for columns, want := range map[int]string{
+		200: "pretrain  8/32  ████░░░░░░░░░░░░  loss 1.0000  █▇▆▅▄▃▂▁",
+		60:  "pretrain  8/32  ████░░░░░░░░░░░░  loss 1.0000  █▇▆▅▄▃▂▁",
+		58:  "pretrain  8/32  ████░░░░░░░░░░░░  loss 1.0000  █▇▆▅▄▃▂▁",
+		55:  "pretrain  8/32  loss 1.0000  █▇▆▅▄▃▂▁",
+		30:  "pretrain  8/32  loss 1.0000",
+		12:  "pretrain  8",
+		0:   "",
+	} {
+		if got := p.fitted(8, "loss 1.0000", columns); got != want {
+			t.Errorf("%d columns: %q, want %q", columns, got, want)
+		}
+	}
+	b.Reset()
+	p = Console{Err: &b}.Progress("pretrain", 0, 1)
+	p.Mark(1)
+	p.At(1, "loss 1")
+	if b.String() != "pretrain 1/1  loss 1\n" {
+		t.Errorf("%q", &b)
+	}
+}
+
+func TestSparkline(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, c := range []struct {
+		values []float64
+		most   int
+		want   string
+	}{
+		{nil, 4, ""}, {[]float64{3}, 4, "▁"}, {[]float64{1, 1}, 4, "▁▁"}, {[]float64{0, 7, 3}, 4, "▁█▄"},
+		{[]float64{0, 2, 6, 8}, 2, "▁█"}, {[]float64{nan, 0, inf, 1}, 9, " ▁ █"}, {[]float64{nan}, 9, " "}, {[]float64{-1e308, 1e308}, 9, "▁█"},
+	} {
+		if got := Sparkline(c.values, c.most); got != c.want {
+			t.Errorf("%v: %q, want %q", c.values, got, c.want)
+		}
+	}
+}
+
+// A page takes the place of the one before, and what is written begins below it.
+func TestTerminalPage(t *testing.T) {
+	var b bytes.Buffer
+	s := NewTerminal(&b)
+	s.turn([]string{"one", "tw\x1bo"})
+	s.turn([]string{"three"})
+	fmt.Fprintln(s, "clr: done")
+	s.turn([]string{"four"})
+	if want := "\r\033[Jone\ntw\ufffdo\n\033[2A\r\033[Jthree\nclr: done\n\r\033[Jfour\n"; b.String() != want {
 		t.Errorf("%q", &b)
 	}
 }

@@ -21,6 +21,7 @@ import (
 type DemoOptions struct {
 	Run       string    // the run folder; empty: the first free runs/demo, runs/demo-2, ...
 	Overrides Overrides // of configs/quickstart.yaml
+	Open      bool      // make a report too, and print its path alone
 }
 
 // Demo runs the main path on the speech that travels inside the binary, by
@@ -67,12 +68,24 @@ func Demo(ctx context.Context, o DemoOptions, con Console) error {
 	if err := Export(ctx, ExportOptions{Run: o.Run, Format: "safetensors", Out: encoder}, quiet); err != nil {
 		return err
 	}
-	result.Seconds = time.Since(began).Seconds()
-	if con.JSON {
-		return con.Show(result)
+	if o.Open {
+		con.Say("clr report %s", o.Run)
+		page, err := Report(ctx, ReportOptions{Runs: []string{o.Run}, Clips: ReportClips, Seed: ReportSeed}, con)
+		if err != nil {
+			return err
+		}
+		result.Page = page.Page
 	}
-	_, err = con.Out.Write([]byte(result.table(c)))
-	return err
+	result.Seconds = time.Since(began).Seconds()
+	switch {
+	case con.JSON:
+		return con.Show(result)
+	case !o.Open:
+		_, err = con.Out.Write([]byte(result.table(c)))
+		return err
+	}
+	con.Say("%s", result.table(c))
+	return PrintPath(con, result.Page)
 }
 
 // config is the quickstart's with what the command line says of it. Its store
@@ -109,6 +122,7 @@ type demoResult struct {
 	MLP     demoScores `json:"mlp_probe"`
 	Clips   int        `json:"test_clips"`
 	Run     string     `json:"run"`
+	Page    string     `json:"report,omitempty"`
 	Seconds float64    `json:"seconds"`
 }
 
@@ -154,5 +168,8 @@ func (d demoResult) table(c *Config) string {
 		fmt.Fprintf(&b, "%-42s %10.1f %% %10.1f %%\n", row.name, 100*row.linear, 100*row.mlp)
 	}
 	fmt.Fprintf(&b, "\nrun folder: %s (%.0f s)\n", d.Run, d.Seconds)
+	if d.Page == "" {
+		fmt.Fprintf(&b, "clr report %s shows it as a page, with sounds\n", d.Run)
+	}
 	return b.String()
 }

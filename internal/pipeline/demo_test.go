@@ -71,6 +71,7 @@ the same encoder with random weights             50.0 %       20.0 %
 logmel mean and deviation, no learning          100.0 %       30.0 %
 
 run folder: runs/demo (62 s)
+clr report runs/demo shows it as a page, with sounds
 `
 	config := func(set ...string) *Config {
 		c, err := DemoOptions{Run: "runs/demo", Overrides: Overrides{Set: set}}.config()

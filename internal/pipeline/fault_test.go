@@ -54,7 +54,7 @@ func finished(t *testing.T, what, dir, straight string) {
 	for _, e := range list {
 		names = append(names, e.Name())
 	}
-	if want := []string{"config.yaml", "health.jsonl", "last-1.safetensors", "last-2.safetensors", "last.safetensors", "metrics.jsonl", "run.json"}; !slices.Equal(names, want) {
+	if want := []string{"config.yaml", "health.jsonl", "last-1.safetensors", "last-2.safetensors", "last.safetensors", "metrics.jsonl", "result.json", "run.json"}; !slices.Equal(names, want) {
 		t.Errorf("%s: the folder holds %v", what, names)
 	}
 }

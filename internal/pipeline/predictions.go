@@ -50,7 +50,8 @@ type predictions struct {
 	folds  []string // in the order of the file
 	clips  []tested // likewise, each once
 	shares map[tested]float64
-	heads  int // of a fold
+	said   map[tested]string // predicted by the last of the heads
+	heads  int               // of a fold
 }
 
 // readPredictions reads those of a run's probe; hash is their SHA-256 in its report.
@@ -74,7 +75,7 @@ func readPredictions(run, kind, hash string) (*predictions, error) {
 		return nil, remake(err)
 	}
 	var wrong error // a share of heads above one, or of some that were not asked, is none
-	p := &predictions{shares: map[tested]float64{}}
+	p := &predictions{shares: map[tested]float64{}, said: map[tested]string{}}
 	heads, lines, seen := map[string]bool{}, map[tested]int{}, map[[3]string]bool{}
 	for _, r := range rows[1:] {
 		k := tested{fold: r[4], clip: r[0], label: r[6]}
@@ -96,6 +97,7 @@ func readPredictions(run, kind, hash string) (*predictions, error) {
 			right = 1
 		}
 		p.shares[k] += right
+		p.said[k] = r[7]
 	}
 	p.heads = len(heads)
 	for _, k := range p.clips {

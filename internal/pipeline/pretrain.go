@@ -84,6 +84,9 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) (e
 		return err
 	}
 	err = fault.Guard(func() error { // so that a panic is no session that is done
+		if err := removeResult(o.Run); err != nil {
+			return err
+		}
 		for i := range trainers {
 			if err := pretrainFold(ctx, trainers[i], o, con); err != nil {
 				return d.inFold(splits[i], err)
@@ -91,7 +94,7 @@ func Pretrain(ctx context.Context, c *Config, o PretrainOptions, con Console) (e
 			trainers[i] = nil
 			debug.FreeOSMemory() // before the next fold takes as much
 		}
-		return nil
+		return writeResult(o.Run)
 	})
 	return errors.Join(err, f.End(err))
 }
@@ -160,6 +163,7 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 
 	show := con.Progress(strings.TrimSpace("pretrain "+fold), start, stop)
 	defer show.End()
+	epoch := mean{}
 	for step := start; step < stop; step++ {
 		began := o.clock.Now()
 		batch, err := load.next(ctx)
@@ -190,10 +194,27 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 			return err
 		}
 		replay.passed(save.Newest(), con)
+		if epoch.add(line.Loss); (step+1)%t.batches.steps == 0 {
+			show.Mark(epoch.take())
+		}
 		show.At(step+1, fmt.Sprintf("loss %.4f  z std %.4f  %.0f clips/s", line.Loss, line.ZStd, line.ClipsPS))
 	}
 	con.Say("%s: %d of %d steps are done", dir, stop, total)
 	return nil
+}
+
+// A mean is of the values since it was taken.
+type mean struct {
+	sum   float64
+	count int
+}
+
+func (m *mean) add(v float64) { m.sum, m.count = m.sum+v, m.count+1 }
+
+func (m *mean) take() float64 {
+	v := m.sum / float64(m.count)
+	*m = mean{}
+	return v
 }
 
 // perSecond is a rate, or 0 where the clock cannot tell.

@@ -93,7 +93,10 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 		return r, err
 	}
 	r.Predictions = hex.EncodeToString(h.Sum(nil))
-	return r, disk.WriteFile(filepath.Join(dir, reportFile(o.Kind)), r.WriteJSON)
+	if err := disk.WriteFile(filepath.Join(dir, reportFile(o.Kind)), r.WriteJSON); err != nil {
+		return r, err
+	}
+	return r, writeResult(o.Run)
 }
 
 // reportDir is where a report on all folds, or on one, is kept.

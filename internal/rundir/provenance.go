@@ -99,6 +99,7 @@ type Session struct {
 	Start   time.Time  `json:"start"`
 	End     *time.Time `json:"end,omitempty"`     // missing where the process was killed, or still runs
 	Outcome string     `json:"outcome,omitempty"` // done, or the error it ended with
+	Exit    int        `json:"exit_code,omitempty"`
 	Host    string     `json:"host"`
 	PID     int        `json:"pid"`
 	Threads int        `json:"threads"`
@@ -139,6 +140,7 @@ func (f *Folder) End(err error) error {
 	s.End, s.Outcome = &now, "done"
 	if err != nil {
 		s.Outcome, _, _ = strings.Cut(err.Error(), "\n")
+		s.Exit = int(fault.KindOf(err))
 	}
 	return f.write()
 }
