@@ -36,7 +36,7 @@ func TestReportComparesFolds(t *testing.T) {
 	con, log := silent()
 	for run, set := range map[string]string{a: "seed=1", b: "seed=2"} {
 		pretrain(t, load(t, dir, "split.by=room", "schedule.epochs=1", set), PretrainOptions{Run: run})
-		if _, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con); err != nil {
+		if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con); err != nil {
 			t.Fatal(err)
 		}
 	}

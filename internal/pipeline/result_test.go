@@ -18,7 +18,7 @@ func TestResult(t *testing.T) {
 	var reports []*eval.Report
 	for _, run := range []string{a, b} {
 		pretrain(t, load(t, dir, "split.by=room", "schedule.epochs=2"), PretrainOptions{Run: run})
-		r, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con)
+		r, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con)
 		if err != nil {
 			t.Fatal(err)
 		}
