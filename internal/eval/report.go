@@ -87,7 +87,7 @@ type TestedClip struct {
 
 // add scores one head on a split's test clips.
 func (r *Row) add(s Split, seed uint64, test Set, logp []float64, choice Choice) {
-	test.X = nil
+	test.X, test.Windows = nil, nil
 	a := newAnswers(logp, test)
 	for i, said := range a.said {
 		r.Tested = append(r.Tested, TestedClip{Clip: s.Test[i], Fold: len(r.Folds), Label: test.Of(i), Predicted: said})
