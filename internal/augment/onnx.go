@@ -136,7 +136,7 @@ func (t translation) withoutRunningMean() onnx.Value {
 	m := onnx.Value{Name: "view.running", Shape: []int{want, want}, Data: make([]float32, want*want)}
 	for to := range want {
 		for from := 0; from <= to; from++ {
-			share := a * math.Pow(1-a, float64(to-from)) // of frame from in the mean at frame to
+			share := float64(a * math.Pow(1-a, float64(to-from))) // of frame from in the mean at frame to
 			if from == 0 {
 				share = math.Pow(1-a, float64(to))
 			}

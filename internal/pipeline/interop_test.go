@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -333,6 +334,49 @@ func embeddedOnce(t *testing.T, d *data, e encoderState, known eval.Set) eval.Se
 	t.Helper()
 	known.X, known.D = embedded(t, d, e)
 	return known
+}
+
+// docs/export.md's program for Node.js does what it is there for.
+func TestONNXRuntimeDocs(t *testing.T) {
+	newSession(t) // only to see that all is installed
+	docs := regexp.MustCompile("(?s)```js\n(.*?)```").FindSubmatch(get(t, "../../docs/export.md"))
+	modules, err := filepath.Abs(filepath.Join(interopFolder, "node_modules"))
+	if docs == nil || err != nil {
+		t.Fatalf("the program is not there: %v", err)
+	}
+	dir := digits(t, "{name: resnet, depth: 10, width: 8}")
+	run, d, _ := trainedOn(t, dir)
+	con, _ := silent()
+	if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con); err != nil {
+		t.Fatal(err)
+	}
+	export(t, ExportOptions{Run: run, Format: "onnx", Out: filepath.Join(dir, "digits.onnx"), FrontEnd: true, Probe: true, FoldBN: true})
+	clip, err := d.readClip(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	binary.Write(&b, binary.LittleEndian, clip.Samples)
+	put(t, filepath.Join(dir, "clip.f32"), b.Bytes())
+	put(t, filepath.Join(dir, "program.js"), docs[1])
+	node := exec.CommandContext(t.Context(), "node", "program.js")
+	node.Dir, node.Env = dir, append(os.Environ(), "NODE_PATH="+modules)
+	out, err := node.CombinedOutput()
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if err != nil || len(lines) != 2 || lines[0] != "1 64" || len(strings.Fields(lines[1])) != 10 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	total := 0.0
+	for _, word := range strings.Fields(lines[1]) {
+		p, err := strconv.ParseFloat(word, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += p
+	}
+	if math.Abs(total-1) > 1e-5 {
+		t.Errorf("the probabilities sum to %v", total)
+	}
 }
 
 // With the front end inside, samples give the embedding that clr embed gives the
