@@ -14,7 +14,7 @@ func (p *program) metrics() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "metrics RUN...",
 		GroupID: "check",
-		Short:   "Hand what runs have logged to other tools: CSV, TensorBoard",
+		Short:   "Hand what runs have logged to other tools: CSV, TensorBoard, MLflow",
 		Long: `Writes what each step of training logged, and what was measured of the steps that
 were looked at, as other tools read it:
 
@@ -22,7 +22,7 @@ were looked at, as other tools read it:
 
 Training needs no option for it and goes on meanwhile; the same command brings
 what it wrote up to date. metrics.jsonl and health.jsonl are lines of JSON already.`,
-		Example: "  clr metrics runs/first > metrics.csv\n  clr metrics runs/* --format tfevents --out logs",
+		Example: "  clr metrics runs/first > metrics.csv\n  clr metrics runs/* --format tfevents --out logs\n  clr metrics runs/* --format mlflow --out mlruns",
 		RunE: func(_ *cobra.Command, args []string) error {
 			p.started = true
 			o.Runs = args

@@ -27,6 +27,7 @@ type MetricsOptions struct {
 // MetricsFormats are the formats that Metrics writes, with what each holds.
 var MetricsFormats = map[string]string{
 	"csv":      "one file, a line per step: run, fold, step, epoch, what metrics.jsonl has and, where it was looked, what health.jsonl has",
+	"mlflow":   "a folder of MLflow's file store, to which each run is added with its config as parameters, and the probes' scores",
 	"tfevents": "a folder for TensorBoard, with one in it for each run and fold",
 }
 
@@ -61,7 +62,7 @@ type foldLog struct {
 // Metrics writes what runs have logged for other tools. They may be going on.
 func Metrics(o MetricsOptions, con Console) error {
 	if _, ok := MetricsFormats[o.Format]; !ok {
-		return fault.New(fault.Usage, "use csv or tfevents", "there is no format %q", o.Format)
+		return fault.New(fault.Usage, "use csv, mlflow or tfevents", "there is no format %q", o.Format)
 	}
 	if len(o.Runs) == 0 {
 		return fault.New(fault.Usage, "such as clr metrics runs/first", "clr metrics takes one run folder or more")
@@ -80,6 +81,8 @@ func Metrics(o MetricsOptions, con Console) error {
 	switch {
 	case o.Format == "tfevents":
 		return writeEvents(o.Out, all, con)
+	case o.Format == "mlflow":
+		return writeMLflow(o.Out, all, con)
 	case o.Out == "":
 		return writeMetrics(con.Out, all)
 	}
@@ -197,31 +200,15 @@ func writeEvents(out string, all []foldLog, con Console) error {
 	return nil
 }
 
-// writeEvents writes a fold's scalars. The log has no time of day: it is what the
-// steps before took, from the first session's start, at the config's batch.
+// writeEvents writes a fold's scalars, those of a step as one event.
 func (l foldLog) writeEvents(out io.Writer) error {
 	b := bufio.NewWriter(out)
-	wall := l.clock
-	w, err := tfevents.NewWriter(b, wall)
+	w, err := tfevents.NewWriter(b, l.clock)
 	if err != nil {
 		return err
 	}
-	for _, line := range l.lines {
-		if line.ClipsPS > 0 {
-			wall += float64(l.batch) / line.ClipsPS
-		}
-		scalars := []tfevents.Scalar{{Tag: "train/epoch", Value: float64(line.Epoch)}}
-		for _, v := range logged {
-			scalars = append(scalars, tfevents.Scalar{Tag: "train/" + v.key, Value: v.of(line)})
-		}
-		if look, ok := l.looks[line.Step]; ok {
-			for _, g := range gauges[1:] {
-				if v, ok := g.of(look.Sample); ok {
-					scalars = append(scalars, tfevents.Scalar{Tag: "health/" + g.key(), Value: v})
-				}
-			}
-		}
-		if err := w.Write(wall, line.Step, scalars...); err != nil {
+	for _, s := range l.steps() {
+		if err := w.Write(s.wall, s.step, s.scalars...); err != nil {
 			return err
 		}
 	}
@@ -229,4 +216,35 @@ func (l foldLog) writeEvents(out io.Writer) error {
 		return fmt.Errorf("%s: %w", eventsFile, err)
 	}
 	return nil
+}
+
+// A loggedStep is what was logged of a step.
+type loggedStep struct {
+	wall    float64 // seconds since 1970
+	step    int
+	scalars []tfevents.Scalar
+}
+
+// steps are a fold's. The log has no time of day: it is what the steps before took,
+// from the first session's start, at the config's batch.
+func (l foldLog) steps() (all []loggedStep) {
+	wall := l.clock
+	for _, line := range l.lines {
+		if line.ClipsPS > 0 {
+			wall += float64(l.batch) / line.ClipsPS
+		}
+		s := loggedStep{wall, line.Step, []tfevents.Scalar{{Tag: "train/epoch", Value: float64(line.Epoch)}}}
+		for _, v := range logged {
+			s.scalars = append(s.scalars, tfevents.Scalar{Tag: "train/" + v.key, Value: v.of(line)})
+		}
+		if look, ok := l.looks[line.Step]; ok {
+			for _, g := range gauges[1:] {
+				if v, ok := g.of(look.Sample); ok {
+					s.scalars = append(s.scalars, tfevents.Scalar{Tag: "health/" + g.key(), Value: v})
+				}
+			}
+		}
+		all = append(all, s)
+	}
+	return all
 }

@@ -96,6 +96,52 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// MLflow's store has a file for each parameter and metric, and one run stays one.
+func TestMLflow(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir, "schedule.epochs=2"), PretrainOptions{Run: run})
+	con, _ := silent()
+	r, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := rundir.ReadLog(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "mlruns")
+	for range 2 {
+		if err := Metrics(MetricsOptions{Runs: []string{run}, Format: "mlflow", Out: out}, con); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := os.ReadDir(filepath.Join(out, "0"))
+	if err != nil || len(entries) != 2 || entries[1].Name() != "meta.yaml" {
+		t.Fatalf("%v, %v", entries, err)
+	}
+	id := entries[0].Name()
+	at := filepath.Join(out, "0", id)
+	if meta := string(get(t, at, "meta.yaml")); !strings.Contains(meta, "run_id: "+id+"\n") || !strings.Contains(meta, "run_uuid: "+id+"\n") || !strings.Contains(meta, "status: 3\n") || strings.Contains(meta, "%!") {
+		t.Errorf("%s", meta)
+	}
+	losses := strings.Split(strings.TrimSpace(string(get(t, at, "metrics", "train", "loss"))), "\n")
+	if len(losses) != len(lines) {
+		t.Fatalf("%d losses of %d steps", len(losses), len(lines))
+	}
+	for i, l := range lines {
+		if f := strings.Fields(losses[i]); len(f) != 3 || f[1] != fmt.Sprint(l.Loss) || f[2] != strconv.Itoa(l.Step) {
+			t.Errorf("step %d: %s", l.Step, losses[i])
+		}
+	}
+	if f := strings.Fields(string(get(t, at, "metrics", "linear_probe", "accuracy"))); len(f) != 3 || f[1] != fmt.Sprint(r.Rows[0].Mean.Accuracy) {
+		t.Errorf("%v", f)
+	}
+	if v := string(get(t, at, "params", "schedule.epochs")); v != "2" {
+		t.Errorf("schedule.epochs is %q", v)
+	}
+}
+
 func TestMetricsRefuses(t *testing.T) {
 	dir := tones(t, 20)
 	a, b := filepath.Join(dir, "a", "run"), filepath.Join(dir, "b", "run")

@@ -135,7 +135,7 @@ func (r *reporter) layOut(ctx context.Context, x []float64, n, dim int) error {
 		return err
 	}
 	r.page.Map.Layouts = []report.Layout{
-		{Name: "t-SNE", About: fmt.Sprintf("t-SNE of the first %d principal components, perplexity %g, %d steps, seed %d. Which points are neighbours means something; distances between groups do not.", min(reduced, dim), t.Perplexity, t.Steps, t.Seed), At: y},
+		{Name: "t-SNE", About: fmt.Sprintf("t-SNE of the first %d principal components, perplexity %.3g, %d steps, seed %d. Which points are neighbours means something; distances between groups do not.", min(reduced, dim), t.Of(n), t.Steps, t.Seed), At: y},
 		{Name: "PCA", About: fmt.Sprintf("The first two principal components, with %.0f %% and %.0f %% of the variance.", 100*share[0], 100*share[1]), At: flat},
 	}
 	return nil

@@ -33,6 +33,9 @@ const (
 	leastP          = 1e-12 // so that a logarithm has something
 )
 
+// Of is the perplexity for n points.
+func (t TSNE) Of(n int) float64 { return min(t.Perplexity, float64(n-1)/3) }
+
 // Layout gives each of n points of d dimensions, rows of x, a place in two. at is
 // told of each step that is done. The error is the context's.
 func (t TSNE) Layout(ctx context.Context, x []float64, n, d int, at func(step int)) ([]float64, error) { // (n, 2)
@@ -41,7 +44,7 @@ func (t TSNE) Layout(ctx context.Context, x []float64, n, d int, at func(step in
 	if n < 2 {
 		return y, nil
 	}
-	p := affinities(distances(x, n, d), n, min(t.Perplexity, float64(n-1)/3))
+	p := affinities(distances(x, n, d), n, t.Of(n))
 	r := rand.New(rand.NewPCG(t.Seed, 0))
 	for i := range y {
 		y[i], gain[i] = firstDeviation*r.NormFloat64(), 1

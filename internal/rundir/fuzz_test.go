@@ -39,6 +39,16 @@ func FuzzLog(f *testing.F) {
 			fuzztest.Refused(t, err, fault.Data, path)
 		}
 		rising(t, lines, math.MaxInt)
+		var followed []Line
+		var torn error
+		tail := TailLog(dir)
+		fuzztest.Bounded(t, len(b), 1<<20, func() { followed, _, torn = tail.More() })
+		if (torn == nil) != (err == nil) || err == nil && !slices.Equal(followed, lines) {
+			t.Errorf("followed it is %v, %v; read %v, %v", followed, torn, lines, err)
+		}
+		if torn != nil {
+			fuzztest.Refused(t, torn, fault.Data, path)
+		}
 
 		step := int(upTo)
 		var log *Log
