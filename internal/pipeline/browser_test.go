@@ -30,9 +30,9 @@ type browser struct {
 	sent []string // what it asked the network for
 }
 
-// openPage opens a file. Without Chromium the test is skipped, but in CI, where
+// openPage opens an address. Without Chromium the test is skipped, but in CI, where
 // one has to be.
-func openPage(t *testing.T, file string) *browser {
+func openPage(t *testing.T, url string) *browser {
 	t.Helper()
 	var path string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -57,7 +57,7 @@ func openPage(t *testing.T, file string) *browser {
 	b.Context = ctx
 	b.do("listen", call(network.Enable, network.EnableParams{}))
 	b.do("listen", call(log.Enable, cdp.Empty{}))
-	b.do("open", chromedp.Navigate("file://"+file))
+	b.do("open", chromedp.Navigate(url))
 	return b
 }
 
@@ -106,10 +106,10 @@ func (b *browser) click(selector string) {
 	b.do("click on "+selector, chromedp.Click(chromedp.CSS(selector)))
 }
 
-// evaluate is the value of an expression.
+// evaluate is the value of an expression, once it has it.
 func evaluate[T any](b *browser, expression string) T {
 	b.t.Helper()
-	v, err := chromedp.Run(b, chromedp.Evaluate[T](expression))
+	v, err := chromedp.Run(b, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.t.Fatalf("%s: %v", expression, err)
 	}
@@ -144,7 +144,7 @@ func (b *browser) show(width int64, scheme string) {
 
 // lookAt asks of a report in a browser what a person would see.
 func lookAt(t *testing.T, file string, clips, probes int) {
-	b := openPage(t, file)
+	b := openPage(t, "file://"+file)
 	for expression, want := range map[string]int{
 		`document.querySelectorAll("svg.map").length`:                                                                                 2,
 		`document.querySelectorAll("svg.map circle").length`:                                                                          2 * clips,

@@ -102,7 +102,7 @@ func TestMLflow(t *testing.T) {
 	run := filepath.Join(dir, "run")
 	pretrain(t, load(t, dir, "schedule.epochs=2"), PretrainOptions{Run: run})
 	con, _ := silent()
-	r, err := Probe(t.Context(), ProbeOptions{Run: run, Kind: "linear"}, Overrides{}, con)
+	r, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con)
 	if err != nil {
 		t.Fatal(err)
 	}
