@@ -29,7 +29,6 @@ page. Recordings that are not there any more are left out, with a note.`,
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			p.started = true
-			o.Fold = p.fold
 			if open && p.json {
 				return fault.New(fault.Usage, "take one of them", "--open and --json both decide what is printed")
 			}
@@ -48,7 +47,7 @@ page. Recordings that are not there any more are left out, with a note.`,
 	f.IntVar(&o.Clips, "clips", pipeline.ReportClips, "on the map, at most; 0 leaves the map out")
 	f.Uint64Var(&o.Seed, "seed", pipeline.ReportSeed, "of t-SNE")
 	f.BoolVar(&open, "open", false, "print the page's path alone, for whatever opens it")
-	p.foldFlag(c)
+	f.StringVar(&o.Fold, "fold", "", "whose embeddings are mapped (default: the first that has a checkpoint)")
 	p.jsonFlag(c)
 	return c
 }

@@ -109,7 +109,7 @@ func (c Chart) SVG(of int) template.HTML {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="chart" role="img" aria-label="%s" viewBox="0 0 %d %d">`, template.HTMLEscapeString(c.Title), chartWidth, chartHeight)
 	bottom := float64(chartHeight - underneath)
-	for _, t := range ticks(d.y, 4) {
+	for _, t := range ticks(d.y, 6) {
 		y := d.py(t.at)
 		fmt.Fprintf(&b, `<path class="grid" d="M%d %.1fH%d"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`, left, y, chartWidth-right, left-5, y+4, t.text)
 	}
