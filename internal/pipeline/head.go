@@ -98,14 +98,17 @@ func (d *data) readHead(run string, s eval.Split) (*head, error) {
 		return nil, wrong("its link is %q", cp.Meta["link"])
 	}
 	h.K, h.D = len(h.classes), len(cp.Arrays["mean"].Data)
-	for name, to := range map[string]*[]float64{"mean": &h.Mean, "factor": &h.Factor, "weight": &h.W, "bias": &h.B} {
-		want := map[string][]int{"mean": {h.D}, "factor": {h.D}, "weight": {h.K, h.D}, "bias": {h.K}}[name]
-		a := cp.Arrays[name]
-		if !slices.Equal(a.Shape, want) || h.K*h.D == 0 {
-			return nil, wrong("%s is %v, for %d classes and %d features it would be %v", name, a.Shape, h.K, h.D, want)
+	for _, part := range []struct {
+		name  string
+		shape []int
+		to    *[]float64
+	}{{"mean", []int{h.D}, &h.Mean}, {"factor", []int{h.D}, &h.Factor}, {"weight", []int{h.K, h.D}, &h.W}, {"bias", []int{h.K}, &h.B}} {
+		a := cp.Arrays[part.name]
+		if !slices.Equal(a.Shape, part.shape) || h.K*h.D == 0 {
+			return nil, wrong("%s is %v, for %d classes and %d features it would be %v", part.name, a.Shape, h.K, h.D, part.shape)
 		}
 		for _, v := range a.Data {
-			*to = append(*to, float64(v))
+			*part.to = append(*part.to, float64(v))
 		}
 	}
 	return h, nil
