@@ -24,6 +24,9 @@ func TestStepAllocatesNothing(t *testing.T) {
 // Nor on several threads, where AllocsPerRun does not look. Now and then more
 // of them meet in one place than ever before, and what they need is made.
 func TestStepAllocatesNothingOnThreads(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plain Go is shared out as assembly is, and takes minutes for it")
+	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
 	const n = 30
 	for _, name := range names(options()) {
