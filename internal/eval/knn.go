@@ -54,7 +54,7 @@ func (p KNNProbe) Fit(ctx context.Context, t Training) (Head, error) {
 		for _, part := range t.parts(p.InnerFolds) {
 			of += part.valid.N
 			for i, logp := range votes(part.train, part.valid, ks, p.Temperature) {
-				scores[i] += float64(part.valid.N) * right(logp, part.valid)
+				scores[i] += validScore(logp, part.valid)
 			}
 			if err := ctx.Err(); err != nil {
 				return nil, err
@@ -70,16 +70,6 @@ func (p KNNProbe) Fit(ctx context.Context, t Training) (Head, error) {
 		h.choice.Note = fmt.Sprintf("there are %d training clips, and all vote", h.train.N)
 	}
 	return h, nil
-}
-
-// right is what a part's score is on validation clips: the accuracy, or the mAP
-// where clips have several labels.
-func right(logp []float64, s Set) float64 {
-	m := MeasureSet(logp, s)
-	if s.Multi() {
-		return float64(m.MAP)
-	}
-	return m.Accuracy
 }
 
 type knnHead struct {
