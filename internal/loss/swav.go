@@ -13,11 +13,11 @@ import (
 // SwAVOptions are SwAV's. The paper's epsilon is 0.05, its iterations 3, its
 // temperature 0.1, and of its views the first two, the large ones, are assigned.
 type SwAVOptions struct {
-	Views       int     `yaml:"views" doc:"views of each clip"`
-	Assign      int     `yaml:"assign" doc:"how many of the views, the first ones, are assigned to prototypes"`
-	Epsilon     float64 `yaml:"epsilon" doc:"how soft an assignment is"`
-	Iterations  int     `yaml:"iterations" doc:"of Sinkhorn and Knopp"`
-	Temperature float64 `yaml:"temperature" doc:"divides the scores"`
+	Views       int     // of each clip
+	Assign      int     // how many of the views, the first ones, are assigned to prototypes
+	Epsilon     float64 // how soft an assignment is
+	Iterations  int     // of Sinkhorn and Knopp
+	Temperature float64 // divides the scores
 }
 
 // Check refuses what nothing can be predicted with.

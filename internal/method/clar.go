@@ -28,8 +28,8 @@ func (o CLAR) Doc() string {
 func (o CLAR) projects() model.MLP { return o.Projector }
 
 func (o CLAR) Check() error {
-	if !(o.Weight >= 0 && o.Weight <= 1e6) {
-		return fault.New(fault.Usage, "the paper's is 1", "weight is %g, must be between 0 and 1e6", o.Weight)
+	if !(o.Weight >= 0 && o.Weight <= maxWeight) {
+		return fault.New(fault.Usage, "the paper's is 1", "weight is %g, must be between 0 and %g", o.Weight, maxWeight)
 	}
 	return checkHead(o.Temperature, o.Learn, o.Projector, o.Groups)
 }

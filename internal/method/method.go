@@ -278,6 +278,9 @@ func checkProjector(projector model.MLP, groups int) error {
 	return nil
 }
 
+// maxWeight is more than a term of a loss can mean beside others.
+const maxWeight = 1e6
+
 // maxGroups is more than anyone means: each needs two rows of a batch or more.
 const maxGroups = 1 << 16
 

@@ -46,8 +46,8 @@ func (o SwAV) Check() error {
 	if err := checkHead(o.Temperature, false, o.Projector, o.Groups); err != nil {
 		return err
 	}
-	if err := o.loss().Check(); err != nil {
-		return fault.New(fault.Usage, "the paper's are epsilon 0.05, iterations 3, temperature 0.1", "%w", err)
+	if err := checkDivisor("epsilon", o.Epsilon); err != nil {
+		return err
 	}
 	for _, c := range []struct {
 		name               string

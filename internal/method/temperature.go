@@ -41,14 +41,26 @@ func keepScale(p *model.Params) {
 	}
 }
 
+// Products of unit rows over these are logits that losses are finite at, and differ by
+// more than rounding.
+const leastTemperature, mostTemperature = 1e-4, 1e4
+
 // checkTemperature refuses one that nothing can be divided by, and a first one that
 // keepScale would lift.
 func checkTemperature(temperature float64, learn bool) error {
-	if !(temperature > 0) {
-		return fault.New(fault.Usage, "", "temperature is %g, must be positive", temperature)
+	if err := checkDivisor("temperature", temperature); err != nil {
+		return err
 	}
 	if learn && temperature < coldest {
 		return fault.New(fault.Usage, "", "temperature is %g; one that is learnt does not fall below %g", temperature, coldest)
+	}
+	return nil
+}
+
+// checkDivisor is for what cosines are divided by.
+func checkDivisor(name string, v float64) error {
+	if !(v >= leastTemperature && v <= mostTemperature) {
+		return fault.New(fault.Usage, "0.05 to 0.5 are usual", "%s is %g, must be between %g and %.0f", name, v, leastTemperature, mostTemperature)
 	}
 	return nil
 }

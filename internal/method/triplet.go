@@ -29,6 +29,9 @@ func (o Triplet) Check() error {
 	if err := o.TripletOptions.Check(); err != nil {
 		return fault.New(fault.Usage, "", "%w", err)
 	}
+	if o.Margin > 4 {
+		return fault.New(fault.Usage, "projections have unit length", "margin is %g, must be above 0 and at most 4", o.Margin)
+	}
 	return checkProjector(o.Projector, o.Groups)
 }
 

@@ -26,6 +26,9 @@ func (o VICReg) Check() error {
 	if err := o.VICRegOptions.Check(); err != nil {
 		return fault.New(fault.Usage, "the paper's are 25, 25 and 1", "%w", err)
 	}
+	if most := max(o.Sim, o.Var, o.Cov); most > maxWeight {
+		return fault.New(fault.Usage, "the paper's are 25, 25 and 1", "a weight of the loss is %g, must be between 0 and %g", most, maxWeight)
+	}
 	return checkProjector(o.Projector, o.Groups)
 }
 
