@@ -295,6 +295,27 @@ func TestPrototypes(t *testing.T) {
 	}
 }
 
+// Prototypes that a config freezes keep their bytes, whatever a step makes of the rest.
+func TestPrototypesOfNoRate(t *testing.T) {
+	const n = 8
+	o := options()["swav"].(SwAV)
+	m := newMethod(t, o, setup(n))
+	for _, p := range m.Params() {
+		if strings.HasPrefix(p.Name, prototypes) {
+			p.Rate = 0
+		}
+	}
+	c := m.State()["prototypes.weight"]
+	for i := range c.Data { // so that bringing them to unit length would show
+		c.Data[i] *= 1.5
+	}
+	first := slices.Clone(c.Data)
+	train(t, m, sgd(m), n, 0, 2)
+	if !slices.Equal(c.Data, first) {
+		t.Error("frozen prototypes have moved")
+	}
+}
+
 // The queue is used from its step on, and filled before; each view has its own.
 func TestSwAVQueue(t *testing.T) {
 	const n = 4

@@ -119,9 +119,10 @@ func (o SwAV) New(s Setup) (Method, error) {
 				clear(p.Weight(c).Grad.Data)
 			}
 		},
-		keep: func(p *model.Params) { // of unit length: a frozen one stays, whatever its decay
-			w := p.Weight(c).Value
-			kernel.NormalizeRows(w.Data, w.Data, o.Prototypes, o.Projector.Out, 1e-12)
+		keep: func(p *model.Params) { // of unit length: without a gradient they stay, whatever their decay
+			if w := p.Weight(c); w.Rate != 0 { // a frozen one keeps its bytes
+				kernel.NormalizeRows(w.Value.Data, w.Value.Data, o.Prototypes, o.Projector.Out, 1e-12)
+			}
 		},
 	}.over(s)
 }
