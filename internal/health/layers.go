@@ -87,8 +87,8 @@ func FlowOf(layers []Norms) Flow {
 // is brought back to unit length after each step, as prototypes are, moves by rounding.
 func (n Norms) still() bool { return n.Gradient == 0 && n.Update <= rounding*n.Weight }
 
-// rounding is half a unit in the last place of a float32.
-const rounding = 0x1p-24
+// rounding is a unit in the last place of a float32, in parts of it.
+const rounding = 0x1p-23
 
 // Share is how far the step moved a layer, as a share of its weights; 0 where these are.
 func (n Norms) Share() float64 {

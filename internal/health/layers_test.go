@@ -33,7 +33,7 @@ func TestFlow(t *testing.T) {
 	if got != want || got.Moved.Share() != 0.25 {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	for update, least := range map[float64]string{8 * 0x1p-25: "a", 8 * 1e-7: "units"} { // unit rows, without a gradient: by rounding, by decay
+	for update, least := range map[float64]string{8 * 0x1p-24: "a", 8 * 2e-7: "units"} { // unit rows, without a gradient: by rounding, by decay
 		if got := FlowOf([]Norms{a, {"units", 8, 0, update, 0}}).Least.Name; got != least {
 			t.Errorf("beside a layer that moved by %g, %s has the least gradient, want %s", update, got, least)
 		}
