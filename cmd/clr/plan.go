@@ -24,8 +24,9 @@ control group, GOMEMLIMIT; such a config is not measured.
 
 What will be refused, and what is allowed but looks wrong, is told with the value
 and what to try: a batch larger than the corpus, a queue that is never filled, a
-warm-up that takes most of the run, views longer than most clips. Lengths are
-known once clr features has made the store.
+warm-up that takes most of the run, views longer than most clips, two views that
+are the same, steps that move no weights. Lengths are known once clr features has
+made the store.
 
 --no-measure asks nothing of this machine, neither how fast it is nor how much
 memory it has, so that equal configs over equal corpora give equal plans.`,

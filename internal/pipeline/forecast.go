@@ -172,6 +172,8 @@ func (f *Forecast) addCorpus(c *Config, read func() (*audio.Corpus, error)) {
 	f.ofSteps(c, f.Folds[0])
 	f.doubt(f.Folds[0].Test == 0, "split.no_test", "set split.by to a column, or give the manifest a column split, where a probe is to follow",
 		"no clip is kept from training: there is nothing to test on")
+	f.doubt(len(c.Augment) == 0 && c.View.Crop == "center" && c.View.Pair != "label" && !d.needs.Labels, "view.same",
+		"list augmentations, or set view.crop to random", "augment is empty and view.crop is center: the two views of a clip are the same")
 	f.ofLengths(c, d)
 }
 
@@ -186,6 +188,7 @@ func (f *Forecast) ofSteps(c *Config, s FoldSteps) {
 		"batch is %d and there are %d clips: an epoch is one step", c.Batch, s.Clips)
 	f.doubt(20*s.Unused > s.Clips, "batch.left_out", "choose a batch and method.bn_groups that split the clips more evenly",
 		"%d of %d clips are left out of each epoch, in each others: batches are multiples of %d clips", s.Unused, s.Clips, c.Method.Unit())
+	f.Checks = append(f.Checks, c.accumulating(s.Steps)...)
 	if q := f.draft.Queue; q != nil {
 		f.ofQueue(c, s, q)
 	}

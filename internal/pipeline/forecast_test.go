@@ -104,6 +104,8 @@ func TestForecastChecks(t *testing.T) {
 		"queue.stale":                           {[]string{moco, "method.momentum=0.1"}, []string{"method.queue is 20", "of 4 steps ago", "queue_turned"}, false},
 		"queue.stale, of the tower that learns": {[]string{"method={name: nnclr, queue: 1000, bn_groups: 1}", "health.queue_epochs=60"}, []string{"method.queue is 1000", "of 167 steps ago, 62.6 epochs (at most 60, queue_epochs)"}, false},
 		"view.long":                             {[]string{"view.frames=100"}, []string{"view.frames is 100", "20 of 20"}, false},
+		"view.same":                             {[]string{"augment=[]", "view.crop=center"}, []string{"augment is empty", "view.crop is center"}, false},
+		"accumulate.batch":                      {[]string{"update.accumulate=2"}, []string{"update.accumulate 2", "no batch of 12 clips", "those of 6"}, false},
 		"knn.labels":                            {[]string{"health.knn.every=2", "corpus=unlabelled.csv", "store=other.clrs"}, []string{"health.knn.every is 2", "no training clip has a label"}, false},
 		"split.no_test":                         {[]string{"corpus=whole.csv", "store=whole.clrs"}, []string{"nothing to test on"}, false},
 		"corpus, windows":                       {[]string{"windows={length: 0.1, hop: 0.1}", "store=none.clrs"}, []string{"not known before the features are made", "clr features"}, true},

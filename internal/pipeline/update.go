@@ -123,10 +123,22 @@ func (t *trainer) tellRate(con Console) {
 	if u.LRScale != "none" {
 		con.Say("learning rate %.4g: %s (%d steps)", t.base, c.rateNote(), c.Schedule.WarmupEpochs*t.batches.steps)
 	}
-	if u.Accumulate > 1 {
-		con.Warn("update.accumulate %d averages gradients; it is no batch of %d clips: negatives and batch statistics are still those of %d", u.Accumulate, u.Accumulate*c.Batch, c.Batch)
-		if left := t.total() % u.Accumulate; left > 0 {
-			con.Warn("the last %d of %d steps come to no move of the weights: update.accumulate is %d", left, t.total(), u.Accumulate)
-		}
+	for _, w := range c.accumulating(t.total()) {
+		con.Warn("%s", w.Text)
 	}
+}
+
+// accumulating says what averaging gradients does not do, and what is left over in a
+// run of so many steps.
+func (c *Config) accumulating(steps int) (all []Concern) {
+	k := c.Update.Accumulate
+	if k > 1 {
+		all = append(all, Concern{Code: "accumulate.batch", Try: "raise batch instead, where memory allows",
+			Text: fmt.Sprintf("update.accumulate %d averages gradients; it is no batch of %d clips: negatives and batch statistics are still those of %d", k, k*c.Batch, c.Batch)})
+	}
+	if left := steps % k; left > 0 {
+		all = append(all, Concern{Code: "accumulate.left", Try: "choose an update.accumulate that divides the steps, or other schedule.epochs",
+			Text: fmt.Sprintf("the last %d of %d steps come to no move of the weights: update.accumulate is %d", left, steps, k)})
+	}
+	return all
 }
