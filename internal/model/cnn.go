@@ -12,7 +12,7 @@ import (
 // CNN is a plain convolutional network, as its config lists it: convolutions,
 // then a pool over what is left, then fully connected layers.
 type CNN struct {
-	Layers     []CNNLayer `yaml:"layers" doc:"convolutions, in order"`
+	Layers     []CNNLayer `yaml:"layers" doc:"convolutions, in order; what one leaves out is 64 channels of 3 × 3, norm, relu, and a max-pool by 2"`
 	Pool       string     `yaml:"pool" doc:"what becomes of the last map: mean, max or mean_max over frequency and time, time_mean or time_mean_max, over time only, or flatten, all its values"`
 	Hidden     []int      `yaml:"hidden" doc:"sizes of fully connected layers after that; the last one's is the embedding's"`
 	Activation string     `yaml:"activation" doc:"after each fully connected layer: linear, sigmoid, tanh, relu or gelu"`
@@ -27,6 +27,14 @@ type CNNLayer struct {
 	Activation string `yaml:"activation" doc:"linear, sigmoid, tanh, relu or gelu"`
 	Pool       string `yaml:"pool" doc:"max, avg or none"`
 	PoolSize   [2]int `yaml:"pool_size" doc:"bins, frames; its stride, too; [1, 1] where pool is none"`
+}
+
+// Default is what a layer of a config begins as.
+func (CNNLayer) Default() any { return cnnLayer(64) }
+
+// cnnLayer is the usual one: a small filter, norm, ReLU, and the maximum of four.
+func cnnLayer(channels int) CNNLayer {
+	return CNNLayer{Channels: channels, Kernel: [2]int{3, 3}, Stride: [2]int{1, 1}, Norm: true, Activation: "relu", Pool: "max", PoolSize: [2]int{2, 2}}
 }
 
 // maxSide bounds kernels, strides and pools: more can only be a slip.

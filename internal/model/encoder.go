@@ -40,15 +40,11 @@ type Encoder interface {
 // Encoders are the encoders by name, holding their defaults.
 var Encoders = map[string]Encoder{
 	"audiontt2020": AudioNTT2020{Width: 64, Out: 2048, Dropout: 0.3},
-	"cnn": CNN{Layers: []CNNLayer{
-		{Channels: 32, Kernel: [2]int{3, 3}, Stride: [2]int{1, 1}, Norm: true, Activation: "relu", Pool: "max", PoolSize: [2]int{2, 2}},
-		{Channels: 64, Kernel: [2]int{3, 3}, Stride: [2]int{1, 1}, Norm: true, Activation: "relu", Pool: "max", PoolSize: [2]int{2, 2}},
-		{Channels: 128, Kernel: [2]int{3, 3}, Stride: [2]int{1, 1}, Norm: true, Activation: "relu", Pool: "max", PoolSize: [2]int{2, 2}},
-	}, Pool: "time_mean", Hidden: []int{512}, Activation: "relu"},
-	"mlp":       Dense{Hidden: []int{512, 512}, Out: 512, Activation: "relu", Output: "linear"},
-	"resnet":    ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"},
-	"resnet1d":  ResNet1D{Depth: 18, Width: 64, Stem: "wave", Pool: "mean"},
-	"samplecnn": SampleCNN{Width: 128},
+	"cnn":          CNN{Layers: []CNNLayer{cnnLayer(32), cnnLayer(64), cnnLayer(128)}, Pool: "time_mean", Hidden: []int{512}, Activation: "relu"},
+	"mlp":          Dense{Hidden: []int{512, 512}, Out: 512, Activation: "relu", Output: "linear"},
+	"resnet":       ResNet{Depth: 18, Width: 64, Stem: "imagenet", Pool: "mean"},
+	"resnet1d":     ResNet1D{Depth: 18, Width: 64, Stem: "wave", Pool: "mean"},
+	"samplecnn":    SampleCNN{Width: 128},
 }
 
 // atLeast refuses views x (N, C, F, T) that are too small for an encoder; or says

@@ -181,6 +181,9 @@ func (d *decoder) scalar(path string, n *node, v reflect.Value) {
 	}
 }
 
+// A section that stands in a list may have defaults of its own, where no name brings any.
+type hasDefault interface{ Default() any }
+
 // list decodes a list; it replaces the default as a whole.
 func (d *decoder) list(path string, n *node, v reflect.Value) {
 	if n.kind != list {
@@ -201,6 +204,9 @@ func (d *decoder) list(path string, n *node, v reflect.Value) {
 	}
 	failed := len(d.problems)
 	for i, item := range n.items {
+		if e, ok := fresh.Index(i).Interface().(hasDefault); ok {
+			fresh.Index(i).Set(reflect.ValueOf(e.Default()))
+		}
 		d.value(joinIndex(path, i), item, fresh.Index(i))
 	}
 	if len(d.problems) > failed { // an element may have stayed nil

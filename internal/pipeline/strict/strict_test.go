@@ -146,6 +146,26 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+type hole struct {
+	Radius float64 `yaml:"radius" doc:"in metres"`
+	Square bool    `yaml:"square" doc:"has corners"`
+}
+
+func (hole) Default() any { return hole{Radius: 1} }
+
+// An entry of a list of sections begins as its type's default.
+func TestListOfSections(t *testing.T) {
+	var got struct {
+		Holes []hole `yaml:"holes" doc:"cut out of it"`
+	}
+	if _, problems := New().Decode("toy.yaml", []byte("holes: [{}, {square: true}, {radius: 2}]"), set("holes.2.square=true"), &got); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if want := []hole{{1, false}, {1, true}, {2, true}}; !reflect.DeepEqual(got.Holes, want) {
+		t.Errorf("%+v, want %+v", got.Holes, want)
+	}
+}
+
 // TestProblems reads testdata/problems/*.txt: a config, a line "==", options
 // a line each (--set ... or VARIABLE=...), a line "==", and what is reported.
 func TestProblems(t *testing.T) {
