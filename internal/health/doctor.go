@@ -57,7 +57,7 @@ type complaint struct {
 // codes are all that a Doctor can say. Their names never change.
 var codes = map[string]complaint{
 	"projection.not_finite": {Collapse, "lower the learning rate or warm up longer; the last good checkpoint can go on from there"},
-	"collapse.complete": {Collapse, "see that something keeps projections apart: negatives in the batch or queue, or both a predictor and a stop-gradient; " +
+	"collapse.complete": {Collapse, "see that something keeps projections apart: negatives in the batch or queue (of triplets, mining semi_hard), or both a predictor and a stop-gradient; " +
 		"then lower the learning rate, and take augmentations out that leave nothing of a clip"},
 	"collapse.dimensions": {Collapse, "widen the projector's hidden layers or give them batch norm, lower the temperature, enlarge the batch, " +
 		"or make the augmentations stronger, so that fewer directions do not do"},

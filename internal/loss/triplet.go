@@ -13,7 +13,7 @@ import (
 type TripletOptions struct {
 	Margin  float64 `yaml:"margin" doc:"how much farther a negative has to be than a positive"`
 	Squared bool    `yaml:"squared" doc:"squared distances, as FaceNet has them, instead of Euclidean ones"`
-	Mining  string  `yaml:"mining" doc:"which triplets of a batch count: hard, semi_hard or all"`
+	Mining  string  `yaml:"mining" doc:"which triplets of a batch count: semi_hard, all, or hard, which from random weights may collapse"`
 }
 
 // Check refuses options without meaning.

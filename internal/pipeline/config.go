@@ -31,7 +31,7 @@ type Config struct {
 	View          augment.ViewOptions      `yaml:"view" doc:"what the encoder sees of a clip"`                                                       //
 	Augment       []augment.Augmentation   `yaml:"augment" doc:"random changes to a view, in order"`                                                 // augment.Table
 	Encoder       model.Encoder            `yaml:"encoder" doc:"the network that is pretrained"`                                                     // model.Encoders
-	Method        method.Options           `yaml:"method" doc:"how it learns without labels"`                                                        // method.Table
+	Method        method.Options           `yaml:"method" doc:"how it learns, most ways without labels"`                                             // method.Table
 	Optimizer     optim.Options            `yaml:"optimizer" doc:"how the weights are moved"`                                                        // optim.Table
 	Schedule      optim.Schedule           `yaml:"schedule" doc:"the learning rate over the run"`                                                    //
 	Update        optim.Update             `yaml:"update" doc:"what becomes of gradients, and which weights they move how far"`                      //
