@@ -103,7 +103,7 @@ func (p paper) over(s Setup) (Method, error) {
 		return nil, err
 	}
 	if p.needs.Labels && s.Classes < 2 {
-		return nil, fault.New(fault.Data, "give clips labels of two classes or more, or choose a method without labels", "%s learns from labels, and there are %d classes of them", p.name, s.Classes)
+		return nil, fault.New(fault.Data, "give clips labels of two classes or more, or choose a method without labels", "%s learns from labels of two classes or more; there are %d", p.name, s.Classes)
 	}
 	if err := s.checkCrops(p.needs); err != nil {
 		return nil, err

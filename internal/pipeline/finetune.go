@@ -199,6 +199,9 @@ func (d *data) part(o FinetuneCommand, fraction float64, known eval.Set) (tuned,
 	if c.Batch < c.Method.Unit() || c.Batch < 2 {
 		return t, fault.New(fault.Usage, "raise finetune.fractions", "%s of the labels are %d training clips in a fold, a batch takes %d or more", percent(fraction), c.Batch, max(2, c.Method.Unit()))
 	}
+	for _, w := range c.checkNames() {
+		return t, fault.New(fault.Usage, fault.Remedy(w.err), "finetune.%s: %w", w.path, w.err)
+	}
 	t.c = &c
 	return t, nil
 }

@@ -71,6 +71,7 @@ func plan(c *Config, read func() (*audio.Corpus, error)) (*MemoryPlan, error) {
 	}
 	s := method.Setup{Encoder: c.Encoder, Batch: c.Batch, Input: in, ExactConv: c.Engine.ExactConv}
 	needs := method.NeedsOf(c.Method)
+	where := "" // there are too few classes
 	if needs.Labels {
 		corpus, err := read()
 		if err != nil {
@@ -80,11 +81,13 @@ func plan(c *Config, read func() (*audio.Corpus, error)) (*MemoryPlan, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Classes = len(classes)
+		if s.Classes = len(classes); s.Classes < 2 {
+			where = corpus.Path + ": "
+		}
 	}
 	draft, err := method.Draft(c.Method, s)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s%w", where, err)
 	}
 	encoder := model.DraftParams()
 	embedder, err := model.NewEmbedder(c.headed(), encoder, "encoder", embedBatch, in, c.Engine.ExactConv)
