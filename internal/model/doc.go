@@ -6,7 +6,7 @@
 // A network can be built several times over one set of Params: for training,
 // for inference, and for a batch of another size.
 //
-// Shapes: spectrograms x are (N, 1, F, T), embeddings h and projections z are
+// Shapes: spectrograms x are (N, C, F, T), embeddings h and projections z are
 // (N, D). Between them feature maps keep sixteen examples side by side
 // (package kernel); the Builder remembers their true N.
 package model

@@ -44,8 +44,8 @@ func (l Layer) Conv(n int) (kernel.ConvShape, bool) {
 		Kernel: l.Kernel, Stride: l.Stride, Pad: l.Pad}, l.multiplies()
 }
 
-// Layers are an encoder's for spectrograms of bins × frames, in order. Nothing
-// of the network's size is allocated.
+// Layers are an encoder's for views of a size, in order. Nothing of the network's
+// size is allocated.
 func Layers(e Encoder, in Input) ([]Layer, error) {
 	b := NewBuilder(Training)
 	e.Build(b, DraftParams(), "encoder", b.Input("x", in.Shape(2)...))
