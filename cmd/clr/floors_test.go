@@ -3,8 +3,11 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -106,4 +109,28 @@ func mayImport(path string, who []string) bool {
 		}
 	}
 	return false
+}
+
+// The parts that ARCHITECTURE.md shows to whoever adds one are about as long as it says.
+func TestPartsAreAsLongAsSaid(t *testing.T) {
+	house, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := regexp.MustCompile("`([a-z0-9_]+/[a-z0-9_]+\\.go)`, ([0-9]+)").FindAllStringSubmatch(string(house), -1)
+	if len(said) < 8 {
+		t.Errorf("it says how long %d files are", len(said))
+	}
+	for _, m := range said {
+		text, err := os.ReadFile("../../internal/" + m[1])
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		lines, want := strings.Count(string(text), "\n"), 0
+		fmt.Sscan(m[2], &want)
+		if 10*max(lines-want, want-lines) > lines {
+			t.Errorf("%s has %d lines, ARCHITECTURE.md says %d", m[1], lines, want)
+		}
+	}
 }
