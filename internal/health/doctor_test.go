@@ -3,6 +3,8 @@ package health
 import (
 	"maps"
 	"math"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -230,5 +232,21 @@ func TestOptionsCheck(t *testing.T) {
 		if err := o.Check(); err == nil || err.Error() != want || fault.KindOf(err) != fault.Usage {
 			t.Errorf("%v, want %s", err, want)
 		}
+	}
+}
+
+// docs/health.md has a row for every code, and for no other.
+func TestDocsNameEveryCode(t *testing.T) {
+	text, err := os.ReadFile("../../docs/health.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z]+\\.[a-z_]+)` \\|.*\\| (?:collapse|caution) \\|$").FindAllStringSubmatch(string(text), -1) {
+		rows = append(rows, m[1])
+	}
+	slices.Sort(rows)
+	if want := slices.Sorted(maps.Keys(codes)); !slices.Equal(rows, want) {
+		t.Errorf("docs/health.md has %q, the codes are %q", rows, want)
 	}
 }

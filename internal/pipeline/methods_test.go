@@ -2,12 +2,15 @@ package pipeline
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"clr/internal/fault"
 	"clr/internal/method"
+	"clr/internal/optim"
 	"clr/internal/rundir"
 )
 
@@ -33,6 +36,21 @@ func TestMethodsTrain(t *testing.T) {
 		_, d, e := trainedOn(t, dir, set)
 		if x, _ := embedded(t, d, e); slices.ContainsFunc(x, func(v float64) bool { return v-v != 0 }) {
 			t.Errorf("%s: an embedding is not finite", name)
+		}
+	}
+}
+
+// The documents name every method and every optimiser.
+func TestDocsNameEveryPart(t *testing.T) {
+	for file, names := range map[string][]string{
+		"methods.md":  slices.Sorted(maps.Keys(method.Table)),
+		"training.md": slices.Sorted(maps.Keys(optim.Table)),
+	} {
+		text := string(get(t, "../../docs", file))
+		for _, name := range names {
+			if !strings.Contains(text, "| `"+name+"` |") {
+				t.Errorf("docs/%s has no row for %s", file, name)
+			}
 		}
 	}
 }
