@@ -5,8 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-
-	"clr/internal/fault"
 )
 
 // A Schedule is the learning rate over a run: a warm-up in a line, then one of
@@ -38,14 +36,17 @@ type OneCycle struct {
 // DefaultSchedule is a warm-up and a cosine.
 var DefaultSchedule = Schedule{Epochs: 100, WarmupEpochs: 10, Shape: "cosine", Step: Stairs{Gamma: 0.1}, OneCycle: OneCycle{Rise: 0.3, Div: 25, FinalDiv: 1e4}}
 
+// maxEpochs is more than anyone means, and few enough to count steps by.
+const maxEpochs = 1_000_000
+
 // Check tells which setting is out of its range, or would not be heeded. That
 // MinLR is not above the base is for whoever knows both.
 func (s Schedule) Check() error {
-	if s.Epochs < 1 {
-		return fault.New(fault.Usage, "set epochs to 1 or more", "schedule: epochs is %d, it must be 1 or more", s.Epochs)
+	if s.Epochs < 1 || s.Epochs > maxEpochs {
+		return usage("100 is usual", "schedule: epochs is %d, it must be 1 to %d", s.Epochs, maxEpochs)
 	}
 	if s.WarmupEpochs < 0 || s.WarmupEpochs > s.Epochs {
-		return fault.New(fault.Usage, "lower warmup_epochs or raise epochs",
+		return usage("lower warmup_epochs or raise epochs",
 			"schedule: warmup_epochs is %d, it must be 0 to epochs, which is %d", s.WarmupEpochs, s.Epochs)
 	}
 	if err := within("schedule", "min_lr", s.MinLR, 0, inf, true); err != nil {

@@ -72,6 +72,8 @@ func TestScheduleCheck(t *testing.T) {
 		s    optim.Schedule
 		want string
 	}{
+		{shaped("cosine", func(s *optim.Schedule) { s.Epochs = 0 }), "epochs is 0, it must be 1 to 1000000"},
+		{shaped("cosine", func(s *optim.Schedule) { s.Epochs = 1 << 62 }), "epochs is 4611686018427387904, it must be 1 to 1000000"}, // times four steps is 0
 		{shaped("linear", nil), `shape is "linear"`},
 		{shaped("constant", func(s *optim.Schedule) { s.MinLR = 0.1 }), "min_lr is 0.1, which the shape constant"},
 		{shaped("one_cycle", func(s *optim.Schedule) { s.WarmupEpochs = 3 }), "warmup_epochs is 3, but one_cycle"},

@@ -32,8 +32,8 @@ func (o HealthOptions) Check() error {
 	if o.Every < 0 {
 		return fault.New(fault.Usage, "50 is usual, 0 is never", "every is %d, must be 0 or more", o.Every)
 	}
-	if o.KNN.Every < 0 {
-		return fault.New(fault.Usage, "0 is never", "knn: every is %d, must be 0 or more", o.KNN.Every)
+	if most := 1_000_000; o.KNN.Every < 0 || o.KNN.Every > most { // so that epochs can be counted in steps
+		return fault.New(fault.Usage, "0 is never", "knn: every is %d, must be 0 to %d", o.KNN.Every, most)
 	}
 	if o.KNN.K < 1 {
 		return fault.New(fault.Usage, "20 is usual", "knn: k is %d, must be 1 or more", o.KNN.K)

@@ -281,7 +281,8 @@ func TestNeighborsAskTheEncoderAsItIs(t *testing.T) {
 func TestHealthOptionsCheck(t *testing.T) {
 	for want, set := range map[string]string{
 		"health: every is -1, must be 0 or more":          "health.every=-1",
-		"health: knn: every is -2, must be 0 or more":     "health.knn.every=-2",
+		"health: knn: every is -2, must be 0 to 1000000":  "health.knn.every=-2",
+		"knn: every is 4611686018427387904, must be 0 to": "health.knn.every=4611686018427387904", // times four steps is 0
 		"health: knn: k is 0, must be 1 or more":          "health.knn.k=0",
 		"health: knn: temperature is 0, must be positive": "health.knn.temperature=0",
 		"health: on_collapse is \"end\"":                  "health.on_collapse=end",
