@@ -1,6 +1,6 @@
 // Package health says how a representation fares while it is trained. A loss
 // alone does not: it falls to its least while all projections become one point
-// (Chen & He 2021, figure 2). Measure looks at a batch's projections, Layers at
+// (Chen & He 2021, figure 2). A Meter looks at a batch's projections, Layers at
 // weights and gradients, Drift at two towers, and QueueAge at a queue of earlier
 // rows; a Doctor is shown what they find, step by step, and says what looks wrong
 // and what to try.

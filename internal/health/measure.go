@@ -37,12 +37,6 @@ type Report struct {
 	Negatives [Bins]int `json:"negative_histogram"`
 }
 
-// Measure is Meter.Measure, once.
-func Measure(z kernel.Array) Report {
-	var m Meter
-	return m.Measure(z)
-}
-
 // A Meter measures batch after batch. The zero value is ready; it keeps memory
 // for the largest batch so far. One goroutine at a time may use it.
 type Meter struct {

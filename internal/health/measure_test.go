@@ -50,7 +50,7 @@ func TestEqualRows(t *testing.T) {
 	for i := range z.Data {
 		z.Data[i] = float32(i%p) + 1
 	}
-	r := Measure(z)
+	r := measure(z)
 	near(t, "std", r.Std, 0)
 	near(t, "least std", r.StdLeast, 0)
 	near(t, "RankMe", math.Round(r.RankMe*1e9)/1e9, 1) // the other singular values are 1e-16 or so
@@ -71,7 +71,7 @@ func TestOrthonormalRows(t *testing.T) {
 	for i := range 2 * n {
 		z.Data[i*n+i%n] = float32(1 + i) // lengths do not count
 	}
-	r := Measure(z)
+	r := measure(z)
 	near(t, "std", r.Std, 1/math.Sqrt(n))
 	near(t, "spread", r.StdSpread, 1/math.Sqrt(n))
 	near(t, "RankMe", r.RankMe, n)
@@ -97,7 +97,7 @@ func TestRank(t *testing.T) {
 				z.Data[i*p+k] = float32(math.Cos(math.Pi / p * (float64(k) + 0.5) * float64(i%rank+1)))
 			}
 		}
-		if r := Measure(z); math.Abs(r.RankMe-float64(rank)) > 1e-4 { // float32 rows are orthogonal to 1e-7
+		if r := measure(z); math.Abs(r.RankMe-float64(rank)) > 1e-4 { // float32 rows are orthogonal to 1e-7
 			t.Errorf("%d directions: RankMe is %v", rank, r.RankMe)
 		}
 	}
@@ -106,7 +106,7 @@ func TestRank(t *testing.T) {
 	for i := range 20 {
 		z.Data[i*4+min(1, i%10/9)] = 1 // nine clips to one
 	}
-	near(t, "RankMe of 3:1", Measure(z).RankMe, math.Exp(-0.75*math.Log(0.75)-0.25*math.Log(0.25)))
+	near(t, "RankMe of 3:1", measure(z).RankMe, math.Exp(-0.75*math.Log(0.75)-0.25*math.Log(0.25)))
 }
 
 // Two towers that have both collapsed, each to a point of its own, are not
@@ -117,7 +117,7 @@ func TestCollapsedTowers(t *testing.T) {
 	for i := range 2 * n {
 		z.Data[2*i+i/n] = 1
 	}
-	r := Measure(z)
+	r := measure(z)
 	near(t, "std", r.Std, 0)
 	near(t, "alignment", r.Alignment, 2)
 	near(t, "uniformity", r.Uniformity, 0)
@@ -190,7 +190,7 @@ func TestLoops(t *testing.T) {
 			}
 			std += math.Sqrt(v) / float64(p)
 		}
-		r := Measure(z)
+		r := measure(z)
 		near(t, "alignment", r.Alignment, align)
 		near(t, "uniformity", r.Uniformity, uniform)
 		near(t, "positive cosine", r.PositiveCos, positive)
@@ -224,7 +224,7 @@ func TestOrderDoesNotCount(t *testing.T) {
 		copy(turned.Data[i*p:(i+1)*p], z.Data[(n+from)*p:])
 		copy(turned.Data[(n+i)*p:(n+i+1)*p], z.Data[from*p:])
 	}
-	a, b := reflect.ValueOf(Measure(z)), reflect.ValueOf(Measure(turned))
+	a, b := reflect.ValueOf(measure(z)), reflect.ValueOf(measure(turned))
 	for i := range a.NumField() {
 		if name := a.Type().Field(i).Name; a.Field(i).Kind() == reflect.Float64 {
 			near(t, name, b.Field(i).Float(), a.Field(i).Float())
@@ -245,15 +245,15 @@ func TestNotFinite(t *testing.T) {
 		copy(rest.Data[i*p:(i+1)*p], z.Data[from*p:])
 		copy(rest.Data[(n-2+i)*p:(n-1+i)*p], z.Data[(n+from)*p:])
 	}
-	want := Measure(rest)
+	want := measure(rest)
 	want.NotFinite = 3
-	if got := Measure(z); got != want {
+	if got := measure(z); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	for i := range z.Data {
 		z.Data[i] = nan
 	}
-	if got := Measure(z); got != (Report{Dimensions: p, NotFinite: 2 * n}) {
+	if got := measure(z); got != (Report{Dimensions: p, NotFinite: 2 * n}) {
 		t.Errorf("nothing is finite: %+v", got)
 	}
 }
@@ -270,7 +270,7 @@ func TestExtremes(t *testing.T) {
 		"tiny":       rows([]float32{tiny, 0}, []float32{0, tiny}, []float32{tiny, tiny}, []float32{0, 0}),
 		"huge":       rows([]float32{huge, 0}, []float32{-huge, huge}, []float32{huge, huge}, []float32{0, huge}),
 	} {
-		r := Measure(z)
+		r := measure(z)
 		if _, err := json.Marshal(r); err != nil {
 			t.Errorf("%s: %v: %+v", what, err, r)
 		}
@@ -278,7 +278,7 @@ func TestExtremes(t *testing.T) {
 			t.Errorf("%s: %+v", what, r)
 		}
 	}
-	if r := Measure(kernel.New(8, 4)); r.RankMe != 0 || r.Std != 0 || r.Top1 != 0.25 {
+	if r := measure(kernel.New(8, 4)); r.RankMe != 0 || r.Std != 0 || r.Top1 != 0.25 {
 		t.Errorf("zeros: %+v", r)
 	}
 }
@@ -289,16 +289,16 @@ func TestMeter(t *testing.T) {
 	big, small := normal(5, 128, 96), normal(6, 6, 9)
 	var m Meter
 	for _, z := range []kernel.Array{small, big, small, big} {
-		if m.Measure(z) != Measure(z) {
+		if m.Measure(z) != measure(z) {
 			t.Errorf("a used meter differs over %v", z.Shape)
 		}
 	}
 	if n := testing.AllocsPerRun(5, func() { m.Measure(small) }); n > 2 { // LAPACK's sort of the singular values
 		t.Errorf("a used meter allocates %v times", n)
 	}
-	want := Measure(big)
+	want := measure(big)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	if Measure(big) != want {
+	if measure(big) != want {
 		t.Error("one thread differs")
 	}
 }
@@ -311,14 +311,14 @@ func TestMisuse(t *testing.T) {
 					t.Errorf("%v is measured", z.Shape)
 				}
 			}()
-			Measure(z)
+			measure(z)
 		}()
 	}
 }
 
 // The keys of a report never change: runs are compared by them.
 func TestKeys(t *testing.T) {
-	text, err := json.Marshal(Measure(rows([]float32{1, 0}, []float32{0, 1}, []float32{1, 0}, []float32{0, 1})))
+	text, err := json.Marshal(measure(rows([]float32{1, 0}, []float32{0, 1}, []float32{1, 0}, []float32{0, 1})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,4 +344,10 @@ func BenchmarkMeasure(b *testing.B) {
 	for b.Loop() {
 		m.Measure(z)
 	}
+}
+
+// measure is a new meter's.
+func measure(z kernel.Array) Report {
+	var m Meter
+	return m.Measure(z)
 }

@@ -13,7 +13,7 @@ func TestAlignmentAndUniformityReference(t *testing.T) {
 	a, b := c.Inputs["a"].Array(t), c.Inputs["b"].Array(t)
 	n, p := a.Shape[0], a.Shape[1]
 	pair := func(x, y kernel.Array) Report {
-		return Measure(kernel.Array{Shape: []int{2 * n, p}, Data: append(append([]float32{}, x.Data...), y.Data...)})
+		return measure(kernel.Array{Shape: []int{2 * n, p}, Data: append(append([]float32{}, x.Data...), y.Data...)})
 	}
 	reftest.Match(t, c.Outputs["alignment"], "alignment", pair(a, b).Alignment)
 	reftest.Match(t, c.Outputs["uniformity"], "uniformity", pair(a, a).Uniformity)

@@ -186,6 +186,7 @@ func watch(t *testing.T, w way) (told []string) {
 		t.Fatal(err)
 	}
 	d := health.NewDoctor(health.Defaults)
+	var meter health.Meter
 	opt := optim.SGD{LR: 0.05, Momentum: 0.9}.New(m.Params())
 	end := taught
 	if w.want != "" {
@@ -201,7 +202,7 @@ func watch(t *testing.T, w way) (told []string) {
 			m.Advance(min(1, float64(n+1)/taught))
 			continue
 		}
-		s := health.Sample{Step: n, Loss: float64(r.Loss), Chance: r.Chance, Z: health.Measure(r.Z)}
+		s := health.Sample{Step: n, Loss: float64(r.Loss), Chance: r.Chance, Z: meter.Measure(r.Z)}
 		var layers []health.Layer
 		for _, p := range m.Params() {
 			layers = append(layers, health.Layer{Name: strings.TrimSuffix(strings.TrimSuffix(p.Name, ".weight"), ".bias"),

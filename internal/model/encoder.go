@@ -71,9 +71,3 @@ func Draft(e Encoder, in Input) (*Params, error) {
 	e.Build(b, p, "encoder", b.Input("x", in.Shape(2)...))
 	return p, b.Err()
 }
-
-// Count is the number of single weights of an encoder.
-func Count(e Encoder, in Input) (int, error) {
-	p, err := Draft(e, in)
-	return p.Count(), err
-}

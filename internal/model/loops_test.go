@@ -284,7 +284,7 @@ func TestEncodersAreTheirLoops(t *testing.T) {
 			t.Errorf("%+v: %v", c.e, err)
 		}
 		p := NewParams(3)
-		count, err := Count(c.e, c.in)
+		count, err := countOf(c.e, c.in)
 		if err != nil {
 			t.Fatalf("%+v: %v", c.e, err)
 		}

@@ -230,9 +230,15 @@ func TestCount(t *testing.T) {
 	for _, c := range []struct{ depth, want int }{
 		{10, 4899520}, {18, 11170240}, {34, 21278400}, {50, 23501760}, // torchvision's, less the classifier and two input channels
 	} {
-		n, err := Count(ResNet{Depth: c.depth, Width: 64, Stem: "imagenet", Pool: "mean"}, Input{1, 64, 96})
+		n, err := countOf(ResNet{Depth: c.depth, Width: 64, Stem: "imagenet", Pool: "mean"}, Input{1, 64, 96})
 		if err != nil || n != c.want {
 			t.Errorf("resnet %d has %d weights, want %d (%v)", c.depth, n, c.want, err)
 		}
 	}
+}
+
+// countOf is the number of single weights of an encoder.
+func countOf(e Encoder, in Input) (int, error) {
+	p, err := Draft(e, in)
+	return p.Count(), err
 }

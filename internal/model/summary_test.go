@@ -26,7 +26,7 @@ func TestLayersCount(t *testing.T) {
 		if weights != want.weights || flops != 2*want.macs {
 			t.Errorf("resnet%d: %d weights and %d FLOPs, want %d and %d", depth, weights, flops, want.weights, 2*want.macs)
 		}
-		if n, err := Count(e, Input{3, 224, 224}); n != weights || err != nil {
+		if n, err := countOf(e, Input{3, 224, 224}); n != weights || err != nil {
 			t.Errorf("resnet%d: Count says %d, %v", depth, n, err)
 		}
 	}
