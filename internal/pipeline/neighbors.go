@@ -26,11 +26,11 @@ const heldOut = 0.2
 
 // newNeighbors chooses the clips: the split's training clips vote on its
 // validation clips, or on some of their own, which are whole groups where there
-// are groups. It is nil, and says so, where labels are missing.
+// are groups. It is nil, and warns, where labels are missing.
 func newNeighbors(t *trainer, con Console) (*neighbors, error) {
 	classes, class, err := classesOf(t.d.corpus)
 	if err != nil {
-		con.Say("health.knn: %v: nobody is asked", err)
+		con.Warn("health.knn: %v: nobody is asked", err)
 		return nil, nil
 	}
 	labelled := func(clips []int) []int {
@@ -38,7 +38,7 @@ func newNeighbors(t *trainer, con Console) (*neighbors, error) {
 	}
 	vote, asked := labelled(t.split.Train), labelled(t.split.Valid)
 	if len(vote) == 0 {
-		con.Say("health.knn: no training clip has a label: nobody is asked")
+		con.Warn("health.knn: no training clip has a label: nobody is asked")
 		return nil, nil
 	}
 	if len(asked) == 0 {
@@ -55,7 +55,7 @@ func newNeighbors(t *trainer, con Console) (*neighbors, error) {
 		vote, asked = divided(vote, of.HeldOut(heldOut))
 	}
 	if len(asked) == 0 {
-		con.Say("health.knn: no labelled clip can be spared from training: nobody is asked")
+		con.Warn("health.knn: no labelled clip can be spared from training: nobody is asked")
 		return nil, nil
 	}
 	n := &neighbors{t: t, o: t.d.c.Health.KNN, clips: slices.Concat(vote, asked), votes: len(vote), classes: classes}
