@@ -22,8 +22,9 @@ type way struct {
 
 // A patient is a method as it should be, and ways in which it is broken on
 // purpose. A method that is added needs a row: whole, and at least one way to
-// take out what keeps its projections apart: by its options, or by a lay of its
-// own (see alike) in which a part is missing.
+// take out what keeps its projections apart: by its options, or, where none does, by a
+// lay of its own (see alike) in which a part is missing. Without negatives all methods of
+// one tower are the same, so simclr's row stands for them.
 type patient struct {
 	whole  Options
 	broken map[string]way
@@ -47,33 +48,36 @@ var patients = map[string]patient{
 	},
 	"cola": {
 		COLA{Similarity: "bilinear", Temperature: 0.2, Out: 16, Groups: 1},
-		map[string]way{"no negatives": {alike(head), "collapse.complete"}},
+		map[string]way{"all cosines alike": {COLA{Similarity: "cosine", Temperature: mostTemperature, Out: 16, Groups: 1}.New, "loss.at_chance"}},
 	},
 	"moco_v3": {
 		MoCoV3{Temperature: 0.2, Momentum: Momentum{0.9, "cosine"}, Projector: head, Predictor: guesser, Groups: 2},
-		map[string]way{"no negatives, no predictor": {guessing(head, nil, false), "collapse.complete"}},
+		map[string]way{
+			"no momentum":   {MoCoV3{Temperature: 0.2, Momentum: Momentum{0, "constant"}, Projector: head, Predictor: guesser, Groups: 2}.New, "tower.same"},
+			"only momentum": {MoCoV3{Temperature: 0.2, Momentum: Momentum{1, "constant"}, Projector: head, Predictor: guesser, Groups: 2}.New, "tower.drift"},
+		},
 	},
 	"nnclr": {
 		NNCLR{Temperature: 0.2, Queue: 36, Projector: head, Predictor: guesser, Groups: 1},
-		map[string]way{"no negatives": {alike(head), "collapse.complete"}},
+		map[string]way{"one neighbour for all": {NNCLR{Temperature: 0.2, Queue: 1, Projector: head, Predictor: guesser, Groups: 1}.New, "loss.at_chance"}},
 	},
 	"swav": {
 		SwAV{Temperature: 0.1, Prototypes: 24, Epsilon: 0.05, Iterations: 3, Projector: head, Groups: 1},
-		map[string]way{"no even assignment": {alike(head), "collapse.complete"}},
+		map[string]way{"assigned to all": {SwAV{Temperature: 0.1, Prototypes: 24, Epsilon: mostTemperature, Iterations: 3, Projector: head, Groups: 1}.New, "collapse.complete"}},
 	},
 	"supcon": {
 		SupCon{Temperature: 0.2, Projector: head, Groups: 1},
-		map[string]way{"no negatives": {alike(head), "collapse.complete"}},
+		map[string]way{"all cosines alike": {SupCon{Temperature: mostTemperature, Projector: head, Groups: 1}.New, "loss.at_chance"}},
 	},
 	"cross_entropy": {
 		CrossEntropy{Groups: 1},
-		map[string]way{"no classes": {alike(head), "collapse.complete"}},
+		map[string]way{"classes alike": {CrossEntropy{Smoothing: 0.999, Groups: 1}.New, "loss.at_chance"}},
 	},
 	"clar": {
 		CLAR{Temperature: 0.2, Weight: 1, Projector: head, Groups: 1},
 		map[string]way{
-			"no negatives":    {alike(head), "collapse.complete"},
-			"one hidden unit": {CLAR{Temperature: 0.2, Projector: narrow, Groups: 1}.New, "collapse.dimensions"},
+			"all cosines alike": {CLAR{Temperature: mostTemperature, Projector: head, Groups: 1}.New, "loss.at_chance"},
+			"one hidden unit":   {CLAR{Temperature: 0.2, Projector: narrow, Groups: 1}.New, "collapse.dimensions"},
 		},
 	},
 	"contrastive": {
@@ -82,7 +86,7 @@ var patients = map[string]patient{
 	},
 	"triplet": {
 		Triplet{TripletOptions: loss.TripletOptions{Margin: 2, Mining: "semi_hard"}, By: "clip", Projector: head, Groups: 1},
-		map[string]way{"no negatives": {alike(head), "collapse.complete"}},
+		map[string]way{"no margin": {Triplet{TripletOptions: loss.TripletOptions{Margin: 1e-6, Mining: "semi_hard"}, By: "clip", Projector: head, Groups: 1}.New, "gradient.collapse"}},
 	},
 	"moco": {
 		MoCo{Temperature: 0.2, Momentum: Momentum{0.9, "constant"}, Queue: 36, Projector: plainHead, Groups: 1},
@@ -97,6 +101,8 @@ var patients = map[string]patient{
 		map[string]way{
 			"no predictor":                      {guessing(head, nil, false), "collapse.complete"},
 			"no stop-gradient, no second tower": {guessing(head, &guesser, true), "collapse.complete"},
+			"no momentum":                       {BYOL{Momentum: Momentum{0, "constant"}, Projector: head, Predictor: guesser, Groups: 2}.New, "tower.same"},
+			"only momentum":                     {BYOL{Momentum: Momentum{1, "constant"}, Projector: head, Predictor: guesser, Groups: 2}.New, "tower.drift"},
 		},
 	},
 	"simsiam": {
@@ -109,7 +115,6 @@ var patients = map[string]patient{
 	"barlow_twins": {
 		BarlowTwins{Lambda: 0.005, Projector: head, Groups: 2},
 		map[string]way{ // lambda 0 alone does not do: dimensions that begin apart stay so here
-			"not by dimensions":                  {alike(head), "collapse.complete"},
 			"dimensions may repeat, and have to": {BarlowTwins{Lambda: 0, Projector: narrow, Groups: 2}.New, "collapse.complete"},
 		},
 	},
