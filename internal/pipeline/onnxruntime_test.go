@@ -60,8 +60,8 @@ func TestONNXRuntime(t *testing.T) {
 	s.run(t)
 }
 
-// So it does with the linear probe behind an encoder, whatever makes probabilities
-// of its logits, and whoever fitted it.
+// So it does with a probe behind an encoder, whatever makes probabilities of its
+// logits, and whoever fitted it.
 func TestONNXRuntimeProbes(t *testing.T) {
 	s := newSession(t)
 	for _, set := range [][]string{
@@ -70,11 +70,19 @@ func TestONNXRuntimeProbes(t *testing.T) {
 		{"linear_probe.multi=one_vs_rest", "embed.head_layers=1"},
 		{"linear_probe.protocol=evar"},
 		{"tags"},
+		{"mlp_probe.hidden=[24]", "mlp_probe.epochs=3"},
+		{"mlp_probe.hidden=[24, 12]", "mlp_probe.epochs=3", "mlp_probe.standardize=false", "embed.pool=mean_max"},
+		{"mlp_probe.protocol=evar"},
+		{"tags", "mlp_probe.hidden=[8]", "mlp_probe.epochs=3"},
 	} {
+		kind := "linear"
+		if strings.HasPrefix(set[len(set)-1], "mlp_probe") || strings.HasPrefix(set[0], "mlp_probe") {
+			kind = "mlp"
+		}
 		dir := digits(t, "{name: resnet, depth: 10, width: 8}")
 		multi := set[0] == "tags"
 		if multi {
-			set = nil
+			set = set[1:]
 			manifest := string(get(t, dir, "manifest.csv"))
 			for _, odd := range []string{"1", "3", "5", "7", "9"} {
 				manifest = strings.ReplaceAll(manifest, ","+odd+",", ","+odd+";odd,")
@@ -83,11 +91,11 @@ func TestONNXRuntimeProbes(t *testing.T) {
 		}
 		run, _, _ := trainedOn(t, dir)
 		con, _ := silent()
-		if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{Set: set}, con); err != nil {
+		if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{Set: set}, con); err != nil {
 			t.Fatal(err)
 		}
 		out := filepath.Join(dir, "probe.onnx")
-		export(t, ExportOptions{Run: run, Format: "onnx", Out: out, Probe: true})
+		export(t, ExportOptions{Run: run, Format: "onnx", Out: out, Probe: kind})
 
 		// what clr itself says of them
 		d := open(t, load(t, dir, set...))
@@ -114,7 +122,7 @@ func TestONNXRuntimeProbes(t *testing.T) {
 			p.add(i, h[i*dim:(i+1)*dim])
 		}
 		clips := eval.Set{X: p.finish(), N: len(p.count), D: p.dim, Classes: known.Classes}
-		r, err := eval.Evaluate(t.Context(), "again", d.c.LinearProbe, embeddedOnce(t, d, e, known), d.splits)
+		r, err := eval.Evaluate(t.Context(), "again", d.c.probeOf(kind), embeddedOnce(t, d, e, known), d.splits)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +165,7 @@ func TestONNXRuntimeDocs(t *testing.T) {
 	if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con); err != nil {
 		t.Fatal(err)
 	}
-	export(t, ExportOptions{Run: run, Format: "onnx", Out: filepath.Join(dir, "digits.onnx"), FrontEnd: true, Probe: true, FoldBN: true})
+	export(t, ExportOptions{Run: run, Format: "onnx", Out: filepath.Join(dir, "digits.onnx"), FrontEnd: true, Probe: "linear", FoldBN: true})
 	clip, err := d.readClip(0)
 	if err != nil {
 		t.Fatal(err)
