@@ -38,7 +38,7 @@ func interopEncoders() []string {
 }
 
 // ONNX Runtime gives what clr gives, of real clips, for every encoder, with norms
-// as they are and folded, one clip at a time and seven.
+// as they are and folded, one clip at a time and seven, and with either probe behind it.
 func TestONNXRuntime(t *testing.T) {
 	s := newSession(t)
 	for _, encoder := range interopEncoders() {
@@ -56,8 +56,57 @@ func TestONNXRuntime(t *testing.T) {
 				}, "embedding")
 			}
 		}
+		for _, kind := range keptHeads {
+			s.askProbe(t, dir, run, kind, "linear_probe.c_steps=1", "mlp_probe.hidden=[16]", "mlp_probe.epochs=2", "mlp_probe.seeds=[1]")
+		}
 	}
 	s.run(t)
+}
+
+// askProbe probes a run and asks for what the probe says of windows, one and seven.
+func (s *session) askProbe(t *testing.T, dir, run, kind string, set ...string) {
+	t.Helper()
+	con, _ := silent()
+	report, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{Set: set}, con)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, kind+".onnx")
+	export(t, ExportOptions{Run: run, Format: "onnx", Out: out, Probe: kind})
+
+	// what clr itself says of them
+	d := open(t, load(t, dir, set...))
+	cp, err := d.saved(run, d.splits[0], con)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := d.trained(cp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, h := firstWindows(t, d, e)
+	size := d.input.Values()
+	dim := len(h) * size / len(x)
+	p := newPool(d.c.Embed.Pool, len(x)/size, dim)
+	for i := range p.count {
+		p.add(i, h[i*dim:(i+1)*dim])
+	}
+	clips := eval.Set{X: p.finish(), N: len(p.count), D: p.dim, Classes: report.Classes}
+	k := len(report.Classes)
+	var want []float32
+	for _, v := range report.Rows[0].Heads[0].LogProba(clips) {
+		want = append(want, float32(math.Exp(v)))
+	}
+	what := fmt.Sprintf("%v, %s probe, %v", d.c.Encoder, kind, set)
+	for _, n := range []int{1, 7} {
+		s.ask(t, out, "spectrogram", d.input.Shape(n), x[:n*size], func(t *testing.T, out map[string][]float32, shapes map[string][]int) {
+			s.near(t, "embeddings, "+what, shapes["embedding"], out["embedding"], n, h[:n*dim])
+			s.near(t, "probabilities, "+what, shapes["probabilities"], out["probabilities"], n, want[:n*k])
+			if !slices.Equal(shapes["logits"], []int{n, k}) {
+				t.Errorf("%s: logits are %v", what, shapes["logits"])
+			}
+		}, "embedding", "logits", "probabilities")
+	}
 }
 
 // So it does with a probe behind an encoder, whatever makes probabilities of its
@@ -89,26 +138,7 @@ func TestONNXRuntimeProbes(t *testing.T) {
 			}
 			put(t, filepath.Join(dir, "manifest.csv"), []byte(manifest))
 		}
-		run, _, _ := trainedOn(t, dir)
-		con, _ := silent()
-		if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{Set: set}, con); err != nil {
-			t.Fatal(err)
-		}
-		out := filepath.Join(dir, "probe.onnx")
-		export(t, ExportOptions{Run: run, Format: "onnx", Out: out, Probe: kind})
-
-		// what clr itself says of them
-		d := open(t, load(t, dir, set...))
-		cp, err := d.saved(run, d.splits[0], con)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, err := d.trained(cp)
-		if err != nil {
-			t.Fatal(err)
-		}
-		x, h := firstWindows(t, d, e)
-		size := d.input.Values()
+		run, d, _ := trainedOn(t, dir)
 		known, err := d.labels()
 		if err != nil {
 			t.Fatal(err)
@@ -116,30 +146,7 @@ func TestONNXRuntimeProbes(t *testing.T) {
 		if multi != (known.Labels == nil) {
 			t.Fatalf("%v: several labels", multi)
 		}
-		dim := len(h) * size / len(x)
-		p := newPool(d.c.Embed.Pool, len(x)/size, dim)
-		for i := range p.count {
-			p.add(i, h[i*dim:(i+1)*dim])
-		}
-		clips := eval.Set{X: p.finish(), N: len(p.count), D: p.dim, Classes: known.Classes}
-		r, err := eval.Evaluate(t.Context(), "again", d.c.probeOf(kind), embeddedOnce(t, d, e, known), d.splits)
-		if err != nil {
-			t.Fatal(err)
-		}
-		k := len(known.Classes)
-		var want []float32
-		for _, v := range r.Heads[0].LogProba(clips) {
-			want = append(want, float32(math.Exp(v)))
-		}
-		for _, n := range []int{1, 7} {
-			s.ask(t, out, "spectrogram", d.input.Shape(n), x[:n*size], func(t *testing.T, out map[string][]float32, shapes map[string][]int) {
-				s.near(t, fmt.Sprintf("embeddings, %v", set), shapes["embedding"], out["embedding"], n, h[:n*dim])
-				s.near(t, fmt.Sprintf("probabilities, %v", set), shapes["probabilities"], out["probabilities"], n, want[:n*k])
-				if !slices.Equal(shapes["logits"], []int{n, k}) {
-					t.Errorf("%v: logits are %v", set, shapes["logits"])
-				}
-			}, "embedding", "logits", "probabilities")
-		}
+		s.askProbe(t, dir, run, kind, set...)
 	}
 	s.run(t)
 }
