@@ -64,6 +64,41 @@ func TestWriteDir(t *testing.T) {
 	}
 	root := t.TempDir()
 	path := filepath.Join(root, "out")
+
+	// of a killed writer the next one takes what is left, and not of one that lives
+	for _, left := range []string{".out.aside-0", ".out.aside-1"} {
+		if err := os.Mkdir(filepath.Join(root, left), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, left, "half"), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alive, err := os.Open(filepath.Join(root, ".out.aside-0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (&File{alive}).flock(); err != nil {
+		t.Skip(err)
+	}
+	if err := WriteDir(path, write("new")); err != nil || !is(path, "new") || !slices.Equal(names(t, root), []string{".out.aside-0", "out"}) || len(names(t, path)) != 2 {
+		t.Errorf("%v: there are %v", err, names(t, root))
+	}
+	alive.Close()
+	if err := WriteDir(path, write("newer")); err != nil || !is(path, "newer") || !slices.Equal(names(t, root), []string{"out"}) {
+		t.Errorf("%v: there are %v", err, names(t, root))
+	}
+
+	for _, name := range []string{"a", "b"} {
+		if err := os.MkdirAll(filepath.Join(root, name, "is-"+name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := exchange(filepath.Join(root, "a"), filepath.Join(root, "b")); err != nil || !slices.Equal(names(t, filepath.Join(root, "a")), []string{"is-b"}) {
+		t.Errorf("%v: a holds %v", err, names(t, filepath.Join(root, "a")))
+	}
+	root = t.TempDir()
+	path = filepath.Join(root, "out")
 	func() {
 		defer func() { recover() }()
 		WriteDir(path, func(dir string) error { panic("in between") })

@@ -142,6 +142,10 @@ func TestImportedRun(t *testing.T) {
 			export(t, ExportOptions{Run: run, Format: format, Out: filepath.Join(dir, kind+"."+format), Probe: kind})
 		}
 	}
+	came, err := resultOf(run)
+	if err != nil || came.Folds[0].Steps != 0 || len(came.Folds[0].SHA256) != 64 || len(came.Probes) != 2 {
+		t.Errorf("%s is %+v, %v", ResultFile, came, err)
+	}
 	if strings.Contains(said.String(), "warning") {
 		t.Errorf("it warns:\n%s", said)
 	}
@@ -153,7 +157,7 @@ func TestImportedRun(t *testing.T) {
 	if err := ImportWeights(t.Context(), load(t, dir), file, run, con); fault.KindOf(err) != fault.Usage {
 		t.Errorf("over a run: %v", err)
 	}
-	err := ImportWeights(t.Context(), load(t, dir, "init="+file), file, filepath.Join(dir, "no"), con)
+	err = ImportWeights(t.Context(), load(t, dir, "init="+file), file, filepath.Join(dir, "no"), con)
 	says(t, err, "the config names first weights")
 }
 
