@@ -98,6 +98,46 @@ checkpoint.every in epochs.`,
 	return c
 }
 
+func (p *program) importWeights() *cobra.Command {
+	weights := ""
+	c := &cobra.Command{
+		Use:     "import --weights FILE --config FILE --run FOLDER",
+		GroupID: "path",
+		Short:   "Make a run whose encoder has weights of a file, torchvision's and timm's too",
+		Long: `Makes a run folder of a config without training: the encoder has the weights of a
+file, once for each fold, and clr linear-probe, export and all that takes a run take
+it. clr pretrain --resume trains it on.
+
+The file is what the config's key init could name: an export, a bundle's
+model.safetensors or a checkpoint of clr, or a ResNet of torchvision or timm as
+safetensors. Three colours become one channel by their sum. What does not fit the
+config's encoder is told at once, with what would. The file's SHA-256 is part of the
+run.`,
+		Example: "  clr import --weights resnet18.safetensors --config configs/esc10-simclr.yaml --run runs/imagenet \\\n" +
+			"    --set encoder.depth=18 --set encoder.width=64 --set encoder.stem=imagenet",
+		Args: noArguments,
+		RunE: p.does(func(c *cobra.Command) error {
+			if err := p.needsRun("name a new folder with --run, such as --run runs/theirs"); err != nil {
+				return err
+			}
+			if weights == "" {
+				return fault.New(fault.Usage, "name a safetensors file with --weights", "no weights are given")
+			}
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			return pipeline.ImportWeights(c.Context(), cfg, weights, p.run, p.console())
+		}),
+	}
+	p.configFlags(c)
+	p.runFlag(c, "folder to make the run in")
+	c.Flags().StringVarP(&weights, "weights", "w", "", "file of the weights, or a run folder")
+	must(c.MarkFlagFilename("weights", "safetensors"))
+	p.jsonFlag(c)
+	return c
+}
+
 // probes are what help says of each kind of probe, of the section of the config
 // that it heeds.
 var probes = map[string]struct{ what, section, example string }{
@@ -208,11 +248,21 @@ func (p *program) export() *cobra.Command {
 		Use:     "export --run FOLDER --out FILE",
 		GroupID: "path",
 		Short:   "Write a run's encoder or embeddings for other tools",
-		Long:    "Writes what a run has learnt to a file:\n\n" + about,
+		Long: "Writes what a run has learnt to a file, or for a bundle to a folder:\n\n" + about + `
+
+--probe puts the head of clr linear-probe behind the encoder, --probe mlp that of
+clr mlp-probe: an ONNX model then gives probabilities too, a safetensors file has the
+head's arrays.`,
 		Example: "  clr export --run runs/first --out encoder.safetensors\n" +
 			"  clr export --run runs/first --out encoder.onnx --format onnx\n" +
+			"  clr export --run runs/first --out digits --format bundle --probe mlp --license CC-BY-SA-4.0\n" +
 			"  clr export --run runs/first --out embeddings.npy --format npy",
-		Args: noArguments,
+		Args: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("probe") && len(args) == 1 { // as in --probe mlp, which a flag that may stand alone leaves to us
+				o.Probe, args = args[0], nil
+			}
+			return noArguments(c, args)
+		},
 		RunE: p.does(func(c *cobra.Command) error {
 			if err := p.needsRun(writtenRun); err != nil {
 				return err
@@ -226,12 +276,15 @@ func (p *program) export() *cobra.Command {
 	}
 	p.runFlag(c, "folder of the run")
 	p.foldFlag(c)
-	c.Flags().StringVarP(&o.Out, "out", "o", "", "file to write")
+	c.Flags().StringVarP(&o.Out, "out", "o", "", "file to write, or folder of a bundle")
 	c.Flags().StringVar(&o.Format, "format", "safetensors", strings.Join(formats, ", "))
 	c.Flags().StringVar(&o.Corpus, "corpus", "", "manifest of other recordings to embed")
 	c.Flags().BoolVar(&o.FrontEnd, "front-end", false, "onnx: from waveforms on, with feature, windows and their pool inside")
-	c.Flags().BoolVar(&o.Probe, "probe", false, "onnx: with the head that clr linear-probe fitted, for probabilities of the labels")
-	c.Flags().BoolVar(&o.FoldBN, "fold-bn", false, "onnx: put batch norms into the weights before them")
+	c.Flags().StringVar(&o.Probe, "probe", "", "with the head of a probe, `linear or mlp`, for probabilities of the labels; alone it is linear")
+	c.Flags().Lookup("probe").NoOptDefVal = "linear"
+	c.Flags().StringVar(&o.License, "license", "", "of the weights, as an `SPDX` expression such as CC-BY-4.0: it stands in the metadata and on the card")
+	c.Flags().BoolVar(&o.FoldBN, "fold-bn", false, "onnx, bundle: put batch norms into the weights before them")
+	c.Flags().BoolVar(&o.Force, "force", false, "bundle: in place of one that is there")
 	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))
 	p.jsonFlag(c)
 	return c

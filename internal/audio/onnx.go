@@ -17,15 +17,20 @@ func ONNX(g *onnx.Graph, o FeatureOptions, rate int, x onnx.Value) (onnx.Value, 
 	if err != nil {
 		return onnx.Value{}, err
 	}
-	t, ok := f.(translatable)
-	if !ok {
-		return onnx.Value{}, noWords("the feature %T", o)
-	}
-	if err := t.translates(); err != nil {
+	if err := translates(f); err != nil {
 		return onnx.Value{}, err
 	}
-	y := t.translate(g, x)
+	y := f.(translatable).translate(g, x)
 	return y, g.Err()
+}
+
+// translates refuses a feature without words.
+func translates(f Feature) error {
+	t, ok := f.(translatable)
+	if !ok {
+		return noWords("features of the kind %T", f)
+	}
+	return t.translates()
 }
 
 func noWords(format string, args ...any) error {
@@ -76,13 +81,29 @@ func (s *stft) translate(g *onnx.Graph, x onnx.Value, first, bins int) onnx.Valu
 			taps.Data[(bins+k)*win+i] = float32(w * sin)
 		}
 	}
-	y := g.Do("Conv", spectrograms(2*bins), []onnx.Value{x, taps}, onnx.Attr{Name: "kernel_shape", Value: []int{win}}, onnx.Attr{Name: "strides", Value: []int{s.hop}})
-	y = g.Reshape(y, onnx.Free, 2, bins, onnx.Free) // parts before bins
+	return sizes(g, slide(g, x, taps, s.hop), s.magnitude)
+}
+
+// slide convolves x (N, 1, S) with taps (K, 1, size), a frame every hop: (N, K, T).
+func slide(g *onnx.Graph, x, taps onnx.Value, hop int) onnx.Value {
+	return g.Do("Conv", spectrograms(taps.Shape[0]), []onnx.Value{x, g.Apart(taps)},
+		onnx.Attr{Name: "kernel_shape", Value: []int{taps.Shape[2]}}, onnx.Attr{Name: "strides", Value: []int{hop}})
+}
+
+// sizes are the powers, or magnitudes, of numbers (N, 2K, T), all real parts before
+// all imaginary ones: (N, K, T).
+func sizes(g *onnx.Graph, x onnx.Value, magnitude bool) onnx.Value {
+	bins := x.Shape[1] / 2
 	norm := "ReduceSumSquare"
-	if s.magnitude {
+	if magnitude {
 		norm = "ReduceL2"
 	}
-	return g.Do(norm, spectrograms(bins), []onnx.Value{y}, onnx.Attr{Name: "axes", Value: []int{1}}, onnx.Attr{Name: "keepdims", Value: 0})
+	return over(g, norm, g.Reshape(x, onnx.Free, 2, bins, onnx.Free), spectrograms(bins), 0, 1)
+}
+
+// over lays a Reduce over axes of x, which stay with one value each if keep is 1.
+func over(g *onnx.Graph, op string, x onnx.Value, shape []int, keep int, axes ...int) onnx.Value {
+	return g.Do(op, shape, []onnx.Value{x}, onnx.Attr{Name: "axes", Value: axes}, onnx.Attr{Name: "keepdims", Value: keep})
 }
 
 // span is the rows that the bank's filters weigh: those from first on.
@@ -106,7 +127,7 @@ func (b *bank) translate(g *onnx.Graph, name string, x onnx.Value, first int) on
 			w.Data[i*rows+b.first[i]-first+k] = float32(v)
 		}
 	}
-	return g.Do("MatMul", spectrograms(b.rows), []onnx.Value{w, x})
+	return g.Do("MatMul", spectrograms(b.rows), []onnx.Value{g.Apart(w), x})
 }
 
 // logarithm is compress, of each of N clips.
@@ -120,7 +141,7 @@ func logarithm(g *onnx.Graph, x onnx.Value, log string, power, floor, topDB floa
 	case "db":
 		x = g.Each("Mul", g.Each("Log", g.Each("Max", x, number(amplitudeMin))), number(10/math.Ln10*(3-power)))
 		if topDB > 0 {
-			top := g.Do("ReduceMax", []int{onnx.Free, 1, 1}, []onnx.Value{x}, onnx.Attr{Name: "axes", Value: []int{1, 2}}, onnx.Attr{Name: "keepdims", Value: 1})
+			top := over(g, "ReduceMax", x, []int{onnx.Free, 1, 1}, 1, 1, 2)
 			x = g.Each("Max", x, g.Each("Sub", top, number(topDB)))
 		}
 	}
@@ -135,10 +156,6 @@ func (f *logMel) translate(g *onnx.Graph, x onnx.Value) onnx.Value {
 	x = f.bank.translate(g, "mel filters", f.stft.translate(g, x, first, bins), first)
 	return logarithm(g, x, o.Log, o.Power, o.Floor, o.TopDB)
 }
-
-// translates refuses: what follows the filters knows the past, and has a log-mel
-// spectrogram's words only by inheritance.
-func (f *pcen) translates() error { return noWords("the feature %T", f.options) }
 
 func (f *mfcc) translates() error { return f.mel.translates() }
 

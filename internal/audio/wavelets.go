@@ -21,6 +21,7 @@ type wavelets struct {
 type octave struct {
 	*stft
 	first, count int
+	shapes       []shape
 	filters      bank      // (2·count) real and imaginary parts, of the bins' (2·(size/2+1))
 	sums         []float32 // (2·count)[16]
 }
@@ -45,7 +46,9 @@ func newWavelets(o CQT, gamma float64, rate int) *wavelets {
 		var from []int
 		var weights [][]float64
 		for k := range count {
-			at, re, im := o.spectrum(o.wavelet(first+k, gamma, rate), rate, size)
+			w := o.wavelet(first+k, gamma, rate)
+			g.shapes = append(g.shapes, o.shape(w, rate))
+			at, re, im := g.shapes[k].spectrum(w.hz/float64(rate), size)
 			from, weights = append(from, at, at), append(weights, re, im)
 		}
 		g.filters = newBank(2*count, from, weights)
@@ -72,17 +75,12 @@ func transformSize(n int) int {
 
 // spectrum makes the weights of the rows from row first on, real and imaginary
 // parts of a spectrum of n in turns, whose sums are real and imaginary part of
-// the filter's answer to the frame. The filter stands in the middle of the frame.
-func (o CQT) spectrum(w wavelet, rate, n int) (first int, re, im []float64) {
-	from := int(math.Floor(-w.length / 2))
-	f := shape{cosines[o.Window], from, int(math.Floor(w.length/2)) - from, 2 * math.Pi * w.hz / float64(rate)}
-	gain := w.length / (f.window[0] * float64(f.length))
-	if o.Scale {
-		gain /= math.Sqrt(w.length)
-	}
+// the filter's answer to the frame. The filter stands in the middle of the frame, and
+// hears periods a sample.
+func (f shape) spectrum(periods float64, n int) (first int, re, im []float64) {
 	// Rings around the filter's bin, each twice as wide, until one adds nothing.
 	var energy []float64
-	centre := int(math.Round(w.hz / float64(rate) * float64(n)))
+	centre := int(math.Round(periods * float64(n)))
 	for half := 128; ; half *= 2 {
 		low, high := max(0, centre-half), min(n/2+1, centre+half+1)
 		re, im, energy = re[:0], im[:0], energy[:0]
@@ -90,7 +88,7 @@ func (o CQT) spectrum(w wavelet, rate, n int) (first int, re, im []float64) {
 		for k := low; k < high; k++ {
 			// Σ x·c is 1/n·Σ Re X[k]·C*[k] over all n values, of which those above n/2
 			// mirror those below.
-			share := 2 * gain / float64(n)
+			share := 2 * f.gain / float64(n)
 			if k == 0 || k == n/2 {
 				share /= 2
 			}
@@ -116,17 +114,38 @@ func (o CQT) spectrum(w wavelet, rate, n int) (first int, re, im []float64) {
 }
 
 // A shape is a filter's samples: a window, from sample from of the filter on,
-// times exp(-i·turn·n).
+// times gain·exp(-i·turn·n).
 type shape struct {
 	window       []float64
 	from, length int
 	turn         float64 // radians per sample
+	gain         float64
+}
+
+// shape is a wavelet's at a rate.
+func (o CQT) shape(w wavelet, rate int) shape {
+	from := int(math.Floor(-w.length / 2))
+	f := shape{cosines[o.Window], from, int(math.Floor(w.length/2)) - from, 2 * math.Pi * w.hz / float64(rate), 0}
+	f.gain = w.length / (f.window[0] * float64(f.length))
+	if o.Scale {
+		f.gain /= math.Sqrt(w.length)
+	}
+	return f
+}
+
+// under is the window at sample p of its own, with the gain.
+func (f shape) under(p int) float64 {
+	sum := 0.0
+	for m, c := range f.window {
+		sum += float64(c * math.Cos(2*math.Pi*float64(m*p)/float64(f.length)))
+	}
+	return f.gain * sum
 }
 
 // cosines are the windows that are sums of few cosines, w[p] = Σ c[m]·cos(2πmp/length).
 var cosines = map[string][]float64{"hann": {0.5, -0.5}, "hamming": {0.54, -0.46}, "blackman": {0.42, -0.5, 0.08}, "rectangular": {1}}
 
-// at is value k of the spectrum of n samples with the filter in their middle: a
+// at is value k of the spectrum of n samples with the filter, without its gain, in their middle: a
 // sum of geometric series, two for a cosine.
 func (f shape) at(k, n int) complex128 {
 	w := -f.turn - 2*math.Pi*float64(k)/float64(n)

@@ -1,51 +1,41 @@
 package eval
 
-import "slices"
+import (
+	"slices"
 
-// A LinearHead is a head of one layer as other programs compute it: probabilities,
-// by Link, of z = W·((x - Mean)·Factor) + B.
-type LinearHead struct {
-	Logistic
+	"clr/internal/model"
+)
+
+// A PlainHead is a head as other programs compute it: logits z of (x - Mean)·Factor by
+// linear layers with a ReLU between them, and by Link their probabilities.
+type PlainHead struct {
+	Link
 	Mean, Factor []float64 // (D)
+	Layers       []model.Affine
 }
 
-// LinearOf is what a head computes, if it has no hidden layers.
-func LinearOf(h Head) (LinearHead, bool) {
-	var l LinearHead
+// PlainOf is what a head computes, if it has layers.
+func PlainOf(h Head) (PlainHead, bool) {
+	var p PlainHead
 	var scale scaler
 	switch h := h.(type) {
 	case linearHead:
-		l.Logistic, scale = *h.model, h.scale
+		m := h.model
+		p.Link, p.Layers, scale = m.Link, []model.Affine{{In: m.D, Out: m.K, W: m.W, B: m.B}}, h.scale
 	case *trainedHead:
-		if len(h.net.head.Hidden) > 0 {
-			return LinearHead{}, false
+		if h.net.multi {
+			p.Link = Sigmoid
 		}
-		l.Logistic, scale = h.net.linear(), h.scale
+		p.Layers, scale = h.net.head.Folded(h.net.params, "head", h.net.d), h.scale
 	default:
-		return LinearHead{}, false
+		return p, false
 	}
-	l.Mean, l.Factor = scale.mean, scale.factor
-	if l.Mean == nil {
-		l.Mean, l.Factor = make([]float64, l.D), make([]float64, l.D)
-		for i := range l.Factor {
-			l.Factor[i] = 1
-		}
+	p.Mean, p.Factor = scale.mean, scale.factor
+	if p.Mean == nil {
+		d := p.Layers[0].In
+		p.Mean, p.Factor = make([]float64, d), slices.Repeat([]float64{1}, d)
 	}
-	return l, true
-}
-
-// linear is a network of one layer.
-func (n *network) linear() Logistic {
-	l := Logistic{K: n.k, D: n.d}
-	if n.multi {
-		l.Link = Sigmoid
-	}
-	for i, to := range []*[]float64{&l.W, &l.B} {
-		for _, v := range n.params.All()[i].Value.Data {
-			*to = append(*to, float64(v))
-		}
-	}
-	return l
+	return p, true
 }
 
 // links are the names of Links.

@@ -40,6 +40,60 @@ func (c Classifier) Build(b *Builder, p *Params, name string, x *G.Node) *G.Node
 	return b.Rows(b.Linear(p, next(), x, c.Out, true, false))
 }
 
+// numbers is how many a hidden layer takes.
+func (c Classifier) numbers() int {
+	n := 2
+	if c.Norm {
+		n++
+	}
+	if c.Dropout > 0 {
+		n++
+	}
+	return n
+}
+
+// Folded is what the classifier computes when it learns no more, by p's weights over rows
+// of d values: linear layers with a ReLU between them, each norm in the layer before it.
+func (c Classifier) Folded(p *Params, name string, d int) []Affine {
+	state := map[string]kernel.Array{}
+	p.State("", state)
+	var layers []Affine
+	for i, out := range append(append([]int{}, c.Hidden...), c.Out) {
+		at := fmt.Sprintf("%s.%d.", name, i*c.numbers())
+		l := Affine{In: d, Out: out, W: make([]float64, out*d), B: make([]float64, out)}
+		for j, v := range state[at+"weight"].Data {
+			l.W[j] = float64(v)
+		}
+		for k, v := range state[at+"bias"].Data { // none before a norm
+			l.B[k] = float64(v)
+		}
+		if c.Norm && i < len(c.Hidden) {
+			l.fold(state, fmt.Sprintf("%s.%d.", name, i*c.numbers()+1))
+		}
+		layers = append(layers, l)
+		d = out
+	}
+	return layers
+}
+
+// An Affine layer is W·x + B.
+type Affine struct {
+	In, Out int
+	W, B    []float64 // (Out, In), (Out)
+}
+
+// fold puts the norm of a name into the layer.
+func (l *Affine) fold(state map[string]kernel.Array, norm string) {
+	of := func(what string, k int) float64 { return float64(state[norm+what].Data[k]) }
+	for k := range l.B {
+		scale := of("weight", k) / math.Sqrt(of("running_var", k)+eps)
+		for j := range l.In {
+			l.W[k*l.In+j] *= scale
+		}
+		l.B[k] = of("bias", k) + float64((l.B[k]-of("running_mean", k))*scale)
+	}
+}
+
 // Begin says what the weights over rows of d values begin as, before they are
 // made. pytorch leaves them to Linear. xavier_uniform and xavier_normal are Glorot
 // & Bengio's (2010, formula 16), times torch's gain of √2 behind a ReLU; keras is
@@ -49,15 +103,8 @@ func (c Classifier) Begin(p *Params, name string, d int) {
 		return
 	}
 	first := map[string]kernel.Array{}
-	each := 2 // numbers of a hidden layer
-	if c.Norm {
-		each++
-	}
-	if c.Dropout > 0 {
-		each++
-	}
 	for i, out := range append(append([]int{}, c.Hidden...), c.Out) {
-		layer := fmt.Sprintf("%s.%d", name, i*each)
+		layer := fmt.Sprintf("%s.%d", name, i*c.numbers())
 		spread := math.Sqrt(2 / float64(d+out))
 		if i > 0 && c.Init != "keras" {
 			spread *= math.Sqrt2

@@ -55,6 +55,20 @@ func (e ResNet) expansion() int {
 	return 1
 }
 
+// Torchvision is the block that torchvision's ResNet is made with to be e, but for the
+// stem's channels and the classifier, and how many of it each stage has; it is empty where
+// there is none: other widths, stems and pools.
+func (e ResNet) Torchvision() (block string, counts []int) {
+	if e.Width != 64 || e.Stem != "imagenet" || e.Pool != "mean" {
+		return "", nil
+	}
+	n := stages[e.Depth]
+	if e.expansion() > 1 {
+		return "Bottleneck", n[:]
+	}
+	return "BasicBlock", n[:]
+}
+
 // Variants are e in every depth and with either stem, of a width.
 func (e ResNet) Variants(width int) (all []Encoder) {
 	e.Width = width

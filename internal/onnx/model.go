@@ -75,6 +75,14 @@ func (g *Graph) parts(name string) []part {
 	return append(all, part{head: last})
 }
 
+// message is the graph as one, for graphs within a node, which have no constants.
+func (g *Graph) message(name string) (m message) {
+	for _, p := range g.parts(name) {
+		m = append(m, p.head...)
+	}
+	return m
+}
+
 func (n node) message() (m message) {
 	for _, in := range n.in {
 		m.text(1, in)
@@ -108,16 +116,20 @@ func (a Attr) message() (m message) {
 			m.number(8, int64(i))
 		}
 		m.number(kind, 7)
+	case *Graph:
+		m.message(6, v.message(a.Name))
+		m.number(kind, 5)
 	default:
 		panic(fmt.Sprintf("onnx: attribute %s is a %T", a.Name, a.Value))
 	}
 	return m
 }
 
-// float32s and int64s are types of elements.
+// Types of elements.
 const (
 	float32s = 1
 	int64s   = 7
+	float64s = 11
 )
 
 // part is field 5 of a graph, a tensor, whose values come last.
@@ -156,8 +168,10 @@ func (v typed) message() (m message) {
 		shape.message(1, side)
 	}
 	var tensor, kind message
-	tensor.number(1, float32s)
-	tensor.message(2, shape)
+	tensor.number(1, int64(v.kind))
+	if v.Shape != nil {
+		tensor.message(2, shape)
+	}
 	kind.message(1, tensor)
 	m.text(1, v.Name)
 	m.message(2, kind)

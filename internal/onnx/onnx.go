@@ -43,7 +43,8 @@ func Wholes(v ...int) Value {
 	return c
 }
 
-// An Attr is a setting of an operator: a float32, an int, an []int or a string.
+// An Attr is a setting of an operator: a float32, an int, an []int, a string, or a
+// graph's body.
 type Attr struct {
 	Name  string
 	Value any
@@ -58,11 +59,14 @@ type Graph struct {
 	known           map[string]Value // the constants, by name
 	count           map[string]int   // of nodes, by operator
 	err             error
+	outer           *Graph // of a body, see Scan
+	prefix          string // of a body's names
 }
 
 type typed struct {
-	Value
-	free []string // names of the sides that are Free
+	Value          // nil as shape: any
+	free  []string // names of the sides that are Free
+	kind  int      // of its elements
 }
 
 type node struct {
@@ -75,14 +79,14 @@ type node struct {
 // order; equal names are equal sides.
 func (g *Graph) Input(name string, shape []int, free ...string) Value {
 	v := Value{Name: name, Shape: shape}
-	g.inputs = append(g.inputs, typed{v, free})
+	g.inputs = append(g.inputs, typed{v, free, float32s})
 	return v
 }
 
 // Output makes v a result of the graph under a name of its own.
 func (g *Graph) Output(name string, v Value, free ...string) {
 	g.nodes = append(g.nodes, node{op: "Identity", name: "Output_" + name, in: []string{g.refer(v)}, out: []string{name}})
-	g.outputs = append(g.outputs, typed{Value{Name: name, Shape: v.Shape}, free})
+	g.outputs = append(g.outputs, typed{Value{Name: name, Shape: v.Shape}, free, float32s})
 }
 
 // Do lays an operator over values; its result has the shape that is given, which
@@ -122,12 +126,26 @@ func (g *Graph) Range(n Value) Value {
 	return g.Do("Range", []int{Free}, []Value{Whole(0), n, Whole(1)})
 }
 
+// Top is the k largest values of x along an axis, or the smallest, in order.
+func (g *Graph) Top(x Value, axis, k int, largest bool) Value {
+	shape := slices.Clone(x.Shape)
+	shape[axis] = k
+	which := 0
+	if largest {
+		which = 1
+	}
+	in := []string{g.refer(x), g.refer(Wholes(k))}
+	n := g.lay("TopK", []Attr{{"axis", axis}, {"largest", which}})
+	n.in, n.out = in, append(n.out, n.out[0]+".places")
+	return Value{Name: n.out[0], Shape: shape}
+}
+
 // lay appends an operator without inputs, good until the next.
 func (g *Graph) lay(op string, attrs []Attr) *node {
 	if g.count == nil {
 		g.count = map[string]int{}
 	}
-	name := fmt.Sprintf("%s_%d", op, g.count[op])
+	name := fmt.Sprintf("%s%s_%d", g.prefix, op, g.count[op])
 	g.count[op]++
 	g.nodes = append(g.nodes, node{op: op, name: name, out: []string{strings.ToLower(name)}, attrs: attrs})
 	return &g.nodes[len(g.nodes)-1]
@@ -141,6 +159,9 @@ func (g *Graph) refer(v Value) string {
 	if !v.constant() {
 		return v.Name
 	}
+	if g.outer != nil {
+		return g.outer.refer(v)
+	}
 	old, ok := g.known[v.Name]
 	switch {
 	case !ok:
@@ -149,10 +170,28 @@ func (g *Graph) refer(v Value) string {
 		}
 		g.known[v.Name] = v
 		g.constants = append(g.constants, v)
-	case !slices.Equal(old.Shape, v.Shape) || !slices.Equal(old.Ints, v.Ints) || !sameData(old.Data, v.Data):
+	case !old.same(v):
 		g.Fail(fmt.Errorf("onnx: two constants are named %s", v.Name))
 	}
 	return v.Name
+}
+
+// Apart is a constant under a name that no other one has: its own, and with a number
+// behind it where that is taken.
+func (g *Graph) Apart(c Value) Value {
+	name := c.Name
+	for i := 2; ; i++ {
+		if old, ok := g.known[c.Name]; !ok || old.same(c) {
+			g.refer(c)
+			return c
+		}
+		c.Name = fmt.Sprintf("%s %d", name, i)
+	}
+}
+
+// same tells whether constants are equal.
+func (v Value) same(w Value) bool {
+	return slices.Equal(v.Shape, w.Shape) && slices.Equal(v.Ints, w.Ints) && sameData(v.Data, w.Data)
 }
 
 // sameData compares no values where the memory is the same.
@@ -162,7 +201,9 @@ func sameData(a, b []float32) bool {
 
 // Fail makes Write return an error, the first that there was.
 func (g *Graph) Fail(err error) {
-	if g.err == nil {
+	if g.outer != nil {
+		g.outer.Fail(err)
+	} else if g.err == nil {
 		g.err = err
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -61,6 +62,12 @@ var fields = func() map[string]string {
 			all[field+at] = of
 		}
 	}
+	for at, of := range maps.Clone(all) { // a graph within a node
+		if rest, ok := strings.CutPrefix(at, ".7."); ok {
+			all[".7.1.5.6."+rest] = of
+		}
+	}
+	all[".7.1.5.6"] = "g{"
 	return all
 }()
 
@@ -217,6 +224,96 @@ value "2"
 `
 	if text.String() != want {
 		t.Errorf("the model is\n%s", text.String())
+	}
+}
+
+// A recursion has a graph of its own in the node, whose constants are the outer one's.
+func TestScan(t *testing.T) {
+	g := &Graph{}
+	x := g.Input("x", []int{Free, 3, Free}, "N", "T")
+	y := g.Scan(g.Do("Gather", []int{Free, 3}, []Value{x, Whole(0)}, Attr{"axis", 2}), x, func(body *Graph, state, x Value) Value {
+		return body.Each("Sub", body.Reshape(state, Free, 3), x)
+	})
+	g.Output("y", y, "N", "T")
+	var b bytes.Buffer
+	if err := g.Write(&b, "sums", Producer{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	spell(t, b.Bytes(), "", fields, &text)
+	for _, want := range []string{`node{
+input "cast_0"
+input "cast_1"
+output "scan_0.last"
+output "scan_0"
+name "Scan_0"
+op_type "Scan"
+attribute{
+name "body"
+g{
+node{
+input "scan_0.state"
+input "wholes [0 3]"
+output "scan_0.reshape_0"
+name "scan_0.Reshape_0"
+op_type "Reshape"
+}
+node{
+input "scan_0.reshape_0"
+input "scan_0.slice"
+output "scan_0.sub_0"
+name "scan_0.Sub_0"
+op_type "Sub"
+}
+node{
+input "scan_0.sub_0"
+output "scan_0.next"
+name "scan_0.Output_next"
+op_type "Identity"
+}
+node{
+input "scan_0.sub_0"
+output "scan_0.out"
+name "scan_0.Output_out"
+op_type "Identity"
+}
+name "body"
+input{
+name "scan_0.state"
+type{
+tensor_type{
+elem_type 11
+}
+}
+}
+`, `name "scan_input_axes"
+ints 2
+type 7
+`, `initializer{
+dims 2
+data_type 7
+int64_data 0
+int64_data 3
+name "wholes [0 3]"
+}
+`} {
+		if strings.Count(text.String(), want) != 1 {
+			t.Errorf("the model is\n%s\nwithout\n%s", text.String(), want)
+		}
+	}
+	g.Scan(x, x, func(body *Graph, state, x Value) Value { body.Fail(fmt.Errorf("within")); return state })
+	if g.Err() == nil {
+		t.Error("a body's error is lost")
+	}
+}
+
+func TestApart(t *testing.T) {
+	g := &Graph{}
+	named := func(v float32) string {
+		return g.Apart(Value{Name: "w", Shape: []int{1}, Data: []float32{v}}).Name
+	}
+	if a, b, c, again := named(1), named(2), named(3), named(2); a != "w" || b != "w 2" || c != "w 3" || again != b || g.Err() != nil {
+		t.Errorf("%s, %s, %s, %s, %v", a, b, c, again, g.Err())
 	}
 }
 

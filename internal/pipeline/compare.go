@@ -174,7 +174,13 @@ func trainingScore(dir string) (t TrainingScore, err error) {
 	if t.lines, err = rundir.ReadLog(dir); err != nil {
 		return t, err
 	}
-	if t.Steps = len(t.lines); t.Steps == 0 {
+	saved := filepath.Join(dir, rundir.LastFile)
+	if _, err := os.Stat(saved); err == nil {
+		if t.SHA256, err = disk.Hash(os.DirFS(dir), rundir.LastFile); err != nil {
+			return t, fault.New(fault.Data, "", "%s: %w", saved, err)
+		}
+	}
+	if t.Steps = len(t.lines); t.Steps == 0 { // as of an import
 		return t, nil
 	}
 	last := t.lines[t.Steps-1].Epoch
@@ -198,12 +204,6 @@ func trainingScore(dir string) (t TrainingScore, err error) {
 	t.FirstLoss, t.Loss, t.ZStd, t.GradNorm = t.FirstLoss/float64(first), t.Loss/n, t.ZStd/n, t.GradNorm/n
 	if timed > 0 {
 		t.ClipsPS = timed / t.ClipsPS // the harmonic mean: batches are nearly equal
-	}
-	saved := filepath.Join(dir, rundir.LastFile)
-	if _, err := os.Stat(saved); err == nil {
-		if t.SHA256, err = disk.Hash(os.DirFS(dir), rundir.LastFile); err != nil {
-			return t, fault.New(fault.Data, "", "%s: %w", saved, err)
-		}
 	}
 	return t, nil
 }

@@ -12,24 +12,23 @@ import (
 	"strings"
 
 	"clr/internal/audio"
-	"clr/internal/checkpoint"
 	"clr/internal/disk"
 	"clr/internal/embedding"
 	"clr/internal/eval"
 	"clr/internal/fault"
-	"clr/internal/kernel"
-	"clr/internal/rundir"
 )
 
 // ExportOptions are what the command line says of an export.
 type ExportOptions struct {
 	Run, Fold string
-	Format    string // safetensors, onnx: the encoder; npy, csv: embeddings of a corpus
-	Out       string // file
+	Format    string // safetensors, onnx, bundle: the encoder; others: embeddings of a corpus
+	Out       string // file, of a bundle a folder
 	Corpus    string // another manifest to embed; empty: the run's
+	Probe     string // the encoder: with the head that a probe of this kind has fitted; empty: without
+	License   string // the encoder: of its weights, an SPDX expression; empty: nothing is said
 	FrontEnd  bool   // onnx: with all that stands before the encoder
-	Probe     bool   // onnx: with the run's linear probe behind the encoder
-	FoldBN    bool   // onnx: batch norms go into the weights before them
+	FoldBN    bool   // onnx, bundle: batch norms go into the weights before them
+	Force     bool   // bundle: in place of one that is there
 }
 
 // ExportFormats are the formats that Export writes, with what each holds.
@@ -37,29 +36,62 @@ var ExportFormats = func() map[string]string {
 	all := map[string]string{
 		"safetensors": "the encoder, under torchvision's key names, with the feature settings",
 		"onnx":        "the encoder for ONNX Runtime and others, from spectrograms (N, C, F, T) to embeddings, with the feature settings",
+		"bundle":      "a folder to give away: the encoder in both, from waveforms on where ONNX can, its settings and a model card",
 		"csv":         "embeddings, one line per clip: path, label, with windows start and end, values",
 	}
 	maps.Copy(all, embedding.Formats)
 	return all
 }()
 
-// Export writes a run's encoder, or what it makes of a corpus, for other tools.
-func Export(ctx context.Context, o ExportOptions, con Console) error {
+// Check refuses what cannot be meant.
+func (o ExportOptions) Check() error {
 	if _, ok := ExportFormats[o.Format]; !ok {
 		return fault.New(fault.Usage, "use one of "+strings.Join(slices.Sorted(maps.Keys(ExportFormats)), ", "), "there is no format %q", o.Format)
 	}
-	network := o.Format == "safetensors" || o.Format == "onnx"
-	if o.Corpus != "" && network {
+	if o.Corpus != "" && o.network() {
 		return fault.New(fault.Usage, "leave --corpus out, or choose a --format of embeddings", "format %s is the encoder, which needs no corpus; --corpus %s was given", o.Format, o.Corpus)
 	}
-	if (o.FrontEnd || o.Probe || o.FoldBN) && o.Format != "onnx" {
-		return fault.New(fault.Usage, "leave them out, or use --format onnx", "--front-end, --probe and --fold-bn are for format onnx, the format is %s", o.Format)
+	const encoders = "safetensors, onnx and bundle"
+	for _, flag := range []struct {
+		name, formats string
+		given, fits   bool
+	}{
+		{"--probe", encoders, o.Probe != "", o.network()},
+		{"--license", encoders, o.License != "", o.network()},
+		{"--front-end", "onnx; a bundle has it where it can", o.FrontEnd, o.Format == "onnx"},
+		{"--fold-bn", "onnx and bundle", o.FoldBN, o.Format == "onnx" || o.Format == "bundle"},
+		{"--force", "bundle; other formats replace what they have written earlier", o.Force, o.Format == "bundle"},
+	} {
+		if flag.given && !flag.fits {
+			return fault.New(fault.Usage, "leave it out", "the format is %s, and %s is for %s", o.Format, flag.name, flag.formats)
+		}
+	}
+	if o.Probe != "" && !slices.Contains(keptHeads, o.Probe) {
+		return fault.New(fault.Usage, "use "+strings.Join(keptHeads, " or "), "--probe is %q, no kind of probe whose head is kept", o.Probe)
+	}
+	return checkLicense(o.License)
+}
+
+// network says whether it is the encoder that leaves.
+func (o ExportOptions) network() bool {
+	return slices.Contains([]string{"safetensors", "onnx", "bundle"}, o.Format)
+}
+
+// Export writes a run's encoder, or what it makes of a corpus, for other tools.
+func Export(ctx context.Context, o ExportOptions, con Console) error {
+	if err := o.Check(); err != nil {
+		return err
 	}
 	c, err := runConfig(o.Run, Overrides{})
 	if err != nil {
 		return err
 	}
-	if err := replaceable(o.Out, "export of format "+o.Format, func(head []byte) bool { return exported(o.Format, head) }); err != nil {
+	if o.Format == "bundle" {
+		err = replaceableBundle(o.Out, o.Force)
+	} else {
+		err = replaceable(o.Out, "export of format "+o.Format, func(head []byte) bool { return exported(o.Format, head) })
+	}
+	if err != nil {
 		return err
 	}
 	d, err := openData(ctx, c, con, false)
@@ -67,34 +99,19 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 		return err
 	}
 	defer d.Close()
-	s, err := d.oneSplit(o.Fold)
+	p, err := d.parcel(o, con)
 	if err != nil {
 		return err
 	}
-	cp, err := d.saved(o.Run, s, con)
-	if err != nil {
-		return err
-	}
-	var h *head
-	if o.Probe {
-		if h, err = d.readHead(o.Run, s); err != nil {
-			return err
-		}
-		if c.Embed = h.embed; c.Check() != nil {
-			return fault.New(fault.Data, probeAgain, "the linear probe does not fit the run's config: %w", c.Check())
-		}
-	}
-	e, err := d.trained(cp)
-	if err != nil {
-		return err
-	}
-	switch {
-	case o.Format == "onnx":
-		err = d.exportONNX(o, e, h, cp.Meta["step"])
-	case network:
-		err = d.exportEncoder(o.Out, e, cp.Meta["step"])
+	switch o.Format {
+	case "safetensors":
+		err = disk.WriteFile(o.Out, p.writeSafetensors)
+	case "onnx":
+		err = p.exportONNX(o)
+	case "bundle":
+		err = p.exportBundle(o, con)
 	default:
-		err = d.exportEmbeddings(ctx, o, e, con)
+		err = d.exportEmbeddings(ctx, o, p.e, con)
 	}
 	if err != nil {
 		return err
@@ -133,49 +150,6 @@ func (d *data) oneSplit(name string) (eval.Split, error) {
 		return eval.Split{}, err
 	}
 	return s[0], nil
-}
-
-// exportEncoder writes the encoder's weights as torchvision names them, with
-// all that is needed to feed it in the metadata.
-func (d *data) exportEncoder(path string, e encoderState, step string) error {
-	arrays := map[string]kernel.Array{}
-	e.params.State("", arrays)
-	var tensors []checkpoint.Tensor
-	for name, a := range arrays {
-		name, ok := strings.CutPrefix(name, "encoder.")
-		if !ok {
-			continue // of the projector, see EmbedOptions
-		}
-		t := checkpoint.Tensor{Name: name, Shape: a.Shape}
-		if strings.HasSuffix(name, ".num_batches_tracked") { // a 64-bit scalar in PyTorch
-			t.Shape, t.I64 = []int{}, []int64{int64(a.Data[0])}
-		} else {
-			t.F32 = a.Data
-		}
-		tensors = append(tensors, t)
-	}
-	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return strings.Compare(a.Name, b.Name) })
-	meta := d.about(e, step)
-	meta["format"] = "pt"
-	return disk.WriteFile(path, func(w io.Writer) error { return checkpoint.WriteSafetensors(w, tensors, meta) })
-}
-
-// about is metadata of an exported encoder: where it is from, and what it takes.
-func (d *data) about(e encoderState, step string) map[string]string {
-	meta := map[string]string{
-		"clr.version":  rundir.Version(),
-		"clr.config":   string(d.c.portable().Resolved()),
-		"clr.feature":  d.store.Settings(),
-		"clr.step":     step,
-		encoderKey:     e.hash(),
-		"clr.dim":      strconv.Itoa(d.c.Encoder.Dim(d.input)),
-		"clr.channels": strconv.Itoa(d.input.Channels),
-		"clr.bins":     strconv.Itoa(d.input.Bins),
-		"clr.frames":   strconv.Itoa(d.c.View.Frames),
-		"clr.corpus":   d.hash,
-	}
-	maps.Copy(meta, e.norm.meta())
-	return meta
 }
 
 // exportEmbeddings embeds the run's corpus, or another manifest with the same

@@ -1,9 +1,7 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"io"
-	"maps"
 	"strconv"
 
 	"clr/internal/audio"
@@ -12,37 +10,45 @@ import (
 	"clr/internal/rundir"
 )
 
-// exportONNX writes the graph that embeds, with the head h behind it if there is
-// one, and all that is needed to feed it in the metadata.
-func (d *data) exportONNX(o ExportOptions, e encoderState, h *head, step string) error {
-	g, name, meta := &onnx.Graph{}, "encoder", d.about(e, step)
-	of := d.onWindow
-	if o.FrontEnd {
-		of, name = d.onWaveform, "front end, encoder"
-		meta["clr.sample_rate"] = strconv.Itoa(d.c.SampleRate)
-	}
-	x, clip, err := of(g, e, o.FoldBN)
+// exportONNX writes the graph that embeds, with the head behind it if there is one, and
+// all that is needed to feed it in the metadata.
+func (p *parcel) exportONNX(o ExportOptions) error {
+	write, err := p.onnx(o.FrontEnd, o.FoldBN)
 	if err != nil {
 		return err
 	}
+	return disk.WriteFile(o.Out, write)
+}
+
+// onnx says what exportONNX writes; nothing fails behind it but the writing.
+func (p *parcel) onnx(frontEnd, foldNorms bool) (write func(io.Writer) error, err error) {
+	g, name := &onnx.Graph{}, "encoder"
+	meta, err := p.meta()
+	if err != nil {
+		return nil, err
+	}
+	if p.license != "" {
+		meta["model_license"] = p.license // as the standard names it
+	}
+	of := p.onWindow
+	if frontEnd {
+		of, name = p.onWaveform, "front end, encoder"
+		meta["clr.sample_rate"] = strconv.Itoa(p.c.SampleRate)
+	}
+	x, clip, err := of(g, p.e, foldNorms)
+	if err != nil {
+		return nil, err
+	}
 	g.Output("embedding", x, "N")
 	meta["clr.dim"] = strconv.Itoa(x.Shape[1])
-	if h != nil {
-		if err := h.fits(e.hash(), clip.Shape[1]); err != nil {
-			return err
-		}
-		logits, probabilities := h.onnx(g, clip)
+	if p.head != nil {
+		logits, probabilities := p.head.onnx(g, clip)
 		g.Output("logits", logits, "N")
 		g.Output("probabilities", probabilities, "N")
-		name += ", linear probe"
-		more, err := h.meta()
-		if err != nil {
-			return err
-		}
-		maps.Copy(meta, more)
+		name += ", " + p.head.kind + " probe"
 	}
 	by := onnx.Producer{Name: "clr", Version: rundir.Version()}
-	return disk.WriteFile(o.Out, func(w io.Writer) error { return g.Write(w, name, by, meta) })
+	return func(w io.Writer) error { return g.Write(w, name, by, meta) }, nil
 }
 
 // onWindow lays the encoder over single windows: their embeddings (N, D), and those
@@ -102,10 +108,4 @@ func (d *data) onWaveform(g *onnx.Graph, e encoderState, foldNorms bool) (clip, 
 // both sets rows (N, D) side by side.
 func both(g *onnx.Graph, a, b onnx.Value) onnx.Value {
 	return g.Do("Concat", []int{onnx.Free, a.Shape[1] + b.Shape[1]}, []onnx.Value{a, b}, onnx.Attr{Name: "axis", Value: 1})
-}
-
-// meta is what an export says of a head.
-func (h *head) meta() (map[string]string, error) {
-	labels, err := json.Marshal(h.classes)
-	return map[string]string{"clr.labels": string(labels), "clr.probabilities": h.Link.String()}, err
 }

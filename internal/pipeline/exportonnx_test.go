@@ -10,6 +10,7 @@ import (
 
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/model"
 	"clr/internal/rundir"
 )
 
@@ -33,7 +34,7 @@ func TestExportONNX(t *testing.T) {
 		dir, run := withHead(t)
 		dirs[i] = dir
 		for name, o := range map[string]ExportOptions{
-			"encoder.onnx": {}, "folded.onnx": {FoldBN: true}, "probe.onnx": {Probe: true}, "all.onnx": {FrontEnd: true, Probe: true, FoldBN: true},
+			"encoder.onnx": {}, "folded.onnx": {FoldBN: true}, "probe.onnx": {Probe: "linear"}, "all.onnx": {FrontEnd: true, Probe: "linear", FoldBN: true},
 		} {
 			o.Run, o.Format, o.Out = run, "onnx", filepath.Join(dir, name)
 			export(t, o)
@@ -79,31 +80,34 @@ func TestExportONNXRefuses(t *testing.T) {
 	}
 	refuses("is no earlier export of format onnx", fault.Usage, ExportOptions{Out: filepath.Join(run, rundir.ConfigFile)})
 
-	file := filepath.Join(run, headFile)
+	file := filepath.Join(run, headFile("linear"))
 	whole := get(t, file)
 	for i := range 3 { // somewhere in the header, the checksums and the numbers
 		broken := bytes.Clone(whole)
 		broken[40+i*(len(broken)-50)/2] ^= 1
 		put(t, file, broken)
-		refuses(headFile, fault.Data, ExportOptions{Probe: true})
+		refuses(headFile("linear"), fault.Data, ExportOptions{Probe: "linear"})
 	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	refuses("no linear probe was fitted", fault.Usage, ExportOptions{Probe: true})
+	refuses("no such probe was fitted", fault.Usage, ExportOptions{Probe: "linear"})
 
 	// a file that is whole, and not what this run's is
 	d := open(t, load(t, dir))
-	h := head{classes: []string{"a", "b"}, embed: d.c.Embed, encoder: "another", LinearHead: eval.LinearHead{
-		Mean: make([]float64, 3), Factor: make([]float64, 3), Logistic: eval.Logistic{K: 2, D: 3, W: make([]float64, 6), B: make([]float64, 2)}}}
+	layer := func(in, out int) model.Affine {
+		return model.Affine{In: in, Out: out, W: make([]float64, in*out), B: make([]float64, out)}
+	}
+	h := head{kind: "linear", classes: []string{"a", "b"}, embed: d.c.Embed, encoder: "another", PlainHead: eval.PlainHead{
+		Mean: make([]float64, 3), Factor: make([]float64, 3), Layers: []model.Affine{layer(3, 2)}}}
 	keep := func(h head) {
 		t.Helper()
-		if err := d.keepHead(file, h); err != nil {
+		if err := keepHead(run, h); err != nil {
 			t.Fatal(err)
 		}
 	}
 	keep(h)
-	refuses("it has learnt on since", fault.Data, ExportOptions{Probe: true})
+	refuses("it has learnt on since", fault.Data, ExportOptions{Probe: "linear"})
 	cp, err := d.saved(run, d.splits[0], con)
 	if err != nil {
 		t.Fatal(err)
@@ -114,14 +118,22 @@ func TestExportONNXRefuses(t *testing.T) {
 	}
 	h.encoder = e.hash()
 	keep(h)
-	refuses("fitted on embeddings of 3 values, these have 32", fault.Data, ExportOptions{Probe: true})
+	refuses("fitted on embeddings of 3 values, these have 32", fault.Data, ExportOptions{Probe: "linear"})
 	h.embed.HeadLayers = 5
 	keep(h)
-	refuses("head_layers is 5", fault.Data, ExportOptions{Probe: true})
+	refuses("head_layers is 5", fault.Data, ExportOptions{Probe: "linear"})
 	h.embed = d.c.Embed
 	h.classes = []string{"a"}
 	keep(h)
-	refuses("weight is [2 3], for 1 classes and 3 features it would be [1 3]", fault.Data, ExportOptions{Probe: true})
+	refuses("0.weight is [2 3], for 1 classes and the layers before it would be [1 3]", fault.Data, ExportOptions{Probe: "linear"})
+	h.classes, h.Layers = []string{"a", "b"}, []model.Affine{layer(3, 4), layer(5, 2)}
+	keep(h)
+	refuses("2.weight is [2 5], for 2 classes and the layers before it would be [2 4]", fault.Data, ExportOptions{Probe: "linear"})
+	h.Layers, h.Mean, h.Factor = []model.Affine{layer(0, 2)}, nil, nil
+	keep(h)
+	refuses("0.weight has no values", fault.Data, ExportOptions{Probe: "linear"})
+	refuses("no such probe was fitted", fault.Usage, ExportOptions{Probe: "mlp"})
+	refuses("no kind of probe whose head is kept", fault.Usage, ExportOptions{Probe: "knn"})
 
 	if _, err := os.Stat(filepath.Join(dir, "no.onnx")); !errors.Is(err, os.ErrNotExist) {
 		t.Error("something was written")
@@ -132,7 +144,7 @@ func TestExportONNXRefuses(t *testing.T) {
 func TestExportONNXProbesEmbed(t *testing.T) {
 	dir, run := withHead(t, "embed.pool=max", "embed.hop=0.25")
 	out := filepath.Join(dir, "p.onnx")
-	export(t, ExportOptions{Run: run, Format: "onnx", Out: out, Probe: true, FrontEnd: true})
+	export(t, ExportOptions{Run: run, Format: "onnx", Out: out, Probe: "linear", FrontEnd: true})
 	if b := string(get(t, out)); !strings.Contains(b, "pool: max") || !strings.Contains(b, "hop: 0.25") || !strings.Contains(b, "ReduceMax") {
 		t.Error("the pool is not the probe's")
 	}

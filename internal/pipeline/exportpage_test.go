@@ -16,10 +16,11 @@ func TestONNXRuntimeBrowser(t *testing.T) {
 	dir := digits(t, "{name: resnet, depth: 10, width: 8}")
 	run, d, e := trainedOn(t, dir)
 	con, _ := silent()
-	if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con); err != nil {
+	report, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con)
+	if err != nil {
 		t.Fatal(err)
 	}
-	export(t, ExportOptions{Run: run, Format: "onnx", Out: filepath.Join(dir, "model.onnx"), FrontEnd: true, Probe: true, FoldBN: true})
+	export(t, ExportOptions{Run: run, Format: "onnx", Out: filepath.Join(dir, "model.onnx"), FrontEnd: true, Probe: "linear", FoldBN: true})
 	put(t, filepath.Join(dir, "index.html"), get(t, "../../docs/browser.html"))
 	files := http.NewServeMux()
 	files.Handle("/", http.FileServer(http.Dir(dir)))
@@ -32,31 +33,25 @@ func TestONNXRuntimeBrowser(t *testing.T) {
 	clip := d.splits[0].Test[0]
 	said := evaluate[[]float64](b, fmt.Sprintf(`fetch(%q).then((r) => r.arrayBuffer()).then(listen).then((p) => Array.from(p))`, d.corpus.Items[clip].Path))
 
-	h, err := d.readHead(run, d.splits[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	classes := report.Classes
 	known, err := d.labels()
 	if err != nil {
 		t.Fatal(err)
 	}
 	one := embeddedOnce(t, d, e, known).Rows([]int{clip})
-	for i, v := range one.X {
-		one.X[i] = (v - h.Mean[i%h.D]) * h.Factor[i%h.D]
-	}
-	if len(said) != len(h.classes) {
-		t.Fatalf("%d probabilities, want %d", len(said), len(h.classes))
+	if len(said) != len(classes) {
+		t.Fatalf("%d probabilities, want %d", len(said), len(classes))
 	}
 	best := 0
-	for i, logp := range h.LogProba(one) {
+	for i, logp := range report.Rows[0].Heads[0].LogProba(one) {
 		if math.Abs(said[i]-math.Exp(logp)) > 1e-4 {
-			t.Errorf("%s: %v in the browser, %v here", h.classes[i], said[i], math.Exp(logp))
+			t.Errorf("%s: %v in the browser, %v here", classes[i], said[i], math.Exp(logp))
 		} else if said[i] > said[best] {
 			best = i
 		}
 	}
-	if shown := evaluate[string](b, `document.getElementById("answer").rows[0].cells[0].textContent`); shown != h.classes[best] {
-		t.Errorf("the page shows %q first, want %q", shown, h.classes[best])
+	if shown := evaluate[string](b, `document.getElementById("answer").rows[0].cells[0].textContent`); shown != classes[best] {
+		t.Errorf("the page shows %q first, want %q", shown, classes[best])
 	}
 	if state := evaluate[string](b, `document.getElementById("state").textContent`); !strings.HasSuffix(state, " seconds") {
 		t.Errorf("the page says %q", state)

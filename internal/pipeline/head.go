@@ -3,6 +3,7 @@ package pipeline
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -11,26 +12,31 @@ import (
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/model"
 	"clr/internal/onnx"
 	"clr/internal/rundir"
 )
 
-// headFile is the linear probe's head in the folder of its fold.
-const headFile = "linear-probe.safetensors"
+// keptHeads are the kinds of probes whose heads are kept: those that have layers.
+var keptHeads = []string{"linear", "mlp"}
 
-// A head is a linear probe's, with what it stands on.
+// headFile is the head of a kind of probe in the folder of its fold.
+func headFile(kind string) string { return kind + "-probe.safetensors" }
+
+// A head is a probe's, with what it stands on.
 type head struct {
+	kind    string
 	classes []string
 	embed   EmbedOptions
 	encoder string // hash of the one that it was fitted on
-	eval.LinearHead
+	eval.PlainHead
 }
 
 // keepHeads keeps the first head of each split of a report beside its checkpoint.
 func (d *data) keepHeads(run string, r *eval.Report) error {
 	row, kept := r.Rows[0], map[string]bool{}
 	for i, f := range row.Folds {
-		l, ok := eval.LinearOf(row.Heads[i])
+		h, ok := eval.PlainOf(row.Heads[i])
 		if !ok || kept[f.Fold] {
 			continue
 		}
@@ -39,14 +45,14 @@ func (d *data) keepHeads(run string, r *eval.Report) error {
 		if err != nil {
 			return err
 		}
-		if err := d.keepHead(filepath.Join(rundir.FoldDir(run, d.foldName(split)), headFile), head{r.Classes, d.c.Embed, r.Encoders[f.Fold], l}); err != nil {
+		if err := keepHead(rundir.FoldDir(run, d.foldName(split)), head{r.Probe, r.Classes, d.c.Embed, r.Encoders[f.Fold], h}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *data) keepHead(path string, h head) error {
+func keepHead(dir string, h head) error {
 	classes, err := json.Marshal(h.classes)
 	if err != nil {
 		return err
@@ -55,6 +61,15 @@ func (d *data) keepHead(path string, h head) error {
 	if err != nil {
 		return err
 	}
+	return checkpoint.Save(filepath.Join(dir, headFile(h.kind)), &checkpoint.Checkpoint{
+		Meta:   map[string]string{"classes": string(classes), "embed": string(embed), "link": h.Link.String(), "encoder": h.encoder},
+		Arrays: h.arrays(),
+	})
+}
+
+// arrays are the head's numbers, its layers numbered as in PyTorch's Sequential(Linear,
+// ReLU, ..., Linear).
+func (h *head) arrays() map[string]kernel.Array {
 	narrow := func(x []float64, shape ...int) kernel.Array {
 		a := kernel.New(shape...)
 		for i, v := range x {
@@ -62,30 +77,32 @@ func (d *data) keepHead(path string, h head) error {
 		}
 		return a
 	}
-	return checkpoint.Save(path, &checkpoint.Checkpoint{
-		Meta: map[string]string{"classes": string(classes), "embed": string(embed), "link": h.Link.String(), "encoder": h.encoder},
-		Arrays: map[string]kernel.Array{
-			"mean": narrow(h.Mean, h.D), "factor": narrow(h.Factor, h.D),
-			"weight": narrow(h.W, h.K, h.D), "bias": narrow(h.B, h.K),
-		},
-	})
+	all := map[string]kernel.Array{"mean": narrow(h.Mean, len(h.Mean)), "factor": narrow(h.Factor, len(h.Factor))}
+	for i, l := range h.Layers {
+		all[weightOf(i)], all[biasOf(i)] = narrow(l.W, l.Out, l.In), narrow(l.B, l.Out)
+	}
+	return all
 }
 
-const probeAgain = "clr linear-probe --run FOLDER fits another"
+func weightOf(layer int) string { return fmt.Sprintf("%d.weight", 2*layer) }
+func biasOf(layer int) string   { return fmt.Sprintf("%d.bias", 2*layer) }
+
+// again is the remedy that fits another head.
+func again(kind string) string { return "clr " + kind + "-probe --run FOLDER fits another" }
 
 // readHead reads the head of a fold.
-func (d *data) readHead(run string, s eval.Split) (*head, error) {
-	path := filepath.Join(rundir.FoldDir(run, d.foldName(s)), headFile)
+func (d *data) readHead(run string, s eval.Split, kind string) (*head, error) {
+	path := filepath.Join(rundir.FoldDir(run, d.foldName(s)), headFile(kind))
 	cp, err := checkpoint.Load(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Usage, "let clr linear-probe --run "+run+" fit one", "%s is not there: no linear probe was fitted on this encoder", path)
+		return nil, fault.New(fault.Usage, "let clr "+kind+"-probe --run "+run+" fit one", "%s is not there: no such probe was fitted on this encoder", path)
 	}
 	if err != nil {
 		return nil, err
 	}
-	h := &head{encoder: cp.Meta["encoder"]}
+	h := &head{kind: kind, encoder: cp.Meta["encoder"]}
 	wrong := func(format string, args ...any) error {
-		return fault.New(fault.Data, probeAgain, "%s: "+format, append([]any{path}, args...)...)
+		return fault.New(fault.Data, again(kind), "%s: "+format, append([]any{path}, args...)...)
 	}
 	if err := json.Unmarshal([]byte(cp.Meta["classes"]), &h.classes); err != nil {
 		return nil, wrong("its classes are %q: %w", cp.Meta["classes"], err)
@@ -97,30 +114,46 @@ func (d *data) readHead(run string, s eval.Split) (*head, error) {
 	if h.Link, known = eval.LinkOf(cp.Meta["link"]); !known {
 		return nil, wrong("its link is %q", cp.Meta["link"])
 	}
-	h.K, h.D = len(h.classes), len(cp.Arrays["mean"].Data)
-	for _, part := range []struct {
-		name  string
-		shape []int
-		to    *[]float64
-	}{{"mean", []int{h.D}, &h.Mean}, {"factor", []int{h.D}, &h.Factor}, {"weight", []int{h.K, h.D}, &h.W}, {"bias", []int{h.K}, &h.B}} {
-		a := cp.Arrays[part.name]
-		if !slices.Equal(a.Shape, part.shape) || h.K*h.D == 0 {
-			return nil, wrong("%s is %v, for %d classes and %d features it would be %v", part.name, a.Shape, h.K, h.D, part.shape)
+	var misshapen error
+	take := func(name string, shape ...int) (values []float64) {
+		a := cp.Arrays[name]
+		if !slices.Equal(a.Shape, shape) && misshapen == nil {
+			misshapen = wrong("%s is %v, for %d classes and the layers before it would be %v", name, a.Shape, len(h.classes), shape)
 		}
 		for _, v := range a.Data {
-			*part.to = append(*part.to, float64(v))
+			values = append(values, float64(v))
 		}
+		return values
 	}
-	return h, nil
+	d0 := len(cp.Arrays["mean"].Data)
+	h.Mean, h.Factor = take("mean", d0), take("factor", d0)
+	for in := d0; ; {
+		i := len(h.Layers)
+		out := len(h.classes)
+		if _, more := cp.Arrays[weightOf(i+1)]; more { // a hidden layer is as wide as it says
+			out = len(cp.Arrays[biasOf(i)].Data)
+		}
+		h.Layers = append(h.Layers, model.Affine{In: in, Out: out, W: take(weightOf(i), out, in), B: take(biasOf(i), out)})
+		if misshapen == nil && in*out == 0 {
+			misshapen = wrong("%s has no values", weightOf(i))
+		}
+		if misshapen != nil {
+			return nil, misshapen
+		}
+		if _, more := cp.Arrays[weightOf(i+1)]; !more {
+			return h, nil
+		}
+		in = out
+	}
 }
 
 // fits refuses a head for embeddings of another size, or of another encoder.
 func (h *head) fits(encoder string, dim int) error {
 	if h.encoder != encoder {
-		return fault.New(fault.Data, probeAgain, "the linear probe was fitted on the encoder %.12s, the run's is %.12s: it has learnt on since", h.encoder, encoder)
+		return fault.New(fault.Data, again(h.kind), "the %s probe was fitted on the encoder %.12s, the run's is %.12s: it has learnt on since", h.kind, h.encoder, encoder)
 	}
-	if h.D != dim {
-		return fault.New(fault.Data, probeAgain, "the linear probe was fitted on embeddings of %d values, these have %d", h.D, dim)
+	if d := len(h.Mean); d != dim {
+		return fault.New(fault.Data, again(h.kind), "the %s probe was fitted on embeddings of %d values, these have %d", h.kind, d, dim)
 	}
 	return nil
 }
@@ -128,20 +161,31 @@ func (h *head) fits(encoder string, dim int) error {
 // onnx lays the head over embeddings x (N, D), giving logits and probabilities
 // (N, K).
 func (h *head) onnx(g *onnx.Graph, x onnx.Value) (logits, probabilities onnx.Value) {
-	constant := func(name string, v []float64, shape ...int) onnx.Value {
-		c := onnx.Value{Name: "probe." + name, Shape: shape, Data: make([]float32, len(v))}
-		for i := range v {
-			c.Data[i] = float32(v[i])
-		}
-		return c
+	arrays := h.arrays()
+	constant := func(name string) onnx.Value {
+		return onnx.Value{Name: headPrefix + name, Shape: arrays[name].Shape, Data: arrays[name].Data}
 	}
-	x = g.Each("Mul", g.Each("Sub", x, constant("mean", h.Mean, h.D)), constant("factor", h.Factor, h.D))
-	logits = g.Do("Gemm", []int{onnx.Free, h.K}, []onnx.Value{x, constant("weight", h.W, h.K, h.D), constant("bias", h.B, h.K)}, onnx.Attr{Name: "transB", Value: 1})
+	x = g.Each("Mul", g.Each("Sub", x, constant("mean")), constant("factor"))
+	for i, l := range h.Layers {
+		if i > 0 {
+			x = g.Each("Relu", x)
+		}
+		x = g.Do("Gemm", []int{onnx.Free, l.Out}, []onnx.Value{x, constant(weightOf(i)), constant(biasOf(i))}, onnx.Attr{Name: "transB", Value: 1})
+	}
 	switch h.Link {
 	case eval.Sigmoid:
-		return logits, g.Each("Sigmoid", logits)
+		return x, g.Each("Sigmoid", x)
 	case eval.Normalized: // softmax of log σ(z) = -softplus(-z)
-		return logits, g.Each("Softmax", g.Each("Neg", g.Each("Softplus", g.Each("Neg", logits))))
+		return x, g.Each("Softmax", g.Each("Neg", g.Each("Softplus", g.Each("Neg", x))))
 	}
-	return logits, g.Each("Softmax", logits)
+	return x, g.Each("Softmax", x)
+}
+
+// headPrefix is before the names of a head's arrays in an export.
+const headPrefix = "probe."
+
+// meta is what an export says of a head.
+func (h *head) meta() (map[string]string, error) {
+	labels, err := json.Marshal(h.classes)
+	return map[string]string{"clr.probe": h.kind, "clr.labels": string(labels), "clr.probabilities": h.Link.String()}, err
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"clr/internal/disk"
 	"clr/internal/fault"
 )
 
@@ -72,7 +73,8 @@ func TestHeadLayers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.exportEncoder(out, head, "2"); err != nil {
+		p := parcel{data: d, e: head, step: "2"}
+		if err := disk.WriteFile(out, p.writeSafetensors); err != nil {
 			t.Fatal(err)
 		}
 		files[k] = bytes.Replace(get(t, out), []byte("head_layers: 1"), []byte("head_layers: 0"), 1)

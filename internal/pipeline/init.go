@@ -39,6 +39,9 @@ func (d *data) firstWeights(s eval.Split) (map[string]kernel.Array, string, erro
 		return nil, "", nil
 	}
 	path := d.c.initFile(d.foldName(s))
+	if err := foreignWeights(path); err != nil {
+		return nil, "", err
+	}
 	tensors, meta, err := checkpoint.LoadTensors(path)
 	if err != nil {
 		return nil, "", fault.New(fault.Data, "init names a safetensors file (weights of other formats are to be saved as one), or a run folder with a checkpoint of every fold", "init: %w", err)
@@ -143,7 +146,9 @@ func fit(e model.Encoder, tensors []checkpoint.Tensor, in model.Input) (arrays m
 			arrays[name] = a
 		}
 	}
-	classifier := func(name string) bool { return strings.HasPrefix(name, "fc.") }
+	classifier := func(name string) bool { // or what an export of clr has behind the encoder
+		return strings.HasPrefix(name, "fc.") || strings.HasPrefix(name, headPrefix) || strings.HasPrefix(name, "projector.")
+	}
 	if slices.ContainsFunc(slices.Sorted(maps.Keys(want)), func(name string) bool { return classifier(strings.TrimPrefix(name, part)) }) {
 		classifier = func(string) bool { return false }
 	}

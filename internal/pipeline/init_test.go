@@ -123,7 +123,9 @@ func TestInitRefused(t *testing.T) {
 	}
 	refused("missing", "safetensors file", "init: ", path)
 	put(t, path, []byte("PK\x03\x04 a file of another format, as torch.save writes it"))
-	refused("format", "to be saved as one", "init: ", path)
+	refused("format", "save_file", "init: ", path, "as torch.save writes")
+	put(t, path, []byte("something else altogether"))
+	refused("no format", "to be saved as one", "init: ", path)
 
 	file, _ := foreign(t, load(t, dir))
 	with := func(change func(map[string]kernel.Array)) {

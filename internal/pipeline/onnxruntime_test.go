@@ -38,7 +38,7 @@ func interopEncoders() []string {
 }
 
 // ONNX Runtime gives what clr gives, of real clips, for every encoder, with norms
-// as they are and folded, one clip at a time and seven.
+// as they are and folded, one clip at a time and seven, and with either probe behind it.
 func TestONNXRuntime(t *testing.T) {
 	s := newSession(t)
 	for _, encoder := range interopEncoders() {
@@ -56,12 +56,61 @@ func TestONNXRuntime(t *testing.T) {
 				}, "embedding")
 			}
 		}
+		for _, kind := range keptHeads {
+			s.askProbe(t, dir, run, kind, "linear_probe.c_steps=1", "mlp_probe.hidden=[16]", "mlp_probe.epochs=2", "mlp_probe.seeds=[1]")
+		}
 	}
 	s.run(t)
 }
 
-// So it does with the linear probe behind an encoder, whatever makes probabilities
-// of its logits, and whoever fitted it.
+// askProbe probes a run and asks for what the probe says of windows, one and seven.
+func (s *session) askProbe(t *testing.T, dir, run, kind string, set ...string) {
+	t.Helper()
+	con, _ := silent()
+	report, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{Set: set}, con)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, kind+".onnx")
+	export(t, ExportOptions{Run: run, Format: "onnx", Out: out, Probe: kind})
+
+	// what clr itself says of them
+	d := open(t, load(t, dir, set...))
+	cp, err := d.saved(run, d.splits[0], con)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := d.trained(cp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, h := firstWindows(t, d, e)
+	size := d.input.Values()
+	dim := len(h) * size / len(x)
+	p := newPool(d.c.Embed.Pool, len(x)/size, dim)
+	for i := range p.count {
+		p.add(i, h[i*dim:(i+1)*dim])
+	}
+	clips := eval.Set{X: p.finish(), N: len(p.count), D: p.dim, Classes: report.Classes}
+	k := len(report.Classes)
+	var want []float32
+	for _, v := range report.Rows[0].Heads[0].LogProba(clips) {
+		want = append(want, float32(math.Exp(v)))
+	}
+	what := fmt.Sprintf("%v, %s probe, %v", d.c.Encoder, kind, set)
+	for _, n := range []int{1, 7} {
+		s.ask(t, out, "spectrogram", d.input.Shape(n), x[:n*size], func(t *testing.T, out map[string][]float32, shapes map[string][]int) {
+			s.near(t, "embeddings, "+what, shapes["embedding"], out["embedding"], n, h[:n*dim])
+			s.near(t, "probabilities, "+what, shapes["probabilities"], out["probabilities"], n, want[:n*k])
+			if !slices.Equal(shapes["logits"], []int{n, k}) {
+				t.Errorf("%s: logits are %v", what, shapes["logits"])
+			}
+		}, "embedding", "logits", "probabilities")
+	}
+}
+
+// So it does with a probe behind an encoder, whatever makes probabilities of its
+// logits, and whoever fitted it.
 func TestONNXRuntimeProbes(t *testing.T) {
 	s := newSession(t)
 	for _, set := range [][]string{
@@ -70,37 +119,26 @@ func TestONNXRuntimeProbes(t *testing.T) {
 		{"linear_probe.multi=one_vs_rest", "embed.head_layers=1"},
 		{"linear_probe.protocol=evar"},
 		{"tags"},
+		{"mlp_probe.hidden=[24]", "mlp_probe.epochs=3"},
+		{"mlp_probe.hidden=[24, 12]", "mlp_probe.epochs=3", "mlp_probe.standardize=false", "embed.pool=mean_max"},
+		{"mlp_probe.protocol=evar"},
+		{"tags", "mlp_probe.hidden=[8]", "mlp_probe.epochs=3"},
 	} {
+		kind := "linear"
+		if strings.HasPrefix(set[len(set)-1], "mlp_probe") || strings.HasPrefix(set[0], "mlp_probe") {
+			kind = "mlp"
+		}
 		dir := digits(t, "{name: resnet, depth: 10, width: 8}")
 		multi := set[0] == "tags"
 		if multi {
-			set = nil
+			set = set[1:]
 			manifest := string(get(t, dir, "manifest.csv"))
 			for _, odd := range []string{"1", "3", "5", "7", "9"} {
 				manifest = strings.ReplaceAll(manifest, ","+odd+",", ","+odd+";odd,")
 			}
 			put(t, filepath.Join(dir, "manifest.csv"), []byte(manifest))
 		}
-		run, _, _ := trainedOn(t, dir)
-		con, _ := silent()
-		if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{Set: set}, con); err != nil {
-			t.Fatal(err)
-		}
-		out := filepath.Join(dir, "probe.onnx")
-		export(t, ExportOptions{Run: run, Format: "onnx", Out: out, Probe: true})
-
-		// what clr itself says of them
-		d := open(t, load(t, dir, set...))
-		cp, err := d.saved(run, d.splits[0], con)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, err := d.trained(cp)
-		if err != nil {
-			t.Fatal(err)
-		}
-		x, h := firstWindows(t, d, e)
-		size := d.input.Values()
+		run, d, _ := trainedOn(t, dir)
 		known, err := d.labels()
 		if err != nil {
 			t.Fatal(err)
@@ -108,30 +146,7 @@ func TestONNXRuntimeProbes(t *testing.T) {
 		if multi != (known.Labels == nil) {
 			t.Fatalf("%v: several labels", multi)
 		}
-		dim := len(h) * size / len(x)
-		p := newPool(d.c.Embed.Pool, len(x)/size, dim)
-		for i := range p.count {
-			p.add(i, h[i*dim:(i+1)*dim])
-		}
-		clips := eval.Set{X: p.finish(), N: len(p.count), D: p.dim, Classes: known.Classes}
-		r, err := eval.Evaluate(t.Context(), "again", d.c.LinearProbe, embeddedOnce(t, d, e, known), d.splits)
-		if err != nil {
-			t.Fatal(err)
-		}
-		k := len(known.Classes)
-		var want []float32
-		for _, v := range r.Heads[0].LogProba(clips) {
-			want = append(want, float32(math.Exp(v)))
-		}
-		for _, n := range []int{1, 7} {
-			s.ask(t, out, "spectrogram", d.input.Shape(n), x[:n*size], func(t *testing.T, out map[string][]float32, shapes map[string][]int) {
-				s.near(t, fmt.Sprintf("embeddings, %v", set), shapes["embedding"], out["embedding"], n, h[:n*dim])
-				s.near(t, fmt.Sprintf("probabilities, %v", set), shapes["probabilities"], out["probabilities"], n, want[:n*k])
-				if !slices.Equal(shapes["logits"], []int{n, k}) {
-					t.Errorf("%v: logits are %v", set, shapes["logits"])
-				}
-			}, "embedding", "logits", "probabilities")
-		}
+		s.askProbe(t, dir, run, kind, set...)
 	}
 	s.run(t)
 }
@@ -157,7 +172,7 @@ func TestONNXRuntimeDocs(t *testing.T) {
 	if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con); err != nil {
 		t.Fatal(err)
 	}
-	export(t, ExportOptions{Run: run, Format: "onnx", Out: filepath.Join(dir, "digits.onnx"), FrontEnd: true, Probe: true, FoldBN: true})
+	export(t, ExportOptions{Run: run, Format: "onnx", Out: filepath.Join(dir, "digits.onnx"), FrontEnd: true, Probe: "linear", FoldBN: true})
 	clip, err := d.readClip(0)
 	if err != nil {
 		t.Fatal(err)
@@ -205,6 +220,26 @@ func TestONNXRuntimeFrontEnd(t *testing.T) {
 		{"{name: stft, n_fft: 128, win_length: 128, hop_length: 80, value: ln, floor: 1.0e-5}", nil},
 		{"{name: stft, n_fft: 128, win_length: 100, hop_length: 80, window: hamming, value: magnitude}", nil},
 		{"{name: gammatone, n_fft: 256, win_length: 200, hop_length: 80, n_filters: 24, log: db, top_db: 60}", []string{"view.unit=db"}},
+		{"{name: pcen, mel: {n_fft: 256, win_length: 200, hop_length: 80, n_mels: 24}}", nil},
+		{"{name: pcen, bias: 0, time_constant: 9, initial: one, mel: {n_fft: 256, win_length: 200, hop_length: 80, n_mels: 24}}", []string{"view.normalize=none"}},
+		{"{name: pcen, power: 0, gain: 0.5, scale: 1, mel: {n_fft: 256, win_length: 200, hop_length: 80, n_mels: 24}}", nil},
+		{"{name: deltas, of: {name: mfcc, n_mfcc: 13, mel: {n_fft: 256, win_length: 200, hop_length: 80, n_mels: 24}}, win_length: 9}", nil},
+		{"{name: deltas, of: {name: logmel, n_fft: 256, win_length: 200, hop_length: 80, n_mels: 16, f_max: 3800}, win_length: 51, convention: kaldi}", nil},
+		{"{name: stack, bins: 20, of: [{name: logmel, n_fft: 256, win_length: 200, hop_length: 80, n_mels: 24, f_max: 3800}, {name: stft, n_fft: 256, win_length: 200, hop_length: 80, value: db}, {name: logmel, n_fft: 256, win_length: 200, hop_length: 80, n_mels: 20, f_max: 3800, power: 1}]}", nil},
+		{"{name: chroma_stft, n_fft: 512, win_length: 400, hop_length: 80}", nil},
+		{"{name: chroma_stft, n_fft: 512, win_length: 512, hop_length: 80, pad_mode: reflect, norm: \"2\", octwidth: 0}", nil},
+		{"{name: cqt, hop_length: 80, f_min: 65.4, n_bins: 60}", nil},
+		{"{name: cqt, hop_length: 80, f_min: 130.8, n_bins: 40, pad_mode: reflect, value: magnitude, scale: false, window: blackman, tuning: 0.2}", nil},
+		{"{name: vqt, hop_length: 80, f_min: 65.4, n_bins: 48, pad_mode: reflect, value: db}", []string{"view.unit=db"}},
+		{"{name: chroma_cqt, hop_length: 80, f_min: 65.4, n_octaves: 4, bins_per_octave: 24, threshold: 0.01, norm: \"1\"}", nil},
+		{"{name: kaldi_fbank}", nil},
+		{"{name: kaldi_fbank, frame_length: 20, use_energy: true, snip_edges: false, subtract_mean: true, window_type: hamming, use_power: false}", nil},
+		{"{name: kaldi_fbank, use_energy: true, raw_energy: false, htk_compat: true, round_to_power_of_two: false, remove_dc_offset: false, preemphasis_coefficient: 0}", nil},
+		{"{name: kaldi_mfcc, fbank: {use_energy: true}}", nil},
+		{"{name: kaldi_mfcc, num_ceps: 20, fbank: {use_energy: true, htk_compat: true, snip_edges: false}}", nil},
+		{"{name: kaldi_mfcc, cepstral_lifter: 0}", nil},
+		{"{name: spectral, values: [centroid, bandwidth, flatness, contrast, zcr, rms], n_fft: 256, win_length: 256, hop_length: 80, n_bands: 4}", []string{"view.normalize=corpus_band"}},
+		{"{name: spectral, values: [rolloff, bandwidth, zcr, rms], n_fft: 256, win_length: 200, hop_length: 80, center: false, p: 3.5}", []string{"view.normalize=corpus_band"}},
 		{"{name: waveform, frame_length: 24, hop_length: 80}", nil},
 		{"{name: waveform}", []string{"view.frames=2000"}},
 	} {

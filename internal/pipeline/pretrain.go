@@ -30,6 +30,7 @@ type PretrainOptions struct {
 
 	memory *host.Limit  // that must not be exceeded; nil: the machine's
 	clock  rundir.Clock // nil: the machine's
+	begin  bool         // only save what training would begin with
 }
 
 // Pretrain learns an encoder without labels, once per split of the corpus: no
@@ -117,6 +118,9 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 	}
 	if err := t.build(); err != nil {
 		return err
+	}
+	if o.begin {
+		return t.begin(dir, o.clock)
 	}
 	start, saved := 0, -1
 	if o.Resume {

@@ -59,7 +59,7 @@ func (o ProbeOptions) Check() error {
 // Probe asks how much of the labels the run's embeddings give away, beside the
 // same for random weights, feature statistics and the commonest class. The
 // report and its predictions are kept in the run folder, those of one fold in the
-// fold's; the caller shows it. Heads without hidden layers are kept beside the
+// fold's; the caller shows it. Heads that have layers are kept beside the
 // checkpoints. Of a file of embeddings only the commonest class stands beside, and
 // nothing is kept.
 func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eval.Report, error) {
@@ -82,10 +82,8 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	if err != nil {
 		return nil, err
 	}
-	if o.Kind == "linear" {
-		if err := d.keepHeads(o.Run, r); err != nil {
-			return r, err
-		}
+	if err := d.keepHeads(o.Run, r); err != nil {
+		return r, err
 	}
 	dir := d.reportDir(o.Asked)
 	h := sha256.New() // so that a report is never taken for another probe's, which was killed between the two
@@ -173,7 +171,9 @@ func (d *data) asked(ctx context.Context, o Asked, windows bool, con Console) (*
 		if err != nil {
 			return nil, err
 		}
-		if total := d.c.Schedule.Steps(d.c.batches(len(heard)).steps); step < total {
+		if total := d.c.Schedule.Steps(d.c.batches(len(heard)).steps); step == 0 && cp.Meta["init"] != "" {
+			con.Say("%s: the encoder is as the file that init names has it", rundir.FoldDir(o.Run, d.foldName(s)))
+		} else if step < total {
 			con.Warn("%s: the encoder is of step %d of %d; clr pretrain --resume finishes it", rundir.FoldDir(o.Run, d.foldName(s)), step, total)
 		}
 		frozen[s.Name] = e.hash()

@@ -191,9 +191,16 @@ func results(t *testing.T, run, fold, out string) map[string]result {
 	}
 	for format := range ExportFormats {
 		path := filepath.Join(out, "export."+format)
+		files := []string{path}
+		if format == "bundle" {
+			files = nil
+			for _, name := range []string{bundleWeights, bundleModel, bundleConfig, bundlePreprocessor, bundleCard} {
+				files = append(files, filepath.Join(path, name))
+			}
+		}
 		all[format] = result{func(con Console) error {
-			return Export(t.Context(), ExportOptions{Run: run, Fold: fold, Format: format, Out: path}, con)
-		}, []string{path}}
+			return Export(t.Context(), ExportOptions{Run: run, Fold: fold, Format: format, Out: path, Force: format == "bundle"}, con)
+		}, files}
 	}
 	return all
 }
