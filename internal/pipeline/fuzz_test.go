@@ -150,18 +150,18 @@ func FuzzPredictions(f *testing.F) {
 		}
 	}
 	run := f.TempDir()
-	path := filepath.Join(run, predictionsFile("linear"))
+	path := filepath.Join(run, kindOf("linear").predictions())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if err := os.WriteFile(path, b, 0o666); err != nil {
 			t.Fatal(err)
 		}
 		sum := sha256.Sum256(b)
-		if _, err := readPredictions(run, "linear", "0"); err == nil {
+		if _, err := readPredictions(run, kindOf("linear"), "0"); err == nil {
 			t.Error("predictions of another hash are believed")
 		}
 		var p *predictions
 		var err error
-		fuzztest.Bounded(t, len(b), 1<<20, func() { p, err = readPredictions(run, "linear", hex.EncodeToString(sum[:])) })
+		fuzztest.Bounded(t, len(b), 1<<20, func() { p, err = readPredictions(run, kindOf("linear"), hex.EncodeToString(sum[:])) })
 		if err != nil {
 			fuzztest.Refused(t, err, fault.Data, path)
 			return

@@ -87,13 +87,13 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 			return r, err
 		}
 	}
-	dir := d.reportDir(o.Asked)
+	dir, kind := d.reportDir(o.Asked), kindOf(o.Kind)
 	h := sha256.New() // so that a report is never taken for another probe's, which was killed between the two
-	if err := disk.WriteFile(filepath.Join(dir, predictionsFile(o.Kind)), func(w io.Writer) error { return d.writePredictions(io.MultiWriter(w, h), r) }); err != nil {
+	if err := disk.WriteFile(filepath.Join(dir, kind.predictions()), func(w io.Writer) error { return d.writePredictions(io.MultiWriter(w, h), r) }); err != nil {
 		return r, err
 	}
 	r.Predictions = hex.EncodeToString(h.Sum(nil))
-	if err := disk.WriteFile(filepath.Join(dir, reportFile(o.Kind)), r.WriteJSON); err != nil {
+	if err := disk.WriteFile(filepath.Join(dir, kind.report()), r.WriteJSON); err != nil {
 		return r, err
 	}
 	return r, writeResult(o.Run)
@@ -107,10 +107,8 @@ func (d *data) reportDir(o Asked) string {
 	return o.Run
 }
 
-func reportFile(kind string) string { return "report-" + kind + "-probe.json" }
-
 func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Report, error) {
-	a, err := d.asked(ctx, o.Asked, eval.LearnsFromWindows(d.c.probeOf(o.Kind)), con)
+	a, err := d.asked(ctx, o.Asked, eval.LearnsFromWindows(kindOf(o.Kind).of(d.c)), con)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +206,7 @@ func (d *data) asked(ctx context.Context, o Asked, windows bool, con Console) (*
 // each has a row too.
 func ask(ctx context.Context, report *eval.Report, c *Config, o ProbeOptions, a *asked, con Console) error {
 	report.Probe, report.Multi, report.Classes = o.Kind, a.labelled.Multi(), a.labelled.Classes
-	head := c.probeOf(o.Kind)
+	head := kindOf(o.Kind).of(c)
 	report.Protocol, report.Settings = eval.ProtocolOf(head)
 	add := func(name string, p eval.Probe, set func(eval.Split) eval.Set, splits []eval.Split) error {
 		con.Say("%s probe: %s", o.Kind, name)
@@ -283,19 +281,6 @@ func fewerLabels(s eval.Split, labelled eval.Set, fraction float64, seed uint64)
 		}
 	}
 	return less
-}
-
-// probeOf is the config's probe of a kind.
-func (c *Config) probeOf(kind string) eval.Probe {
-	switch kind {
-	case "linear":
-		return c.LinearProbe
-	case "mlp":
-		return c.MLPProbe
-	case "knn":
-		return c.KNNProbe
-	}
-	panic("pipeline: no probe " + kind)
 }
 
 // labels is the corpus's labels, without embeddings.
