@@ -39,6 +39,9 @@ func probeTable(ctx context.Context, o ProbeOptions, ov Overrides, con Console) 
 		return nil, err
 	}
 	report := &eval.Report{By: t.by}
+	if kind := kindOf(o.Kind); eval.AnswersByWindows(kind.of(t.c)) {
+		return nil, fault.New(fault.Usage, "set "+kind.Section+".windows to embeddings", "%s: a row of a file is a clip, of which nothing says what windows it has", o.Embeddings)
+	}
 	if err := ask(ctx, report, t.c, o, a, con); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Embeddings, err)
 	}
