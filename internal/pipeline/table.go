@@ -51,7 +51,7 @@ func probeTable(ctx context.Context, o ProbeOptions, ov Overrides, con Console) 
 // openTable reads a file of embeddings. What is known of its rows stands in the
 // file, or in a manifest, which comes first.
 func openTable(path, manifest string, ov Overrides) (*table, error) {
-	ov, err := ov.Within("nothing else matters to embeddings that are there already", append(asking(), "split", "seed")...)
+	ov, err := ov.Within("nothing else matters to embeddings that are there already", append([]string{"split", "seed"}, asking()...)...)
 	if err != nil {
 		return nil, err
 	}
