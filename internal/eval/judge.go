@@ -26,6 +26,11 @@ var DefaultJudge = Judge{
 	Retrieval:  Retrieval{K: []int{1, 10, 100}},
 }
 
+// Doc says in one line what this is.
+func (Judge) Doc() string {
+	return "few shots, clusters and retrieval: what embeddings are worth as they lie"
+}
+
 // Check refuses settings that cannot work.
 func (j Judge) Check() error {
 	for _, c := range []struct {

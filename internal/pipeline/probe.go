@@ -15,6 +15,7 @@ import (
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/model"
 	"clr/internal/rundir"
 )
 
@@ -138,6 +139,37 @@ func (d *data) asked(ctx context.Context, o Asked, windows bool, con Console) (*
 	if err != nil {
 		return nil, err
 	}
+	warned := false
+	return d.beside(ctx, splits, windows, con, func(s eval.Split) (e encoderState, err error) {
+		cp, err := d.saved(o.Run, s, con)
+		if err != nil {
+			return e, err
+		}
+		if e, err = d.trained(cp); err != nil {
+			return e, d.inFold(s, err)
+		}
+		if cp.Meta["corpus"] != d.hash && !warned {
+			warned = true
+			con.Warn("the corpus is not the one that was pretrained on: clips that were heard may be among the test clips")
+		}
+		step, err := stepOf(cp, o.Run)
+		if err != nil {
+			return e, err
+		}
+		heard, _, err := d.learnsFrom(s)
+		if err != nil {
+			return e, err
+		}
+		if total := d.c.Schedule.Steps(d.c.batches(len(heard)).steps); step < total {
+			con.Warn("%s: the encoder is of step %d of %d; clr pretrain --resume finishes it", rundir.FoldDir(o.Run, d.foldName(s)), step, total)
+		}
+		return e, nil
+	})
+}
+
+// beside embeds the clips by the encoder that each split has, once where several
+// have the same, and by random weights and statistics of the features.
+func (d *data) beside(ctx context.Context, splits []eval.Split, windows bool, con Console, encoder func(eval.Split) (encoderState, error)) (*asked, error) {
 	labelled, err := d.labels()
 	if err != nil {
 		return nil, err
@@ -149,31 +181,18 @@ func (d *data) asked(ctx context.Context, o Asked, windows bool, con Console) (*
 	pretrained := map[string]eval.Set{} // by split
 	random := map[string]eval.Set{}
 	frozen := map[string]string{}
-	warned := false
+	var last eval.Split
+	var was *model.Params
 	for _, s := range splits {
-		cp, err := d.saved(o.Run, s, con)
+		e, err := encoder(s)
 		if err != nil {
 			return nil, err
 		}
-		e, err := d.trained(cp)
-		if err != nil {
-			return nil, d.inFold(s, err)
+		if e.params == was {
+			pretrained[s.Name], random[s.Name], frozen[s.Name] = pretrained[last.Name], random[last.Name], frozen[last.Name]
+			continue
 		}
-		if cp.Meta["corpus"] != d.hash && !warned {
-			warned = true
-			con.Warn("the corpus is not the one that was pretrained on: clips that were heard may be among the test clips")
-		}
-		step, err := stepOf(cp, o.Run)
-		if err != nil {
-			return nil, err
-		}
-		heard, _, err := d.learnsFrom(s)
-		if err != nil {
-			return nil, err
-		}
-		if total := d.c.Schedule.Steps(d.c.batches(len(heard)).steps); step < total {
-			con.Warn("%s: the encoder is of step %d of %d; clr pretrain --resume finishes it", rundir.FoldDir(o.Run, d.foldName(s)), step, total)
-		}
+		last, was = s, e.params
 		frozen[s.Name] = e.hash()
 		what := strings.TrimSpace("embed " + d.foldName(s))
 		if pretrained[s.Name], err = embedded(ctx, e, labelled, con.Progress(what, 0, d.store.Len())); err != nil {

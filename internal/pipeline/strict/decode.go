@@ -181,7 +181,8 @@ func (d *decoder) scalar(path string, n *node, v reflect.Value) {
 	}
 }
 
-// list decodes a list; it replaces the default as a whole.
+// list decodes a list; it replaces the default as a whole. A section in it begins
+// as its method Default makes it, where it has one.
 func (d *decoder) list(path string, n *node, v reflect.Value) {
 	if n.kind != list {
 		hint := ""
@@ -201,11 +202,16 @@ func (d *decoder) list(path string, n *node, v reflect.Value) {
 	}
 	failed := len(d.problems)
 	for i, item := range n.items {
+		if e, ok := fresh.Index(i).Addr().Interface().(interface{ Default() }); ok {
+			e.Default()
+		}
 		d.value(joinIndex(path, i), item, fresh.Index(i))
 	}
-	if len(d.problems) > failed { // an element may have stayed nil
+	if len(d.problems) > failed {
 		d.bad[path] = true
-		return
+		if v.Type().Elem().Kind() != reflect.Struct { // an element may have stayed nil
+			return
+		}
 	}
 	v.Set(fresh)
 }
