@@ -40,7 +40,9 @@ func TestWindowsAreGathered(t *testing.T) {
 		}
 		return out
 	}
-	geometric := func(a, b float64) []float64 { return logs(math.Exp(a)/(math.Exp(a)+math.Exp(b)), math.Exp(b)/(math.Exp(a)+math.Exp(b))) }
+	geometric := func(a, b float64) []float64 {
+		return logs(math.Exp(a)/(math.Exp(a)+math.Exp(b)), math.Exp(b)/(math.Exp(a)+math.Exp(b)))
+	}
 	want := slices.Concat(geometric(sum(0.6, 0.6, 0.01), sum(0.4, 0.4, 0.99)), geometric(sum(0.9, 0.2), sum(0.1, 0.8)))
 	for i, v := range over("logits").gather(s, said) {
 		near(t, "mean of logits", v, want[i])
