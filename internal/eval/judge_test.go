@@ -2,6 +2,7 @@ package eval
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"slices"
 	"strings"
@@ -233,11 +234,11 @@ func TestJudge(t *testing.T) {
 		t.Fatalf("%+v, %v", row, err)
 	}
 	j.Rows = append(j.Rows, row)
-	var table, json bytes.Buffer
+	var table, text bytes.Buffer
 	if err := j.WriteTable(&table); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.WriteJSON(&json); err != nil {
+	if err := j.WriteJSON(&text); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range strings.Split(table.String(), "\n") {
@@ -245,8 +246,8 @@ func TestJudge(t *testing.T) {
 			t.Errorf("a line of %d columns: %s", len(line), line)
 		}
 	}
-	if !strings.Contains(table.String(), "4-way 5-shot") || !strings.Contains(json.String(), `"nmi"`) {
-		t.Errorf("%s\n%s", table.String(), json.String())
+	if !strings.Contains(table.String(), "4-way 5-shot") || !strings.Contains(text.String(), `"nmi"`) {
+		t.Errorf("%s\n%s", table.String(), text.String())
 	}
 	m, of := j.Measured(), row.Retrieval[1]
 	if len(m) != 7 || m[3].Name != "ari" || m[3].Interval != nil || m[5].Name != "map_at_10" || float64(m[5].Score) != of.MAP || *m[5].Interval != of.Interval || float64(m[5].Chance) != of.Chance || m[5].RandomInit.known() {
@@ -282,4 +283,26 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%v, want %s", err, what)
 		}
 	}
+}
+
+// What a file says of a judgement, or of a report, is summed up or left out.
+func FuzzMeasured(f *testing.F) {
+	for _, text := range []string{
+		`{"rows": [{"name": "pretrained", "few_shot": [{"ways": 5, "shots": 1}], "clustering": {"nmi": 0.5}, "retrieval": [{"k": 1}]}, {"name": "random_init"}]}`,
+		`{"rows": [{"name": "pretrained", "mean": {"accuracy": 0.5, "map": null}}, {"name": "majority"}], "multi_label": true}`, `{"rows": [{}]}`, `{"rows": null}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var j Judgement
+		if json.Unmarshal(text, &j) == nil && len(j.Rows) > 0 {
+			j.Measured()
+		}
+		var r Report
+		if json.Unmarshal(text, &r) == nil && len(r.Rows) > 0 {
+			if m := r.Measured(); m.Name == "" {
+				t.Errorf("%+v", m)
+			}
+		}
+	})
 }

@@ -37,26 +37,46 @@ func (r *Report) Measured() Measured {
 // Measured is all that was judged: few_shot_WAYS_SHOTS, nmi, ari, map_at_K.
 func (j *Judgement) Measured() []Measured {
 	var all []Measured
-	add := func(name string, interval *[2]float64, chance float64, of func(JudgedRow) float64) {
-		m := newMeasured(name, of(j.Rows[0]))
+	add := func(name string, score float64, interval *[2]float64, chance float64, of func(JudgedRow) (float64, bool)) {
+		m := newMeasured(name, score)
 		m.Interval, m.Chance = interval, Score(chance)
 		for _, row := range j.Rows[1:] {
 			if to := m.baseline(row.Name); to != nil {
-				*to = Score(of(row))
+				if v, ok := of(row); ok { // a file may say anything
+					*to = Score(v)
+				}
 			}
 		}
 		all = append(all, m)
 	}
 	first := j.Rows[0]
 	for k, s := range first.FewShot {
-		add(fmt.Sprintf("few_shot_%d_%d", s.Ways, s.Shots), &s.Interval, s.Chance, func(r JudgedRow) float64 { return r.FewShot[k].Accuracy })
+		add(fmt.Sprintf("few_shot_%d_%d", s.Ways, s.Shots), s.Accuracy, &s.Interval, s.Chance, func(r JudgedRow) (float64, bool) {
+			if k >= len(r.FewShot) {
+				return 0, false
+			}
+			return r.FewShot[k].Accuracy, true
+		})
 	}
-	if first.Clustering != nil {
-		add("nmi", nil, math.NaN(), func(r JudgedRow) float64 { return r.Clustering.NMI })
-		add("ari", nil, math.NaN(), func(r JudgedRow) float64 { return r.Clustering.ARI })
+	if c := first.Clustering; c != nil {
+		cluster := func(of func(*ClusterScore) float64) func(JudgedRow) (float64, bool) {
+			return func(r JudgedRow) (float64, bool) {
+				if r.Clustering == nil {
+					return 0, false
+				}
+				return of(r.Clustering), true
+			}
+		}
+		add("nmi", c.NMI, nil, math.NaN(), cluster(func(c *ClusterScore) float64 { return c.NMI }))
+		add("ari", c.ARI, nil, math.NaN(), cluster(func(c *ClusterScore) float64 { return c.ARI }))
 	}
 	for k, s := range first.Retrieval {
-		add(fmt.Sprintf("map_at_%d", s.K), &s.Interval, s.Chance, func(r JudgedRow) float64 { return r.Retrieval[k].MAP })
+		add(fmt.Sprintf("map_at_%d", s.K), s.MAP, &s.Interval, s.Chance, func(r JudgedRow) (float64, bool) {
+			if k >= len(r.Retrieval) {
+				return 0, false
+			}
+			return r.Retrieval[k].MAP, true
+		})
 	}
 	return all
 }

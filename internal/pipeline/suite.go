@@ -131,8 +131,7 @@ var (
 // suiteSchema names the table that a suite's probes choose from.
 func suiteSchema() *strict.Schema { return strict.New(strict.Of(Askings)) }
 
-// LoadSuite reads a suite. Everything that is wrong with it is reported at once, as
-// a Usage error, each with its line and column.
+// LoadSuite reads a suite's file.
 func LoadSuite(path string) (*Suite, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -147,8 +146,14 @@ func LoadSuite(path string) (*Suite, error) {
 	if err != nil {
 		return nil, fault.New(fault.Usage, "name a YAML file that may be read", "suite: %w", err)
 	}
-	s := &Suite{dir: filepath.Dir(path)}
-	doc, problems := suiteSchema().Decode(path, text, strict.Overrides{}, s)
+	return ParseSuite(path, text)
+}
+
+// ParseSuite is LoadSuite for a text that is already read. Everything that is wrong
+// with it is reported at once, as a Usage error, each with its line and column.
+func ParseSuite(name string, text []byte) (*Suite, error) {
+	s := &Suite{dir: filepath.Dir(name)}
+	doc, problems := suiteSchema().Decode(name, text, strict.Overrides{}, s)
 	s.check(func(at string, err error) {
 		if err != nil && !doc.Bad(at) {
 			problems = append(problems, doc.Locate(at, err))
@@ -160,7 +165,7 @@ func LoadSuite(path string) (*Suite, error) {
 	case 1:
 		return nil, fault.New(fault.Usage, "", "%w", problems)
 	}
-	return nil, fault.New(fault.Usage, "", "%d problems with %s\n%w", len(problems), path, strict.Sort(problems))
+	return nil, fault.New(fault.Usage, "", "%d problems with %s\n%w", len(problems), name, strict.Sort(problems))
 }
 
 // check tells of each path what is wrong with it.
