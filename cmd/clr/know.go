@@ -185,7 +185,7 @@ const exitCodesText = `Exit codes
     5  clr verify found a difference
     6  disk or memory; or another process writes the same run
    75  interrupted, good checkpoint written; --resume goes on from there (while features
-       are made: what is made is kept, and the same command goes on)
+       are made or a suite is asked: what is made is kept, and the same command goes on)
   130  interrupted from the keyboard without a checkpoint, or twice
   141  nobody reads the results any more (clr list features | head -1)
   143  interrupted by a scheduler without a checkpoint, or twice

@@ -95,7 +95,10 @@ func (r *SuiteResult) write(dir string) error {
 	}
 	lines := r.lines()
 	for i, line := range lines {
-		markdown.WriteString("| " + strings.ReplaceAll(strings.Join(line, " | "), " |  |", " | - |") + " |\n")
+		for _, cell := range line {
+			markdown.WriteString("| " + strings.ReplaceAll(cell, "|", `\|`) + " ")
+		}
+		markdown.WriteString("|\n")
 		if i == 0 {
 			markdown.WriteString(strings.Repeat("|---", len(line)) + "|\n")
 		}
