@@ -287,3 +287,18 @@ func TestAskings(t *testing.T) {
 		t.Errorf("%v", Askings)
 	}
 }
+
+// The suite that the docs show is one, and names every key of a task.
+func TestSuiteInTheDocs(t *testing.T) {
+	_, text, _ := strings.Cut(string(get(t, "../../docs/evaluation.md")), "## Suites")
+	_, text, _ = strings.Cut(text, "```yaml\n")
+	text, _, _ = strings.Cut(text, "```")
+	if s, err := ParseSuite("docs/evaluation.md", []byte(text)); err != nil || len(s.Tasks) != 4 || len(s.Probes) != 5 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for i := range reflect.TypeFor[Task]().NumField() {
+		if key := reflect.TypeFor[Task]().Field(i).Tag.Get("yaml"); !strings.Contains(text, key) {
+			t.Errorf("the docs show no %s", key)
+		}
+	}
+}
