@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo demo-check test race lint purego arm64 soak fuzz reference pictures compare-torch interop ci
+.PHONY: build demo demo-check test race lint purego arm64 soak fuzz reference pictures compare-torch compare-sklearn interop ci
 PYTHON ?= python3
 
 build:          ## one static binary, ./clr
@@ -59,6 +59,9 @@ pictures:       ## draw docs/img anew, and link what the tables lack
 
 compare-torch: build ## speed and memory beside PyTorch, which PYTHON must have; ROWS=simclr,embed for some rows
 	$(PYTHON) bench/compare.py --clr ./clr $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MALLOC),--malloc $(MALLOC))
+
+compare-sklearn: build ## a logistic regression beside scikit-learn's, which PYTHON must have; some minutes
+	$(PYTHON) bench/probe.py --clr ./clr $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(N),--rows $(N))
 
 # ONNX Runtime's scripts would fetch libraries for graphics cards; what it computes with on CPUs is in its package.
 ORT = testdata/interop/node_modules/.package-lock.json

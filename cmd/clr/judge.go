@@ -21,10 +21,11 @@ func (p *program) judge() *cobra.Command {
   clustering   whether k-means finds the classes: NMI and ARI
   retrieval    whether the nearest clips are of the same class: mAP@k
 
-None is asked about a clip of its own recording. A run is judged beside random
-weights and plain statistics of the features, and the judgement is kept in its
-folder as report-judge.json. docs/embeddings.md has formulas and sources, and says
-how labels, folds and splits stand in a file or in a manifest.
+None is asked about a clip of its own recording, and of clips with several labels
+retrieval alone. A run is judged beside random weights and plain statistics of the
+features, and the judgement is kept in its folder as report-judge.json.
+docs/embeddings.md has formulas and sources, and says how labels, folds and splits
+stand in a file or in a manifest.
 
 The config is the run's; --set may change judge, embed, workers and store, with
 --embeddings judge, split and seed.`,

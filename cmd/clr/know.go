@@ -16,10 +16,12 @@ import (
 	"clr/internal/augment"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/layout"
 	"clr/internal/loss"
 	"clr/internal/method"
 	"clr/internal/model"
 	"clr/internal/optim"
+	"clr/internal/pipeline"
 	"clr/internal/pipeline/strict"
 	"clr/internal/rundir"
 )
@@ -41,6 +43,8 @@ func kinds() map[string][]entry {
 		"augmentations": entries(augment.Table),
 		"optimizers":    entries(optim.Table),
 		"losses":        entries(loss.Table),
+		"layouts":       entries(layout.Table),
+		"probes":        entries(pipeline.Askings),
 	}
 }
 
@@ -58,8 +62,8 @@ func (p *program) list() *cobra.Command {
 	c := &cobra.Command{
 		Use:       "list [" + strings.Join(names, "|") + "]",
 		GroupID:   "know",
-		Short:     "List the parts that a config can name",
-		Long:      "Lists the parts that a config can name, with a line on each.\nconfigs/reference.yaml shows their settings.",
+		Short:     "List the parts that a config or a suite can name",
+		Long:      "Lists the parts that a config can name, and the layouts and probes that a suite\ncan, with a line on each. configs/reference.yaml shows their settings.",
 		Example:   "  clr list augmentations",
 		ValidArgs: names,
 		Args: func(c *cobra.Command, args []string) error {
@@ -181,7 +185,7 @@ const exitCodesText = `Exit codes
     5  clr verify found a difference
     6  disk or memory; or another process writes the same run
    75  interrupted, good checkpoint written; --resume goes on from there (while features
-       are made: what is made is kept, and the same command goes on)
+       are made or a suite is asked: what is made is kept, and the same command goes on)
   130  interrupted from the keyboard without a checkpoint, or twice
   141  nobody reads the results any more (clr list features | head -1)
   143  interrupted by a scheduler without a checkpoint, or twice

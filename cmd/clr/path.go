@@ -138,21 +138,13 @@ run.`,
 	return c
 }
 
-// probes are what help says of each kind of probe, of the section of the config
-// that it heeds.
-var probes = map[string]struct{ what, section, example string }{
-	"linear": {"a linear classifier", "linear_probe", "c_max=1"},
-	"mlp":    {"a classifier with a hidden layer", "mlp_probe", "epochs=50"},
-	"knn":    {"the votes of the nearest training clips", "knn_probe", "k=[1,20]"},
-}
-
-func (p *program) probe(kind string) *cobra.Command {
+func (p *program) probe(about pipeline.Kind) *cobra.Command {
+	kind := about.Name
 	o := pipeline.ProbeOptions{Kind: kind}
-	about := probes[kind]
 	var protocol string
 	protocols, constants := choices(eval.Protocols[kind])
 	usual, _ := eval.ProtocolOf(eval.Table[kind])
-	train := "trains " + about.what + "\non the training clips of each fold"
+	train := "trains " + about.What + "\non the training clips of each fold"
 	if kind == "knn" {
 		train = "asks the nearest training\nclips of each fold, by cosine,"
 	}
@@ -173,12 +165,12 @@ and sources:
 ` + constants + "\n"
 	}
 	long += `
-The config is the run's; --set may change ` + about.section + `, embed, workers and store, with
---embeddings ` + about.section + `, split and seed.`
+The config is the run's; --set may change ` + about.Section + `, embed, workers and store, with
+--embeddings ` + about.Section + `, split and seed.`
 	c := &cobra.Command{
 		Use:     kind + "-probe --run FOLDER | --embeddings FILE",
 		GroupID: "path",
-		Short:   "Ask a run's encoder, or any embeddings, for labels, by " + about.what,
+		Short:   "Ask a run's encoder, or any embeddings, for labels, by " + about.What,
 		Long:    long,
 		Example: "  clr " + kind + "-probe --run runs/first\n" +
 			"  clr " + kind + "-probe --embeddings vectors.npz --json",
@@ -186,11 +178,11 @@ The config is the run's; --set may change ` + about.section + `, embed, workers 
 		RunE: p.does(func(c *cobra.Command) error {
 			if f := c.Flags().Lookup("C"); f != nil && f.Changed {
 				for _, key := range []string{"c_min=", "c_max="} {
-					p.sets = append(p.sets, about.section+"."+key+f.Value.String())
+					p.sets = append(p.sets, about.Section+"."+key+f.Value.String())
 				}
-				p.sets = append(p.sets, about.section+".c_steps=1")
+				p.sets = append(p.sets, about.Section+".c_steps=1")
 			}
-			if err := p.setProtocol(about.section, protocol, usual); err != nil {
+			if err := p.setProtocol(about.Section, protocol, usual); err != nil {
 				return err
 			}
 			o.Run, o.Fold = p.run, p.fold
@@ -198,7 +190,7 @@ The config is the run's; --set may change ` + about.section + `, embed, workers 
 		}),
 	}
 	p.askedFlags(c, &o.Asked)
-	p.setFlag(c, about.section+"."+about.example, about.section, "embed", "split", "seed", "workers", "store")
+	p.setFlag(c, about.Section+"."+about.Example, about.Section, "embed", "split", "seed", "workers", "store")
 	c.Flags().Float64SliceVar(&o.Fractions, "fractions", nil, "parts of the labels to learn from, beside all, such as 0.01,0.1")
 	c.Flags().Lookup("fractions").DefValue = ""
 	if kind == "linear" {

@@ -11,10 +11,10 @@ import (
 )
 
 // quick is an MLP probe that takes no time.
-var quick = MLPProbe{Protocol: "adamw", Hidden: []int{8}, Epochs: 5, Batch: 16, LR: []float64{1e-2, 1e-3}, WeightDecay: 1e-4, Patience: 3, Valid: 0.2, Standardize: true, Seeds: []uint64{1, 2}}
+var quick = MLPProbe{Protocol: "adamw", Hidden: []int{8}, Epochs: 5, Batch: 16, LR: []float64{1e-2, 1e-3}, WeightDecay: 1e-4, Patience: 3, Valid: 0.2, Windows: "embeddings", Standardize: true, Seeds: []uint64{1, 2}}
 
 // coarse is a linear probe that takes little.
-var coarse = LinearProbe{Protocol: "lbfgs", Multi: "multinomial", ClassWeight: "none", CMin: 1e-3, CMax: 10, CSteps: 3, Standardize: true, Tolerance: 1e-4, MaxIterations: 100, InnerFolds: 3, Seed: 1}
+var coarse = LinearProbe{Protocol: "lbfgs", Multi: "multinomial", ClassWeight: "none", CMin: 1e-3, CMax: 10, CSteps: 3, Standardize: true, Tolerance: 1e-4, MaxIterations: 100, Windows: "embeddings", InnerFolds: 3, Seed: 1}
 
 // A spy keeps what a probe was given and what it made.
 type spy struct {

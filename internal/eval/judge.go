@@ -26,6 +26,11 @@ var DefaultJudge = Judge{
 	Retrieval:  Retrieval{K: []int{1, 10, 100}},
 }
 
+// Doc says in one line what this is.
+func (Judge) Doc() string {
+	return "few shots, clusters and retrieval: what embeddings are worth as they lie"
+}
+
 // Check refuses settings that cannot work.
 func (j Judge) Check() error {
 	for _, c := range []struct {
@@ -43,6 +48,7 @@ func (j Judge) Check() error {
 // one asked about.
 type Judgement struct {
 	By      string      `json:"by"`
+	Multi   bool        `json:"multi_label"` // clips may have several labels
 	Classes []string    `json:"classes"`
 	Rows    []JudgedRow `json:"rows"`
 
@@ -51,13 +57,14 @@ type Judgement struct {
 }
 
 // A JudgedRow is one embedding's scores. A measure that the test clips have too
-// few for is left out.
+// few for is left out. Where clips may have several labels, only retrieval has a
+// meaning: of an episode's classes a clip could be in two, and of clusters in one.
 type JudgedRow struct {
 	Name       string           `json:"name"`
 	Dim        int              `json:"dim"`
 	Clips      int              `json:"clips"` // test clips, over all splits
 	FewShot    []FewShotScore   `json:"few_shot"`
-	Clustering ClusterScore     `json:"clustering"`
+	Clustering *ClusterScore    `json:"clustering"` // null for several labels
 	Retrieval  []RetrievalScore `json:"retrieval"`
 }
 
@@ -85,15 +92,16 @@ func (j Judge) Row(ctx context.Context, name string, set func(Split) Set, splits
 		if err := s.Check(); err != nil {
 			return row, fmt.Errorf("%s, split %s: %w", name, split.Name, err)
 		}
-		if s.Multi() {
-			return row, fault.New(fault.Data, "give each clip one label; the probes take several", "clips have several labels, which cannot be judged so")
-		}
 		if len(split.Test) < 2 {
 			return row, fault.New(fault.Data, "choose another column with split.by", "%s, split %s: %d test clips have no neighbours", name, split.Name, len(split.Test))
 		}
 		test := s.Rows(split.Test)
 		tests = append(tests, judged{test, units(test)})
 		row.Dim, row.Clips = s.D, row.Clips+test.N
+	}
+	row.Retrieval, _ = j.Retrieval.score(tests)
+	if len(tests) > 0 && tests[0].set.Multi() {
+		return row, ctx.Err()
 	}
 	for _, shots := range slices.Sorted(slices.Values(j.FewShot.Shots)) {
 		s, ok, err := j.FewShot.score(ctx, tests, shots)
@@ -104,8 +112,8 @@ func (j Judge) Row(ctx context.Context, name string, set func(Split) Set, splits
 			row.FewShot = append(row.FewShot, s)
 		}
 	}
-	row.Clustering = j.Clustering.score(tests)
-	row.Retrieval, _ = j.Retrieval.score(tests)
+	clusters := j.Clustering.score(tests)
+	row.Clustering = &clusters
 	return row, ctx.Err()
 }
 
@@ -124,7 +132,14 @@ func (j Judgement) WriteTable(w io.Writer) error {
 		return nil
 	}
 	first := j.Rows[0]
-	fmt.Fprintf(&b, "%d classes by %s, %s; nothing is fitted\n", len(j.Classes), j.By, count(first.Clips, "test clip"))
+	labels := ""
+	if j.Multi {
+		labels = ", several a clip,"
+	}
+	fmt.Fprintf(&b, "%d classes%s by %s, %s; nothing is fitted\n", len(j.Classes), labels, j.By, count(first.Clips, "test clip"))
+	if j.Multi {
+		b.WriteString("Few-shot episodes and clusters are left out: a clip has one class in them.\n")
+	}
 	head := func(what, more string) { fmt.Fprintf(&b, "\n%-*s %s\n", 26, what, more) }
 	line := func(row JudgedRow, what string) { fmt.Fprintf(&b, "%-*s %s\n", 26, "  "+row.Name, what) }
 	percent := func(v float64, i [2]float64) string {
@@ -136,9 +151,11 @@ func (j Judgement) WriteTable(w io.Writer) error {
 			line(row, percent(row.FewShot[k].Accuracy, row.FewShot[k].Interval))
 		}
 	}
-	head(fmt.Sprintf("k-means, %s", count(first.Clustering.Clusters, "cluster")), "  NMI    ARI")
-	for _, row := range j.Rows {
-		line(row, fmt.Sprintf("%.3f  %.3f", row.Clustering.NMI, row.Clustering.ARI))
+	if first.Clustering != nil {
+		head(fmt.Sprintf("k-means, %s", count(first.Clustering.Clusters, "cluster")), "  NMI    ARI")
+		for _, row := range j.Rows {
+			line(row, fmt.Sprintf("%.3f  %.3f", row.Clustering.NMI, row.Clustering.ARI))
+		}
 	}
 	for k, s := range first.Retrieval {
 		head(fmt.Sprintf("retrieval, %d fetched", s.K), fmt.Sprintf("mAP@%d in %%; by chance %.1f", s.K, 100*s.Chance))

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"slices"
 	"strings"
@@ -100,6 +101,25 @@ func TestRetrievalByHand(t *testing.T) {
 	s.Sources = []string{"a", "b", "a", "b"}
 	if _, ok := (Retrieval{K: []int{1}}).score([]judged{{s, units(s)}}); ok {
 		t.Error("no clip has another of its class, and there is a score")
+	}
+}
+
+// Clips of which two have a label in common, by hand; where each has one label, the
+// score is that of single classes.
+func TestRetrievalOfSeveralLabels(t *testing.T) {
+	at := func(degrees float64) []float64 {
+		return []float64{math.Cos(degrees * math.Pi / 180), math.Sin(degrees * math.Pi / 180)}
+	}
+	s := labelledRows([]int{0, 1, 0, 1}, at(0), at(10), at(25), at(45))
+	single, _ := Retrieval{K: []int{1, 2, 50}}.score([]judged{{s, units(s)}})
+	s.Labels, s.Tags = nil, [][]int{{0}, {1}, {0}, {1}}
+	if got, ok := (Retrieval{K: []int{1, 2, 50}}).score([]judged{{s, units(s)}}); !ok || !slices.Equal(got, single) {
+		t.Errorf("%+v, of single classes %+v", got, single)
+	}
+	s.Tags = [][]int{{0}, {0, 1}, {0}, {2}} // orders 1 2 3, 0 2 3, 1 3 0, 2 1 0: right are 1 2, 0 2, 1 0, none
+	got, ok := Retrieval{K: []int{2}}.score([]judged{{s, units(s)}})
+	if want := (1 + 1 + 1./2) / 3; !ok || math.Abs(got[0].MAP-want) > 1e-15 || math.Abs(got[0].Chance-expected(2, 2, 3)) > 1e-15 {
+		t.Errorf("%+v, want %g", got, want)
 	}
 }
 
@@ -214,11 +234,11 @@ func TestJudge(t *testing.T) {
 		t.Fatalf("%+v, %v", row, err)
 	}
 	j.Rows = append(j.Rows, row)
-	var table, json bytes.Buffer
+	var table, text bytes.Buffer
 	if err := j.WriteTable(&table); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.WriteJSON(&json); err != nil {
+	if err := j.WriteJSON(&text); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range strings.Split(table.String(), "\n") {
@@ -226,13 +246,28 @@ func TestJudge(t *testing.T) {
 			t.Errorf("a line of %d columns: %s", len(line), line)
 		}
 	}
-	if !strings.Contains(table.String(), "4-way 5-shot") || !strings.Contains(json.String(), `"nmi"`) {
-		t.Errorf("%s\n%s", table.String(), json.String())
+	if !strings.Contains(table.String(), "4-way 5-shot") || !strings.Contains(text.String(), `"nmi"`) {
+		t.Errorf("%s\n%s", table.String(), text.String())
 	}
+	m, of := j.Measured(), row.Retrieval[1]
+	if len(m) != 7 || m[3].Name != "ari" || m[3].Interval != nil || m[5].Name != "map_at_10" || float64(m[5].Score) != of.MAP || *m[5].Interval != of.Interval || float64(m[5].Chance) != of.Chance || m[5].RandomInit.known() {
+		t.Errorf("%+v", m)
+	}
+	// Of several labels retrieval is left, and clips that have one in common are alike.
 	multi := s
-	multi.Labels, multi.Tags = nil, make([][]int, 120)
-	if _, err := DefaultJudge.Row(t.Context(), "here", func(Split) Set { return multi }, splits); fault.KindOf(err) != fault.Data {
-		t.Errorf("several labels: %v", err)
+	multi.Labels, multi.Tags = nil, nil
+	for i, y := range s.Labels {
+		multi.Tags = append(multi.Tags, [][]int{{y}, {y, 4}}[i%2])
+	}
+	multi.Classes = append(slices.Clone(s.Classes), "more")
+	several := Judgement{By: "fold", Multi: true, Classes: multi.Classes}
+	if row, err = DefaultJudge.Row(t.Context(), "here", func(Split) Set { return multi }, splits); err != nil || row.FewShot != nil || row.Clustering != nil || len(row.Retrieval) != 3 {
+		t.Fatalf("%+v, %v", row, err)
+	}
+	several.Rows = append(several.Rows, row)
+	table.Reset()
+	if err := several.WriteTable(&table); err != nil || !strings.Contains(table.String(), "Few-shot episodes and clusters are left out") || !strings.Contains(table.String(), "mAP@10") {
+		t.Errorf("%s, %v", table.String(), err)
 	}
 	for what, change := range map[string]func(*Judge){
 		"few_shot: ways":       func(j *Judge) { j.FewShot.Ways = 1 },
@@ -248,4 +283,26 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%v, want %s", err, what)
 		}
 	}
+}
+
+// What a file says of a judgement, or of a report, is summed up or left out.
+func FuzzMeasured(f *testing.F) {
+	for _, text := range []string{
+		`{"rows": [{"name": "pretrained", "few_shot": [{"ways": 5, "shots": 1}], "clustering": {"nmi": 0.5}, "retrieval": [{"k": 1}]}, {"name": "random_init"}]}`,
+		`{"rows": [{"name": "pretrained", "mean": {"accuracy": 0.5, "map": null}}, {"name": "majority"}], "multi_label": true}`, `{"rows": [{}]}`, `{"rows": null}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var j Judgement
+		if json.Unmarshal(text, &j) == nil && len(j.Rows) > 0 {
+			j.Measured()
+		}
+		var r Report
+		if json.Unmarshal(text, &r) == nil && len(r.Rows) > 0 {
+			if m := r.Measured(); m.Name == "" {
+				t.Errorf("%+v", m)
+			}
+		}
+	})
 }

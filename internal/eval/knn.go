@@ -17,11 +17,12 @@ import (
 type KNNProbe struct {
 	K           []int   `yaml:"k" doc:"neighbours that vote, at most all training clips; of several the one that is best on validation clips counts, and each has a row of the report"`
 	Temperature float64 `yaml:"temperature" doc:"a neighbour's vote weighs exp(cosine / temperature)"`
+	Windows     string  `yaml:"windows" doc:"of clips longer than a view: embeddings, the mean of its windows is a clip; vote, windows are asked about windows, and what most of them say is the clip's"`
 	InnerFolds  int     `yaml:"inner_folds" doc:"parts of the training clips that take turns as validation where no validation clips are given; groups stay whole"`
 	Seed        uint64  `yaml:"seed" doc:"deals clips to inner folds where no groups are known"`
 }
 
-var knnDefaults = KNNProbe{K: []int{1, 5, 20, 200}, Temperature: 0.07, InnerFolds: 5, Seed: 1}
+var knnDefaults = KNNProbe{K: []int{1, 5, 20, 200}, Temperature: 0.07, Windows: "embeddings", InnerFolds: 5, Seed: 1}
 
 // Doc says in one line what this is.
 func (KNNProbe) Doc() string {
@@ -40,7 +41,7 @@ func (p KNNProbe) Check() error {
 	case p.InnerFolds < 2:
 		return fault.New(fault.Usage, "", "inner_folds is %d, it must be at least 2", p.InnerFolds)
 	}
-	return nil
+	return over(p.Windows).check("embeddings", "vote")
 }
 
 // Repeats gives one head a split: nothing is random but inner folds.
@@ -49,12 +50,12 @@ func (p KNNProbe) Repeats() []uint64 { return []uint64{p.Seed} }
 // Fit chooses k.
 func (p KNNProbe) Fit(ctx context.Context, t Training) (Head, error) {
 	ks := slices.Sorted(slices.Values(p.K))
-	scores, of := make([]float64, len(ks)), 0
+	scores, of, by := make([]float64, len(ks)), 0, over(p.Windows)
 	if len(ks) > 1 {
 		for _, part := range t.parts(p.InnerFolds) {
 			of += part.valid.N
-			for i, logp := range votes(part.train, part.valid, ks, p.Temperature) {
-				scores[i] += validScore(logp, part.valid)
+			for i, logp := range votes(by.learn(part.train), by.learn(part.valid), ks, p.Temperature) {
+				scores[i] += validScore(by.gather(part.valid, logp), part.valid)
 			}
 			if err := ctx.Err(); err != nil {
 				return nil, err
@@ -62,12 +63,12 @@ func (p KNNProbe) Fit(ctx context.Context, t Training) (Head, error) {
 		}
 	}
 	best := slices.Index(scores, slices.Max(scores))
-	h := knnHead{join(t.Train, t.Valid), ks[best], p.Temperature, Choice{K: ks[best]}}
+	h := knnHead{by.learn(join(t.Train, t.Valid)), ks[best], p.Temperature, Choice{K: ks[best]}, by}
 	if of > 0 {
 		h.choice.validated(t.Train.Multi(), scores[best]/float64(of))
 	}
-	if h.k > h.train.N {
-		h.choice.Note = fmt.Sprintf("there are %d training clips, and all vote", h.train.N)
+	if what := map[bool]string{true: "windows", false: "clips"}[by.each()]; h.k > h.train.N {
+		h.choice.Note = fmt.Sprintf("there are %d training %s, and all vote", h.train.N, what)
 	}
 	return h, nil
 }
@@ -77,10 +78,11 @@ type knnHead struct {
 	k           int
 	temperature float64
 	choice      Choice
+	over        over
 }
 
 func (h knnHead) LogProba(s Set) []float64 {
-	return votes(h.train, s, []int{h.k}, h.temperature)[0]
+	return h.over.ask(s, func(s Set) []float64 { return votes(h.train, s, []int{h.k}, h.temperature)[0] })
 }
 func (h knnHead) Choice() Choice { return h.choice }
 

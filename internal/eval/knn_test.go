@@ -144,7 +144,7 @@ func TestKNNChoosesK(t *testing.T) {
 			s.Labels[i] = 1 - s.Labels[i]
 		}
 	}
-	p := KNNProbe{K: []int{20, 1}, Temperature: 0.07, InnerFolds: 5, Seed: 1}
+	p := KNNProbe{K: []int{20, 1}, Temperature: 0.07, Windows: "embeddings", InnerFolds: 5, Seed: 1}
 	head, err := p.Fit(t.Context(), Training{Train: s, Seed: 1})
 	if err != nil || head.Choice().K != 20 || head.Choice().ValidAccuracy < 0.7 {
 		t.Errorf("%+v, %v", head, err)

@@ -25,11 +25,12 @@ type LinearProbe struct {
 	Standardize   bool    `yaml:"standardize" doc:"bring each feature to mean 0 and deviation 1, as measured on the training clips"`
 	Tolerance     float64 `yaml:"tolerance" doc:"a fit ends when the gradient of the mean loss and its penalty is no longer than this"`
 	MaxIterations int     `yaml:"max_iterations" doc:"a fit that has not ended by then is kept and marked in the report"`
+	Windows       string  `yaml:"windows" doc:"of clips longer than a view: embeddings, the mean of its windows is a clip; logits, a head learns from each window, and the mean of their logits is the clip's; vote, likewise, and what most windows say is"`
 	InnerFolds    int     `yaml:"inner_folds" doc:"parts of the training clips that take turns as validation where no validation clips are given; groups stay whole"`
 	Seed          uint64  `yaml:"seed" doc:"deals clips to inner folds where no groups are known"`
 }
 
-var linearDefaults = LinearProbe{Protocol: "lbfgs", Multi: "multinomial", ClassWeight: "none", CMin: 1e-5, CMax: 10, CSteps: 13, Standardize: true, Tolerance: 1e-4, MaxIterations: 1000, InnerFolds: 5, Seed: 1}
+var linearDefaults = LinearProbe{Protocol: "lbfgs", Multi: "multinomial", ClassWeight: "none", CMin: 1e-5, CMax: 10, CSteps: 13, Standardize: true, Tolerance: 1e-4, MaxIterations: 1000, Windows: "embeddings", InnerFolds: 5, Seed: 1}
 
 // Doc says in one line what this is.
 func (LinearProbe) Doc() string {
@@ -59,7 +60,7 @@ func (p LinearProbe) Check() error {
 	case p.InnerFolds < 2:
 		return fault.New(fault.Usage, "", "inner_folds is %d, it must be at least 2", p.InnerFolds)
 	}
-	return nil
+	return over(p.Windows).check("embeddings", "logits", "vote")
 }
 
 // Repeats gives one head a split: nothing is random but inner folds. Protocols of
@@ -78,6 +79,9 @@ func (p LinearProbe) settings() string {
 	s := fmt.Sprintf("%s, class weights %s, %d C from %g to %g, gradient %g", p.Multi, p.ClassWeight, p.CSteps, p.CMin, p.CMax, p.Tolerance)
 	if p.Standardize {
 		s += ", standardized"
+	}
+	if over(p.Windows).each() {
+		s += ", windows by " + p.Windows
 	}
 	return s
 }
@@ -116,7 +120,7 @@ func (p LinearProbe) Fit(ctx context.Context, t Training) (Head, error) {
 			best = i
 		}
 	}
-	all := join(t.Train, t.Valid)
+	all := over(p.Windows).learn(join(t.Train, t.Valid))
 	scale := p.scaler(all)
 	model, end, err := p.logit().Fit(ctx, scale.apply(all), cs[best], Solver{p.Tolerance, p.MaxIterations}, nil)
 	if err != nil {
@@ -132,13 +136,14 @@ func (p LinearProbe) Fit(ctx context.Context, t Training) (Head, error) {
 	case best == 0 && score[0] > slices.Min(score):
 		choice.Note = "the smallest C was best; c_min may be too large"
 	}
-	return linearHead{scale, model, choice}, nil
+	return linearHead{scale, model, choice, over(p.Windows)}, nil
 }
 
 // path adds to score[i] the validation clips' score with cs[i]: how many are
 // right, or of several labels the mAP times how many there are. Each fit starts
 // from the one before.
 func (p LinearProbe) path(ctx context.Context, score, cs []float64, train, valid Set) error {
+	train = over(p.Windows).learn(train)
 	scale := p.scaler(train)
 	x, v := scale.apply(train), scale.apply(valid)
 	r := newRegression(x, p.logit())
@@ -148,7 +153,7 @@ func (p LinearProbe) path(ctx context.Context, score, cs []float64, train, valid
 		if err != nil {
 			return err
 		}
-		score[i] += validScore(m.LogProba(v), v)
+		score[i] += validScore(over(p.Windows).ask(v, m.LogProba), v)
 		last = m
 	}
 	return nil
@@ -193,7 +198,8 @@ type linearHead struct {
 	scale  scaler
 	model  *Logistic
 	choice Choice
+	over   over
 }
 
-func (h linearHead) LogProba(s Set) []float64 { return h.model.LogProba(h.scale.apply(s)) }
+func (h linearHead) LogProba(s Set) []float64 { return h.over.ask(h.scale.apply(s), h.model.LogProba) }
 func (h linearHead) Choice() Choice           { return h.choice }

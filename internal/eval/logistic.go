@@ -174,18 +174,24 @@ func (f flat) Converged(l *optimize.Location) optimize.Status {
 // LogProba gives each row's log-probabilities.
 func (m *Logistic) LogProba(s Set) []float64 { // (N, D) → (N, K)
 	out := make([]float64, s.N*m.K)
-	for i := range s.N {
-		z := out[i*m.K : (i+1)*m.K]
-		for k := range z {
-			z[k] = dense.Ddot(m.D, m.W[k*m.D:(k+1)*m.D], 1, s.Row(i), 1) + m.B[k]
+	var tiled packed
+	tiled.pack(m.K, m.D, func(k int) ([]float64, float64) { return m.W[k*m.D : (k+1)*m.D], m.B[k] })
+	share((s.N+blockRows-1)/blockRows, s.N*m.K*m.D, func(block int) {
+		lo := block * blockRows
+		rows := min(blockRows, s.N-lo)
+		wide := make([]float64, rows*tiled.k)
+		tiled.logits(wide, s.X[lo*m.D:(lo+rows)*m.D], rows)
+		for i := range rows {
+			z := out[(lo+i)*m.K : (lo+i+1)*m.K]
+			copy(z, wide[i*tiled.k:])
+			if m.Link != Softmax {
+				logSigmoid(z)
+			}
+			if m.Link != Sigmoid {
+				logSoftmax(z)
+			}
 		}
-		if m.Link != Softmax {
-			logSigmoid(z)
-		}
-		if m.Link != Sigmoid {
-			logSoftmax(z)
-		}
-	}
+	})
 	return out
 }
 

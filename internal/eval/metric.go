@@ -46,6 +46,9 @@ type Score float64
 // known says whether it is defined.
 func (s Score) known() bool { return !math.IsNaN(float64(s)) }
 
+// Percent writes the score for a person, a dash where it is not defined.
+func (s Score) Percent() string { return defined(100*s, 1) }
+
 // MarshalJSON writes null for NaN.
 func (s Score) MarshalJSON() ([]byte, error) {
 	if !s.known() {

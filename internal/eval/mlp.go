@@ -23,11 +23,12 @@ type MLPProbe struct {
 	WeightDecay float64   `yaml:"weight_decay" doc:"decoupled weight decay of AdamW"`
 	Patience    int       `yaml:"patience" doc:"epochs without a better validation accuracy (mAP where clips have several labels), or the same with a lower loss, before training stops"`
 	Valid       float64   `yaml:"valid" doc:"share of the training clips to validate on where no validation clips are given; groups stay whole"`
+	Windows     string    `yaml:"windows" doc:"as linear_probe's"`
 	Standardize bool      `yaml:"standardize" doc:"bring each feature to mean 0 and deviation 1, as measured on the training clips"`
 	Seeds       []uint64  `yaml:"seeds" doc:"one head is trained for each seed; the report gives mean and deviation"`
 }
 
-var mlpDefaults = MLPProbe{Protocol: "adamw", Hidden: []int{512}, Epochs: 100, Batch: 200, LR: []float64{3e-4, 1e-3}, WeightDecay: 1e-4, Patience: 10, Valid: 0.1, Standardize: true, Seeds: []uint64{42, 43, 44}}
+var mlpDefaults = MLPProbe{Protocol: "adamw", Hidden: []int{512}, Epochs: 100, Batch: 200, LR: []float64{3e-4, 1e-3}, WeightDecay: 1e-4, Patience: 10, Valid: 0.1, Windows: "embeddings", Standardize: true, Seeds: []uint64{42, 43, 44}}
 
 // Doc says in one line what this is.
 func (MLPProbe) Doc() string {
@@ -53,7 +54,7 @@ func (p MLPProbe) Check() error {
 	case len(p.Seeds) == 0:
 		return fault.New(fault.Usage, "", "seeds is empty, at least one seed is needed")
 	}
-	return nil
+	return over(p.Windows).check("embeddings", "logits", "vote")
 }
 
 // Repeats gives one head a seed.
@@ -80,7 +81,7 @@ func (p MLPProbe) protocol() protocol {
 			head:      model.Classifier{Hidden: p.Hidden, Init: "pytorch"},
 			optimizer: optim.AdamW{LR: lr, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, WeightDecay: p.WeightDecay, Spare: optim.Spare{Exclude1D: true}},
 			epochs:    p.Epochs, batch: p.Batch, standardize: p.Standardize,
-			every: 1, patience: p.Patience, ties: lowerLoss, hold: wholeGroups, share: p.Valid,
+			every: 1, patience: p.Patience, ties: lowerLoss, hold: wholeGroups, share: p.Valid, over: over(p.Windows),
 		})
 	}
 	return own

@@ -47,7 +47,7 @@ func TestMLPLearnsWhatNoLineCan(t *testing.T) {
 // TestMLPWithoutHiddenLayersIsLogistic compares with the convex optimum.
 func TestMLPWithoutHiddenLayersIsLogistic(t *testing.T) {
 	s := blobs(200, 5, 3, 0.5, 0, 1)
-	p := MLPProbe{Protocol: "adamw", Epochs: 400, Batch: 200, LR: []float64{3e-2}, Patience: 400, Valid: 0.1, Standardize: true, Seeds: []uint64{1}}
+	p := MLPProbe{Protocol: "adamw", Epochs: 400, Batch: 200, LR: []float64{3e-2}, Patience: 400, Valid: 0.1, Windows: "embeddings", Standardize: true, Seeds: []uint64{1}}
 	h, err := p.Fit(context.Background(), Training{Train: s, Valid: s})
 	if err != nil {
 		t.Fatal(err)

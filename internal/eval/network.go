@@ -135,8 +135,15 @@ func (n *network) logProba(ctx context.Context, s Set) ([]float64, error) { // (
 }
 
 // validate scores a set: accuracy, or mAP of several labels, and the mean loss.
-func (n *network) validate(ctx context.Context, s Set) (validation, error) {
-	logp, err := n.logProba(ctx, s)
+func (n *network) validate(ctx context.Context, s Set, by over) (validation, error) {
+	var err error
+	logp := by.ask(s, func(s Set) (out []float64) {
+		out, err = n.logProba(ctx, s)
+		if err != nil { // which is what is looked at
+			out = make([]float64, s.N*n.k)
+		}
+		return out
+	})
 	if err != nil {
 		return validation{}, err
 	}

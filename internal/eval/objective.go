@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"clr/internal/kernel"
+
 	blas "gonum.org/v1/gonum/blas/gonum"
 )
 
@@ -27,6 +29,7 @@ type objective struct {
 	set     Set
 	binary  bool         // each class by itself
 	classes []int        // (K'), ascending
+	tiled   packed       // the weights
 	y       []int        // (N), indices into classes; of single classes that are learnt together
 	is      []uint8      // (N, K'), 1 where the clip has the class; each by itself
 	weights [][2]float64 // (K'): of a clip that has not the class, and of one that has
@@ -42,7 +45,8 @@ type objective struct {
 type chunk struct {
 	lo, hi      int
 	loss, doubt float64
-	gradient    []float64 // (K', D+1)
+	gradient    []float64 // (K', D+1), and more rows to whole tiles
+	z           []float64 // of a block's rows (blockRows, tiles(K'))
 }
 
 func newObjective(s Set, l Logit) *objective {
@@ -88,7 +92,8 @@ func newObjective(s Set, l Logit) *objective {
 	}
 	f.gradient = make([]float64, len(f.classes)*(s.D+1))
 	for _, b := range bounds(s.N) {
-		f.chunks = append(f.chunks, chunk{lo: b[0], hi: b[1], gradient: make([]float64, len(f.gradient))})
+		k := tiles(len(f.classes))
+		f.chunks = append(f.chunks, chunk{lo: b[0], hi: b[1], gradient: make([]float64, k*(s.D+1)), z: make([]float64, blockRows*k)})
 	}
 	return f
 }
@@ -105,6 +110,10 @@ func (f *objective) at(x []float64) {
 		return
 	}
 	f.x = append(f.x[:0], x...)
+	f.tiled.pack(len(f.classes), f.set.D, func(k int) ([]float64, float64) {
+		row := x[k*(f.set.D+1) : (k+1)*(f.set.D+1)]
+		return row[:f.set.D], row[f.set.D]
+	})
 	share(len(f.chunks), f.set.N*len(f.gradient), func(i int) { f.chunk(&f.chunks[i]) })
 	n, d := float64(f.set.N), f.set.D
 	f.loss, f.doubt = 0, 0
@@ -112,7 +121,7 @@ func (f *objective) at(x []float64) {
 	for i := range f.chunks {
 		f.loss += f.chunks[i].loss / n
 		f.doubt += f.chunks[i].doubt / (n * float64(len(f.classes)))
-		dense.Daxpy(len(f.gradient), 1/n, f.chunks[i].gradient, 1, f.gradient, 1)
+		dense.Daxpy(len(f.gradient), 1/n, f.chunks[i].gradient, 1, f.gradient, 1) // without the rows that fill tiles
 	}
 	for k := range f.classes {
 		w := x[k*(d+1) : k*(d+1)+d]
@@ -121,25 +130,28 @@ func (f *objective) at(x []float64) {
 	}
 }
 
-// chunk sums loss and gradient over its rows.
+// chunk sums loss and gradient over its rows, a block after the other.
 func (f *objective) chunk(c *chunk) {
-	d := f.set.D
+	d, k := f.set.D, f.tiled.k
 	c.loss, c.doubt = 0, 0
 	clear(c.gradient)
-	z := make([]float64, len(f.classes))
-	for i := c.lo; i < c.hi; i++ {
-		row := f.set.Row(i) // (D)
-		logits(z, row, f.x)
-		if f.binary {
-			f.yesNo(c, i, z)
-		} else {
-			f.together(c, i, z)
+	for lo := c.lo; lo < c.hi; lo += blockRows {
+		rows := min(blockRows, c.hi-lo)
+		x := f.set.X[lo*d : (lo+rows)*d]
+		f.tiled.logits(c.z, x, rows)
+		for i := range rows {
+			z, rest := c.z[i*k:i*k+len(f.classes)], c.z[i*k+len(f.classes):(i+1)*k]
+			if f.binary {
+				f.yesNo(c, lo+i, z)
+			} else {
+				f.together(c, lo+i, z)
+			}
+			for y, r := range z {
+				c.gradient[y*(d+1)+d] += r
+			}
+			clear(rest)
 		}
-		for k, r := range z {
-			g := c.gradient[k*(d+1) : (k+1)*(d+1)]
-			dense.Daxpy(d, r, row, 1, g, 1)
-			g[d] += r
-		}
+		kernel.DoubleProduct{M: k, N: d, K: rows, CRow: d + 1, ARow: 1, AStep: k, BRow: d}.Add(c.gradient, c.z, x)
 	}
 }
 
@@ -148,10 +160,15 @@ func (f *objective) chunk(c *chunk) {
 func (f *objective) together(c *chunk, i int, z []float64) { // (K')
 	y := f.y[i]
 	w := f.weights[y][1]
-	logSoftmax(z)
-	c.loss -= float64(w * z[y])
+	most, sum := slices.Max(z), 0.0
+	c.loss -= float64(w * (z[y] - most))
 	for k, v := range z {
-		r := math.Exp(v)
+		z[k] = math.Exp(v - most)
+		sum += z[k]
+	}
+	c.loss += float64(w * math.Log(sum))
+	for k, v := range z {
+		r := v / sum
 		c.doubt += float64(w * (r * (1 - r)))
 		if k == y {
 			r--
@@ -178,15 +195,6 @@ func (f *objective) yesNo(c *chunk, i int, z []float64) { // (K')
 		c.loss += float64(w * (max(wrong, 0) + math.Log1p(small)))
 		c.doubt += float64(w * (yes * no))
 		z[k] = w * r
-	}
-}
-
-// logits are z = W·x + b.
-func logits(z, x, theta []float64) { // (K), (D), (K, D+1)
-	d := len(x)
-	for k := range z {
-		row := theta[k*(d+1) : (k+1)*(d+1)]
-		z[k] = dense.Ddot(d, row, 1, x, 1) + row[d]
 	}
 }
 

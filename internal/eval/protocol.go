@@ -162,13 +162,6 @@ func ProtocolOf(p Probe) (name, settings string) {
 	return "", ""
 }
 
-// LearnsFromWindows says whether a probe is trained on windows of clips, where sets
-// have them, rather than on clips.
-func LearnsFromWindows(p Probe) bool {
-	l, ok := p.(LinearProbe)
-	return ok && l.Protocol != "lbfgs" && l.protocol().recipes[0].windows
-}
-
 // settings are a protocol's constants, written from what is obeyed.
 func (p protocol) settings() string {
 	r := p.recipes[0]
@@ -211,6 +204,9 @@ func (p protocol) settings() string {
 	}
 	if r.windows {
 		parts = append(parts, "one window of a clip each")
+	}
+	if r.over.each() {
+		parts = append(parts, "windows by "+string(r.over))
 	}
 	if len(p.recipes) > 1 {
 		parts = append(parts, fmt.Sprintf("best of %d", len(p.recipes)))

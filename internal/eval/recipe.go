@@ -23,6 +23,7 @@ type recipe struct {
 	batch       int           // clips a step; all where there are fewer
 	standardize bool
 	named       bool // the report says which head it was: there are others
+	over        over // what becomes of clips' windows, where it is not the next
 	windows     bool // a step sees one of a clip's windows, drawn anew each epoch; needs a set that has them, and no scaler
 
 	every    int     // epochs from one validation to the next; 0: none, all clips train, and the last weights are kept
@@ -85,6 +86,7 @@ func (t ties) better(v, than validation) bool {
 // fit trains a head.
 func (r recipe) fit(ctx context.Context, t Training) (*trainedHead, error) {
 	data, note := r.part(t)
+	data.train = r.over.learn(data.train)
 	scale := scaler{}
 	if r.standardize {
 		scale = newScaler(data.train)
@@ -140,7 +142,7 @@ func (r recipe) train(ctx context.Context, data part, seed uint64) (*trainedHead
 		if r.every == 0 || epoch%r.every != 0 {
 			continue
 		}
-		now, err := net.validate(ctx, data.valid)
+		now, err := net.validate(ctx, data.valid, r.over)
 		if err != nil {
 			return nil, err
 		}
@@ -160,7 +162,7 @@ func (r recipe) train(ctx context.Context, data part, seed uint64) (*trainedHead
 		return h, nil
 	}
 	h.choice.Epoch = r.epochs
-	if last, err := net.validate(ctx, data.train); err != nil || math.IsNaN(last.loss) {
+	if last, err := net.validate(ctx, data.train, ""); err != nil || math.IsNaN(last.loss) {
 		return nil, cmp.Or(err, diverged(r.epochs))
 	}
 	return h, nil
@@ -186,11 +188,13 @@ type trainedHead struct {
 func (h *trainedHead) LogProba(s Set) []float64 {
 	// The machines ran on other clips before; what failed there is no input's
 	// fault.
-	out, err := h.net.logProba(context.Background(), h.scale.apply(s))
-	if err != nil {
-		panic("eval: trained probe: " + err.Error())
-	}
-	return out
+	return h.recipe.over.ask(h.scale.apply(s), func(s Set) []float64 {
+		out, err := h.net.logProba(context.Background(), s)
+		if err != nil {
+			panic("eval: trained probe: " + err.Error())
+		}
+		return out
+	})
 }
 
 func (h *trainedHead) Choice() Choice { return h.choice }

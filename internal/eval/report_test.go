@@ -174,11 +174,14 @@ func TestTableAsItReads(t *testing.T) {
 	row.add(Split{Name: "1", Train: []int{4, 5, 6}, Test: []int{0, 1, 2}}, 1, labels(0, 1, 0), logp, Choice{C: 0.0316, Note: "did not converge"})
 	row.add(Split{Name: "2", Train: []int{0, 1}, Test: []int{4, 5, 6}}, 1, labels(0, 1, 1), logp, Choice{C: 10})
 	row.finish()
-	got, _ := Report{Probe: "linear", By: "fold", Classes: row.classes, Rows: []Row{row}}.text(t)
+	part := row
+	part.Name = "12.5 % " + RowStats // names are whole
+	got, _ := Report{Probe: "linear", By: "fold", Classes: row.classes, Rows: []Row{row, part}}.text(t)
 	want := `linear probe: 2 classes, 2 splits by fold, 6 test clips
 
-                   dim  accuracy %   95 % interval  macro-F1 %    log loss
-pretrained         512  83.3 ± 23.6  50.0..100.0    83.3 ± 23.6   0.400 ± 0.094
+                      dim  accuracy %   95 % interval  macro-F1 %   log loss
+pretrained            512  83.3 ± 23.6  50.0..100.0    83.3 ± 23.6  0.400 ± 0.094
+12.5 % feature_stats  512  83.3 ± 23.6  50.0..100.0    83.3 ± 23.6  0.400 ± 0.094
 
 pretrained
 

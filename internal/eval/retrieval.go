@@ -7,8 +7,8 @@ import (
 	"clr/internal/fault"
 )
 
-// Retrieval asks each clip for others of its class: the nearest k, by cosine, none
-// of the clip's own recording.
+// Retrieval asks each clip for others of its class, or with a label in common: the
+// nearest k, by cosine, none of the clip's own recording.
 type Retrieval struct {
 	K []int `yaml:"k" doc:"how many are fetched; a score for each number"`
 }
@@ -52,7 +52,7 @@ func (o Retrieval) score(tests []judged) ([]RetrievalScore, bool) {
 			found[i] = make([]float64, len(ks))
 			hits, sum := 0, 0.0
 			for place, n := range near {
-				if t.set.Labels[n.index] == t.set.Labels[i] {
+				if t.alike(n.index, i) {
 					hits++
 					sum += float64(hits) / float64(place+1)
 				}
@@ -106,9 +106,29 @@ func expected(k, relevant, n int) float64 {
 	return sum * float64(relevant) / float64(n) / float64(min(k, relevant))
 }
 
-// others counts, for each clip, those of other recordings, and those of its
-// class among them.
+// alike says whether two clips have a label in common.
+func (t judged) alike(i, j int) bool {
+	return slices.ContainsFunc(t.set.Of(i), func(y int) bool { return slices.Contains(t.set.Of(j), y) })
+}
+
+// others counts, for each clip, those of other recordings, and those that are
+// alike among them.
 func (t judged) others(sources []string) (all, relevant []int) {
+	if t.set.Multi() {
+		for i := range t.set.N {
+			n, same := 0, 0
+			for j := range t.set.N {
+				if sources[i] != sources[j] {
+					n++
+					if t.alike(i, j) {
+						same++
+					}
+				}
+			}
+			all, relevant = append(all, n), append(relevant, same)
+		}
+		return all, relevant
+	}
 	type both struct {
 		source string
 		class  int

@@ -31,18 +31,26 @@ func newScaler(s Set) scaler {
 	return out
 }
 
-// apply gives the scaled copy of a set, or the set itself for a zero scaler.
+// apply gives the scaled copy of a set and its windows, or the set itself for a
+// zero scaler.
 func (c scaler) apply(s Set) Set {
 	if c.mean == nil {
 		return s
 	}
-	x := make([]float64, len(s.X)) // (N, D)
-	for i := range s.N {
-		to := x[i*s.D : (i+1)*s.D]
-		for j, v := range s.Row(i) {
-			to[j] = (v - c.mean[j]) * c.factor[j]
-		}
+	s.X = c.rows(s.X)
+	windows := s.Windows
+	s.Windows = nil
+	for _, w := range windows {
+		s.Windows = append(s.Windows, c.rows(w))
 	}
-	s.X = x
 	return s
+}
+
+func (c scaler) rows(x []float64) []float64 { // (N, D)
+	out := make([]float64, len(x))
+	for i, v := range x {
+		j := i % len(c.mean)
+		out[i] = (v - c.mean[j]) * c.factor[j]
+	}
+	return out
 }

@@ -8,9 +8,10 @@ import (
 	"clr/internal/fault"
 )
 
-// bounds divides n rows into at most 32 chunks of at least 64 rows.
+// bounds divides n rows into at most 32 chunks of whole blocks of rows, the last as
+// it comes.
 func bounds(n int) [][2]int {
-	rows := max(64, (n+31)/32)
+	rows := max(blockRows, (n+32*tileSide-1)/(32*tileSide)*tileSide)
 	var out [][2]int
 	for lo := 0; lo < n; lo += rows {
 		out = append(out, [2]int{lo, min(n, lo+rows)})

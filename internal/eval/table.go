@@ -52,18 +52,41 @@ func (r Report) scores(b *strings.Builder) {
 	}
 	b.WriteByte('\n')
 	first := headline(r.Multi)
-	fmt.Fprintf(b, "%-*s %5s  %-12s %-13s  %-12s  %s\n", nameWidth, "", "dim", first.name+" %", "95 % interval", "macro-F1 %", "log loss")
+	table := [][]string{{"", "dim", first.name + " %", "95 % interval", "macro-F1 %", "log loss"}}
 	for _, row := range r.Rows {
 		spread := len(row.Folds) > 1
 		dim := "-"
 		if row.Dim > 0 {
 			dim = strconv.Itoa(row.Dim)
 		}
-		fmt.Fprintf(b, "%-*s %5s  %-12s %-13s  %-12s  %s\n", nameWidth, short(row.Name), dim,
+		table = append(table, []string{row.Name, dim,
 			plusMinus(100*first.of(row.Mean), 100*first.of(row.Std), 1, spread),
 			row.interval(first.key),
 			plusMinus(100*row.Mean.MacroF1, 100*row.Std.MacroF1, 1, spread),
-			plusMinus(row.Mean.LogLoss, row.Std.LogLoss, 3, spread))
+			plusMinus(row.Mean.LogLoss, row.Std.LogLoss, 3, spread)})
+	}
+	Align(b, table, 1)
+}
+
+// Align writes lines of cells, each column as wide as it needs to be, so that no
+// name is cut; the column right, if it is one, with its ends below one another.
+func Align(b *strings.Builder, lines [][]string, right int) {
+	widths := make([]int, len(lines[0]))
+	for _, line := range lines {
+		for i, cell := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, line := range lines {
+		text := ""
+		for i, cell := range line {
+			space := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if i == right {
+				cell, space = space+cell, ""
+			}
+			text += cell + space + "  "
+		}
+		b.WriteString(strings.TrimRight(text, " ") + "\n")
 	}
 }
 

@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"clr/internal/kernel"
+
 	"gonum.org/v1/gonum/blas"
 )
 
@@ -24,12 +26,12 @@ const panel = 64
 func gram(s Set) []float64 { // (N, D) → (D+1, D+1)
 	m := s.D + 1
 	blocks := (m + panel - 1) / panel
-	packed := make([][]float64, blocks) // of (N, panel), the last padded with zeros
+	panels := make([][]float64, blocks) // of (N, panel), the last padded with zeros
 	share(blocks, s.N*m, func(b int) {
-		packed[b] = make([]float64, s.N*panel)
+		panels[b] = make([]float64, s.N*panel)
 		lo := b * panel
 		for i := range s.N {
-			row := packed[b][i*panel : (i+1)*panel]
+			row := panels[b][i*panel : (i+1)*panel]
 			copy(row, s.Row(i)[min(lo, s.D):min(lo+panel, s.D)])
 			if lo <= s.D && s.D < lo+panel {
 				row[s.D-lo] = 1
@@ -43,7 +45,11 @@ func gram(s Set) []float64 { // (N, D) → (D+1, D+1)
 			i -= row + 1
 		}
 		tile := make([]float64, panel*panel)
-		dense.Dgemm(blas.Trans, blas.NoTrans, panel, panel, s.N, 1/float64(s.N), packed[row], panel, packed[i], panel, 0, tile, panel)
+		for lo := 0; lo < s.N; lo += blockRows {
+			kernel.DoubleProduct{M: panel, N: panel, K: min(blockRows, s.N-lo), CRow: panel, ARow: 1, AStep: panel, BRow: panel}.
+				Add(tile, panels[row][lo*panel:], panels[i][lo*panel:])
+		}
+		dense.Dscal(len(tile), 1/float64(s.N), tile, 1)
 		for r := range min(panel, m-row*panel) {
 			copy(g[(row*panel+r)*m+i*panel:(row*panel+r+1)*m], tile[r*panel:(r+1)*panel])
 		}

@@ -37,6 +37,7 @@ func readHEAR(r *reader) {
 	if len(r.faults) > 0 {
 		return
 	}
+	r.m.Events = t.embedding == "event"
 	silent := 0
 	for _, split := range t.splits {
 		r.recordings(path.Join(t.rate, split))
@@ -46,7 +47,7 @@ func readHEAR(r *reader) {
 			if t.split != "trainvaltest" {
 				c.Split, c.Fold = "", split
 			}
-			if t.embedding == "event" {
+			if r.m.Events {
 				n, err := r.hearEvents(t, list, c, line, value)
 				if n == 0 {
 					silent++

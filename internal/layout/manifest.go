@@ -20,6 +20,7 @@ type Manifest struct {
 	Layout   string
 	Root     string
 	Clips    []Clip
+	Events   bool     // clips are events in recordings (hear)
 	Unlisted int      // recordings that are there, but in no list
 	Warnings []string // what the person should know
 

@@ -89,15 +89,15 @@ func TestCardScores(t *testing.T) {
 		return front(t, string(get(t, out, bundleCard)))
 	}
 	// scores that no rounding can make of others
-	odd := strings.Replace(string(get(t, run, reportFile("linear"))), `"accuracy": 1`, `"accuracy": 0.8125`, -1)
-	put(t, filepath.Join(run, reportFile("linear")), []byte(odd))
+	odd := strings.Replace(string(get(t, run, kindOf("linear").report())), `"accuracy": 1`, `"accuracy": 0.8125`, -1)
+	put(t, filepath.Join(run, kindOf("linear").report()), []byte(odd))
 	yaml, text := tell(ExportOptions{Probe: "linear"})
 	for name, key := range map[string]string{"accuracy": "accuracy", "f1": "macro_f1", "log_loss": "log_loss"} {
 		got := regexp.MustCompile(`type: ` + name + `\n\s+name: .*\n\s+value: ([0-9.]+)\n`).FindStringSubmatch(yaml)
 		var want struct {
 			Rows []struct{ Mean map[string]float64 }
 		}
-		if err := json.Unmarshal(get(t, run, reportFile("linear")), &want); err != nil {
+		if err := json.Unmarshal(get(t, run, kindOf("linear").report()), &want); err != nil {
 			t.Fatal(err)
 		}
 		if got == nil || got[1] != formatted(want.Rows[0].Mean[key]) {
@@ -119,8 +119,8 @@ func TestCardScores(t *testing.T) {
 	}
 
 	// a report on another encoder counts for nothing
-	whole := string(get(t, run, reportFile("linear")))
-	put(t, filepath.Join(run, reportFile("linear")), []byte(regexp.MustCompile(`"encoders": \{\s*"[^"]*": "[0-9a-f]{8}`).ReplaceAllStringFunc(whole, func(s string) string { return s[:len(s)-8] + "00000000" })))
+	whole := string(get(t, run, kindOf("linear").report()))
+	put(t, filepath.Join(run, kindOf("linear").report()), []byte(regexp.MustCompile(`"encoders": \{\s*"[^"]*": "[0-9a-f]{8}`).ReplaceAllStringFunc(whole, func(s string) string { return s[:len(s)-8] + "00000000" })))
 	yaml, text = tell(ExportOptions{License: "MIT OR LicenseRef-ours"})
 	if strings.Contains(yaml, "model-index") || !strings.Contains(text, "No probe was run on this encoder") || !strings.Contains(text, "report-linear-probe.json` of the run is of another encoder") {
 		t.Errorf("the card says\n%s%s", yaml, text)
@@ -130,10 +130,10 @@ func TestCardScores(t *testing.T) {
 			t.Errorf("the YAML has no %q:\n%s", want, yaml)
 		}
 	}
-	put(t, filepath.Join(run, reportFile("linear")), []byte("{"))
+	put(t, filepath.Join(run, kindOf("linear").report()), []byte("{"))
 	con, _ := silent()
 	err := Export(t.Context(), ExportOptions{Run: run, Format: "bundle", Out: out, Force: true}, con)
-	says(t, err, reportFile("linear"))
+	says(t, err, kindOf("linear").report())
 	if fault.KindOf(err) != fault.Data {
 		t.Errorf("%v", err)
 	}

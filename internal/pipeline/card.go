@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -139,10 +138,10 @@ func (p *parcel) card(o ExportOptions, frontEnd bool) (*card, error) {
 
 // scores are those of reports on this very encoder; other reports are named.
 func (p *parcel) scores(run string) (all []cardScores, stale []string, err error) {
-	for _, kind := range slices.Sorted(maps.Keys(eval.Table)) {
+	for _, kind := range Kinds {
 		dirs := []string{run, rundir.FoldDir(run, p.foldName(p.split))}
 		for _, dir := range slices.Compact(dirs) {
-			path := filepath.Join(dir, reportFile(kind))
+			path := filepath.Join(dir, kind.report())
 			b, err := os.ReadFile(path)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
@@ -155,10 +154,10 @@ func (p *parcel) scores(run string) (all []cardScores, stale []string, err error
 				return nil, nil, fault.New(fault.Data, "the probe makes it anew", "%s: %w", path, err)
 			}
 			if r.Encoders[p.split.Name] != p.e.hash() {
-				stale = append(stale, reportFile(kind))
+				stale = append(stale, kind.report())
 				continue
 			}
-			if s := p.scoresOf(kind, r); len(s.Rows) > 0 {
+			if s := p.scoresOf(kind.Name, r); len(s.Rows) > 0 {
 				all = append(all, s)
 				break
 			}

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -106,7 +105,7 @@ func Compare(runs []string) (*Comparison, error) {
 			return nil, err
 		}
 	}
-	for _, kind := range []string{"linear", "mlp", "knn"} {
+	for _, kind := range Kinds {
 		if err := c.addProbe(kind, corpora); err != nil {
 			return nil, err
 		}
@@ -209,22 +208,16 @@ func trainingScore(dir string) (t TrainingScore, err error) {
 }
 
 // addProbe adds a probe's scores, if any run has them.
-func (c *Comparison) addProbe(kind string, corpora []string) error {
-	p := ProbeCompare{Probe: kind}
+func (c *Comparison) addProbe(kind Kind, corpora []string) error {
+	p := ProbeCompare{Probe: kind.Name}
 	for i, run := range c.Runs {
-		b, err := os.ReadFile(filepath.Join(run, reportFile(kind)))
-		if os.IsNotExist(err) {
-			continue
-		}
 		var r eval.Report
-		if err == nil {
-			err = json.Unmarshal(b, &r)
-		}
-		if err == nil && len(r.Rows) == 0 {
-			err = fmt.Errorf("it has no scores")
-		}
+		found, err := readScores(filepath.Join(run, kind.report()), kind.again(run), &r, func() bool { return len(r.Rows) > 0 })
 		if err != nil {
-			return fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes it anew", "%s: %w", filepath.Join(run, reportFile(kind)), err)
+			return err
+		}
+		if !found {
+			continue
 		}
 		row := r.Rows[0]
 		s := ProbeScore{Run: run, Protocol: r.Protocol, Accuracy: row.Mean.Accuracy, Std: row.Std.Accuracy, Splits: len(row.Folds), Interval: row.Interval, MacroF1: row.Mean.MacroF1, corpus: corpora[i]}
@@ -235,7 +228,7 @@ func (c *Comparison) addProbe(kind string, corpora []string) error {
 			return err
 		}
 		if s.Stale {
-			s.shares, s.Why = nil, "the encoder has learnt since it was asked; clr "+kind+"-probe --run "+run+" asks again"
+			s.shares, s.Why = nil, "the encoder has learnt since it was asked; "+kind.again(run)+" asks again"
 		}
 		p.Runs = append(p.Runs, s)
 	}

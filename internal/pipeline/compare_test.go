@@ -18,7 +18,7 @@ func TestCompareFolds(t *testing.T) {
 	con, _ := silent()
 	for run, set := range map[string]string{a: "seed=1", b: "seed=2"} {
 		pretrain(t, load(t, dir, "split.by=room", "schedule.epochs=1", set), PretrainOptions{Run: run})
-		for _, kind := range []string{"linear", "mlp"} {
+		for _, kind := range []string{"linear", "mlp", "knn"} {
 			if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{}, con); err != nil {
 				t.Fatal(err)
 			}
@@ -34,7 +34,7 @@ func TestCompareFolds(t *testing.T) {
 	if len(c.Folds) != 2 || c.Folds[0].Fold != "x" || c.Folds[1].Runs[1].Steps == 0 || c.Folds[1].Runs[1].Same || c.Folds[0].Runs[1].Parts == nil || c.Folds[0].Runs[1].Parts.Step != 0 {
 		t.Errorf("%+v", c.Folds)
 	}
-	if len(c.Probes) != 2 {
+	if len(c.Probes) != 3 || c.Probes[2].Probe != "knn" {
 		t.Fatalf("%+v", c.Probes)
 	}
 	for _, p := range c.Probes {
@@ -49,12 +49,12 @@ func TestCompareFolds(t *testing.T) {
 
 	// Predictions that are not the report's are not used, nor are scores of an
 	// encoder that has learnt since; a fold without a log has no steps.
-	kept := get(t, b, predictionsFile("mlp"))
-	put(t, filepath.Join(b, predictionsFile("mlp")), get(t, b, predictionsFile("linear")))
+	kept := get(t, b, kindOf("mlp").predictions())
+	put(t, filepath.Join(b, kindOf("mlp").predictions()), get(t, b, kindOf("linear").predictions()))
 	if c, err = Compare([]string{a, b}); err != nil || c.Probes[1].Runs[1].Test != nil || !strings.Contains(c.Probes[1].Runs[1].Why, "the report beside it is of another probe") {
 		t.Errorf("%+v, %v", c, err)
 	}
-	put(t, filepath.Join(b, predictionsFile("mlp")), kept)
+	put(t, filepath.Join(b, kindOf("mlp").predictions()), kept)
 	pretrain(t, load(t, dir, "split.by=room", "schedule.epochs=2", "seed=1"), PretrainOptions{Run: a, Resume: true, Fold: "y"})
 	os.Remove(filepath.Join(a, "fold-x", rundir.MetricsFile))
 	c, err = Compare([]string{a, b})
@@ -72,8 +72,8 @@ func TestCompareFolds(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	// A report that cannot be read is named.
-	put(t, filepath.Join(b, reportFile("mlp")), []byte("{"))
-	if _, err = Compare([]string{a, b}); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), reportFile("mlp")) {
+	put(t, filepath.Join(b, kindOf("mlp").report()), []byte("{"))
+	if _, err = Compare([]string{a, b}); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), kindOf("mlp").report()) {
 		t.Errorf("%v", err)
 	}
 }

@@ -191,6 +191,9 @@ func (c *Config) checkTogether() []checkError {
 		require("embed", c.Embed.Pool == "mean" && c.Embed.Hop == 1, "set embed.pool to mean and embed.hop to 1, as --protocol cola does",
 			"pool is %s and hop %g, and the protocol cola of linear_probe averages windows that do not overlap", c.Embed.Pool, c.Embed.Hop)
 	}
+	for _, k := range Kinds {
+		require("embed", c.Embed.Pool != "mean_max" || !eval.AnswersByWindows(k.of(c)), "set embed.pool to mean", "pool is mean_max, and %s takes windows one by one, which have half as many values", k.Section)
+	}
 	if err := method.NeedsOf(c.Method).CheckFrames(c.View.Frames); err != nil {
 		wrong = append(wrong, checkError{"method", err})
 	}

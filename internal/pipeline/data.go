@@ -28,6 +28,8 @@ type data struct {
 	input  model.Input  // size of a view
 	needs  method.Needs // of the method
 
+	cache *embedCache // of embeddings; nil where none are kept
+
 	background *backgrounds // that augmentations lay under clips; nil where nothing is trained
 	heard      string       // hash of the backgrounds; empty if there are none
 }

@@ -99,6 +99,9 @@ func (d *data) embed(ctx context.Context, e encoderState, show *Progress) (x []f
 // embedEach is embed, and shows every window's embedding to a function.
 func (d *data) embedEach(ctx context.Context, e encoderState, show *Progress, each func(clip int, h []float32)) (x []float64, dim int, err error) { // (N, D)
 	defer show.End()
+	if d.cache != nil {
+		return d.cache.embedEach(ctx, d, e, show, each)
+	}
 	err = d.reading(func() error {
 		all := make([]int, d.store.Len())
 		for i := range all {

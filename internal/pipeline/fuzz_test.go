@@ -17,6 +17,44 @@ import (
 	"clr/internal/kernel"
 )
 
+// A suite that is accepted can be asked of any run's config, and tells its probes
+// apart.
+func FuzzSuite(f *testing.F) {
+	for _, text := range []string{
+		"tasks:\n  - {name: a, corpus: x.csv, split: {by: room}, embed: {hop: 1, pool: max}}\nprobes: [{name: linear-probe, protocol: evar}, {name: judge, title: as it lies}]\n",
+		"tasks: [{name: b, layout: hear, corpus: t, import: {rate: 16000}, windows: {length: 1}, on_error: {do: skip}, probes: [{name: knn-probe, k: [1], windows: vote}]}]\n",
+		"tasks: [{name: c, corpus: builtin:fsdd, optional: true}]\nprobes: [{name: mlp-probe, hidden: []}, {name: mlp-probe, protocol: hear}]\n",
+	} {
+		for _, b := range fuzztest.Some([]byte(text), 7) {
+			f.Add(b)
+		}
+	}
+	const name = "dir/suite.yaml"
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var s *Suite
+		var err error
+		fuzztest.Bounded(t, len(text), 32<<20, func() { s, err = ParseSuite(name, text) })
+		if err != nil {
+			fuzztest.Refused(t, err, fault.Usage, name)
+			return
+		}
+		r := &suiteRun{c: DefaultConfig()}
+		for _, task := range s.Tasks {
+			seen := map[string]bool{}
+			for _, a := range s.askings(task) {
+				if seen[fileTitle(a)] || !titles.MatchString(a.title()) || a.settings() == "" {
+					t.Errorf("%q: %s", a.title(), a.settings())
+				}
+				seen[fileTitle(a)] = true
+				r.config(s, task, a, s.resolve(task.Corpus)).Check()
+			}
+			if len(seen) == 0 {
+				t.Errorf("nothing asks %s", task.Name)
+			}
+		}
+	})
+}
+
 // A config that is accepted says the same when it is written out with every key,
 // and all that may be asked of it before anything is read can be answered.
 func FuzzConfig(f *testing.F) {
@@ -150,18 +188,18 @@ func FuzzPredictions(f *testing.F) {
 		}
 	}
 	run := f.TempDir()
-	path := filepath.Join(run, predictionsFile("linear"))
+	path := filepath.Join(run, kindOf("linear").predictions())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if err := os.WriteFile(path, b, 0o666); err != nil {
 			t.Fatal(err)
 		}
 		sum := sha256.Sum256(b)
-		if _, err := readPredictions(run, "linear", "0"); err == nil {
+		if _, err := readPredictions(run, kindOf("linear"), "0"); err == nil {
 			t.Error("predictions of another hash are believed")
 		}
 		var p *predictions
 		var err error
-		fuzztest.Bounded(t, len(b), 1<<20, func() { p, err = readPredictions(run, "linear", hex.EncodeToString(sum[:])) })
+		fuzztest.Bounded(t, len(b), 1<<20, func() { p, err = readPredictions(run, kindOf("linear"), hex.EncodeToString(sum[:])) })
 		if err != nil {
 			fuzztest.Refused(t, err, fault.Data, path)
 			return

@@ -52,12 +52,15 @@ func Judge(ctx context.Context, o Asked, ov Overrides, con Console) (*eval.Judge
 	if err != nil {
 		return nil, err
 	}
-	return j, disk.WriteFile(filepath.Join(d.reportDir(o), judgeReport), j.WriteJSON)
+	if err := disk.WriteFile(filepath.Join(d.reportDir(o), judgeReport), j.WriteJSON); err != nil {
+		return j, err
+	}
+	return j, writeResult(o.Run)
 }
 
 // judge makes a row of each of the embeddings.
 func (a *asked) judge(ctx context.Context, by eval.Judge, column string, con Console) (*eval.Judgement, error) {
-	j := &eval.Judgement{By: column, Classes: a.labelled.Classes, Encoders: a.encoders}
+	j := &eval.Judgement{By: column, Multi: a.labelled.Multi(), Classes: a.labelled.Classes, Encoders: a.encoders}
 	for _, e := range a.sets {
 		con.Say("judge: %s", e.name)
 		row, err := by.Row(ctx, e.name, e.set, a.splits)

@@ -16,8 +16,6 @@ import (
 	"clr/internal/fault"
 )
 
-func predictionsFile(kind string) string { return "predictions-" + kind + "-probe.csv" }
-
 // predictionColumns are those of a file of predictions: a line for each test
 // clip of each head on the pretrained encoder. clip is its place among
 // the corpus's clips, from 0: a path may stand there more than once. Where clips
@@ -55,21 +53,21 @@ type predictions struct {
 }
 
 // readPredictions reads those of a run's probe; hash is their SHA-256 in its report.
-func readPredictions(run, kind, hash string) (*predictions, error) {
-	path := filepath.Join(run, predictionsFile(kind))
+func readPredictions(run string, kind Kind, hash string) (*predictions, error) {
+	path := filepath.Join(run, kind.predictions())
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes them", "predictions: %w", err)
+		return nil, fault.New(fault.Data, kind.again(run)+" makes them", "predictions: %w", err)
 	}
 	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != hash {
-		return nil, fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes both anew", "%s: the report beside it is of another probe", path)
+		return nil, fault.New(fault.Data, kind.again(run)+" makes both anew", "%s: the report beside it is of another probe", path)
 	}
 	rows, err := csv.NewReader(bytes.NewReader(b)).ReadAll()
 	if err == nil && (len(rows) < 2 || !slices.Equal(rows[0], predictionColumns)) {
 		err = fmt.Errorf("its first line is not %v, or there are no others", predictionColumns)
 	}
 	remake := func(err error) error {
-		return fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes it anew", "%s: %w", path, err)
+		return fault.New(fault.Data, kind.again(run)+" makes it anew", "%s: %w", path, err)
 	}
 	if err != nil {
 		return nil, remake(err)

@@ -15,6 +15,7 @@ import (
 	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/kernel"
+	"clr/internal/model"
 	"clr/internal/rundir"
 )
 
@@ -85,13 +86,13 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	if err := d.keepHeads(o.Run, r); err != nil {
 		return r, err
 	}
-	dir := d.reportDir(o.Asked)
+	dir, kind := d.reportDir(o.Asked), kindOf(o.Kind)
 	h := sha256.New() // so that a report is never taken for another probe's, which was killed between the two
-	if err := disk.WriteFile(filepath.Join(dir, predictionsFile(o.Kind)), func(w io.Writer) error { return d.writePredictions(io.MultiWriter(w, h), r) }); err != nil {
+	if err := disk.WriteFile(filepath.Join(dir, kind.predictions()), func(w io.Writer) error { return d.writePredictions(io.MultiWriter(w, h), r) }); err != nil {
 		return r, err
 	}
 	r.Predictions = hex.EncodeToString(h.Sum(nil))
-	if err := disk.WriteFile(filepath.Join(dir, reportFile(o.Kind)), r.WriteJSON); err != nil {
+	if err := disk.WriteFile(filepath.Join(dir, kind.report()), r.WriteJSON); err != nil {
 		return r, err
 	}
 	return r, writeResult(o.Run)
@@ -105,10 +106,8 @@ func (d *data) reportDir(o Asked) string {
 	return o.Run
 }
 
-func reportFile(kind string) string { return "report-" + kind + "-probe.json" }
-
 func probe(ctx context.Context, d *data, o ProbeOptions, con Console) (*eval.Report, error) {
-	a, err := d.asked(ctx, o.Asked, eval.LearnsFromWindows(d.c.probeOf(o.Kind)), con)
+	a, err := d.asked(ctx, o.Asked, eval.LearnsFromWindows(kindOf(o.Kind).of(d.c)), con)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +137,39 @@ func (d *data) asked(ctx context.Context, o Asked, windows bool, con Console) (*
 	if err != nil {
 		return nil, err
 	}
+	warned := false
+	return d.beside(ctx, splits, windows, con, func(s eval.Split) (e encoderState, err error) {
+		cp, err := d.saved(o.Run, s, con)
+		if err != nil {
+			return e, err
+		}
+		if e, err = d.trained(cp); err != nil {
+			return e, d.inFold(s, err)
+		}
+		if cp.Meta["corpus"] != d.hash && !warned {
+			warned = true
+			con.Warn("the corpus is not the one that was pretrained on: clips that were heard may be among the test clips")
+		}
+		step, err := stepOf(cp, o.Run)
+		if err != nil {
+			return e, err
+		}
+		heard, _, err := d.learnsFrom(s)
+		if err != nil {
+			return e, err
+		}
+		if total := d.c.Schedule.Steps(d.c.batches(len(heard)).steps); step == 0 && cp.Meta["init"] != "" {
+			con.Say("%s: the encoder is as the file that init names has it", rundir.FoldDir(o.Run, d.foldName(s)))
+		} else if step < total {
+			con.Warn("%s: the encoder is of step %d of %d; clr pretrain --resume finishes it", rundir.FoldDir(o.Run, d.foldName(s)), step, total)
+		}
+		return e, nil
+	})
+}
+
+// beside embeds the clips by the encoder that each split has, once where several
+// have the same, and by random weights and statistics of the features.
+func (d *data) beside(ctx context.Context, splits []eval.Split, windows bool, con Console, encoder func(eval.Split) (encoderState, error)) (*asked, error) {
 	labelled, err := d.labels()
 	if err != nil {
 		return nil, err
@@ -149,33 +181,18 @@ func (d *data) asked(ctx context.Context, o Asked, windows bool, con Console) (*
 	pretrained := map[string]eval.Set{} // by split
 	random := map[string]eval.Set{}
 	frozen := map[string]string{}
-	warned := false
+	var last eval.Split
+	var was *model.Params
 	for _, s := range splits {
-		cp, err := d.saved(o.Run, s, con)
+		e, err := encoder(s)
 		if err != nil {
 			return nil, err
 		}
-		e, err := d.trained(cp)
-		if err != nil {
-			return nil, d.inFold(s, err)
+		if e.params == was {
+			pretrained[s.Name], random[s.Name], frozen[s.Name] = pretrained[last.Name], random[last.Name], frozen[last.Name]
+			continue
 		}
-		if cp.Meta["corpus"] != d.hash && !warned {
-			warned = true
-			con.Warn("the corpus is not the one that was pretrained on: clips that were heard may be among the test clips")
-		}
-		step, err := stepOf(cp, o.Run)
-		if err != nil {
-			return nil, err
-		}
-		heard, _, err := d.learnsFrom(s)
-		if err != nil {
-			return nil, err
-		}
-		if total := d.c.Schedule.Steps(d.c.batches(len(heard)).steps); step == 0 && cp.Meta["init"] != "" {
-			con.Say("%s: the encoder is as the file that init names has it", rundir.FoldDir(o.Run, d.foldName(s)))
-		} else if step < total {
-			con.Warn("%s: the encoder is of step %d of %d; clr pretrain --resume finishes it", rundir.FoldDir(o.Run, d.foldName(s)), step, total)
-		}
+		last, was = s, e.params
 		frozen[s.Name] = e.hash()
 		what := strings.TrimSpace("embed " + d.foldName(s))
 		if pretrained[s.Name], err = embedded(ctx, e, labelled, con.Progress(what, 0, d.store.Len())); err != nil {
@@ -208,7 +225,7 @@ func (d *data) asked(ctx context.Context, o Asked, windows bool, con Console) (*
 // each has a row too.
 func ask(ctx context.Context, report *eval.Report, c *Config, o ProbeOptions, a *asked, con Console) error {
 	report.Probe, report.Multi, report.Classes = o.Kind, a.labelled.Multi(), a.labelled.Classes
-	head := c.probeOf(o.Kind)
+	head := kindOf(o.Kind).of(c)
 	report.Protocol, report.Settings = eval.ProtocolOf(head)
 	add := func(name string, p eval.Probe, set func(eval.Split) eval.Set, splits []eval.Split) error {
 		con.Say("%s probe: %s", o.Kind, name)
@@ -283,19 +300,6 @@ func fewerLabels(s eval.Split, labelled eval.Set, fraction float64, seed uint64)
 		}
 	}
 	return less
-}
-
-// probeOf is the config's probe of a kind.
-func (c *Config) probeOf(kind string) eval.Probe {
-	switch kind {
-	case "linear":
-		return c.LinearProbe
-	case "mlp":
-		return c.MLPProbe
-	case "knn":
-		return c.KNNProbe
-	}
-	panic("pipeline: no probe " + kind)
 }
 
 // labels is the corpus's labels, without embeddings.

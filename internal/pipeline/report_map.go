@@ -151,7 +151,7 @@ func (r *reporter) name(d *data, s eval.Split, clips []int) {
 	}
 	slices.Sort(m.Classes)
 	m.Classes = slices.Compact(m.Classes)
-	kind, said := firstPredictions(r.o.Runs[0])
+	probe, said := firstPredictions(r.o.Runs[0])
 	for _, i := range clips {
 		it := d.corpus.Items[i]
 		p := report.Point{Name: it.Path, Class: slices.Index(m.Classes, it.Label)}
@@ -162,26 +162,26 @@ func (r *reporter) name(d *data, s eval.Split, clips []int) {
 			k := tested{fold: s.Name, clip: strconv.Itoa(i), label: it.Label}
 			if word, ok := said.said[k]; ok {
 				p.Wrong = word != it.Label
-				p.Saying = fmt.Sprintf("The %s says %s.", probeName(kind), word)
+				p.Saying = fmt.Sprintf("The %s says %s.", probe, word)
 			}
 		}
 		m.Points = append(m.Points, p)
 	}
 	if said != nil && slices.ContainsFunc(m.Points, func(p report.Point) bool { return p.Wrong }) {
-		m.About += fmt.Sprintf(" Hollow points are those that the %s mistakes.", probeName(kind))
+		m.About += fmt.Sprintf(" Hollow points are those that the %s mistakes.", probe)
 	}
 }
 
 // firstPredictions are those of the run's linear probe, or else of another; nil
 // where there are none that fit a report.
-func firstPredictions(run string) (kind string, p *predictions) {
-	for _, kind := range []string{"linear", "mlp"} {
+func firstPredictions(run string) (probe string, p *predictions) {
+	for _, kind := range Kinds {
 		var r eval.Report
-		if b, err := os.ReadFile(filepath.Join(run, reportFile(kind))); err != nil || json.Unmarshal(b, &r) != nil {
+		if b, err := os.ReadFile(filepath.Join(run, kind.report())); err != nil || json.Unmarshal(b, &r) != nil {
 			continue
 		}
 		if p, err := readPredictions(run, kind, r.Predictions); err == nil {
-			return kind, p
+			return kind.Title, p
 		}
 	}
 	return "", nil

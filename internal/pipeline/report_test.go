@@ -40,6 +40,9 @@ func TestReportComparesFolds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := Judge(t.Context(), Asked{Run: a}, Overrides{Set: []string{"judge.few_shot.episodes=5"}}, con); err != nil {
+		t.Fatal(err)
+	}
 	o := ReportOptions{Runs: []string{a, b}, Out: filepath.Join(dir, "both.html"), Clips: 600, Seed: 1}
 	w, err := Report(t.Context(), o, con)
 	if err != nil {
@@ -49,7 +52,7 @@ func TestReportComparesFolds(t *testing.T) {
 		t.Errorf("%+v", w)
 	}
 	page := string(get(t, dir, "both.html"))
-	for _, s := range []string{"<td>seed</td><td>1</td><td>2</td>", " beside A (", "Fold x: 10 test clips", ">loss</b>", "B y</title>", "± "} {
+	for _, s := range []string{"<td>seed</td><td>1</td><td>2</td>", " beside A (", "Fold x: 10 test clips", ">loss</b>", "B y</title>", "± ", "Judged as they lie, run A", "<td>map_at_10</td>"} {
 		if !strings.Contains(page, s) {
 			t.Errorf("no %q", s)
 		}
@@ -73,7 +76,7 @@ func TestReportComparesFolds(t *testing.T) {
 	o = ReportOptions{Runs: []string{b}, Clips: 600}
 	os.Remove(filepath.Join(b, "fold-x", rundir.LastFile))
 	os.Remove(filepath.Join(b, "fold-y", rundir.LastFile))
-	os.Remove(filepath.Join(b, reportFile("linear")))
+	os.Remove(filepath.Join(b, kindOf("linear").report()))
 	if w, err := Report(t.Context(), o, con); err != nil || w.Clips != 0 || len(w.Probes) != 0 || w.Page != filepath.Join(b, ReportFile) {
 		t.Errorf("%+v, %v", w, err)
 	}
@@ -126,15 +129,15 @@ func TestReportRefuses(t *testing.T) {
 			t.Errorf("%v: kind %d", err, fault.KindOf(err))
 		}
 	}
-	put(t, filepath.Join(run, reportFile("linear")), []byte(`{"probe": "linear", "rows": [`))
+	put(t, filepath.Join(run, kindOf("linear").report()), []byte(`{"probe": "linear", "rows": [`))
 	_, err := Report(t.Context(), ReportOptions{Runs: []string{run}}, con)
-	says(t, err, reportFile("linear"))
+	says(t, err, kindOf("linear").report())
 	if fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
 		t.Errorf("%v", err)
 	}
 	for name, text := range map[string]string{"report-other.json": `{"task": 3}`, "report-odd-probe.json": `{"probe": "odd", "classes": ["a", "b"], "rows": [{"name": "x", "confusion": [[1]]}]}`} {
-		put(t, filepath.Join(run, reportFile("linear")), []byte(text))
-		os.Rename(filepath.Join(run, reportFile("linear")), filepath.Join(run, name))
+		put(t, filepath.Join(run, kindOf("linear").report()), []byte(text))
+		os.Rename(filepath.Join(run, kindOf("linear").report()), filepath.Join(run, name))
 		if _, err := Report(t.Context(), ReportOptions{Runs: []string{run}}, con); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -20,17 +20,18 @@ const ResultFile = "result.json"
 
 // A RunResult is what stands in it.
 type RunResult struct {
-	Config   string                 `json:"config_sha256"` // as in run.json, as the next two
-	Corpus   string                 `json:"corpus_sha256"`
-	Seed     uint64                 `json:"seed"`
-	Epochs   int                    `json:"epochs"` // that the config asks for
-	Loss     float64                `json:"loss"`   // mean over the folds, as those below
-	ZStd     float64                `json:"z_std"`
-	GradNorm float64                `json:"grad_norm"`
-	Healthy  bool                   `json:"healthy"` // as clr health says
-	Warnings int                    `json:"warnings"`
-	Folds    []FoldResult           `json:"folds"`
-	Probes   map[string]ProbeResult `json:"probes"` // linear, mlp: those that were asked
+	Config   string                   `json:"config_sha256"` // as in run.json, as the next two
+	Corpus   string                   `json:"corpus_sha256"`
+	Seed     uint64                   `json:"seed"`
+	Epochs   int                      `json:"epochs"` // that the config asks for
+	Loss     float64                  `json:"loss"`   // mean over the folds, as those below
+	ZStd     float64                  `json:"z_std"`
+	GradNorm float64                  `json:"grad_norm"`
+	Healthy  bool                     `json:"healthy"` // as clr health says
+	Warnings int                      `json:"warnings"`
+	Folds    []FoldResult             `json:"folds"`
+	Probes   map[string]ProbeResult   `json:"probes"` // by the names of Kinds: those that were asked
+	Judge    map[string]eval.Measured `json:"judge"`  // by measure; empty where nobody judged
 }
 
 // A FoldResult is what a fold's training came to. Values are means over its last
@@ -90,7 +91,7 @@ func resultOf(run string) (*RunResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &RunResult{Config: made.Config, Corpus: made.Corpus, Seed: made.Seed, Epochs: c.Schedule.Epochs, Folds: []FoldResult{}, Probes: map[string]ProbeResult{}}
+	r := &RunResult{Config: made.Config, Corpus: made.Corpus, Seed: made.Seed, Epochs: c.Schedule.Epochs, Folds: []FoldResult{}, Probes: map[string]ProbeResult{}, Judge: map[string]eval.Measured{}}
 	seen, err := Health(run)
 	if seen == nil {
 		return nil, err
@@ -108,33 +109,51 @@ func resultOf(run string) (*RunResult, error) {
 		n := float64(len(r.Folds))
 		r.Loss, r.ZStd, r.GradNorm = r.Loss+f.Loss/n, r.ZStd+f.ZStd/n, r.GradNorm+f.GradNorm/n
 	}
-	for _, kind := range []string{"linear", "mlp"} {
-		p, err := probeResult(filepath.Join(run, reportFile(kind)))
+	for _, kind := range Kinds {
+		p, err := probeResult(filepath.Join(run, kind.report()), kind.again(run))
 		if err != nil {
 			return nil, err
 		}
 		if p != nil {
-			r.Probes[kind] = *p
+			r.Probes[kind.Name] = *p
+		}
+	}
+	var j eval.Judgement
+	switch found, err := readScores(filepath.Join(run, judgeReport), "clr judge --run "+run, &j, func() bool { return len(j.Rows) > 0 }); {
+	case err != nil:
+		return nil, err
+	case found:
+		for _, m := range j.Measured() {
+			r.Judge[m.Name] = m
 		}
 	}
 	return r, nil
 }
 
-// probeResult reads a report; nil: there is none.
-func probeResult(path string) (*ProbeResult, error) {
+// readScores reads what was found of a run into a report, which the command again
+// makes anew; false where nobody asked.
+func readScores(path, again string, into any, scored func() bool) (found bool, err error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return false, nil
 	}
-	var r eval.Report
 	if err == nil {
-		err = json.Unmarshal(b, &r)
+		err = json.Unmarshal(b, into)
 	}
-	if err == nil && len(r.Rows) == 0 {
+	if err == nil && !scored() {
 		err = errors.New("it has no scores")
 	}
 	if err != nil {
-		return nil, fault.New(fault.Data, "the probe makes it anew", "%s: %w", path, err)
+		return false, fault.New(fault.Data, again+" makes it anew", "%s: %w", path, err)
+	}
+	return true, nil
+}
+
+// probeResult reads a report; nil: there is none.
+func probeResult(path, again string) (*ProbeResult, error) {
+	var r eval.Report
+	if found, err := readScores(path, again, &r, func() bool { return len(r.Rows) > 0 }); !found {
+		return nil, err
 	}
 	row := r.Rows[0]
 	p := &ProbeResult{Accuracy: row.Mean.Accuracy, Interval: row.Interval, MacroF1: row.Mean.MacroF1, LogLoss: row.Mean.LogLoss}

@@ -23,6 +23,12 @@ func TestResult(t *testing.T) {
 			t.Fatal(err)
 		}
 		reports = append(reports, r)
+		if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "knn"}, Overrides{}, con); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Judge(t.Context(), Asked{Run: run}, Overrides{Set: []string{"judge.few_shot.episodes=5"}}, con); err != nil {
+			t.Fatal(err)
+		}
 	}
 	text := get(t, a, ResultFile)
 	if string(text) != string(get(t, b, ResultFile)) {
@@ -43,14 +49,14 @@ func TestResult(t *testing.T) {
 		t.Errorf("the loss is %g", r.Loss)
 	}
 	p, rows := r.Probes["linear"], reports[0].Rows
-	if len(r.Probes) != 1 || p.Accuracy != rows[0].Mean.Accuracy || p.Interval != rows[0].Interval || p.RandomInit != rows[1].Mean.Accuracy || p.FeatureStats != rows[2].Mean.Accuracy || p.Majority != rows[3].Mean.Accuracy {
-		t.Errorf("%+v", p)
+	if len(r.Probes) != 2 || r.Probes["knn"].Accuracy <= 0 || r.Judge["nmi"].Score <= 0 || r.Judge["map_at_1"].Interval == nil || !(r.Judge["map_at_1"].RandomInit > 0) || p.Accuracy != rows[0].Mean.Accuracy || p.Interval != rows[0].Interval || p.RandomInit != rows[1].Mean.Accuracy || p.FeatureStats != rows[2].Mean.Accuracy || p.Majority != rows[3].Mean.Accuracy {
+		t.Errorf("%+v, %+v", r.Probes, r.Judge)
 	}
 	var keys map[string]any
 	if err := json.Unmarshal(text, &keys); err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range []string{"config_sha256", "corpus_sha256", "seed", "epochs", "loss", "z_std", "grad_norm", "healthy", "warnings", "folds", "probes"} {
+	for _, k := range []string{"config_sha256", "corpus_sha256", "seed", "epochs", "loss", "z_std", "grad_norm", "healthy", "warnings", "folds", "probes", "judge"} {
 		if _, ok := keys[k]; !ok {
 			t.Errorf("no %s", k)
 		}

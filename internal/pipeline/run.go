@@ -143,7 +143,7 @@ func runConfig(dir string, o Overrides) (*Config, error) {
 	} else if err == nil && !info.Mode().IsRegular() { // a pipe may never end
 		return nil, fault.New(fault.Usage, "bring back the file as clr pretrain wrote it", "%s is not a regular file", path)
 	}
-	o, err := o.Within("the run folder's config says what the run was made with; pretrain another run to change others", "embed", "linear_probe", "mlp_probe", "knn_probe", "judge", "finetune", "workers", "store")
+	o, err := o.Within("the run folder's config says what the run was made with; pretrain another run to change others", append([]string{"embed", "finetune", "workers", "store"}, asking()...)...)
 	if err != nil {
 		return nil, err
 	}

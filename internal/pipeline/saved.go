@@ -44,12 +44,17 @@ func (d *data) owns(cp *checkpoint.Checkpoint, s eval.Split, dir string) error {
 	if fold := cp.Meta["fold"]; fold != s.Name {
 		return fault.New(fault.Data, bringBack, "%s: the checkpoint was trained on fold %s, this is fold %s", dir, fold, s.Name)
 	}
+	return d.c.trained(cp, dir)
+}
+
+// trained refuses a checkpoint that another config has made.
+func (c *Config) trained(cp *checkpoint.Checkpoint, dir string) error {
 	was := DefaultConfig() // what an older clr did not know has its default
 	if _, problems := schema().Decode("the checkpoint's config", []byte(cp.Meta["config"]), strict.Overrides{}, was); len(problems) > 0 {
 		return fault.New(fault.Data, bringBack, "%s: %w", dir, problems)
 	}
 	var differ []string
-	for _, f := range Diff(was.pretraining(), d.c.pretraining()) {
+	for _, f := range Diff(was.pretraining(), c.pretraining()) {
 		if f.Key != epochsKey {
 			differ = append(differ, fmt.Sprintf("  %s: the checkpoint has %s, the run %s", f.Key, f.Old, f.New))
 		}

@@ -187,7 +187,7 @@ func results(t *testing.T, run, fold, out string) map[string]result {
 		all[kind+"-probe"] = result{func(con Console) error {
 			_, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: kind}, Overrides{}, con)
 			return err
-		}, []string{filepath.Join(run, predictionsFile(kind)), filepath.Join(run, reportFile(kind))}}
+		}, []string{filepath.Join(run, kindOf(kind).predictions()), filepath.Join(run, kindOf(kind).report())}}
 	}
 	for format := range ExportFormats {
 		path := filepath.Join(out, "export."+format)

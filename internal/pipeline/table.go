@@ -39,6 +39,9 @@ func probeTable(ctx context.Context, o ProbeOptions, ov Overrides, con Console) 
 		return nil, err
 	}
 	report := &eval.Report{By: t.by}
+	if kind := kindOf(o.Kind); eval.AnswersByWindows(kind.of(t.c)) {
+		return nil, fault.New(fault.Usage, "set "+kind.Section+".windows to embeddings", "%s: a row of a file is a clip, of which nothing says what windows it has", o.Embeddings)
+	}
 	if err := ask(ctx, report, t.c, o, a, con); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Embeddings, err)
 	}
@@ -48,7 +51,7 @@ func probeTable(ctx context.Context, o ProbeOptions, ov Overrides, con Console) 
 // openTable reads a file of embeddings. What is known of its rows stands in the
 // file, or in a manifest, which comes first.
 func openTable(path, manifest string, ov Overrides) (*table, error) {
-	ov, err := ov.Within("nothing else matters to embeddings that are there already", "split", "linear_probe", "mlp_probe", "knn_probe", "judge", "seed")
+	ov, err := ov.Within("nothing else matters to embeddings that are there already", append([]string{"split", "seed"}, asking()...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -65,8 +65,9 @@ var groups = map[string]func(v vectors){
 		v.points()
 		v.dot()
 	},
-	"move": vectors.moves,
-	"exp":  vectors.exps,
+	"move":   vectors.moves,
+	"double": vectors.double,
+	"exp":    vectors.exps,
 }
 
 func main() {

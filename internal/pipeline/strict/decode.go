@@ -209,9 +209,11 @@ func (d *decoder) list(path string, n *node, v reflect.Value) {
 		}
 		d.value(joinIndex(path, i), item, fresh.Index(i))
 	}
-	if len(d.problems) > failed { // an element may have stayed nil
+	if len(d.problems) > failed {
 		d.bad[path] = true
-		return
+		if v.Type().Elem().Kind() != reflect.Struct { // an element may have stayed nil
+			return
+		}
 	}
 	v.Set(fresh)
 }

@@ -87,8 +87,8 @@ type key struct {
 	of        reflect.Type
 }
 
-// keys lists the fields of a section, those of embedded structs tagged
-// ",inline" in their place.
+// keys lists the fields of a section, those of structs tagged ",inline" in their
+// place.
 func keys(t reflect.Type) []key {
 	var all []key
 	for i := range t.NumField() {
@@ -97,7 +97,7 @@ func keys(t reflect.Type) []key {
 		switch {
 		case tag == "-":
 			continue
-		case f.Anonymous && tag == ",inline":
+		case tag == ",inline":
 			for _, k := range keys(f.Type) {
 				k.index = append([]int{i}, k.index...)
 				all = append(all, k)
