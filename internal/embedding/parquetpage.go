@@ -176,13 +176,7 @@ func pages[T any](in *source, l leaf, s stretch, plain func(l leaf, b []byte, n 
 		if err != nil {
 			return err
 		}
-		present := 0
-		for _, d := range def {
-			if int(d) == l.def {
-				present++
-			}
-		}
-		values, err := decode(l, h.encoding, b, present, dictionary, plain)
+		values, err := decode(l, h.encoding, b, bytes.Count(def, []byte{byte(l.def)}), dictionary, plain)
 		if err != nil {
 			return fmt.Errorf("after %d of %d values: %w", seen-h.values, s.values, err)
 		}
@@ -290,8 +284,10 @@ func runs[T byte | uint32](to []T, b []byte, width, n int) ([]T, error) {
 				v |= uint64(b[i]) << (8 * i)
 			}
 			b = b[whole:]
-			for range min(head>>1, uint64(n-len(to))) {
-				to = append(to, T(v))
+			at := len(to)
+			to = append(to, make([]T, min(head>>1, uint64(n-at)))...)
+			for i := range to[at:] {
+				to[at+i] = T(v)
 			}
 			continue
 		}
