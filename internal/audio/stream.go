@@ -107,6 +107,9 @@ func (s *Stream) Leave(line int, err error) { s.b.leave(line, err) }
 // Left says whether a clip's line is left out.
 func (s *Stream) Left(clip int) bool { return s.b.lines[s.b.of[clip]].err != nil }
 
+// LeftOut is how many lines are left out.
+func (s *Stream) LeftOut() int { return s.b.left }
+
 // Refused says whether more lines cannot be used than may be left out: the rest
 // is then heard for the sake of Finish's list.
 func (s *Stream) Refused() bool { return !s.b.corpus.reading.OnError.allows(s.b.left, len(s.b.lines)) }
