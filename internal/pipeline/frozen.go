@@ -189,7 +189,9 @@ func openModel(path string, s Source, ov Overrides) (*frozen, error) {
 	if f.state, err = f.fresh(norm); err != nil {
 		return nil, wrong("%w", err)
 	}
-	if err := f.state.params.Load("", arrays); err != nil {
+	if err := f.state.params.Load("", arrays); err != nil && c.Embed.HeadLayers == 0 {
+		return nil, wrong("%w", err)
+	} else if err != nil {
 		return nil, fault.New(fault.Data, "embed from the run's folder with --run", "%s: it lacks what embed.head_layers %d keeps of the projector: %w", path, c.Embed.HeadLayers, err)
 	}
 	if sum := f.state.hash(); sum != meta[encoderKey] {
