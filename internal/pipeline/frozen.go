@@ -154,7 +154,7 @@ func openModel(path string, s Source, ov Overrides) (*frozen, error) {
 		return nil, wrong("%w", err)
 	}
 	limit := host.MemoryLimit()
-	if err := limit.Fits(8*embedBatch*int64(f.input.Values()), "embedding", "views of "+f.input.String(), exportAgain); err != nil {
+	if err := limit.Fits(8*streamBatch*int64(f.input.Values()), "embedding", "views of "+f.input.String(), exportAgain); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	draft, err := model.Draft(c.Encoder, f.input)
