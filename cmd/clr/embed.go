@@ -42,6 +42,9 @@ and on_error.`,
 			if o.Out == "" {
 				return fault.New(fault.Usage, "name a file with --out", "no output is given")
 			}
+			if c.Flags().Changed("window") { // of the config's windows nothing stays
+				p.sets = append(p.sets, "windows.hop=0")
+			}
 			p.setBy(c, map[string]string{"window": "windows.length", "hop": "windows.hop"})
 			o.Run, o.Fold = p.run, p.fold
 			return pipeline.EmbedCorpus(c.Context(), o, p.overrides(), p.console())

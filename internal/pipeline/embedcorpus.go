@@ -124,7 +124,7 @@ func (f *frozen) corpusAt(ctx context.Context, path string) (*audio.Corpus, erro
 	if err := m.Write(&text, path); err != nil {
 		return nil, err
 	}
-	return f.c.Reading.ParseCorpus(audio.Host(), filepath.Join(path, "manifest.csv"), text.Bytes())
+	return f.c.Reading.ParseCorpus(audio.Host(), filepath.Join(path, "*"), text.Bytes()) // there is no manifest that errors could name
 }
 
 // A work is embeddings in the making.
