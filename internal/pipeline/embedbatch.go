@@ -6,6 +6,7 @@ import (
 
 	"clr/internal/audio"
 	"clr/internal/augment"
+	"clr/internal/host"
 	"clr/internal/model"
 )
 
@@ -38,7 +39,18 @@ type openClip struct {
 	pool    *pool
 }
 
+// batcher makes one, if there is memory for it.
 func (f *frozen) batcher() (*batcher, error) {
+	drafted := model.DraftParams()
+	draft, err := model.NewEmbedder(f.c.headed(), drafted, "encoder", streamBatch, f.input, f.c.Engine.ExactConv)
+	if err != nil {
+		return nil, err
+	}
+	graph, weights, windows := int64(draft.Plan().Bytes), 4*int64(drafted.Values()), 8*streamBatch*int64(f.input.Values())
+	if err := host.MemoryLimit().Fits(graph+weights+windows, "embedding", fmt.Sprintf("graph %s, weights %s, %d windows of %s %s",
+		host.Bytes(graph), host.Bytes(weights), streamBatch, f.input, host.Bytes(windows)), "embed where there is more memory"); err != nil {
+		return nil, err
+	}
 	net, err := f.embedder(f.state, streamBatch)
 	if err != nil {
 		return nil, err
