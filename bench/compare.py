@@ -1,6 +1,6 @@
 """Runs `clr bench` and the same work in PyTorch by turns, and prints a table of ratios.
 
-    make compare-torch                    # all rows, three rounds, some seven minutes on two cores
+    make compare-torch                    # all rows, three rounds, some minutes
     make compare-torch ROWS=simclr,embed  # some of them; --list names them
 
 Each figure is of a process of its own. In the first round PyTorch runs in every
@@ -57,6 +57,8 @@ def rows():
         one("moco", "ResNet-18 MoCo, 64×96, batch 64", "train", 18, 64, 96, (6, 5), method="moco"),
         one("moco-bf16", "the same, against bf16 autocast", "train", 18, 64, 96, (6, 5), method="moco", dtype="bf16"),
         one("embed", "ResNet-18 embedding, 64×96, batch 64", "embed", 18, 64, 96, (20, 15)),
+        one("embed-128", "the same, batch 128, as clr embed has it", "embed", 18, 64, 96, (10, 8), batch=128),
+        one("embed-256", "the same, batch 256", "embed", 18, 64, 96, (6, 5), batch=256),
         one("embed-1", "ResNet-18 embedding, 64×96, batch 1", "embed", 18, 64, 96, (60, 60), batch=1),
     ]
 

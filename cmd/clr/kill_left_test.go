@@ -24,7 +24,7 @@ import (
 // What a kill left, in the order in which it is looked for.
 const (
 	nothing    = iota // has changed
-	halfStore         // features half made
+	halfStore         // features, or embeddings, half made
 	noRun             // a run folder without config.yaml
 	describing        // run.json or config.yaml aside
 	halfSaved         // a checkpoint half written
@@ -42,7 +42,7 @@ const (
 )
 
 var momentNames = [moments]string{
-	"before anything was written", "features half made", "before it was a run", "run.json or config.yaml in writing",
+	"before anything was written", "features or embeddings half made", "before it was a run", "run.json or config.yaml in writing",
 	"checkpoint half written", "checkpoint written, not in place", "older checkpoints making room", "log being cut back",
 	"before the first checkpoint", "between folds", "all saved, not ended", "log ahead of the checkpoint", "between two steps",
 	"report or export in writing", "result in place, not ended",

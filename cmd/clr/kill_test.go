@@ -94,6 +94,7 @@ var victims = []victim{
 	{name: "finetune", args: "finetune --run run --resume --fractions 0.5,1" + tuning, after: "pretrain", rarely: true,
 		folds: []fold{{"run/finetune/labels-1", 12}, {"run/finetune/labels-0.5", 6}}},
 	{name: "export", args: "export --run run --out encoder.safetensors", after: "pretrain"},
+	{name: "embed", args: "embed --run run --corpus ../corpus/manifest.csv --window 0.1 --hop 0.02 --format parquet --out e.parquet", after: "pretrain"},
 	{name: "npy", args: "export --run run --fold x --format npy --out embeddings.npy", after: "two-folds"},
 }
 

@@ -114,6 +114,7 @@ func TestInterruptedElsewhere(t *testing.T) {
 		{"pretrain --config c.yaml --set store=ALONE-run.clrs --run ALONE-run --max-steps 1", "features  144/1440", syscall.SIGINT, 75, "ALONE-run/last.safetensors", "ALONE-run.clrs.partial"},
 		{"linear-probe --run ALONE", "linear probe: pretrained", syscall.SIGINT, 130, "ALONE/report-linear-probe.json", ""},
 		{"mlp-probe --run ALONE", "mlp probe: pretrained", syscall.SIGHUP, 143, "ALONE/report-mlp-probe.json", ""},
+		{"embed --run run --format npy --out ALONE-e.npy", "embed  144/1440", syscall.SIGUSR1, 75, "ALONE-e.npy", "ALONE-e.npy.partial"},
 		{"export --run run --format npy --out ALONE.npy", "embed  144/1440", syscall.SIGUSR1, 143, "ALONE.npy", ""},
 	} {
 		at := func(s, name string) string { return strings.ReplaceAll(s, "ALONE", name) }

@@ -94,6 +94,12 @@ func (c *Corpus) read() error {
 	if err != nil {
 		return fault.New(fault.Data, "see that the manifest's path is right and that it may be read", "manifest: %w", err)
 	}
+	return c.parse(data)
+}
+
+// parse reads a manifest's text.
+func (c *Corpus) parse(data []byte) error {
+	fsys, name := c.fsys, c.Path
 	p := manifest{fsys: fsys, name: name, corpus: c}
 	p.read(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	if len(p.faults) > 0 {

@@ -63,7 +63,6 @@ var errAgain = errors.New("other records come first")
 // fill appends the records that are missing, in order, as workers make them.
 // Lines that cannot be used are marked.
 func (b *builder) fill(ctx context.Context, w *storeWriter) error {
-	ctx, cancel := context.WithCancel(ctx)
 	b.stats.Made, b.stats.Reused = 0, 0
 	for _, made := range w.made {
 		b.count(made)
@@ -78,6 +77,23 @@ func (b *builder) fill(ctx context.Context, w *storeWriter) error {
 			todo = append(todo, i)
 		}
 	}
+	done := len(w.records)
+	return b.produce(ctx, todo, func(item int, r made) error {
+		done++
+		if err := b.took(w, item, r); err != nil {
+			return err
+		}
+		if b.progress != nil {
+			b.progress(b.stats.Shared+done, b.stats.Clips)
+		}
+		return nil
+	})
+}
+
+// produce has workers make some items, and hands what comes of them out in their
+// order, on the caller's goroutine.
+func (b *builder) produce(ctx context.Context, todo []int, took func(item int, r made) error) error {
+	ctx, cancel := context.WithCancel(ctx)
 	jobs, handed := b.jobs(todo)
 	work, queue := make(chan job), make(chan job, 4*b.workers)
 	var wg sync.WaitGroup
@@ -119,7 +135,6 @@ func (b *builder) fill(ctx context.Context, w *storeWriter) error {
 			}
 		})
 	}
-	done := len(w.records)
 	for j := range queue {
 		for _, item := range j.items {
 			var r made
@@ -130,12 +145,8 @@ func (b *builder) fill(ctx context.Context, w *storeWriter) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			done++
-			if err := b.took(w, item, r); err != nil {
+			if err := took(item, r); err != nil {
 				return err
-			}
-			if b.progress != nil {
-				b.progress(b.stats.Shared+done, b.stats.Clips)
 			}
 		}
 	}

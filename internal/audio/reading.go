@@ -30,6 +30,16 @@ func (r Reading) ReadCorpus(fsys fs.FS, name string) (*Corpus, error) {
 	return c, nil
 }
 
+// ParseCorpus is ReadCorpus of a manifest's text that is in memory, as if it stood
+// under a name.
+func (r Reading) ParseCorpus(fsys fs.FS, name string, text []byte) (*Corpus, error) {
+	c := &Corpus{Path: name, fsys: fsys, reading: r, reader: newReader(r)}
+	if err := c.parse(text); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
 // settings writes what features depend on as JSON. What a clip was read by
 // stands there only where it is not the default, so that a store from before
 // there was a choice stays as it is.

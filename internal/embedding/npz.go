@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,12 +21,34 @@ import (
 // labels is the array of a .npz file that a manifest calls label.
 const labelArray = "y"
 
+// aboutArray is one text, an About in JSON.
+const aboutArray = "about"
+
 // mostArrays is how many arrays a .npz file of embeddings may have.
 const mostArrays = 1000
 
 // readNPZ reads the embeddings x, and as columns all arrays that have a value
 // for each. Others, which may be anything, are passed over.
 func readNPZ(in *source) (*Table, error) {
+	arrays, err := arraysOf(in)
+	if err != nil {
+		return nil, err
+	}
+	t := &Table{Columns: Columns{}}
+	if err := inArray(arrays["x"], func(r io.Reader) error {
+		h, err := readHeader(r)
+		if err != nil {
+			return err
+		}
+		return t.values(in, h, r)
+	}); err != nil {
+		return nil, fmt.Errorf("x: %w", err)
+	}
+	return t, t.arrays(in, arrays, func(string) bool { return true })
+}
+
+// arraysOf are the arrays in the file, x among them.
+func arraysOf(in *source) (map[string]*zip.File, error) {
 	z, err := zip.NewReader(in, in.size)
 	if err != nil {
 		return nil, err
@@ -44,35 +67,32 @@ func readNPZ(in *source) (*Table, error) {
 		}
 		arrays[name] = f
 	}
-	names := slices.Sorted(maps.Keys(arrays))
 	if arrays["x"] == nil {
-		return nil, fault.New(fault.Data, "save the embeddings as x: numpy.savez(file, x=embeddings, y=labels)", "it has no array x, it has %.200s", strings.Join(names, ", "))
+		return nil, fault.New(fault.Data, "save the embeddings as x: numpy.savez(file, x=embeddings, y=labels)", "it has no array x, it has %.200s", strings.Join(slices.Sorted(maps.Keys(arrays)), ", "))
 	}
-	t := &Table{Columns: Columns{}}
-	if err := inArray(arrays["x"], func(r io.Reader) error {
-		h, err := readHeader(r)
-		if err != nil {
-			return err
-		}
-		return t.values(in, h, r)
-	}); err != nil {
-		return nil, fmt.Errorf("x: %w", err)
-	}
-	for _, name := range names {
+	return arrays, nil
+}
+
+// arrays reads the columns that are wanted.
+func (t *Table) arrays(in *source, arrays map[string]*zip.File, wanted func(column string) bool) error {
+	for _, name := range slices.Sorted(maps.Keys(arrays)) {
 		if name == "x" {
 			continue
 		}
 		column := name
 		if name == labelArray {
 			if column = "label"; arrays[column] != nil {
-				return nil, errors.New("it has labels twice, as y and as label")
+				return errors.New("it has labels twice, as y and as label")
 			}
 		}
+		if !wanted(column) {
+			continue
+		}
 		if err := inArray(arrays[name], func(r io.Reader) error { return t.column(in, column, r) }); err != nil {
-			return nil, fmt.Errorf("%.40s: %w", name, err)
+			return fmt.Errorf("%.40s: %w", name, err)
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // errPassed ends the reading of an array that is no column.
@@ -141,13 +161,13 @@ type npz struct {
 	z       *zip.Writer
 	x       io.Writer
 	columns Columns
-	n       int
+	about   About
 }
 
-func newNPZ(w io.Writer, n, d int, columns Columns) (*npz, error) {
+func newNPZ(w io.Writer, n, d int, columns Columns, about About) (*npz, error) {
 	z := zip.NewWriter(w)
-	for _, name := range []string{"x", labelArray} {
-		if columns[name] != nil {
+	for _, name := range []string{"x", labelArray, aboutArray} {
+		if columns[name] != nil && (name != aboutArray || len(about) > 0) {
 			return nil, fault.New(fault.Usage, "rename the manifest's column, or use another format", "a column is named %s, which means something else in a .npz file", name)
 		}
 	}
@@ -155,7 +175,7 @@ func newNPZ(w io.Writer, n, d int, columns Columns) (*npz, error) {
 	if err == nil {
 		err = writeHeader(x, "<f4", n, d)
 	}
-	return &npz{rows{n, d}, z, x, columns, n}, err
+	return &npz{rows{n, d}, z, x, columns, about}, err
 }
 
 func (p *npz) Write(x []float32) error {
@@ -182,7 +202,34 @@ func (p *npz) Close() error {
 			return err
 		}
 	}
+	if len(p.about) > 0 {
+		if err := p.writeAbout(); err != nil {
+			return err
+		}
+	}
 	return p.z.Close()
+}
+
+// writeAbout writes what is known about the table as one text in JSON, which is no
+// column.
+func (p *npz) writeAbout() error {
+	w, err := p.z.CreateHeader(&zip.FileHeader{Name: aboutArray + ".npy"})
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(p.about) // sorts the keys
+	if err != nil {
+		return err
+	}
+	if err := writeHeader(w, "<U"+strconv.Itoa(utf8.RuneCount(text))); err != nil {
+		return err
+	}
+	var b []byte
+	for _, letter := range string(text) {
+		b = binary.LittleEndian.AppendUint32(b, uint32(letter))
+	}
+	_, err = w.Write(b)
+	return err
 }
 
 // writeColumn writes a column as an array: <i8, <f8 or the narrowest <U.

@@ -54,6 +54,7 @@ type footer struct {
 	leaves []leaf
 	rows   int64
 	groups [][]stretch // of each leaf
+	about  About
 }
 
 // readParquet reads the embeddings, and as columns all that have one number or
@@ -77,24 +78,29 @@ func readParquet(in *source) (*Table, error) {
 	if int64(t.N) != foot.rows {
 		return nil, fmt.Errorf("column %s has %d rows, the file claims %d", list.name(), t.N, foot.rows)
 	}
+	return t, t.leaves(in, foot, func(string) bool { return true })
+}
+
+// leaves reads the columns that are wanted.
+func (t *Table) leaves(in *source, foot *footer, wanted func(column string) bool) error {
 	for _, l := range foot.leaves {
-		if l.rep > 0 || len(l.path) != 1 {
+		if l.rep > 0 || len(l.path) != 1 || !wanted(l.path[0]) {
 			continue
 		}
 		if l.kind == physInt96 || l.kind == physFixed || l.isDecimal {
 			if slices.Contains(meant, l.path[0]) {
-				return nil, fault.New(fault.Data, "cast it to a text or to a number of 64 bits", "column %s is of a type that has no text, such as a decimal", l.name())
+				return fault.New(fault.Data, "cast it to a text or to a number of 64 bits", "column %s is of a type that has no text, such as a decimal", l.name())
 			}
 			continue
 		}
 		if t.Columns[l.path[0]] != nil {
-			return nil, fmt.Errorf("it has two columns %.40q", l.path[0])
+			return fmt.Errorf("it has two columns %.40q", l.path[0])
 		}
 		if err := t.texts(in, foot, l); err != nil {
-			return nil, fmt.Errorf("column %.40s: %w", l.name(), err)
+			return fmt.Errorf("column %.40s: %w", l.name(), err)
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // embeddings is the list of floats that is meant: the one of that name, or the
@@ -219,6 +225,9 @@ func readFooter(in *source) (*footer, error) {
 			f.rows = c.integer()
 		case id == 4 && kind == thriftList:
 			c.list(func(byte) { f.groups = append(f.groups, c.group()) })
+		case id == 5 && kind == thriftList:
+			f.about = About{}
+			c.list(func(byte) { c.pair(f.about) })
 		default:
 			c.skip(kind, false)
 		}
@@ -247,6 +256,19 @@ func readFooter(in *source) (*footer, error) {
 		}
 	}
 	return f, nil
+}
+
+// pair reads a key and its value.
+func (c *compact) pair(into About) {
+	var words [2]string
+	c.structure(func(id int64, kind byte) {
+		if kind != thriftBinary || id < 1 || id > 2 {
+			c.skip(kind, false)
+			return
+		}
+		words[id-1] = string(c.text())
+	})
+	into[words[0]] = words[1]
 }
 
 // An element is a line of the schema.

@@ -166,13 +166,7 @@ func pages[T any](in *source, l leaf, s stretch, plain func(l leaf, b []byte, n 
 		if err != nil {
 			return err
 		}
-		present := 0
-		for _, d := range def {
-			if int(d) == l.def {
-				present++
-			}
-		}
-		values, err := decode(l, h.encoding, b, present, dictionary, plain)
+		values, err := decode(l, h.encoding, b, bytes.Count(def, []byte{byte(l.def)}), dictionary, plain)
 		if err != nil {
 			return fmt.Errorf("after %d of %d values: %w", seen-h.values, s.values, err)
 		}

@@ -39,8 +39,10 @@ func runs[T byte | uint32](to []T, b []byte, width, n int) ([]T, error) {
 				v |= uint64(b[i]) << (8 * i)
 			}
 			b = b[whole:]
-			for range min(head>>1, uint64(n-len(to))) {
-				to = append(to, T(v))
+			at := len(to)
+			to = append(to, make([]T, min(head>>1, uint64(n-at)))...)
+			for i := range to[at:] {
+				to[at+i] = T(v)
 			}
 			continue
 		}

@@ -30,6 +30,7 @@ type parquetWriter struct {
 	names   []string
 	kinds   []kind
 	columns Columns
+	about   About
 
 	page     []float32
 	pageRows int
@@ -46,11 +47,11 @@ type groupEnd struct {
 
 type chunkEnd struct{ from, bytes, values int64 }
 
-func newParquet(w io.Writer, n, d int, columns Columns) (*parquetWriter, error) {
+func newParquet(w io.Writer, n, d int, columns Columns, about About) (*parquetWriter, error) {
 	if columns[embeddingName] != nil {
 		return nil, fault.New(fault.Usage, "rename the manifest's column, or use another format", "a column is named %s, which is the embeddings' in a Parquet file", embeddingName)
 	}
-	p := &parquetWriter{rows: rows{n, d}, w: w, n: n, columns: columns, names: slices.Sorted(maps.Keys(columns))}
+	p := &parquetWriter{rows: rows{n, d}, w: w, n: n, columns: columns, about: about, names: slices.Sorted(maps.Keys(columns))}
 	for _, name := range p.names {
 		p.kinds = append(p.kinds, kindOf(name, columns[name]))
 	}
@@ -265,6 +266,17 @@ func (p *parquetWriter) footer() []byte {
 		t.i64(2, size)
 		t.i64(3, int64(g.rows))
 		t.end()
+	}
+	if len(p.about) > 0 {
+		t.list(5, thriftStruct, len(p.about))
+		for _, key := range slices.Sorted(maps.Keys(p.about)) {
+			t.begin()
+			t.field(1, thriftBinary)
+			t.text(key)
+			t.field(2, thriftBinary)
+			t.text(p.about[key])
+			t.end()
+		}
 	}
 	t.field(6, thriftBinary)
 	t.text("clr")

@@ -39,6 +39,12 @@ var Formats = map[string]string{
 	"parquet": "embeddings, a line per clip: the manifest's columns, embedding as a list of float32",
 }
 
+// Texts are formats that are written for other programs, and not read.
+var Texts = map[string]string{
+	"csv":   "embeddings, a line per clip: path, start, end, label, the manifest's other columns, then the values e0, e1, ...",
+	"jsonl": "embeddings, an object per line: the same keys, the values as embedding",
+}
+
 // Format tells a table's format by its first bytes; empty if it is none.
 func Format(head []byte) string {
 	for name, magic := range map[string]string{"npz": "PK\x03\x04", "npy": npyMagic, "parquet": parquetMagic} {
@@ -55,40 +61,30 @@ func Format(head []byte) string {
 func Read(path string) (*Table, error) {
 	t, err := read(path)
 	if err != nil {
-		return nil, fault.New(fault.Data, cmp.Or(fault.Remedy(err), "write it again, see docs/embeddings.md"), "%s: %w", path, err)
+		return nil, unusable(path, err)
 	}
 	return t, nil
 }
 
+// unusable says of which file an error is.
+func unusable(path string, err error) error {
+	return fault.New(fault.Data, cmp.Or(fault.Remedy(err), "write it again, see docs/embeddings.md"), "%s: %w", path, err)
+}
+
 func read(path string) (*Table, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fault.New(fault.Data, "name a file of embeddings: .npz, .npy or .parquet", "embeddings: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	in, format, err := openSource(path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fault.New(fault.Data, "name a file of embeddings: .npz, .npy or .parquet", "it is not a regular file")
-	}
-	head := make([]byte, 8)
-	n, err := f.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	in := source{f, info.Size(), 64*info.Size() + 1<<20}
+	defer in.file.Close()
 	var t *Table
-	switch Format(head[:n]) {
+	switch format {
 	case "npz":
-		t, err = readNPZ(&in)
+		t, err = readNPZ(in)
 	case "npy":
-		t, err = readPlain(&in)
+		t, err = readPlain(in)
 	case "parquet":
-		t, err = readParquet(&in)
-	default:
-		return nil, fault.New(fault.Data, "save embeddings with numpy.savez, numpy.save, or as Parquet", "it begins with %q, which is no .npz, .npy or .parquet file", head[:n])
+		t, err = readParquet(in)
 	}
 	if err != nil {
 		return nil, err
@@ -96,9 +92,39 @@ func read(path string) (*Table, error) {
 	return t, t.check()
 }
 
+// openSource opens a file of one of the Formats.
+func openSource(path string) (in *source, format string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", fault.New(fault.Data, "name a file of embeddings: .npz, .npy or .parquet", "embeddings: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, "", err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, "", fault.New(fault.Data, "name a file of embeddings: .npz, .npy or .parquet", "it is not a regular file")
+	}
+	head := make([]byte, 8)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return nil, "", err
+	}
+	if format = Format(head[:n]); format == "" {
+		return nil, "", fault.New(fault.Data, "save embeddings with numpy.savez, numpy.save, or as Parquet", "it begins with %q, which is no .npz, .npy or .parquet file", head[:n])
+	}
+	return &source{f, f, info.Size(), 64*info.Size() + 1<<20}, format, nil
+}
+
 // A source is the file of a table, and what may be unpacked from it.
 type source struct {
 	io.ReaderAt
+	file io.Closer
 	size int64
 	left int64
 }
@@ -135,20 +161,34 @@ type Writer interface {
 	Close() error // refuses a table that lacks rows
 }
 
+// About says what embeddings are of, by keys such as clr.encoder: Parquet and .npz
+// hold it, of which OpenIndex reads it again; the other formats have no place for it.
+type About map[string]string
+
 // NewWriter begins a table of n embeddings of d values in one of the Formats. It
 // holds some rows at most, so that a table may be larger than the memory. The
 // same rows in any portions give the same bytes.
 func NewWriter(w io.Writer, format string, n, d int, columns Columns) (Writer, error) {
+	return NewWriterAbout(w, format, n, d, columns, nil)
+}
+
+// NewWriterAbout is NewWriter of one of the Formats or Texts, with what is known
+// about the whole table.
+func NewWriterAbout(w io.Writer, format string, n, d int, columns Columns, about About) (Writer, error) {
 	if err := (&Table{N: n, D: d, Columns: columns}).check(); err != nil {
 		return nil, err
 	}
 	switch format {
 	case "npz":
-		return newNPZ(w, n, d, columns)
+		return newNPZ(w, n, d, columns, about)
 	case "npy":
 		return newPlain(w, n, d)
 	case "parquet":
-		return newParquet(w, n, d, columns)
+		return newParquet(w, n, d, columns, about)
+	case "csv":
+		return newCSV(w, n, d, columns)
+	case "jsonl":
+		return newJSONL(w, n, d, columns)
 	}
 	panic("embedding: there is no format " + format)
 }

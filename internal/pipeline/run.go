@@ -135,6 +135,11 @@ func (c *Config) over(corpus string) *Config {
 // runConfig reads a run folder's resolved config; only how it is probed may be
 // set anew.
 func runConfig(dir string, o Overrides) (*Config, error) {
+	return runConfigBut(dir, o, append([]string{"embed", "finetune", "workers", "store"}, asking()...)...)
+}
+
+// runConfigBut is a run folder's config, of which some sections may be set anew.
+func runConfigBut(dir string, o Overrides, sections ...string) (*Config, error) {
 	path := filepath.Join(dir, rundir.ConfigFile)
 	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Usage,
@@ -143,7 +148,7 @@ func runConfig(dir string, o Overrides) (*Config, error) {
 	} else if err == nil && !info.Mode().IsRegular() { // a pipe may never end
 		return nil, fault.New(fault.Usage, "bring back the file as clr pretrain wrote it", "%s is not a regular file", path)
 	}
-	o, err := o.Within("the run folder's config says what the run was made with; pretrain another run to change others", append([]string{"embed", "finetune", "workers", "store"}, asking()...)...)
+	o, err := o.Within("the run folder's config says what the run was made with; pretrain another run to change others", sections...)
 	if err != nil {
 		return nil, err
 	}

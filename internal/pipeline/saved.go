@@ -26,14 +26,20 @@ func newestIn(dir string, con Console) (cp *checkpoint.Checkpoint, older bool, e
 // saved is the checkpoint of a fold, for those who need one.
 func (d *data) saved(run string, s eval.Split, con Console) (*checkpoint.Checkpoint, error) {
 	dir := rundir.FoldDir(run, d.foldName(s))
-	cp, _, err := newestIn(dir, con)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Usage, "let clr pretrain --resume go on until it has saved; where it diverged, start another run", "%s holds no checkpoint yet", dir)
-	}
+	cp, err := savedIn(dir, con)
 	if err != nil {
 		return nil, err
 	}
 	return cp, d.owns(cp, s, dir)
+}
+
+// savedIn is the checkpoint of a fold's folder.
+func savedIn(dir string, con Console) (*checkpoint.Checkpoint, error) {
+	cp, _, err := newestIn(dir, con)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Usage, "let clr pretrain --resume go on until it has saved; where it diverged, start another run", "%s holds no checkpoint yet", dir)
+	}
+	return cp, err
 }
 
 const bringBack = "bring back the run's own checkpoint and config.yaml, or start another run"

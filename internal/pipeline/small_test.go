@@ -117,7 +117,7 @@ func pretrain(t *testing.T, c *Config, o PretrainOptions) {
 	}
 }
 
-func put(t *testing.T, path string, b []byte) {
+func put(t testing.TB, path string, b []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, b, 0o666); err != nil {
 		t.Fatal(err)

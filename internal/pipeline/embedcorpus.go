@@ -1,0 +1,258 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"clr/internal/audio"
+	"clr/internal/disk"
+	"clr/internal/embedding"
+	"clr/internal/fault"
+	"clr/internal/kernel"
+	"clr/internal/layout"
+)
+
+// CorpusOptions are what the command line says of embedding a corpus.
+type CorpusOptions struct {
+	Source
+	Corpus string // manifest, folder or builtin:NAME; empty: the run's
+	Format string // of EmbedFormats
+	Out    string // file
+}
+
+// EmbedFormats are the formats that EmbedCorpus writes, with what each holds.
+var EmbedFormats = func() map[string]string {
+	all := maps.Clone(embedding.Formats)
+	maps.Copy(all, embedding.Texts)
+	return all
+}()
+
+// EmbedCorpus writes a corpus's embeddings, a row a clip, without a store and without
+// holding them. What is made is kept beside the file until all is there, so that
+// the same command goes on where it was stopped or killed, to the same bytes.
+func EmbedCorpus(ctx context.Context, o CorpusOptions, ov Overrides, con Console) error {
+	if _, ok := EmbedFormats[o.Format]; !ok {
+		return fault.New(fault.Usage, "use one of "+strings.Join(slices.Sorted(maps.Keys(EmbedFormats)), ", "), "there is no format %q", o.Format)
+	}
+	if err := replaceable(o.Out, "table of embeddings of format "+o.Format, func(head []byte) bool { return earlierTable(o.Format, head) }); err != nil {
+		return err
+	}
+	f, err := openFrozen(o.Source, ov, con)
+	if err != nil {
+		return err
+	}
+	corpus, err := f.corpusAt(ctx, o.Corpus)
+	if err != nil {
+		return err
+	}
+	w, err := newWork(ctx, f, corpus, o.Out, con)
+	if err != nil {
+		return err
+	}
+	defer w.journal.f.Close()
+	began := time.Now()
+	if err := w.run(ctx); err != nil {
+		return err
+	}
+	took := time.Since(began)
+	if err := w.stream.Finish(); err != nil {
+		return err
+	}
+	clips, err := w.write(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := w.journal.remove(); err != nil {
+		return err
+	}
+	if con.JSON {
+		return con.Show(struct {
+			Out    string  `json:"out"`
+			Format string  `json:"format"`
+			Clips  int     `json:"clips"` // rows
+			Dim    int     `json:"dim"`   // values of each
+			Made   int     `json:"made"`  // now; the others were there from an earlier start
+			Left   int     `json:"left_out"`
+			Rate   float64 `json:"clips_per_s"` // of those made now
+		}{o.Out, o.Format, clips, w.journal.dim, w.made, w.stream.LeftOut(), perSecond(w.made, took)})
+	}
+	_, err = fmt.Fprintf(con.Out, "%s: %d clips of %d values, %d made now, %.0f clips/s\n", o.Out, clips, w.journal.dim, w.made, perSecond(w.made, took))
+	return err
+}
+
+// earlierTable tells what EmbedCorpus wrote by its first bytes.
+func earlierTable(format string, head []byte) bool {
+	switch format {
+	case "csv":
+		return bytes.HasPrefix(head, []byte("path,start,end,"))
+	case "jsonl":
+		return bytes.HasPrefix(head, []byte(`{"path":"`))
+	}
+	return exported(format, head)
+}
+
+// corpusAt is the corpus at a path, to be read as the config says: a manifest, a
+// folder of recordings (sub-folders are labels) or one in the binary; without a
+// path the config's own.
+func (f *frozen) corpusAt(ctx context.Context, path string) (*audio.Corpus, error) {
+	if path == "" && f.source.Run == "" {
+		return nil, fault.New(fault.Usage, "name a manifest or a folder of recordings with --corpus", "no corpus is given, and %s names none", modelFile)
+	}
+	if path == "" {
+		return openCorpus(f.c)
+	}
+	if info, err := os.Stat(path); err != nil || !info.IsDir() || isBuiltin(path) {
+		return openCorpus(f.c.over(path))
+	}
+	m, err := layout.Read(ctx, "folder", path, layout.Options{})
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	if err := m.Write(&text, path); err != nil {
+		return nil, err
+	}
+	return f.c.Reading.ParseCorpus(audio.Host(), filepath.Join(path, "*"), text.Bytes()) // there is no manifest that errors could name
+}
+
+// A work is embeddings in the making.
+type work struct {
+	f       *frozen
+	corpus  *audio.Corpus
+	stream  *audio.Stream
+	batch   *batcher
+	journal *journal
+	from    int // clips that were there
+	made    int
+	con     Console
+}
+
+func newWork(ctx context.Context, f *frozen, corpus *audio.Corpus, out string, con Console) (w *work, err error) {
+	w = &work{f: f, corpus: corpus, con: con}
+	if w.stream, err = audio.NewStream(ctx, out, corpus, f.c.Feature, f.c.SampleRate, audio.BuildOptions{Say: con.Say}); err != nil {
+		return nil, halted(err, 0, len(corpus.Items))
+	}
+	if w.batch, err = f.batcher(); err != nil {
+		return nil, err
+	}
+	key := sha256.Sum256(fmt.Appendf(nil, "%s %v %t", f.digest(), f.c.Windows, kernel.CPU() == "generic"))
+	if w.journal, err = openJournal(out, key, w.batch.dim(), con); err != nil {
+		return nil, err
+	}
+	if w.from, err = w.journal.resume(w.stream); err != nil {
+		w.journal.f.Close()
+		return nil, err
+	}
+	if w.from > 0 {
+		con.Say("%s: going on from clip %d of %d", w.journal.path, w.from, w.stream.Len())
+	}
+	return w, nil
+}
+
+// halted is an error's word for a person who has stopped the work.
+func halted(err error, done, clips int) error {
+	if !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fault.New(fault.Interrupted, "run the same command again; it goes on from there", "interrupted; %d of %d clips are embedded", done, clips)
+}
+
+// run makes all that the journal lacks.
+func (w *work) run(ctx context.Context) error {
+	show := w.con.Progress("embed", w.from, w.stream.Len())
+	defer show.End()
+	began, done := time.Now(), w.from
+	w.batch.done = func(clip int, seconds float64, x []float32) error {
+		it := w.stream.Item(clip)
+		for k, v := range x {
+			if v-v != 0 {
+				return fault.New(fault.Data, "see clr health whether the encoder has diverged, and what the recording holds", "%s from %v s: value %d of the embedding is %v", it.Path, it.Start, k, v)
+			}
+		}
+		end := it.End
+		if end == 0 {
+			end = math.Round((it.Start+seconds)*1e6) / 1e6
+		}
+		w.made++
+		done = clip + 1
+		show.At(done, fmt.Sprintf("%.0f clips/s", perSecond(w.made, time.Since(began))))
+		return w.journal.row(w.stream, clip, end, x)
+	}
+	err := w.stream.Each(ctx, w.from, func(h audio.Heard) error {
+		switch {
+		case h.Err != nil:
+			if err := w.batch.flush(ctx); err != nil {
+				return err
+			}
+			if w.stream.Refused() {
+				return w.journal.flush()
+			}
+			return w.journal.left(w.stream, h.Clip, h.Err)
+		case w.stream.Refused(): // only what else is wrong is looked for
+			return nil
+		}
+		if flushed, err := w.batch.add(ctx, h); err != nil || !flushed {
+			return err
+		}
+		return w.journal.flush()
+	})
+	if err == nil {
+		err = w.batch.flush(ctx)
+	}
+	if kept := w.journal.flush(); err == nil {
+		err = kept
+	}
+	return halted(err, done, w.stream.Len())
+}
+
+// write makes the table of what is in the journal.
+func (w *work) write(ctx context.Context, o CorpusOptions) (clips int, err error) {
+	columns := w.columns()
+	clips = len(columns["path"])
+	about, err := w.f.about(o.Out)
+	if err != nil {
+		return 0, err
+	}
+	return clips, disk.WriteFile(o.Out, func(to io.Writer) error {
+		out, err := embedding.NewWriterAbout(to, o.Format, clips, w.journal.dim, columns, about)
+		if err != nil {
+			return err
+		}
+		if err := w.journal.rows(w.stream, func(x []float32) error { return errors.Join(ctx.Err(), out.Write(x)) }); err != nil {
+			return halted(err, w.stream.Len(), w.stream.Len())
+		}
+		return out.Close()
+	})
+}
+
+// columns are what is known of the rows: the stretch of each, and the manifest's
+// columns but those that are of recordings alone.
+func (w *work) columns() embedding.Columns {
+	columns := embedding.Columns{}
+	for clip := range w.stream.Len() {
+		if w.stream.Left(clip) {
+			continue
+		}
+		it := w.stream.Item(clip)
+		for _, name := range w.corpus.Columns {
+			if name != "sha256" && name != "start" && name != "end" {
+				columns[name] = append(columns[name], it.Value(name))
+			}
+		}
+		columns["start"] = append(columns["start"], strconv.FormatFloat(it.Start, 'f', -1, 64))
+		columns["end"] = append(columns["end"], strconv.FormatFloat(w.journal.ends[clip], 'f', -1, 64))
+	}
+	return columns
+}
