@@ -276,7 +276,7 @@ func TestExportRefuses(t *testing.T) {
 		"there is no fold \"z\"":             {Run: run, Format: "safetensors", Out: out, Fold: "z"},
 		"is not a run folder":                {Run: dir + "x", Format: "safetensors", Out: out},
 		"writing " + filepath.Join(out, "x"): {Run: run, Format: "safetensors", Out: filepath.Join(out, "x"), Fold: "x"},
-		"--fold-bn are for format onnx":      {Run: run, Format: "safetensors", Out: out, Fold: "x", FoldBN: true},
+		"--fold-bn is for onnx and bundle":   {Run: run, Format: "safetensors", Out: out, Fold: "x", FoldBN: true},
 		"format onnx is the encoder":         {Run: run, Format: "onnx", Out: out, Fold: "x", Corpus: "manifest.csv"},
 		"--corpus manifest.csv was given":    {Run: run, Format: "safetensors", Out: out, Fold: "x", Corpus: "manifest.csv"},
 	} {
