@@ -164,6 +164,12 @@ func (c *Config) StorePath() string {
 	if c.Store != "" {
 		return c.resolve(c.Store)
 	}
+	return c.OwnStore()
+}
+
+// OwnStore is the StorePath of a config that leaves it open: equal features, equal
+// paths.
+func (c *Config) OwnStore() string {
 	corpus := c.CorpusPath()
 	if !isBuiltin(corpus) {
 		if abs, err := filepath.Abs(corpus); err == nil {
