@@ -60,7 +60,7 @@ classifier on the frozen encoder then tells how much it has learnt.
 	for _, kind := range pipeline.Kinds {
 		root.AddCommand(p.probe(kind))
 	}
-	root.AddCommand(p.judge(), p.eval(), p.finetune(), p.importWeights(), p.export(), p.embed(), p.search(), p.demo())
+	root.AddCommand(p.judge(), p.eval(), p.finetune(), p.importWeights(), p.export(), p.embed(), p.search(), p.sweep(), p.demo())
 	root.AddCommand(p.data(), p.augment())
 	root.AddCommand(p.health(), p.top(), p.verify(), p.compare(), p.reportPage(), p.metrics(), p.replay())
 	root.AddCommand(p.list(), p.configs(), p.model(), p.audio(), p.plan(), p.bench(), p.version(), exitCodes())

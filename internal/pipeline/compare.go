@@ -211,12 +211,11 @@ func trainingScore(dir string) (t TrainingScore, err error) {
 func (c *Comparison) addProbe(kind Kind, corpora []string) error {
 	p := ProbeCompare{Probe: kind.Name}
 	for i, run := range c.Runs {
-		var r eval.Report
-		found, err := readScores(filepath.Join(run, kind.report()), kind.again(run), &r, func() bool { return len(r.Rows) > 0 })
+		r, err := kind.read(run)
 		if err != nil {
 			return err
 		}
-		if !found {
+		if r == nil {
 			continue
 		}
 		row := r.Rows[0]

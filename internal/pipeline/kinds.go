@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"path/filepath"
 	"slices"
 
 	"clr/internal/eval"
@@ -39,6 +40,16 @@ func (k Kind) predictions() string { return "predictions-" + k.Name + "-probe.cs
 
 // again is the command that writes both anew.
 func (k Kind) again(run string) string { return "clr " + k.Name + "-probe --run " + run }
+
+// read is the run's report; nil: there is none.
+func (k Kind) read(run string) (*eval.Report, error) {
+	var r eval.Report
+	found, err := readScores(filepath.Join(run, k.report()), k.again(run), &r, func() bool { return len(r.Rows) > 0 })
+	if !found {
+		return nil, err
+	}
+	return &r, nil
+}
 
 // asking are the sections of the config that say how embeddings are asked.
 func asking() []string {

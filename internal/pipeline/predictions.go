@@ -125,3 +125,47 @@ func (p *predictions) pair(q *predictions) (a, b [][]float64, why string) {
 	}
 	return a, b, ""
 }
+
+// PairRuns tests one set of runs against another by a probe's predictions, clip by
+// clip: runs of a set, of other seeds say, are taken together as more heads are. Why
+// says why that cannot be.
+func PairRuns(probe string, a, b []string) (test *eval.Paired, why string) {
+	kind := kindOf(probe)
+	all := [2][][]float64{} // shares of heads by split and clip, as the first run has them
+	var first *predictions
+	for side, runs := range [][]string{a, b} {
+		for _, run := range runs {
+			r, err := kind.read(run)
+			if err == nil && r == nil {
+				err = fmt.Errorf("%s has no %s; %s makes one", run, kind.report(), kind.again(run))
+			}
+			if err != nil {
+				return nil, err.Error()
+			}
+			p, err := readPredictions(run, kind, r.Predictions)
+			if err != nil {
+				return nil, err.Error()
+			}
+			if first == nil {
+				first = p
+			}
+			_, shares, why := first.pair(p)
+			if why != "" {
+				return nil, why
+			}
+			if all[side] == nil {
+				all[side] = make([][]float64, len(shares))
+			}
+			for s := range shares {
+				if all[side][s] == nil {
+					all[side][s] = make([]float64, len(shares[s]))
+				}
+				for i, v := range shares[s] {
+					all[side][s][i] += v / float64(len(runs))
+				}
+			}
+		}
+	}
+	t := eval.Pair(all[0], all[1])
+	return &t, ""
+}

@@ -110,7 +110,7 @@ func resultOf(run string) (*RunResult, error) {
 		r.Loss, r.ZStd, r.GradNorm = r.Loss+f.Loss/n, r.ZStd+f.ZStd/n, r.GradNorm+f.GradNorm/n
 	}
 	for _, kind := range Kinds {
-		p, err := probeResult(filepath.Join(run, kind.report()), kind.again(run))
+		p, err := probeResult(run, kind)
 		if err != nil {
 			return nil, err
 		}
@@ -149,10 +149,10 @@ func readScores(path, again string, into any, scored func() bool) (found bool, e
 	return true, nil
 }
 
-// probeResult reads a report; nil: there is none.
-func probeResult(path, again string) (*ProbeResult, error) {
-	var r eval.Report
-	if found, err := readScores(path, again, &r, func() bool { return len(r.Rows) > 0 }); !found {
+// probeResult sums up a report; nil: there is none.
+func probeResult(run string, kind Kind) (*ProbeResult, error) {
+	r, err := kind.read(run)
+	if r == nil {
 		return nil, err
 	}
 	row := r.Rows[0]
