@@ -14,6 +14,7 @@ import (
 var floors = map[string]int{
 	"clr/cmd/clr":                  9,
 	"clr/internal/bench":           8,
+	"clr/internal/sweep":           8,
 	"clr/internal/pipeline":        7,
 	"clr/internal/pipeline/strict": 1,
 	"clr/configs":                  0,

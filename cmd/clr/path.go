@@ -79,6 +79,9 @@ checkpoint.every in epochs.`,
 			if o.MaxSteps < 0 {
 				return fault.New(fault.Usage, "0 is all of them", "--max-steps is %d, it must be 0 or more", o.MaxSteps)
 			}
+			if o.MaxEpochs < 0 {
+				return fault.New(fault.Usage, "0 is all of them", "--max-epochs is %d, it must be 0 or more", o.MaxEpochs)
+			}
 			p.setBy(c, map[string]string{"save-every": "checkpoint.steps", "keep": "checkpoint.keep"})
 			cfg, err := p.load()
 			if err != nil {
@@ -93,6 +96,7 @@ checkpoint.every in epochs.`,
 	p.foldFlag(c)
 	c.Flags().BoolVar(&o.Resume, "resume", false, "go on from the run's last checkpoint, or start where there is none")
 	c.Flags().IntVar(&o.MaxSteps, "max-steps", 0, "stop at so many steps from the run's start, with a checkpoint; 0 is all")
+	c.Flags().IntVar(&o.MaxEpochs, "max-epochs", 0, "stop at so many epochs likewise; 0 is all")
 	c.Flags().Int("save-every", 0, "steps between checkpoints, as --set checkpoint.steps=N")
 	c.Flags().Int("keep", 2, "checkpoints to keep, as --set checkpoint.keep=N")
 	return c

@@ -56,7 +56,7 @@ classifier on the frozen encoder then tells how much it has learnt.
 	root.PersistentFlags().BoolVarP(&p.quiet, "quiet", "q", false, "no progress")
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(&cobra.Group{ID: "path", Title: "From recordings to scores:"}, &cobra.Group{ID: "data", Title: "What to learn from:"}, &cobra.Group{ID: "check", Title: "Whether a run can be trusted:"}, &cobra.Group{ID: "know", Title: "What there is:"})
-	root.AddCommand(p.features(), p.pretrain(), p.probe("linear"), p.probe("mlp"), p.probe("knn"), p.judge(), p.finetune(), p.export(), p.demo())
+	root.AddCommand(p.features(), p.pretrain(), p.probe("linear"), p.probe("mlp"), p.probe("knn"), p.judge(), p.finetune(), p.export(), p.sweep(), p.demo())
 	root.AddCommand(p.data(), p.augment())
 	root.AddCommand(p.health(), p.top(), p.verify(), p.compare(), p.reportPage(), p.metrics(), p.replay())
 	root.AddCommand(p.list(), p.configs(), p.model(), p.audio(), p.plan(), p.bench(), p.version(), exitCodes())

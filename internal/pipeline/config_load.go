@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"clr/internal/augment"
@@ -19,6 +20,7 @@ import (
 type Overrides struct {
 	Env []string // the environment, KEY=value; CLR_METHOD_TEMPERATURE sets method.temperature
 	Set []string // --set flags, path=value
+	Put []strict.Put
 }
 
 // envPrefix begins the variables that are settings.
@@ -33,7 +35,7 @@ var notSettings = []string{
 
 // layers is o as the decoder takes it.
 func (o Overrides) layers() strict.Overrides {
-	return strict.Overrides{Env: o.Env, Set: o.Set, Prefix: envPrefix, Not: notSettings}
+	return strict.Overrides{Env: o.Env, Set: o.Set, Put: o.Put, Prefix: envPrefix, Not: notSettings}
 }
 
 // LoadConfig reads a config file and lays the overrides over it. Everything
@@ -59,6 +61,34 @@ func LoadConfig(path string, o Overrides) (*Config, error) {
 // ParseConfig is LoadConfig for a text that is already read; name says where
 // it stands, for errors and for the paths in it.
 func ParseConfig(name string, src []byte, o Overrides) (*Config, error) {
+	c, problems := decodeConfig(name, src, o)
+	for _, w := range c.checkSections() {
+		if !c.doc.Bad(w.path) {
+			problems = append(problems, c.doc.Locate(w.path, w.err))
+		}
+	}
+	if len(problems) == 0 {
+		for _, w := range c.checkTogether() {
+			problems = append(problems, c.doc.Locate(w.path, w.err))
+		}
+	}
+	if err := refused(name, problems); err != nil {
+		return nil, err
+	}
+	if no := strict.Refuses(c.Resolved()); no != "" { // a run folder could not be read again
+		return nil, fault.New(fault.Usage, "shorten its texts and lists", "%s: with every key written out it %s", name, no)
+	}
+	return c, nil
+}
+
+// Varied is the config with other values for some keys. What is written wrongly is
+// an error that shows where; whether it can be run, Check says.
+func (c *Config) Varied(puts []strict.Put) (*Config, strict.Problems) {
+	varied, problems := decodeConfig(filepath.Join(c.dir, "config"), c.Resolved(), Overrides{Put: puts})
+	return varied, problems
+}
+
+func decodeConfig(name string, src []byte, o Overrides) (*Config, strict.Problems) {
 	c := DefaultConfig()
 	c.dir = filepath.Dir(name)
 	doc, problems := schema().Decode(name, src, o.layers(), c)
@@ -72,26 +102,18 @@ func ParseConfig(name string, src []byte, o Overrides) (*Config, error) {
 			c.Augment[i] = b
 		}
 	}
-	for _, w := range c.checkSections() {
-		if !doc.Bad(w.path) {
-			problems = append(problems, doc.Locate(w.path, w.err))
-		}
-	}
-	if len(problems) == 0 {
-		for _, w := range c.checkTogether() {
-			problems = append(problems, doc.Locate(w.path, w.err))
-		}
-	}
+	return c, problems
+}
+
+// refused is all that is wrong with a file, as an error.
+func refused(name string, problems strict.Problems) error {
 	switch len(problems) {
 	case 0:
-		if no := strict.Refuses(c.Resolved()); no != "" { // a run folder could not be read again
-			return nil, fault.New(fault.Usage, "shorten its texts and lists", "%s: with every key written out it %s", name, no)
-		}
-		return c, nil
+		return nil
 	case 1:
-		return nil, fault.New(fault.Usage, "", "%w", problems)
+		return fault.New(fault.Usage, "", "%w", problems)
 	}
-	return nil, fault.New(fault.Usage, "", "%d problems with %s\n%w", len(problems), name, strict.Sort(problems))
+	return fault.New(fault.Usage, "", "%d problems with %s\n%w", len(problems), name, strict.Sort(problems))
 }
 
 // rebase makes a path from a flag or variable, which is relative to where the
@@ -142,6 +164,12 @@ func (c *Config) StorePath() string {
 	if c.Store != "" {
 		return c.resolve(c.Store)
 	}
+	return c.OwnStore()
+}
+
+// OwnStore is the StorePath of a config that leaves it open: equal features, equal
+// paths.
+func (c *Config) OwnStore() string {
 	corpus := c.CorpusPath()
 	if !isBuiltin(corpus) {
 		if abs, err := filepath.Abs(corpus); err == nil {
@@ -190,6 +218,14 @@ func (c *Config) At(dir string) *Config {
 		return relative(dir, c.resolve(name))
 	})
 	return &moved
+}
+
+// WithoutSettings is an environment without the variables that set keys of a config.
+func WithoutSettings(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		return strings.HasPrefix(name, envPrefix) && !slices.Contains(notSettings, name)
+	})
 }
 
 // Within refuses overrides outside some sections, and says why, for commands that

@@ -320,14 +320,14 @@ func (f *Forecast) writeSteps(b *strings.Builder) {
 	if s := f.Speed; s != nil {
 		fmt.Fprintf(b, "\na step takes %.3g s (median of %d on random numbers), %.0f clips/s", s.StepS, s.Measured, s.ClipsPS)
 		if s.TotalS > 0 {
-			fmt.Fprintf(b, ": all %d take %s, if making views does not hold them up", f.Steps, about(s.TotalS))
+			fmt.Fprintf(b, ": all %d take %s, if making views does not hold them up", f.Steps, About(s.TotalS))
 		}
 		b.WriteByte('\n')
 	}
 }
 
-// about is a time in whole seconds or, where these would say little, in two digits.
-func about(seconds float64) string {
+// About is a time in whole seconds or, where these would say little, in two digits.
+func About(seconds float64) string {
 	if seconds < 9.95 {
 		return fmt.Sprintf("%.2g s", seconds)
 	}

@@ -23,10 +23,11 @@ import (
 
 // PretrainOptions are what the command line says beside the config.
 type PretrainOptions struct {
-	Run      string // the run folder
-	Resume   bool   // go on from the newest checkpoint
-	MaxSteps int    // stop after so many steps of each fold, with a good checkpoint; 0: all
-	Fold     string // only this fold; empty: all
+	Run       string // the run folder
+	Resume    bool   // go on from the newest checkpoint
+	MaxSteps  int    // stop after so many steps of each fold, with a good checkpoint; 0: all
+	MaxEpochs int    // likewise
+	Fold      string // only this fold; empty: all
 
 	memory *host.Limit  // that must not be exceeded; nil: the machine's
 	clock  rundir.Clock // nil: the machine's
@@ -129,6 +130,9 @@ func pretrainFold(ctx context.Context, t *trainer, o PretrainOptions, con Consol
 	stop := total
 	if o.MaxSteps > 0 {
 		stop = min(total, o.MaxSteps)
+	}
+	if o.MaxEpochs > 0 {
+		stop = min(stop, o.MaxEpochs*t.batches.steps)
 	}
 	if start >= stop {
 		con.Say("%s: %d of %d steps are done", dir, start, total)

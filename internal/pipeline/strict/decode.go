@@ -29,6 +29,10 @@ func (d *decoder) value(path string, n *node, v reflect.Value) {
 		d.bad[path] = true
 		return
 	}
+	if v.Type() == treeType {
+		v.Set(reflect.ValueOf(Tree{n, n.at}))
+		return
+	}
 	switch v.Kind() {
 	case reflect.Interface:
 		d.part(path, n, v)
@@ -134,11 +138,19 @@ func (d *decoder) fields(path string, n *node, v reflect.Value, part string, tab
 		}
 		at := join(path, f.key)
 		k, ok := byName[f.key]
+		if hint, foreign := d.schema.foreign[general(at)]; !ok && foreign {
+			d.problem(path, f.at, hint, "the key %s means nothing here", f.key)
+			continue
+		}
 		if !ok {
 			d.unknown(path, f, v.Type(), part, tab)
 			continue
 		}
-		d.value(at, f.value, v.FieldByIndex(k.index))
+		to := v.FieldByIndex(k.index)
+		d.value(at, f.value, to)
+		if k.of == treeType {
+			to.Set(reflect.ValueOf(Tree{f.value, f.at}))
+		}
 	}
 }
 

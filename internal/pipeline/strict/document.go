@@ -39,6 +39,12 @@ func (s *Schema) Decode(name string, text []byte, o Overrides, into any) (*Docum
 // variable, or "default".
 func (d *Document) Origin(path string) string { return d.origins[path].String() }
 
+// Given tells whether the file, or an override, has the path.
+func (d *Document) Given(path string) bool {
+	_, ok := d.origins[path]
+	return ok
+}
+
 // Overridden tells whether a path's value comes from a flag or a variable.
 func (d *Document) Overridden(path string) bool {
 	at, ok := d.origins[path]

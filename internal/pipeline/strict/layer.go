@@ -15,8 +15,16 @@ import (
 // and are not empty, and Set holds path=value.
 type Overrides struct {
 	Env, Set []string
+	Put      []Put
 	Prefix   string   // of the variables, e.g. "CLR_"
 	Not      []string // variables with the prefix that are no settings
+}
+
+// A Put is a value for a path that another file says, strongest of all; what is
+// wrong with it is shown there.
+type Put struct {
+	Path  string
+	Value Tree
 }
 
 // SetFlag is the flag that overrides come from, as errors name it.
@@ -40,7 +48,7 @@ func (d *decoder) layer(root *node, o Overrides) {
 	for _, one := range d.variables(o) {
 		d.stage(v, v.SetDefault, one)
 	}
-	for _, one := range d.flags(o) {
+	for _, one := range append(d.flags(o), d.puts(o)...) {
 		d.stage(v, v.Set, one)
 	}
 	winners := v.AllKeys()
@@ -254,11 +262,29 @@ func (d *decoder) override(path, text string, at origin) []override {
 		tree.setOrigin(at)
 		n = tree
 	}
+	return d.whole(path, n)
+}
+
+// whole is a value's overrides, where the path may have such a value.
+func (d *decoder) whole(path string, n *node) []override {
 	if d.places[general(path)] == atSection && n.kind != section {
-		d.problem(path, at, "set a key of it, such as "+d.firstKey(general(path)), "%s is a section with keys of its own", path)
+		d.problem(path, n.at, "set a key of it, such as "+d.firstKey(general(path)), "%s is a section with keys of its own", path)
 		return nil
 	}
 	return d.spread(path, n)
+}
+
+// puts makes out the values that another file says.
+func (d *decoder) puts(o Overrides) []override {
+	var all []override
+	for _, p := range o.Put {
+		if _, ok := d.places[general(p.Path)]; !ok {
+			d.problem("", p.Value.at, "clr config reference shows all keys", "unknown key %s%s", p.Path, d.meantPath(p.Path))
+			continue
+		}
+		all = append(all, d.whole(p.Path, p.Value.n.clone())...)
+	}
+	return all
 }
 
 // firstKey is a value of a section, for an example.

@@ -12,7 +12,15 @@ import (
 
 // A Schema knows the tables that parts are picked from.
 type Schema struct {
-	tables map[reflect.Type]*table // by the interface type of the part
+	tables  map[reflect.Type]*table // by the interface type of the part
+	foreign map[string]string       // keys of another program's files, by path: what to do
+}
+
+// Foreign names keys that people will write because another program knows them,
+// with what to do instead.
+func (s *Schema) Foreign(keys map[string]string) *Schema {
+	s.foreign = keys
+	return s
 }
 
 // A table is the entries that a part can be.
@@ -182,7 +190,9 @@ func (s placed) add(path string, t reflect.Type) {
 		}
 		s.inside[t]--
 	case reflect.Struct:
-		all[path] = atSection
+		if all[path] = atSection; t == treeType {
+			all[path] = atValue
+		}
 		for _, k := range keys(t) {
 			s.add(join(path, k.name), k.of)
 		}
