@@ -142,26 +142,23 @@ func given(options []Option, name string) bool {
 	return false
 }
 
-// slurmBody is what a task does. A trap that ran makes wait return, so it waits
-// again. Of a process that ends just then bash 5.2 loses the code and says 255, which
-// has the trial begin once more and find that it is finished.
+// slurmBody is what a task does. A trap that runs makes wait return early. Of a
+// process that ends just then bash 5.2 loses the code and says 255, which has the
+// trial begin once more and find that it is finished.
 const slurmBody = `
 export GOMAXPROCS="${SLURM_CPUS_PER_TASK:-1}"
 trial= warned= cancelled=
 warn() { # once, for a second signal would not let it save
 	[ -z "$trial" ] || [ "$warned" != yes ] || { warned=told && kill -USR1 "$trial"; }
 }
-trap 'again=1; warned=${warned:-yes}; warn' USR1
-trap 'again=1; cancelled=yes' TERM # which Slurm sends to clr, too
+trap 'warned=${warned:-yes}; warn' USR1
+trap cancelled=yes TERM # which Slurm sends to clr, too
 %s &
 trial=$!
 warn
-again=1
-while [ -n "$again" ]; do
-	again=
-	wait "$trial"
-	code=$?
-done
+while kill -0 "$trial" 2>/dev/null; do wait "$trial"; done
+wait "$trial" # once more, for its code
+code=$?
 
 # 75: stopped by a signal with a good checkpoint. 2, 3 and 4 would fail again. The rest
 # may have passed: a process that was killed, a full disk.

@@ -17,17 +17,14 @@ trial= warned= cancelled=
 warn() { # once, for a second signal would not let it save
 	[ -z "$trial" ] || [ "$warned" != yes ] || { warned=told && kill -USR1 "$trial"; }
 }
-trap 'again=1; warned=${warned:-yes}; warn' USR1
-trap 'again=1; cancelled=yes' TERM # which Slurm sends to clr, too
+trap 'warned=${warned:-yes}; warn' USR1
+trap cancelled=yes TERM # which Slurm sends to clr, too
 clr sweep run configs/sweeps/fsdd-temperature.yaml --out sweeps/temperature --index "$SLURM_ARRAY_TASK_ID" &
 trial=$!
 warn
-again=1
-while [ -n "$again" ]; do
-	again=
-	wait "$trial"
-	code=$?
-done
+while kill -0 "$trial" 2>/dev/null; do wait "$trial"; done
+wait "$trial" # once more, for its code
+code=$?
 
 # 75: stopped by a signal with a good checkpoint. 2, 3 and 4 would fail again. The rest
 # may have passed: a process that was killed, a full disk.
