@@ -1,8 +1,13 @@
 package main
 
 import (
+	"fmt"
+	"io"
+	"strings"
+
 	"github.com/spf13/cobra"
 
+	"clr/internal/disk"
 	"clr/internal/fault"
 	"clr/internal/sweep"
 )
@@ -21,7 +26,7 @@ to. docs/sweeps.md has the keys of the file.`,
 		Args: unknownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.sweepRun())
+	c.AddCommand(p.sweepRun(), p.sweepStatus(), p.sweepBest(), p.sweepTable(), p.sweepCompare(), p.sweepRetry())
 	return c
 }
 
@@ -115,4 +120,160 @@ func oneArgument(what, example string) cobra.PositionalArgs {
 		}
 		return fault.New(fault.Usage, "such as "+example, "%s takes one %s, %d given", c.CommandPath(), what, len(args))
 	}
+}
+
+// inSweep is a command that looks at a sweep's folder.
+func (p *program) inSweep(name, short, long string, f func(c *cobra.Command, s *sweep.Sweep) error) *cobra.Command {
+	c := &cobra.Command{
+		Use:     name + " FOLDER",
+		Short:   short,
+		Long:    long,
+		Example: "  clr sweep " + name + " sweeps/demo",
+		Args:    oneArgument("folder", "clr sweep "+name+" sweeps/demo"),
+		RunE: func(c *cobra.Command, args []string) error {
+			p.started = true
+			s, err := sweep.Open(args[0])
+			if err != nil {
+				return err
+			}
+			return f(c, s)
+		},
+	}
+	return c
+}
+
+func (p *program) sweepStatus() *cobra.Command {
+	c := p.inSweep("status", "Tell where the trials of a sweep are", `Lists trials: done, pruned (stopped early by the file's rule), failed with the reason,
+running and by whom, stopped (begun, and nobody works on them) and waiting. It takes
+no lock.`, func(_ *cobra.Command, s *sweep.Sweep) error {
+		r, err := s.Status()
+		if err != nil {
+			return err
+		}
+		return r.Write(s, p.console())
+	})
+	p.jsonFlag(c)
+	return c
+}
+
+func (p *program) sweepBest() *cobra.Command {
+	c := p.inSweep("best", "Choose the best point, and tell what it is worth on clips the choice never saw", `Chooses the point whose trials that are done have the best mean of the file's metric,
+which no test clip has a part in, and shows its probes' scores on test clips: mean,
+deviation and a 95 % interval (Student's t) over its seeds. Where each value of a
+column is left out in turn, a clip that tests one fold's encoder is among those that
+choose in others; nested is the score where each fold chooses by its own clips alone.`, func(_ *cobra.Command, s *sweep.Sweep) error {
+		b, err := s.Best()
+		if err != nil {
+			return err
+		}
+		return b.Write(s, p.console())
+	})
+	p.jsonFlag(c)
+	return c
+}
+
+func (p *program) sweepTable() *cobra.Command {
+	var o sweep.TableOptions
+	var out, format, by string
+	formats, about := choices(sweep.TableFormats)
+	c := p.inSweep("table", "Write what trials came to, as a table", `Writes a row for each trial, and for each point the mean, sample deviation and number
+of its trials that are done. The same file gives the same bytes, whoever worked on it
+when, unless --times adds seconds, sessions and hosts:
+
+`+about, func(_ *cobra.Command, s *sweep.Sweep) error {
+		if by != "trial" && by != "point" {
+			return fault.New(fault.Usage, "use --by trial or --by point", "there are no rows by %q", by)
+		}
+		if _, ok := sweep.TableFormats[format]; !ok {
+			return fault.New(fault.Usage, "use "+strings.Join(formats, ", "), "there is no format %q", format)
+		}
+		if format == "md" && len(o.Scores) == 0 {
+			o.Scores = s.Brief()
+		}
+		t, err := s.Table(o)
+		if err != nil {
+			return err
+		}
+		write := func(w io.Writer) error { return t.Write(w, format, by == "point") }
+		switch {
+		case out != "":
+			return disk.WriteFile(out, write)
+		case format == "parquet":
+			return fault.New(fault.Usage, "name a file with --out", "no output is given, and parquet is no text")
+		}
+		return write(p.out)
+	})
+	c.Flags().StringVar(&format, "format", "csv", strings.Join(formats, ", "))
+	c.Flags().StringVar(&by, "by", "trial", "rows of csv and parquet: trial or point")
+	c.Flags().StringVarP(&out, "out", "o", "", "file to write (default: stdout)")
+	c.Flags().BoolVar(&o.Times, "times", false, "seconds, sessions and hosts of each trial, too")
+	c.Flags().StringSliceVar(&o.Scores, "scores", nil, "columns of scores, such as loss,linear.accuracy (default: all)")
+	c.Flags().Lookup("scores").DefValue = ""
+	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))
+	return c
+}
+
+func (p *program) sweepRetry() *cobra.Command {
+	all := false
+	var only []int
+	c := p.inSweep("retry", "Let failed trials be tried again", `Makes failed trials unfinished, all or some, so that the next clr sweep run goes on
+with them from what they had learnt. What fails for its point alone, with exit code 2,
+3 or 4, fails again.`, func(c *cobra.Command, s *sweep.Sweep) error {
+		if all == (len(only) > 0) {
+			return fault.New(fault.Usage, "--failed takes all that failed, --index 3,7 these", "give either --failed or --index")
+		}
+		for _, i := range only {
+			if i < 0 || i >= s.Trials {
+				return fault.New(fault.Usage, fmt.Sprintf("trials count from 0 to %d", s.Trials-1), "there is no trial %d", i)
+			}
+		}
+		again, err := s.Retry(only)
+		if err != nil {
+			return err
+		}
+		if p.json {
+			return p.console().Show(map[string][]int{"trials": append([]int{}, again...)})
+		}
+		_, err = fmt.Fprintf(p.out, "%d trials can be tried again: %v; clr sweep run FILE --out %s does it\n", len(again), again, s.Dir)
+		return err
+	})
+	c.Flags().BoolVar(&all, "failed", false, "all trials that failed")
+	c.Flags().IntSliceVar(&only, "index", nil, "these trials, where they failed")
+	c.Flags().Lookup("index").DefValue = ""
+	p.jsonFlag(c)
+	return c
+}
+
+func (p *program) sweepCompare() *cobra.Command {
+	kind, beside := "", -1
+	c := &cobra.Command{
+		Use:   "compare FOLDER...",
+		Short: "Test the points of a sweep, or the best points of several, against one",
+		Long: `Tests each point that has trials that are done against the best one, or against
+--beside; of several sweeps the best points against the first's. Scores are of test
+clips, by which nothing was chosen. Two tests, the p-values of each corrected for the
+number of comparisons (Holm): of the differences by seed and fold, whose signs are
+flipped, whether another seed would say so too; and McNemar's over test clips, with
+seeds taken together, whether these encoders differ. Six pairs of a seed and a fold
+are the least that signs can tell anything from.`,
+		Example: "  clr sweep compare sweeps/demo --beside 0\n  clr sweep compare sweeps/first sweeps/second --json",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fault.New(fault.Usage, "such as clr sweep compare sweeps/demo", "clr sweep compare takes a folder or more")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			p.started = true
+			r, err := sweep.Compare(args, kind, beside)
+			if err != nil {
+				return err
+			}
+			return r.Write(p.console())
+		},
+	}
+	c.Flags().StringVar(&kind, "probe", "", "linear, mlp or knn (default: the first of the file's then)")
+	c.Flags().IntVar(&beside, "beside", -1, "of one sweep, the point that the others stand beside; -1 is the best")
+	p.jsonFlag(c)
+	return c
 }

@@ -59,6 +59,48 @@ func newParquet(w io.Writer, n, d int, columns Columns) (*parquetWriter, error) 
 	return p, p.put([]byte(parquetMagic))
 }
 
+// WriteColumns writes a table without embeddings as Parquet, columns in the order of
+// their names: those in which all that is not empty are numbers as doubles, others as
+// texts.
+func WriteColumns(w io.Writer, names []string, columns Columns) error {
+	p := &parquetWriter{w: w, names: names, columns: columns}
+	for _, name := range names {
+		p.n = len(columns[name])
+		k, seen := reals, false
+		for _, v := range columns[name] {
+			if _, err := strconv.ParseFloat(v, 64); v != "" && err != nil {
+				k = texts
+			}
+			seen = seen || v != ""
+		}
+		if !seen {
+			k = texts
+		}
+		p.kinds = append(p.kinds, k)
+	}
+	if err := p.put([]byte(parquetMagic)); err != nil {
+		return err
+	}
+	p.perGroup = mostGroupRows
+	for written := 0; written < p.n; {
+		if err := p.begin(); err != nil {
+			return err
+		}
+		g := &p.groups[len(p.groups)-1]
+		g.rows = min(p.perGroup, p.n-written)
+		written += g.rows
+	}
+	return p.end()
+}
+
+// leaves is how many columns there are, that of the embeddings too where there are any.
+func (p *parquetWriter) leaves() int {
+	if p.d == 0 {
+		return len(p.names)
+	}
+	return len(p.names) + 1
+}
+
 func (p *parquetWriter) put(b []byte) error {
 	_, err := p.w.Write(b)
 	p.at += int64(len(b))
@@ -92,7 +134,7 @@ func (p *parquetWriter) begin() error {
 	if k := len(p.groups); k > 0 {
 		p.begun += p.groups[k-1].rows
 	}
-	g := groupEnd{chunks: make([]chunkEnd, len(p.names)+1)}
+	g := groupEnd{chunks: make([]chunkEnd, p.leaves())}
 	end := min(p.n, p.begun+p.perGroup)
 	for i, name := range p.names {
 		g.chunks[i].from = p.at
@@ -100,7 +142,9 @@ func (p *parquetWriter) begin() error {
 			return err
 		}
 	}
-	g.chunks[len(p.names)].from = p.at
+	if p.d > 0 {
+		g.chunks[len(p.names)].from = p.at
+	}
 	p.groups = append(p.groups, g)
 	return nil
 }
@@ -173,11 +217,16 @@ func (p *parquetWriter) putPage(c *chunkEnd, values int, b []byte) error {
 	return p.put(b)
 }
 
-// Close writes the footer.
+// Close ends the table.
 func (p *parquetWriter) Close() error {
 	if err := p.done(); err != nil {
 		return err
 	}
+	return p.end()
+}
+
+// end writes the footer.
+func (p *parquetWriter) end() error {
 	b := p.footer()
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(b)))
 	return p.put(append(b, parquetMagic...))
@@ -200,7 +249,11 @@ func (p *parquetWriter) footer() []byte {
 	var t compactWriter
 	t.begin()
 	t.i32(1, 1) // version
-	t.list(2, thriftStruct, len(p.names)+4)
+	elements := len(p.names) + 1
+	if p.d > 0 {
+		elements += 3
+	}
+	t.list(2, thriftStruct, elements)
 	element := func(name string, kind, repetition, children int64, more func()) {
 		t.begin()
 		if kind >= 0 {
@@ -218,7 +271,7 @@ func (p *parquetWriter) footer() []byte {
 		t.end()
 	}
 	nothing := func() {}
-	element("schema", -1, -1, int64(len(p.names)+1), nothing)
+	element("schema", -1, -1, int64(p.leaves()), nothing)
 	physical := map[kind]int64{texts: physBytes, integers: physInt64, reals: physDouble}
 	for i, name := range p.names {
 		element(name, physical[p.kinds[i]], optional, 0, func() {
@@ -227,9 +280,11 @@ func (p *parquetWriter) footer() []byte {
 			}
 		})
 	}
-	element(embeddingName, -1, required, 1, func() { t.logical(3, 3) })
-	element("list", -1, repeated, 1, nothing)
-	element("element", physFloat, required, 0, nothing)
+	if p.d > 0 {
+		element(embeddingName, -1, required, 1, func() { t.logical(3, 3) })
+		element("list", -1, repeated, 1, nothing)
+		element("element", physFloat, required, 0, nothing)
+	}
 	t.i64(3, int64(p.n))
 	t.list(4, thriftStruct, len(p.groups))
 	for _, g := range p.groups {

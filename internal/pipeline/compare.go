@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -212,19 +211,12 @@ func trainingScore(dir string) (t TrainingScore, err error) {
 func (c *Comparison) addProbe(kind string, corpora []string) error {
 	p := ProbeCompare{Probe: kind}
 	for i, run := range c.Runs {
-		b, err := os.ReadFile(filepath.Join(run, reportFile(kind)))
-		if os.IsNotExist(err) {
+		r, err := readReport(run, kind)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		var r eval.Report
-		if err == nil {
-			err = json.Unmarshal(b, &r)
-		}
-		if err == nil && len(r.Rows) == 0 {
-			err = fmt.Errorf("it has no scores")
-		}
 		if err != nil {
-			return fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes it anew", "%s: %w", filepath.Join(run, reportFile(kind)), err)
+			return err
 		}
 		row := r.Rows[0]
 		s := ProbeScore{Run: run, Protocol: r.Protocol, Accuracy: row.Mean.Accuracy, Std: row.Std.Accuracy, Splits: len(row.Folds), Interval: row.Interval, MacroF1: row.Mean.MacroF1, corpus: corpora[i]}

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -126,4 +128,62 @@ func (p *predictions) pair(q *predictions) (a, b [][]float64, why string) {
 		a[s], b[s] = append(a[s], p.shares[k]/float64(p.heads)), append(b[s], y/float64(q.heads))
 	}
 	return a, b, ""
+}
+
+// PairRuns tests one set of runs against another by a probe's predictions, clip by
+// clip: runs of a set, of other seeds say, are taken together as more heads are. Why
+// says why that cannot be.
+func PairRuns(kind string, a, b []string) (test *eval.Paired, why string) {
+	all := [2][][]float64{} // shares of heads by split and clip, as the first run has them
+	var first *predictions
+	for side, runs := range [][]string{a, b} {
+		for _, run := range runs {
+			r, err := readReport(run, kind)
+			if err != nil {
+				return nil, err.Error()
+			}
+			p, err := readPredictions(run, kind, r.Predictions)
+			if err != nil {
+				return nil, err.Error()
+			}
+			if first == nil {
+				first = p
+			}
+			_, shares, why := first.pair(p)
+			if why != "" {
+				return nil, why
+			}
+			if all[side] == nil {
+				all[side] = make([][]float64, len(shares))
+			}
+			for s := range shares {
+				if all[side][s] == nil {
+					all[side][s] = make([]float64, len(shares[s]))
+				}
+				for i, v := range shares[s] {
+					all[side][s][i] += v / float64(len(runs))
+				}
+			}
+		}
+	}
+	t := eval.Pair(all[0], all[1])
+	return &t, ""
+}
+
+// readReport reads a probe's report; one that there is not satisfies errors.Is(err,
+// fs.ErrNotExist).
+func readReport(run, kind string) (*eval.Report, error) {
+	path := filepath.Join(run, reportFile(kind))
+	b, err := os.ReadFile(path)
+	r := &eval.Report{}
+	if err == nil {
+		err = json.Unmarshal(b, r)
+	}
+	if err == nil && len(r.Rows) == 0 {
+		err = errors.New("it has no scores")
+	}
+	if err != nil {
+		return nil, fault.New(fault.Data, "clr "+kind+"-probe --run "+run+" makes it", "%s: %w", path, err)
+	}
+	return r, nil
 }

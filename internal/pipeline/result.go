@@ -9,7 +9,6 @@ import (
 
 	"clr/internal/disk"
 	"clr/internal/eval"
-	"clr/internal/fault"
 	"clr/internal/rundir"
 )
 
@@ -109,7 +108,7 @@ func resultOf(run string) (*RunResult, error) {
 		r.Loss, r.ZStd, r.GradNorm = r.Loss+f.Loss/n, r.ZStd+f.ZStd/n, r.GradNorm+f.GradNorm/n
 	}
 	for _, kind := range []string{"linear", "mlp"} {
-		p, err := probeResult(filepath.Join(run, reportFile(kind)))
+		p, err := probeResult(run, kind)
 		if err != nil {
 			return nil, err
 		}
@@ -121,20 +120,13 @@ func resultOf(run string) (*RunResult, error) {
 }
 
 // probeResult reads a report; nil: there is none.
-func probeResult(path string) (*ProbeResult, error) {
-	b, err := os.ReadFile(path)
+func probeResult(run, kind string) (*ProbeResult, error) {
+	r, err := readReport(run, kind)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	var r eval.Report
-	if err == nil {
-		err = json.Unmarshal(b, &r)
-	}
-	if err == nil && len(r.Rows) == 0 {
-		err = errors.New("it has no scores")
-	}
 	if err != nil {
-		return nil, fault.New(fault.Data, "the probe makes it anew", "%s: %w", path, err)
+		return nil, err
 	}
 	row := r.Rows[0]
 	p := &ProbeResult{Accuracy: row.Mean.Accuracy, Interval: row.Interval, MacroF1: row.Mean.MacroF1, LogLoss: row.Mean.LogLoss}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -134,20 +133,12 @@ func trainingScores(dir, fold string) (FoldScores, error) {
 
 // addProbeScores adds what a probe's report says of each fold, if there is one.
 func addProbeScores(all []FoldScores, run, kind string) error {
-	path := filepath.Join(run, reportFile(kind))
-	b, err := os.ReadFile(path)
+	r, err := readReport(run, kind)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var r eval.Report
-	if err == nil {
-		err = json.Unmarshal(b, &r)
-	}
-	if err == nil && len(r.Rows) == 0 {
-		err = errors.New("it has no scores")
-	}
 	if err != nil {
-		return fault.New(fault.Data, "the probe makes it anew", "%s: %w", path, err)
+		return err
 	}
 	heads := map[int]float64{} // of a fold
 	sums := map[int]map[string]float64{}
@@ -157,7 +148,7 @@ func addProbeScores(all []FoldScores, run, kind string) error {
 			at, all[0].Fold = 0, f.Fold
 		}
 		if at < 0 {
-			return fault.New(fault.Data, "the probe makes it anew", "%s: it has a fold %q, and the run has none", path, f.Fold)
+			return fault.New(fault.Data, "the probe makes it anew", "%s: it has a fold %q, and the run has none", filepath.Join(run, reportFile(kind)), f.Fold)
 		}
 		if sums[at] == nil {
 			sums[at] = map[string]float64{}

@@ -32,7 +32,7 @@ const pretrain = "pretrain"
 
 // stages are a trial's, in order.
 func (s *Sweep) stages(c *pipeline.Config, i int) (all []stage) {
-	train := []string{pretrain, "--config", filepath.Join(s.TrialDir(i), configFile), "--run", s.RunDir(i), "--resume"}
+	train := []string{pretrain, "--config", s.ConfigPath(i), "--run", s.RunDir(i), "--resume"}
 	ask := func(name string) stage { return stage{name: name, args: []string{name, "--run", s.RunDir(i)}} }
 	kind, _, _ := pipeline.ScoreProbe(s.Metric.Name)
 	for _, epoch := range s.Stop.Rungs(c.Schedule.Epochs) {

@@ -231,7 +231,7 @@ func (f *File) checkKeys() (problems strict.Problems) {
 			problems = append(problems, p.tree.WrongKey("leave out one of them", "seed is a parameter, and seeds is %d: both set the seed of a trial", f.Seeds))
 		}
 		for i, v := range p.tries() {
-			if k > 0 && i == 0 { // as in the first parameter's first
+			if k > 0 && i == 0 && len(p.tries()) > 1 { // it stands beside the first of the others already
 				continue
 			}
 			var puts []strict.Put
@@ -248,6 +248,9 @@ func (f *File) checkKeys() (problems strict.Problems) {
 					seen[text] = true
 					problems = append(problems, one)
 				}
+			}
+			if len(more) > 0 && p.law.quantile != nil { // the others are of its kind
+				break
 			}
 			if len(more) == 0 && f.base.Store != "" && varied.OwnStore() != f.base.OwnStore() {
 				problems = append(problems, p.tree.WrongKey("leave store out of the config: each choice of features then has a file of its own",

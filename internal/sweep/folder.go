@@ -182,6 +182,9 @@ func (s *Sweep) TrialDir(i int) string {
 // RunDir is a trial's run folder.
 func (s *Sweep) RunDir(i int) string { return filepath.Join(s.TrialDir(i), runDir) }
 
+// ConfigPath is a trial's config, once it has begun.
+func (s *Sweep) ConfigPath(i int) string { return filepath.Join(s.TrialDir(i), configFile) }
+
 // Result is what a trial came to; nil: it is not finished.
 func (s *Sweep) Result(i int) (*Result, error) {
 	r := &Result{}

@@ -200,14 +200,16 @@ func lawNames() (names []string) {
 // readValues reads a list, and the chance of each value.
 func (p *Parameter) readValues(w writtenParameter, name string) (problems strict.Problems) {
 	if name == "constant" {
-		p.values, p.upTo = []strict.Tree{w.Value}, []float64{1}
+		p.values, p.upTo = []strict.Tree{w.Value.Of(p.tree)}, []float64{1}
 		return nil
 	}
 	items, ok := w.Values.Items()
 	if !ok || len(items) == 0 {
 		return strict.Problems{w.Values.Wrong("write [0.1, 0.5]", "%s: values needs a list of one value or more, not %s", p.Path, w.Values.Text())}
 	}
-	p.values = items
+	for _, v := range items {
+		p.values = append(p.values, v.Of(p.tree))
+	}
 	if name == "categorical" {
 		for i := range items {
 			p.upTo = append(p.upTo, float64(i+1)/float64(len(items)))

@@ -287,7 +287,7 @@ func (w *worker) trial(ctx context.Context, i int) error {
 	if err := w.orphan(ctx, i); err != nil {
 		return err
 	}
-	if err := disk.WriteBytes(filepath.Join(w.TrialDir(i), configFile), c.At(w.TrialDir(i)).Resolved()); err != nil {
+	if err := disk.WriteBytes(w.ConfigPath(i), c.At(w.TrialDir(i)).Resolved()); err != nil {
 		return err
 	}
 	done.begin()

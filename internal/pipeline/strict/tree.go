@@ -66,6 +66,9 @@ func (t Tree) With(text string) Tree {
 	return Tree{&node{text: text, at: at}, t.at}
 }
 
+// Of is the value as that of another's key: what is wrong with the key shows there.
+func (t Tree) Of(key Tree) Tree { return Tree{t.n, key.at} }
+
 // Text is the value on one line, as YAML.
 func (t Tree) Text() string {
 	if t.n == nil {
