@@ -36,8 +36,8 @@ type Expected struct {
 // program is what a process takes beside its plan.
 const program = 32 << 20
 
-// bytes is the memory of a plan's training and probes, which take turns.
-func bytesOf(p *pipeline.MemoryPlan) int64 { return int64(max(p.Train, p.Embed)) + program }
+// needed is the memory of training and probes, which take turns.
+func needed(p *pipeline.MemoryPlan) int64 { return int64(max(p.Train, p.Embed)) + program }
 
 // An outline is a plan of a trial: equal ones are made once.
 type outline struct {
@@ -81,7 +81,7 @@ func (s *Sweep) outline(ctx context.Context, t Trial, p point) (o outline) {
 	if err != nil {
 		return outline{why: firstLine(err.Error())}
 	}
-	o = outline{bytes: bytesOf(&f.MemoryPlan), flops: f.StepFLOPs, steps: f.Steps}
+	o = outline{bytes: needed(&f.MemoryPlan), flops: f.StepFLOPs, steps: f.Steps}
 	for _, check := range f.Checks {
 		if check.Refused && check.Code != "memory" {
 			o.why = check.Text
@@ -92,13 +92,8 @@ func (s *Sweep) outline(ctx context.Context, t Trial, p point) (o outline) {
 
 // most is the memory that the largest so many trials take together, of those that
 // the machine can hold by themselves: the others will each fail alone.
-func most(all map[int]outline, jobs int, limit host.Limit) (sum int64) {
-	var sizes []int64
-	for _, o := range all {
-		if limit.Name == "" || o.bytes <= limit.Bytes {
-			sizes = append(sizes, o.bytes)
-		}
-	}
+func most(sizes []int64, jobs int, limit host.Limit) (sum int64) {
+	sizes = slices.DeleteFunc(slices.Clone(sizes), func(b int64) bool { return limit.Name != "" && b > limit.Bytes })
 	slices.Sort(sizes)
 	slices.Reverse(sizes)
 	for _, b := range sizes[:min(jobs, len(sizes))] {
@@ -121,15 +116,31 @@ func (w *worker) fits(ctx context.Context, jobs int) error {
 			left = append(left, i)
 		}
 	}
-	all, err := w.outlines(ctx, left)
-	if err != nil {
-		return err
+	var sizes []int64
+	of := map[int]int64{} // by point
+	for _, i := range left {
+		at := i / w.Seeds
+		if _, known := of[at]; !known {
+			p, ok, err := w.point(at)
+			if err != nil {
+				return err
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if c, err := w.config(w.File.trial(i, p), p); ok && err == nil {
+				if p, err := pipeline.Plan(c); err == nil {
+					of[at] = needed(p)
+				}
+			}
+		}
+		sizes = append(sizes, of[at])
 	}
 	fewer := jobs
-	for fewer > 1 && most(all, fewer, limit) > limit.Bytes {
+	for fewer > 1 && most(sizes, fewer, limit) > limit.Bytes {
 		fewer--
 	}
-	return limit.Fits(most(all, jobs, limit), fmt.Sprintf("training %d trials at a time", jobs), "the sum of the largest plans", fmt.Sprintf("use --jobs %d; clr sweep run --dry-run shows what each takes", fewer))
+	return limit.Fits(most(sizes, jobs, limit), fmt.Sprintf("training %d trials at a time", jobs), "the sum of the largest plans", fmt.Sprintf("use --jobs %d; clr sweep run --dry-run shows what each takes", fewer))
 }
 
 // Look says what trials will take. Time is that of a few steps of the first trial,
@@ -146,6 +157,7 @@ func Look(ctx context.Context, f *File, o RunOptions) (*Forecast, error) {
 	}
 	r := &Forecast{Jobs: o.Jobs, Points: f.Points(), Drawn: f.Method == bayes}
 	perFLOP := 0.0
+	var sizes []int64
 	for _, i := range want {
 		st, err := s.State(i)
 		if err != nil {
@@ -161,10 +173,11 @@ func Look(ctx context.Context, f *File, o RunOptions) (*Forecast, error) {
 		if st.Result == nil && plan.why == "" {
 			e.Seconds = perFLOP * float64(plan.flops) * float64(plan.steps)
 		}
+		sizes = append(sizes, e.Bytes)
 		r.Seconds += e.Seconds
 		r.Trials = append(r.Trials, e)
 	}
-	r.Bytes = most(all, o.Jobs, host.Limit{})
+	r.Bytes = most(sizes, o.Jobs, host.Limit{})
 	return r, nil
 }
 

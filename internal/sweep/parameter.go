@@ -322,7 +322,7 @@ func decimal(v float64) string {
 
 // tries are values that stand for all: each of a list, or ends and middle.
 func (p Parameter) tries() []strict.Tree {
-	if p.values != nil {
+	if p.upTo != nil {
 		return p.values
 	}
 	return []strict.Tree{p.At(0.5), p.At(0.01), p.At(0.99)}

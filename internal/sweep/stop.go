@@ -124,6 +124,9 @@ func (w *worker) rungOf(j, epoch int) (v *float64, known bool, err error) {
 
 // short says whether a trial is never compared at an epoch.
 func (w *worker) short(j, epoch int) bool {
+	if !slices.ContainsFunc(w.Parameters, func(p Parameter) bool { return within(p.Path, "schedule.epochs") }) {
+		return false // all have the same
+	}
 	p, known, err := w.point(j / w.Seeds)
 	if err != nil || !known {
 		return false

@@ -248,8 +248,8 @@ func newParzen(points []float64) parzen {
 
 // draw is a point of it, within [0, 1).
 func (p parzen) draw(r *rand.Rand) float64 {
+	i := r.IntN(len(p.mean))
 	for {
-		i := r.IntN(len(p.mean))
 		if u := p.mean[i] + float64(p.width[i]*r.NormFloat64()); u >= 0 && u < 1 {
 			return u
 		}
