@@ -59,7 +59,7 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceable(o.Out, "export of format "+o.Format, func(head []byte) bool { return exported(o.Format, head) }); err != nil {
+	if err := Replaceable(o.Out, "export of format "+o.Format, func(head []byte) bool { return exported(o.Format, head) }); err != nil {
 		return err
 	}
 	d, err := openData(ctx, c, con, false)
