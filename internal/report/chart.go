@@ -125,7 +125,11 @@ func (c Chart) SVG(of int) template.HTML {
 		if band := d.band(d.curves[i]); band != "" {
 			fmt.Fprintf(&b, `<path class="band" style="fill:%s" d="%s"/>`, colour, band)
 		}
-		fmt.Fprintf(&b, `<path class="curve" style="stroke:%s" d="%s"><title>%s</title></path>`, colour, d.curve(d.curves[i]), template.HTMLEscapeString(l.Name))
+		class := "curve"
+		if len(d.curves[i]) == 1 {
+			class += " alone"
+		}
+		fmt.Fprintf(&b, `<path class="%s" style="stroke:%s" d="%s"><title>%s</title></path>`, class, colour, d.curve(d.curves[i]), template.HTMLEscapeString(l.Name))
 	}
 	b.WriteString("</svg>")
 	return template.HTML(b.String())

@@ -140,10 +140,12 @@ func short(s string, most int) string {
 	return string(r[:most-1]) + "…"
 }
 
-// Sizes of parallel coordinates; an axis takes so much of the width.
+// Sizes of parallel coordinates; an axis takes so much of the width, or more where
+// there is room for all.
 const (
 	coordinatesHeight = 300
 	coordinatesAxis   = 170
+	coordinatesWidth  = 900
 	coordinatesTop    = 34
 	coordinatesBottom = 14
 )
@@ -151,7 +153,7 @@ const (
 // Coordinates draws each trial as a line through its values, and to its score.
 func (s *Sweep) Coordinates() template.HTML {
 	axes := append(slices.Clone(s.Axes), Axis{Name: s.Metric})
-	width := coordinatesAxis * len(axes)
+	width := max(coordinatesWidth, coordinatesAxis*len(axes))
 	marks := make([]Mark, len(s.Marks))
 	for i, m := range s.Marks {
 		marks[i] = Mark{m.Name, append(slices.Clone(m.At), m.Score), m.Score}
@@ -165,7 +167,7 @@ func (s *Sweep) Coordinates() template.HTML {
 		}
 		return 0
 	})
-	x := func(axis int) float64 { return coordinatesAxis * (float64(axis) + 0.5) }
+	x := func(axis int) float64 { return float64(width) * (float64(axis) + 0.5) / float64(len(axes)) }
 	y := func(share float64) float64 {
 		return coordinatesHeight - coordinatesBottom - share*(coordinatesHeight-coordinatesTop-coordinatesBottom)
 	}
@@ -174,7 +176,7 @@ func (s *Sweep) Coordinates() template.HTML {
 		spans[k] = a.span(column(marks, k))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="chart coordinates" role="img" aria-label="parallel coordinates of %d trials" viewBox="0 0 %d %d" style="min-width:%dpx">`, len(marks), width, coordinatesHeight, min(width, 110*len(axes)))
+	fmt.Fprintf(&b, `<svg class="chart coordinates" role="img" aria-label="parallel coordinates of %d trials" viewBox="0 0 %d %d" style="min-width:%dpx">`, len(marks), width, coordinatesHeight, width*3/4)
 	for _, m := range marks {
 		var line strings.Builder
 		for k, a := range axes {

@@ -13,8 +13,8 @@ import (
 const quarters = 4
 
 // shares is how much of the variance of a score each parameter explains by itself,
-// over trials that are done, the most important first; rest is what is left of 1. It
-// is empty where there are too few trials to tell.
+// over trials that are done, the most important first; rest is what is left of 1.
+// Parameters of which too few trials, or all with one value, came so far are left out.
 //
 // A share is ε² (Kelley 1935, "An unbiased correlation ratio measure"): the sum of
 // squares between the groups of a parameter's values, less what it would be by chance
@@ -35,7 +35,7 @@ func (s *Sweep) shares(states []State, metric string) (all []report.Share, rest 
 		groups, about := groupsOf(s.Parameters[k], k, done)
 		share, ok := epsilon(groups, scores)
 		if !ok {
-			return nil, 0
+			continue
 		}
 		all = append(all, report.Share{Name: s.Parameters[k].Path, Value: share, About: about})
 		rest -= share

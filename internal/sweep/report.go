@@ -152,15 +152,25 @@ func (s *Sweep) varied() (at []int) {
 	return at
 }
 
-// called is a point in a few words: what is the same in all is left out.
+// called is a point in a few words: what is the same in all is left out, and so is
+// of a key what stands before the last dot, if no other key ends the same.
 func (s *Sweep) called(params Params) string {
-	var some Params
+	ends := map[string]int{}
 	for _, k := range s.varied() {
-		if k < len(params) {
-			some = append(some, params[k])
-		}
+		ends[tail(s.Parameters[k].Path)]++
 	}
-	return some.String()
+	var parts []string
+	for _, k := range s.varied() {
+		if k >= len(params) {
+			continue
+		}
+		name := params[k].Path
+		if ends[tail(name)] == 1 {
+			name = tail(name)
+		}
+		parts = append(parts, name+"="+params[k].Text)
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (s *Sweep) addBest(p *report.Sweep, states []State) {

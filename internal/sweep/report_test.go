@@ -97,11 +97,11 @@ func TestReportInABrowser(t *testing.T) {
 		`new Set([...document.querySelectorAll("#coordinates .trial")].map(e => getComputedStyle(e).stroke)).size > 3 ? 1 : 0`: 1,
 		`document.querySelector("#importance .name").textContent == "method.temperature" ? 1 : 0`:                              1,
 		`document.querySelector("#scores .name").textContent.includes("0.8") ? 1 : 0`:                                          1,
-		`document.querySelector("#best h3").textContent.includes("temperature=0.8") ? 1 : 0`:                                   1,
+		`document.querySelector("#best h3").textContent.includes("temperature=0.8, normalize=band") ? 1 : 0`:                   1,
 		`/had no part in it|no choice has seen/.test(document.querySelector("#best").textContent) ? 1 : 0`:                     1,
 		`document.querySelector("#ends").textContent.includes("the loss is NaN at step 7 <b>") ? 1 : 0`:                        1,
 		`[...document.querySelectorAll(".note")].filter(n => /1 of 12 trials are not finished/.test(n.textContent)).length`:    1,
-		`[...document.querySelectorAll(".note")].filter(n => /stopped early, 1,/.test(n.textContent)).length`:               1,
+		`[...document.querySelectorAll(".note")].filter(n => /stopped early, 1,/.test(n.textContent)).length`:                  1,
 		`document.querySelector("#made pre").textContent.includes("hyperband") ? 1 : 0`:                                        1,
 	} {
 		if got := browsertest.Evaluate[int](b, expression); got != want {
