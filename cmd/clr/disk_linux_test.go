@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,6 +65,49 @@ func TestFullDisk(t *testing.T) {
 	b, err2 := os.ReadFile(filepath.Join(elsewhere, "last.safetensors"))
 	if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
 		t.Errorf("the checkpoint differs from that of a run without trouble (%v, %v)", err1, err2)
+	}
+}
+
+// On a disk that runs full trials fail with that reason, or are left, and when there
+// is room again they come to what they would have come to.
+func TestSweepFullDisk(t *testing.T) {
+	base := t.TempDir()
+	tinyCorpus(t, filepath.Join(base, "corpus"))
+	work, alone := sweepFolder(t, base, "work"), sweepFolder(t, base, "alone")
+	for _, dir := range []string{work, alone} {
+		put(t, filepath.Join(dir, "sweep.yaml"), []byte(withoutStop))
+	}
+	start(t, alone, "sweep", "run", "sweep.yaml", "--out", "s", "--quiet").ends(t, 0)
+	room := filepath.Join(work, "s")
+	if err := os.Mkdir(room, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	size := 0
+	for _, f := range look(filepath.Join(alone, "s/trials/0000")) {
+		size += int(f.Size())
+	}
+	mount := func(flags uintptr, bytes int) error {
+		return syscall.Mount("tmpfs", room, "tmpfs", flags, "size="+strconv.Itoa(bytes))
+	}
+	if err := mount(0, 5*size/2); err != nil { // two trials and a half
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("mounting a small file system to fill: %v", err)
+		}
+		t.Skipf("needs a small file system to fill; mounting one: %v", err)
+	}
+	defer syscall.Unmount(room, syscall.MNT_DETACH)
+	p := start(t, work, "sweep", "run", "sweep.yaml", "--out", "s")
+	<-p.done
+	if code, says := p.ProcessState.ExitCode(), p.says.String(); code != 1 && code != 6 || !strings.Contains(says, "no space left") {
+		t.Errorf("exit code %d; it says:\n%s", code, says)
+	}
+	if err := mount(syscall.MS_REMOUNT, 20*size); err != nil {
+		t.Fatal(err)
+	}
+	start(t, work, "sweep", "retry", "s", "--failed").ends(t, 0)
+	start(t, work, "sweep", "run", "sweep.yaml", "--out", "s", "--quiet").ends(t, 0)
+	if got, want := sweptTo(t, work), sweptTo(t, alone); got != want {
+		t.Errorf("with room again it comes to\n%s\nwithout trouble to\n%s", got, want)
 	}
 }
 

@@ -85,3 +85,34 @@ func FuzzParquet(f *testing.F) {
 	}
 	fuzz(f, "parquet", append(seeds, written(f, "parquet", example(), 5))...)
 }
+
+// A table without embeddings has its columns in the order of their names, numbers as
+// doubles.
+func TestWriteColumns(t *testing.T) {
+	want := Columns{"status": {"done", "failed", ""}, "loss": {"0.5", "", "-3"}, "empty": {"", "", ""}}
+	var b bytes.Buffer
+	if err := WriteColumns(&b, []string{"status", "loss", "empty"}, want); err != nil {
+		t.Fatal(err)
+	}
+	in := &source{bytes.NewReader(b.Bytes()), int64(b.Len()), 1 << 20}
+	foot, err := readFooter(in)
+	if err != nil || foot.rows != 3 || len(foot.leaves) != 3 {
+		t.Fatalf("%+v, %v", foot, err)
+	}
+	got := &Table{N: 3, Columns: Columns{}}
+	for i, kind := range []int64{physBytes, physDouble, physBytes} {
+		if l := foot.leaves[i]; l.kind != kind || l.name() != []string{"status", "loss", "empty"}[i] {
+			t.Errorf("column %d is %+v", i, l)
+		}
+		if err := got.texts(in, foot, foot.leaves[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(got.Columns, want) {
+		t.Errorf("%v, want %v", got.Columns, want)
+	}
+	b.Reset()
+	if err := WriteColumns(&b, []string{"loss"}, Columns{}); err != nil || Format(b.Bytes()) != "parquet" {
+		t.Errorf("no rows: %v", err)
+	}
+}

@@ -59,3 +59,46 @@ func TestHolm(t *testing.T) {
 	}
 	Holm(nil)
 }
+
+// All signs are tried where there are few, and drawn where there are many.
+func TestSignFlip(t *testing.T) {
+	for _, c := range []struct {
+		d    []float64
+		want float64
+	}{
+		{nil, 1},
+		{[]float64{0.2}, 1},
+		{[]float64{1, 2, 3}, 0.25},
+		{[]float64{1, -1, 3}, 0.75}, // sums of 3: ±1 ±1 ±3 is as far in 6 of 8
+		{[]float64{0, 0}, 1},
+		{[]float64{0.1, 0.2, 0.3, 0.1, 0.2, 0.3}, 2.0 / 64},
+	} {
+		if got := SignFlip(c.d); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("%v: %g, want %g", c.d, got, c.want)
+		}
+	}
+	many := make([]float64, 18) // 0.3 and -0.2 by turns, a sum of 0.9
+	for i := range many {
+		many[i] = 0.3
+		if i%2 == 1 {
+			many[i] = -0.2
+		}
+	}
+	count := 0
+	for signs := range 1 << len(many) { // all of them, which SignFlip does not try
+		s := 0.0
+		for i, v := range many {
+			if signs>>i&1 == 1 {
+				v = -v
+			}
+			s += v
+		}
+		if math.Abs(s) >= 0.9-1e-9 {
+			count++
+		}
+	}
+	want := float64(count) / (1 << 18)
+	if got := SignFlip(many); math.Abs(got-want) > 0.006 || got != SignFlip(many) {
+		t.Errorf("%g, want about %g", got, want)
+	}
+}

@@ -94,7 +94,10 @@ func Run(ctx context.Context, f *File, o RunOptions, con pipeline.Console) (*Sum
 	stop()
 	watching.Wait()
 	sum, err := w.summary()
-	return sum, errors.Join(err, w.verdict(ctx, o, sum, errors.Join(errs...)))
+	if err != nil {
+		return nil, err
+	}
+	return sum, w.verdict(ctx, o, sum, errors.Join(errs...))
 }
 
 // work takes trials until none is left.
@@ -103,7 +106,7 @@ func (w *worker) work(ctx context.Context) error {
 		i, lock, wait, err := w.next()
 		switch {
 		case err != nil:
-			return err
+			w.done(i, err)
 		case lock != nil:
 			err := w.trial(ctx, i)
 			lock.Release()
@@ -166,8 +169,11 @@ func (w *worker) next() (i int, lock *disk.Lock, wait bool, err error) {
 	looked := map[int]bool{}
 	for _, i := range w.want {
 		got, lock, later, err := w.take(i, looked)
-		if err != nil || lock != nil {
-			return got, lock, false, err
+		if err != nil {
+			return i, nil, false, err // it is given up, the others are not
+		}
+		if lock != nil {
+			return got, lock, false, nil
 		}
 		wait = wait || later
 	}
@@ -499,7 +505,7 @@ func (w *worker) summary() (*Summary, error) {
 // then trials that failed. The one trial that is asked for gives its own exit code,
 // on which schedulers act.
 func (w *worker) verdict(ctx context.Context, o RunOptions, sum *Summary, err error) error {
-	if err != nil || sum == nil {
+	if err != nil {
 		return err
 	}
 	var own error
