@@ -173,7 +173,7 @@ func revision() string {
 const exitCodesText = `Exit codes
 
     0  ok
-    1  the run failed
+    1  the run failed; of clr sweep run: some trials did (with --index the trial's own code)
     2  command line or config        a retry fails the same way
     3  recordings, manifest, store   a retry fails the same way
     4  diverged: not finite          a retry fails the same way
