@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo demo-check test race lint purego arm64 soak fuzz reference pictures compare-torch compare-sklearn interop ci
+.PHONY: build demo demo-check test race lint purego arm64 soak fuzz reference pictures compare-torch compare-sklearn interop slurm kubernetes ci
 PYTHON ?= python3
 
 build:          ## one static binary, ./clr
@@ -70,6 +70,12 @@ $(ORT): testdata/interop/package-lock.json
 
 interop: $(ORT) ## exports in ONNX Runtime, which npm installs, give what clr gives; half a minute
 	go test -count=1 -run '^TestONNXRuntime' -v ./internal/pipeline
+
+slurm:          ## a sweep on a Slurm of one node, which is there for as long; needs root, Debian's slurm-wlm and munge; a minute, mostly of waiting
+	testdata/slurm/run.sh
+
+kubernetes:     ## the manifests of sweeps in the Kubernetes API's own types, in a module of its own
+	cd testdata/kubernetes && go vet . && go test -count=1 .
 
 ci:             ## what CI runs
 	bash .ci/run

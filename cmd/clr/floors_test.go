@@ -44,6 +44,7 @@ var floors = map[string]int{
 	"clr/internal/onnx":            1,
 	"clr/internal/kernel":          1,
 	"clr/internal/host":            1,
+	"clr/internal/cluster":         1,
 	"clr/internal/fault":           0,
 }
 

@@ -26,7 +26,7 @@ to. docs/sweeps.md has the keys of the file.`,
 		Args: unknownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.sweepRun(), p.sweepStatus(), p.sweepBest(), p.sweepTable(), p.sweepCompare(), p.sweepRetry())
+	c.AddCommand(p.sweepRun(), p.sweepStatus(), p.sweepBest(), p.sweepTable(), p.sweepCompare(), p.sweepRetry(), p.sweepReport(), p.sweepSlurm(), p.sweepKubernetes(), p.sweepParallel())
 	return c
 }
 

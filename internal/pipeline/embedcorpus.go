@@ -46,7 +46,7 @@ func EmbedCorpus(ctx context.Context, o CorpusOptions, ov Overrides, con Console
 	if _, ok := EmbedFormats[o.Format]; !ok {
 		return fault.New(fault.Usage, "use one of "+strings.Join(slices.Sorted(maps.Keys(EmbedFormats)), ", "), "there is no format %q", o.Format)
 	}
-	if err := replaceable(o.Out, "table of embeddings of format "+o.Format, func(head []byte) bool { return earlierTable(o.Format, head) }); err != nil {
+	if err := Replaceable(o.Out, "table of embeddings of format "+o.Format, func(head []byte) bool { return earlierTable(o.Format, head) }); err != nil {
 		return err
 	}
 	f, err := openFrozen(o.Source, ov, con)

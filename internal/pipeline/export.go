@@ -89,7 +89,7 @@ func Export(ctx context.Context, o ExportOptions, con Console) error {
 	if o.Format == "bundle" {
 		err = replaceableBundle(o.Out, o.Force)
 	} else {
-		err = replaceable(o.Out, "export of format "+o.Format, func(head []byte) bool { return exported(o.Format, head) })
+		err = Replaceable(o.Out, "export of format "+o.Format, func(head []byte) bool { return exported(o.Format, head) })
 	}
 	if err != nil {
 		return err

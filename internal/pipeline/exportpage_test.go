@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"clr/internal/browsertest"
 )
 
 // docs/browser.html, in a browser, gives the probabilities that clr gives.
@@ -28,10 +30,10 @@ func TestONNXRuntimeBrowser(t *testing.T) {
 	server := httptest.NewServer(files)
 	defer server.Close()
 
-	b := openPage(t, server.URL)
-	b.eventually(`window.listen !== undefined && !document.getElementById("file").disabled`)
+	b := browsertest.Open(t, server.URL)
+	b.Eventually(`window.listen !== undefined && !document.getElementById("file").disabled`)
 	clip := d.splits[0].Test[0]
-	said := evaluate[[]float64](b, fmt.Sprintf(`fetch(%q).then((r) => r.arrayBuffer()).then(listen).then((p) => Array.from(p))`, d.corpus.Items[clip].Path))
+	said := browsertest.Evaluate[[]float64](b, fmt.Sprintf(`fetch(%q).then((r) => r.arrayBuffer()).then(listen).then((p) => Array.from(p))`, d.corpus.Items[clip].Path))
 
 	classes := report.Classes
 	known, err := d.labels()
@@ -50,10 +52,10 @@ func TestONNXRuntimeBrowser(t *testing.T) {
 			best = i
 		}
 	}
-	if shown := evaluate[string](b, `document.getElementById("answer").rows[0].cells[0].textContent`); shown != classes[best] {
+	if shown := browsertest.Evaluate[string](b, `document.getElementById("answer").rows[0].cells[0].textContent`); shown != classes[best] {
 		t.Errorf("the page shows %q first, want %q", shown, classes[best])
 	}
-	if state := evaluate[string](b, `document.getElementById("state").textContent`); !strings.HasSuffix(state, " seconds") {
+	if state := browsertest.Evaluate[string](b, `document.getElementById("state").textContent`); !strings.HasSuffix(state, " seconds") {
 		t.Errorf("the page says %q", state)
 	}
 }

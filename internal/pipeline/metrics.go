@@ -86,7 +86,7 @@ func Metrics(o MetricsOptions, con Console) error {
 	case o.Out == "":
 		return writeMetrics(con.Out, all)
 	}
-	if err := replaceable(o.Out, "metrics", func(head []byte) bool { return strings.HasPrefix(string(head), metricsHead) }); err != nil {
+	if err := Replaceable(o.Out, "metrics", func(head []byte) bool { return strings.HasPrefix(string(head), metricsHead) }); err != nil {
 		return err
 	}
 	if err := disk.WriteFile(o.Out, func(w io.Writer) error { return writeMetrics(w, all) }); err != nil {

@@ -11,10 +11,10 @@ import (
 	"clr/internal/fault"
 )
 
-// replaceable refuses to let what --out names take the place of anything but an
+// Replaceable refuses to let what --out names take the place of anything but an
 // earlier result of the same kind, which is known by its first bytes: of a
 // recording, a config, a checkpoint. It is asked before the work, not after.
-func replaceable(out, kind string, earlier func(head []byte) bool) error {
+func Replaceable(out, kind string, earlier func(head []byte) bool) error {
 	info, err := os.Stat(out)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(filepath.Dir(out)); err != nil {

@@ -51,7 +51,7 @@ func Preview(ctx context.Context, c *Config, o PreviewOptions, con Console) erro
 	if err := o.Check(); err != nil {
 		return err
 	}
-	if err := replaceable(o.Out, "preview", preview.IsPage); err != nil {
+	if err := Replaceable(o.Out, "preview", preview.IsPage); err != nil {
 		return err
 	}
 	d, err := openData(ctx, c, con, len(c.waves()) > 0)

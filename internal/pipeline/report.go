@@ -72,7 +72,7 @@ func Report(ctx context.Context, o ReportOptions, con Console) (*Written, error)
 	if o.Out == "" {
 		o.Out = filepath.Join(o.Runs[0], ReportFile)
 	}
-	if err := replaceable(o.Out, "report", report.IsPage); err != nil {
+	if err := Replaceable(o.Out, "report", report.IsPage); err != nil {
 		return nil, err
 	}
 	r := &reporter{o: o, compared: c, page: &report.Page{Title: "clr report"}, con: con}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"math"
@@ -18,9 +19,10 @@ type Chart struct {
 
 // A Line is one curve. Values that are not finite leave a gap.
 type Line struct {
-	Run  int    // index, which is its colour
-	Name string // for who points at it
-	X, Y []float64
+	Run   int    // index, which is its colour
+	Name  string // for who points at it
+	X, Y  []float64
+	Shade template.CSS // not empty: its colour instead
 }
 
 // Add adds a line that has a value to show.
@@ -119,11 +121,15 @@ func (c Chart) SVG(of int) template.HTML {
 	}
 	fmt.Fprintf(&b, `<path class="axis" d="M%d %.1fH%d"/>`, left, bottom, chartWidth-right)
 	for i, l := range c.Lines {
-		colour := shade(l.Run, of)
+		colour := cmp.Or(l.Shade, shade(l.Run, of))
 		if band := d.band(d.curves[i]); band != "" {
 			fmt.Fprintf(&b, `<path class="band" style="fill:%s" d="%s"/>`, colour, band)
 		}
-		fmt.Fprintf(&b, `<path class="curve" style="stroke:%s" d="%s"><title>%s</title></path>`, colour, d.curve(d.curves[i]), template.HTMLEscapeString(l.Name))
+		class := "curve"
+		if len(d.curves[i]) == 1 {
+			class += " alone"
+		}
+		fmt.Fprintf(&b, `<path class="%s" style="stroke:%s" d="%s"><title>%s</title></path>`, class, colour, d.curve(d.curves[i]), template.HTMLEscapeString(l.Name))
 	}
 	b.WriteString("</svg>")
 	return template.HTML(b.String())

@@ -160,7 +160,7 @@ func TestNamesAreInert(t *testing.T) {
 			Points: []Point{{Name: evil, Saying: evil, Near: []Neighbour{{1, 1}}, Sound: []byte{1}}, {Name: evil, Class: -1}}},
 		Matches: []Match{{0}},
 		Heard:   []Confusion{{Title: evil, Classes: []string{evil}, Counts: [][]int{{0}}, Scores: []ClassScore{{Class: evil}}}},
-		Courses: []Courses{{evil, evil, []Chart{{evil, evil, []Line{{0, evil, []float64{0}, []float64{1}}}}}}}, Warned: []Warning{{evil, evil, evil, evil}}}
+		Courses: []Courses{{evil, evil, []Chart{{evil, evil, []Line{{0, evil, []float64{0}, []float64{1}, ""}}}}}}, Warned: []Warning{{evil, evil, evil, evil}}}
 	var b bytes.Buffer
 	if err := p.Write(&b); err != nil {
 		t.Fatal(err)
