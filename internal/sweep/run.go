@@ -75,7 +75,7 @@ func Run(ctx context.Context, f *File, o RunOptions, con pipeline.Console) (*Sum
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{Sweep: s, con: con, want: want, threads: threads(o.Jobs), busy: map[int]string{}, over: map[int]*Result{}, given: map[int]error{}, rungs: map[[2]int]*float64{}, wake: make(chan struct{}, o.Jobs)}
+	w := &worker{Sweep: s, con: con, want: want, threads: threads(min(o.Jobs, len(want))), busy: map[int]string{}, over: map[int]*Result{}, given: map[int]error{}, rungs: map[[2]int]*float64{}, wake: make(chan struct{}, o.Jobs)}
 	if err := w.fits(ctx, o.Jobs); err != nil {
 		return nil, err
 	}
@@ -437,8 +437,9 @@ func (w *worker) tell(i int, what string) {
 
 // watch shows how far all trials have come, until it is told to stop.
 func (w *worker) watch(ctx context.Context) {
+	logs := map[string]*following{}
 	for {
-		w.show.At(w.finished(), w.doing())
+		w.show.At(w.finished(), w.doing(logs))
 		select {
 		case <-ctx.Done():
 			return
@@ -447,14 +448,30 @@ func (w *worker) watch(ctx context.Context) {
 	}
 }
 
+// A following is a log that is read as it grows.
+type following struct {
+	*rundir.Tail[rundir.Line]
+	epoch int // of its last line, from 1; 0: there is none
+}
+
 // doing says what is done of which trial.
-func (w *worker) doing() string {
+func (w *worker) doing(logs map[string]*following) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var parts []string
 	for i, what := range w.busy {
-		if lines, err := rundir.ReadLog(w.firstFold(i)); what == pretrain && err == nil && len(lines) > 0 {
-			what += fmt.Sprintf(" epoch %d", lines[len(lines)-1].Epoch+1)
+		if what == pretrain {
+			dir := w.lastFold(i)
+			if logs[dir] == nil {
+				logs[dir] = &following{Tail: rundir.TailLog(dir)}
+			}
+			f := logs[dir]
+			if lines, _, err := f.More(); err == nil && len(lines) > 0 { // a log that cannot be read is shown by what reads it in earnest
+				f.epoch = lines[len(lines)-1].Epoch + 1
+			}
+			if f.epoch > 0 {
+				what += fmt.Sprintf(" epoch %d", f.epoch)
+			}
 		}
 		parts = append(parts, fmt.Sprintf("%04d %s", i, what))
 	}
@@ -462,8 +479,8 @@ func (w *worker) doing() string {
 	return strings.Join(parts, ", ")
 }
 
-// firstFold is the folder of the fold whose log was written last.
-func (w *worker) firstFold(i int) string {
+// lastFold is the folder of the fold that was begun last, as far as names tell.
+func (w *worker) lastFold(i int) string {
 	folds, err := rundir.Folds(w.RunDir(i))
 	if err != nil {
 		return w.RunDir(i)
