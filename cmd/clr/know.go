@@ -192,7 +192,8 @@ const exitCodesText = `Exit codes
 
 SIGINT, SIGTERM, SIGHUP and SIGUSR1 interrupt; a second one stops at once. Slurm:
 --signal=B:USR1@120 and --requeue with --resume. Kubernetes: a podFailurePolicy
-that fails the job on 2, 3 and 4 and ignores 75.
+that fails the job on 2, 3 and 4 and ignores 75. clr sweep slurm and clr sweep
+kubernetes write both for the trials of a sweep.
 
 With 4, checkpoints stay as they were, and diverged.safetensors in the run folder,
 or the fold's, holds the step: clr replay runs it again, on any machine, and shows

@@ -220,7 +220,7 @@ func (s *Sweep) Against(axis int) template.HTML {
 		fmt.Fprintf(&b, `<path class="grid" d="M%d %.1fH%d"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`, left, py(t.at), chartWidth-right, left-5, py(t.at)+4, t.text)
 	}
 	bottom := float64(chartHeight - underneath)
-	for _, t := range apart(a.ticks(across, values), 0.12) {
+	for _, t := range apart(a.ticks(across, values), 0.16) {
 		x := left + t.at*(chartWidth-left-right)
 		fmt.Fprintf(&b, `<path class="grid" d="M%.1f %.1fv4"/><text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, x, bottom, x, bottom+16, template.HTMLEscapeString(short(t.text, 14)))
 	}
