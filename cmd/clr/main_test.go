@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -99,6 +101,41 @@ func TestCommandsAreDescribed(t *testing.T) {
 		if strings.HasSuffix(c.Short, ".") || strings.ToUpper(c.Short[:1]) != c.Short[:1] {
 			t.Errorf("%s: %q should begin with a capital and have no full stop", c.Name(), c.Short)
 		}
+	}
+}
+
+// What documents and the doctor's remedies tell a person to run is there: a document's
+// commands stand in backticks or lines of their own, the doctor's in the middle of a sentence.
+func TestNamedCommandsAreThere(t *testing.T) {
+	p := program{}
+	root := p.root()
+	command := regexp.MustCompile("(?m)(?:`|^    |see with )clr ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, file := range append(files, "../../README.md", "../../ARCHITECTURE.md", "../../CONTRIBUTING.md", "../../internal/health/doctor.go") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range command.FindAllStringSubmatch(string(text), -1) {
+			if named++; m[1] == "help" {
+				continue
+			}
+			c, _, err := root.Find([]string{m[1]})
+			if err != nil || c == root {
+				t.Errorf("%s names clr %s, which is no command", file, m[1])
+			} else if c.HasSubCommands() && m[2] != "" {
+				if sub, _, _ := root.Find(m[1:3]); sub == c {
+					t.Errorf("%s names clr %s %s, which is no command", file, m[1], m[2])
+				}
+			}
+		}
+	}
+	if named < 50 {
+		t.Errorf("only %d commands are named", named)
 	}
 }
 

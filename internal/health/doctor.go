@@ -61,7 +61,7 @@ var codes = map[string]complaint{
 		"then lower the learning rate, and take augmentations out that leave nothing of a clip"},
 	"collapse.dimensions": {Collapse, "widen the projector's hidden layers or give them batch norm, lower the temperature, enlarge the batch, " +
 		"or make the augmentations stronger, so that fewer directions do not do"},
-	"loss.at_chance":      {Caution, "weaken the augmentations, raise the learning rate or lower the temperature; see with clr preview that two views of a clip have something in common"},
+	"loss.at_chance":      {Caution, "weaken the augmentations, raise the learning rate or lower the temperature; see with clr augment preview that two views of a clip have something in common"},
 	"gradient.not_finite": {Caution, "lower the learning rate or warm up longer"},
 	"gradient.collapse": {Caution, "raise the learning rate, the temperature or the margin, for nothing may be left to learn; where the loss is still high, the network's units are dead or its output is " +
 		"constant: start again with a lower rate, a warm-up and batch norm"},
