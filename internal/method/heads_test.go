@@ -3,6 +3,7 @@ package method
 import (
 	"context"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -228,6 +229,32 @@ func TestSlopes(t *testing.T) {
 			t.Errorf("%s: the temperature's gradient, %g, is too small to be tried", name, s.Grad.Data[0])
 		}
 		slopes(t, name, m, func() float64 { return float64(step(t, m, b).Loss) })
+	}
+}
+
+// Where a method has a predictor, what is learnt goes through all of its layers.
+func TestPredictorsLearn(t *testing.T) {
+	found := 0
+	for _, name := range names(options()) {
+		m := newMethod(t, options()[name], setup(6))
+		step(t, m, toy(6, 0))
+		predicts := false
+		for _, p := range m.Params() {
+			if strings.HasPrefix(p.Name, "predictor.") && len(p.Value.Shape) == 2 {
+				predicts = true
+				if !(kernel.SumSquares(p.Grad.Data) > 0) {
+					t.Errorf("%s: %s has no gradient", name, p.Name)
+				}
+			}
+		}
+		if _, has := reflect.TypeOf(options()[name]).FieldByName("Predictor"); has != predicts {
+			t.Errorf("%s: an option says that there is a predictor: %v; it has weights: %v", name, has, predicts)
+		} else if has {
+			found++
+		}
+	}
+	if found < 4 {
+		t.Errorf("%d methods have a predictor", found)
 	}
 }
 

@@ -41,14 +41,20 @@ func TestLabelsInTheLimit(t *testing.T) {
 	}
 }
 
-// By clip, triplets are those of a label a clip.
-func TestTripletsByClip(t *testing.T) {
+// By clip, pairs and triplets are those of a label a clip.
+func TestByClip(t *testing.T) {
+	by := map[string]func(what string) Options{
+		"contrastive": func(what string) Options { return Contrastive{Margin: 1, By: what, Projector: small, Groups: 1} },
+	}
 	for _, mining := range []string{"hard", "semi_hard", "all"} {
-		o := Triplet{TripletOptions: loss.TripletOptions{Margin: 0.7, Mining: mining}, By: "clip", Projector: small, Groups: 1}
-		by := first(t, o, -1, -1, -1, -1, -1).Loss
-		o.By = "label"
-		if own, shared := first(t, o, 9, 7, 5, 3, 1).Loss, first(t, o, 1, 1, 3, 3, 3).Loss; by != own || by == shared {
-			t.Errorf("%s: by clip %g, by label %g where each clip has its own, %g where they share", mining, by, own, shared)
+		by[mining] = func(what string) Options {
+			return Triplet{TripletOptions: loss.TripletOptions{Margin: 0.7, Mining: mining}, By: what, Projector: small, Groups: 1}
+		}
+	}
+	for name, o := range by {
+		clip := first(t, o("clip"), -1, -1, -1, -1, -1).Loss
+		if own, shared := first(t, o("label"), 9, 7, 5, 3, 1).Loss, first(t, o("label"), 1, 1, 3, 3, 3).Loss; clip != own || clip == shared {
+			t.Errorf("%s: by clip %g, by label %g where each clip has its own, %g where they share", name, clip, own, shared)
 		}
 	}
 }
