@@ -108,7 +108,7 @@ func earlierTable(format string, head []byte) bool {
 // path the config's own.
 func (f *frozen) corpusAt(ctx context.Context, path string) (*audio.Corpus, error) {
 	if path == "" && f.source.Run == "" {
-		return nil, fault.New(fault.Usage, "name a manifest or a folder of recordings with --corpus", "no corpus is given, and %s names none", modelFile)
+		return nil, fault.New(fault.Usage, "name a manifest or a folder of recordings with --corpus", "no corpus is given, and %s names none", bundleWeights)
 	}
 	if path == "" {
 		return openCorpus(f.c)

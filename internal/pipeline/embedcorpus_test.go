@@ -56,7 +56,7 @@ func TestEmbedIsExport(t *testing.T) {
 		if name == "average" {
 			fold = "x"
 		}
-		npz, model := filepath.Join(dir, "e.npz"), filepath.Join(dir, modelFile)
+		npz, model := filepath.Join(dir, "e.npz"), filepath.Join(dir, bundleWeights)
 		export(t, ExportOptions{Run: run, Fold: fold, Format: "npz", Out: npz})
 		export(t, ExportOptions{Run: run, Fold: fold, Format: "safetensors", Out: model})
 		want := tableOf(t, npz)

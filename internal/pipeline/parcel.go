@@ -53,19 +53,15 @@ func (d *data) parcel(o ExportOptions, con Console) (*parcel, error) {
 	return p, p.head.fits(p.e.hash(), newPool(d.c.Embed.Pool, 0, net.Dim()).dim)
 }
 
-// writeSafetensors writes the encoder's weights as torchvision names them, with a head
-// those of the head and of what is kept of the projector, behind their prefixes, and
-// all that is needed to feed them in the metadata.
+// writeSafetensors writes the encoder's weights as torchvision names them, behind their
+// prefixes those of what embeds with it of the projector (see EmbedOptions) and of a
+// head, and all that is needed to feed them in the metadata.
 func (p *parcel) writeSafetensors(w io.Writer) error {
 	arrays := map[string]kernel.Array{}
 	p.e.params.State("", arrays)
 	var tensors []checkpoint.Tensor
 	for name, a := range arrays {
-		name, ok := strings.CutPrefix(name, "encoder.")
-		if !ok && p.head == nil {
-			continue // of the projector, see EmbedOptions
-		}
-		t := checkpoint.Tensor{Name: name, Shape: a.Shape}
+		t := checkpoint.Tensor{Name: strings.TrimPrefix(name, "encoder."), Shape: a.Shape}
 		if strings.HasSuffix(name, ".num_batches_tracked") { // a 64-bit scalar in PyTorch
 			t.Shape, t.I64 = []int{}, []int64{int64(a.Data[0])}
 		} else {
@@ -83,10 +79,38 @@ func (p *parcel) writeSafetensors(w io.Writer) error {
 		return err
 	}
 	meta["format"] = "pt"
+	if p.c.Embed.HeadLayers > 0 {
+		meta[projectorKey] = projectorHash(tensors)
+	}
 	if p.license != "" {
 		meta["license"] = p.license
 	}
 	return checkpoint.WriteSafetensors(w, tensors, meta)
+}
+
+// projectorPrefix is before the names of a projector's arrays.
+const projectorPrefix = "projector."
+
+// projectorKey is what encoderKey is, of the layers that are kept of the projector.
+const projectorKey = "clr.projector_sha256"
+
+// projectorHash is the digest of a projector among an export's tensors; empty if there
+// is none.
+func projectorHash(tensors []checkpoint.Tensor) string {
+	arrays := map[string]kernel.Array{}
+	for _, t := range tensors {
+		if !strings.HasPrefix(t.Name, projectorPrefix) {
+			continue
+		}
+		for _, v := range t.I64 {
+			t.F32 = append(t.F32, float32(v))
+		}
+		arrays[t.Name] = kernel.Array{Shape: t.Shape, Data: t.F32}
+	}
+	if len(arrays) == 0 {
+		return ""
+	}
+	return checkpoint.Digest(arrays)
 }
 
 // meta is metadata of an exported encoder: where it is from, what it takes, and what
