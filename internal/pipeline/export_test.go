@@ -203,17 +203,19 @@ func TestExportEmbeddings(t *testing.T) {
 		t.Fatalf("%v: %v", a.Shape, err)
 	}
 	rows := readCSV(t, table)
-	if len(rows) != 21 || len(rows[0]) != 2+dim || rows[0][2] != "e0" || rows[0][1+dim] != fmt.Sprint("e", dim-1) {
+	labels := slices.Index(rows[0], "label")
+	first := len(rows[0]) - dim
+	if len(rows) != 21 || rows[0][0] != "path" || labels < 1 || first != len(d.corpus.Columns) || rows[0][first] != "e0" || rows[0][first+dim-1] != fmt.Sprint("e", dim-1) {
 		t.Fatalf("%d lines, the first %v", len(rows), rows[0])
 	}
 	for i, row := range rows[1:] {
-		if it := d.corpus.Items[i]; row[0] != it.Path || row[1] != it.Label {
-			t.Errorf("line %d is of %s, %s", i, row[0], row[1])
+		if it := d.corpus.Items[i]; row[0] != it.Path || row[labels] != it.Label {
+			t.Errorf("line %d is of %s, %s", i, row[0], row[labels])
 		}
 		for k := range dim {
 			want := float32(x[i*dim+k])
-			if got, err := strconv.ParseFloat(row[2+k], 32); err != nil || float32(got) != want || a.Data[i*dim+k] != want {
-				t.Fatalf("clip %d, value %d: %s in the table, %v in the array, want %v", i, k, row[2+k], a.Data[i*dim+k], want)
+			if got, err := strconv.ParseFloat(row[first+k], 32); err != nil || float32(got) != want || a.Data[i*dim+k] != want {
+				t.Fatalf("clip %d, value %d: %s in the table, %v in the array, want %v", i, k, row[first+k], a.Data[i*dim+k], want)
 			}
 		}
 	}
@@ -230,12 +232,12 @@ func TestExportOfAnotherCorpus(t *testing.T) {
 	out := filepath.Join(dir, "other.out.csv")
 	export(t, ExportOptions{Run: run, Format: "csv", Out: out, Corpus: filepath.Join(dir, "other.csv")})
 	rows := readCSV(t, out)
-	if len(rows) != 3 || rows[1][0] != "05.wav" || rows[1][1] != "" || rows[2][0] != "02.wav" {
+	if len(rows) != 3 || rows[1][0] != "05.wav" || rows[0][1] != "e0" || rows[2][0] != "02.wav" {
 		t.Fatalf("%d lines: %.20q", len(rows), rows)
 	}
 	for line, clip := range map[int]int{1: 5, 2: 2} {
 		for k := range dim {
-			if got, _ := strconv.ParseFloat(rows[line][2+k], 32); float32(got) != float32(x[clip*dim+k]) {
+			if got, _ := strconv.ParseFloat(rows[line][1+k], 32); float32(got) != float32(x[clip*dim+k]) {
 				t.Fatalf("clip %d, value %d is %v, want %v", clip, k, got, x[clip*dim+k])
 			}
 		}
