@@ -23,6 +23,7 @@ type ExportOptions struct {
 	Corpus    string // another manifest to embed; empty: the run's
 	Probe     string // the encoder: with the head that a probe of this kind has fitted; empty: without
 	License   string // the encoder: of its weights, an SPDX expression; empty: nothing is said
+	Projector bool   // safetensors: with what stood behind the encoder while it learnt
 	FrontEnd  bool   // onnx: with all that stands before the encoder
 	FoldBN    bool   // onnx, bundle: batch norms go into the weights before them
 	Force     bool   // bundle: in place of one that is there
@@ -54,6 +55,7 @@ func (o ExportOptions) Check() error {
 	}{
 		{"--probe", encoders, o.Probe != "", o.network()},
 		{"--license", encoders, o.License != "", o.network()},
+		{"--projector", "safetensors", o.Projector, o.Format == "safetensors"},
 		{"--front-end", "onnx; a bundle has it where it can", o.FrontEnd, o.Format == "onnx"},
 		{"--fold-bn", "onnx and bundle", o.FoldBN, o.Format == "onnx" || o.Format == "bundle"},
 		{"--force", "bundle; other formats replace what they have written earlier", o.Force, o.Format == "bundle"},

@@ -123,6 +123,50 @@ func TestExportEncoder(t *testing.T) {
 	same(t, "encoder.safetensors", dir, other)
 }
 
+// What stood behind the encoder leaves with it where that is asked for, as the
+// checkpoint has it, and is in nobody's way.
+func TestExportProjector(t *testing.T) {
+	dir := tones(t, 20)
+	const byol = "method={name: byol, projector: {hidden: [8], out: 4}, predictor: {hidden: [6], out: 4}}"
+	run, _, e := trainedOn(t, dir, byol)
+	out := filepath.Join(dir, "encoder.safetensors")
+	export(t, ExportOptions{Run: run, Format: "safetensors", Out: out, Projector: true})
+	tensors, _, err := checkpoint.LoadTensors(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp, err := checkpoint.Load(filepath.Join(run, rundir.LastFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := map[string]int{}
+	for _, x := range tensors {
+		a, ok := cp.Arrays[x.Name]
+		if !ok {
+			continue // the encoder's
+		}
+		name, _, _ := strings.Cut(x.Name, ".")
+		parts[name]++
+		if x.I64 == nil && (!slices.Equal(x.Shape, a.Shape) || !slices.Equal(x.F32, a.Data)) {
+			t.Errorf("%s is not the checkpoint's", x.Name)
+		}
+	}
+	for name := range cp.Arrays {
+		if part, _, _ := strings.Cut(name, "."); part == "projector" || part == "predictor" {
+			parts[part]--
+		}
+	}
+	if want := map[string]int{"projector": 0, "predictor": 0}; !maps.Equal(parts, want) {
+		t.Errorf("of the parts that the checkpoint has, there are too many or too few: %v", parts)
+	}
+	if f, err := openModel(out, Source{Model: out}, Overrides{}); err != nil || f.state.hash() != e.hash() {
+		t.Errorf("it embeds no more: %v", err)
+	}
+	if state := begun(t, load(t, dir, byol, "init="+out)); !equalArrays(encoderIn(state), encoderIn(cp.Arrays)) {
+		t.Error("it begins a run with other weights")
+	}
+}
+
 // Where bins are normalised one by one, the export says by what, as training and
 // probing had it.
 func TestExportSaysBins(t *testing.T) {
@@ -278,6 +322,7 @@ func TestExportRefuses(t *testing.T) {
 		"there is no fold \"z\"":             {Run: run, Format: "safetensors", Out: out, Fold: "z"},
 		"is not a run folder":                {Run: dir + "x", Format: "safetensors", Out: out},
 		"writing " + filepath.Join(out, "x"): {Run: run, Format: "safetensors", Out: filepath.Join(out, "x"), Fold: "x"},
+		"--projector is for safetensors":     {Run: run, Format: "onnx", Out: out, Fold: "x", Projector: true},
 		"--fold-bn is for onnx and bundle":   {Run: run, Format: "safetensors", Out: out, Fold: "x", FoldBN: true},
 		"format onnx is the encoder":         {Run: run, Format: "onnx", Out: out, Fold: "x", Corpus: "manifest.csv"},
 		"--corpus manifest.csv was given":    {Run: run, Format: "safetensors", Out: out, Fold: "x", Corpus: "manifest.csv"},

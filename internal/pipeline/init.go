@@ -129,7 +129,8 @@ func fit(e model.Encoder, tensors []checkpoint.Tensor, in model.Input) (arrays m
 	file := unwrapped(tensors, func(name string) bool { _, ok := want[part+name]; return ok })
 	arrays, mistakes = taken(want, part, file, in)
 	classifier := func(name string) bool { // or what an export of clr has behind the encoder
-		return strings.HasPrefix(name, "fc.") || strings.HasPrefix(name, headPrefix) || strings.HasPrefix(name, projectorPrefix)
+		behind := []string{"fc.", headPrefix, projectorPrefix, predictorPrefix}
+		return slices.ContainsFunc(behind, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 	}
 	if slices.ContainsFunc(slices.Sorted(maps.Keys(want)), func(name string) bool { return classifier(strings.TrimPrefix(name, part)) }) {
 		classifier = func(string) bool { return false }

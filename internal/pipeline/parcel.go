@@ -19,9 +19,10 @@ type parcel struct {
 	*data
 	split   eval.Split
 	e       encoderState
-	head    *head  // nil: none
-	step    string // that it is of
-	license string // empty: nothing is said
+	behind  map[string]kernel.Array // the encoder in training, projector and predictor; nil: they stay
+	head    *head                   // nil: none
+	step    string                  // that it is of
+	license string                  // empty: nothing is said
 }
 
 // parcel reads what an export is made of.
@@ -35,6 +36,17 @@ func (d *data) parcel(o ExportOptions, con Console) (*parcel, error) {
 		return nil, err
 	}
 	p := &parcel{data: d, split: s, step: cp.Meta["step"], license: o.License}
+	if o.Projector {
+		p.behind = map[string]kernel.Array{}
+		for name, a := range cp.Arrays {
+			if strings.HasPrefix(name, projectorPrefix) || strings.HasPrefix(name, predictorPrefix) {
+				p.behind[name] = a
+			}
+		}
+		if len(p.behind) == 0 {
+			return nil, fault.New(fault.Usage, "leave --projector out", "the method %s has no projector", d.c.section("method")["name"])
+		}
+	}
 	if o.Probe != "" {
 		if p.head, err = d.readHead(o.Run, s, o.Probe); err != nil {
 			return nil, err
@@ -54,11 +66,13 @@ func (d *data) parcel(o ExportOptions, con Console) (*parcel, error) {
 }
 
 // writeSafetensors writes the encoder's weights as torchvision names them, behind their
-// prefixes those of what embeds with it of the projector (see EmbedOptions) and of a
-// head, and all that is needed to feed them in the metadata.
+// prefixes those of what embeds with it of the projector (see EmbedOptions), or all of
+// projector and predictor, and of a head, and all that is needed to feed them in the
+// metadata.
 func (p *parcel) writeSafetensors(w io.Writer) error {
 	arrays := map[string]kernel.Array{}
 	p.e.params.State("", arrays)
+	maps.Copy(arrays, p.behind)
 	var tensors []checkpoint.Tensor
 	for name, a := range arrays {
 		t := checkpoint.Tensor{Name: strings.TrimPrefix(name, "encoder."), Shape: a.Shape}
@@ -79,8 +93,8 @@ func (p *parcel) writeSafetensors(w io.Writer) error {
 		return err
 	}
 	meta["format"] = "pt"
-	if p.c.Embed.HeadLayers > 0 {
-		meta[projectorKey] = projectorHash(tensors)
+	if sum := projectorHash(tensors); sum != "" {
+		meta[projectorKey] = sum
 	}
 	if p.license != "" {
 		meta["license"] = p.license
@@ -88,10 +102,13 @@ func (p *parcel) writeSafetensors(w io.Writer) error {
 	return checkpoint.WriteSafetensors(w, tensors, meta)
 }
 
-// projectorPrefix is before the names of a projector's arrays.
-const projectorPrefix = "projector."
+// What is before the names of a projector's and of a predictor's arrays.
+const (
+	projectorPrefix = "projector."
+	predictorPrefix = "predictor."
+)
 
-// projectorKey is what encoderKey is, of the layers that are kept of the projector.
+// projectorKey is what encoderKey is, of the projector's layers that an export has.
 const projectorKey = "clr.projector_sha256"
 
 // projectorHash is the digest of a projector among an export's tensors; empty if there
