@@ -19,7 +19,7 @@ type parcel struct {
 	*data
 	split   eval.Split
 	e       encoderState
-	behind  map[string]kernel.Array // the encoder in training, projector and predictor; nil: they stay
+	behind  map[string]kernel.Array // projector and predictor, behind the encoder in training; nil: they stay
 	head    *head                   // nil: none
 	step    string                  // that it is of
 	license string                  // empty: nothing is said
@@ -65,10 +65,10 @@ func (d *data) parcel(o ExportOptions, con Console) (*parcel, error) {
 	return p, p.head.fits(p.e.hash(), newPool(d.c.Embed.Pool, 0, net.Dim()).dim)
 }
 
-// writeSafetensors writes the encoder's weights as torchvision names them, behind their
-// prefixes those of what embeds with it of the projector (see EmbedOptions), or all of
-// projector and predictor, and of a head, and all that is needed to feed them in the
-// metadata.
+// writeSafetensors writes the encoder's weights as torchvision names them; behind their
+// prefixes the projector's layers that embed with it (see EmbedOptions), what else is to
+// leave of projector and predictor, and a head; and in the metadata all that is needed
+// to feed them.
 func (p *parcel) writeSafetensors(w io.Writer) error {
 	arrays := map[string]kernel.Array{}
 	p.e.params.State("", arrays)
