@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -119,7 +120,11 @@ func (f *frozen) corpusAt(ctx context.Context, path string) (*audio.Corpus, erro
 	if path == "" {
 		return openCorpus(f.c)
 	}
-	if info, err := os.Stat(path); err != nil || !info.IsDir() || isBuiltin(path) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !isBuiltin(path):
+		return nil, fault.New(fault.Data, "name a manifest or a folder of recordings", "--corpus: %w", err)
+	case err != nil || !info.IsDir() || isBuiltin(path):
 		return openCorpus(f.c.over(path))
 	}
 	m, err := layout.Read(ctx, "folder", path, layout.Options{})

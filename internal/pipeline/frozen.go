@@ -142,10 +142,14 @@ func openModel(path string, s Source, ov Overrides) (*frozen, error) {
 		return nil, fault.New(fault.Data, "name a file that clr export --format safetensors wrote; weights of other programs begin a run by --set init="+filepath.Base(path),
 			"%s: clr export did not write it: its metadata lacks %s or clr.config", path, encoderKey)
 	}
-	ov.Set = append([]string{"corpus=" + builtinPrefix + "fsdd", "workers=1"}, ov.Set...) // an export says neither
-	c, err := ParseConfig("clr.config", []byte(meta["clr.config"]), ov)
-	if err != nil {
+	text, neither := []byte(meta["clr.config"]), []string{"corpus=" + builtinPrefix + "fsdd", "workers=1"} // which an export says
+	if _, err := ParseConfig("clr.config", text, Overrides{Set: neither}); err != nil {
 		return nil, wrong("%w", err)
+	}
+	ov.Set = append(neither, ov.Set...)
+	c, err := ParseConfig("clr.config", text, ov)
+	if err != nil {
+		return nil, err // the command line's
 	}
 	f, err := newFrozen(c, s)
 	if err != nil {

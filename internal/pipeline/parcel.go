@@ -66,7 +66,7 @@ func (d *data) parcel(o ExportOptions, con Console) (*parcel, error) {
 }
 
 // writeSafetensors writes the encoder's weights as torchvision names them; behind their
-// prefixes the projector's layers that embed with it (see EmbedOptions), what else is to
+// prefixes the projector where layers of it embed (see EmbedOptions), what else is to
 // leave of projector and predictor, and a head; and in the metadata all that is needed
 // to feed them.
 func (p *parcel) writeSafetensors(w io.Writer) error {
@@ -108,7 +108,7 @@ const (
 	predictorPrefix = "predictor."
 )
 
-// projectorKey is what encoderKey is, of the projector's layers that an export has.
+// projectorKey is what encoderKey is, of a projector that an export has.
 const projectorKey = "clr.projector_sha256"
 
 // projectorHash is the digest of a projector among an export's tensors; empty if there
