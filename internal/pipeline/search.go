@@ -187,7 +187,7 @@ func (f *frozen) queries(ctx context.Context, paths []string) (*queries, error) 
 	}
 	if err := s.Each(ctx, 0, func(h audio.Heard) error {
 		if h.Err != nil {
-			return fault.New(fault.Data, fault.Remedy(h.Err), "query %s: %w", paths[s.Line(h.Clip)], h.Err)
+			return fault.New(fault.Data, fault.Remedy(h.Err), "query: %w", h.Err) // which names the recording
 		}
 		_, err := batch.add(ctx, h)
 		return err
