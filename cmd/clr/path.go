@@ -278,6 +278,7 @@ head's arrays.`,
 	c.Flags().BoolVar(&o.FrontEnd, "front-end", false, "onnx: from waveforms on, with feature, windows and their pool inside")
 	c.Flags().StringVar(&o.Probe, "probe", "", "with the head of a probe, `linear or mlp`, for probabilities of the labels; alone it is linear")
 	c.Flags().Lookup("probe").NoOptDefVal = "linear"
+	c.Flags().BoolVar(&o.Projector, "projector", false, "safetensors: with the method's projector and predictor, if it has one, as projector.* and predictor.*")
 	c.Flags().StringVar(&o.License, "license", "", "of the weights, as an `SPDX` expression such as CC-BY-4.0: it stands in the metadata and on the card")
 	c.Flags().BoolVar(&o.FoldBN, "fold-bn", false, "onnx, bundle: put batch norms into the weights before them")
 	c.Flags().BoolVar(&o.Force, "force", false, "bundle: in place of one that is there")

@@ -42,31 +42,38 @@ func (f *File) Lock() error {
 // Resource, says who; it satisfies errors.Is(err, ErrLocked). A lock whose
 // holder has died is free.
 func TryLock(path, what string) (*Lock, error) {
+	f, err := OpenLocked(path, os.O_RDWR|os.O_CREATE|noFollow)
+	if errors.Is(err, ErrLocked) {
+		h, _ := HolderOf(path)
+		return nil, fault.New(fault.Resource, "wait until it is done, or end it; if it was killed, its lock is free",
+			"%s: %w: %s (%s)", what, err, h, path)
+	}
+	if err != nil {
+		return nil, Failed(path, err)
+	}
+	l := &Lock{f}
+	if err := l.sign(); err != nil {
+		l.Release()
+		return nil, Failed(path, err)
+	}
+	return l, nil
+}
+
+// OpenLocked opens a file as OpenFile does, and takes it as Lock does: the file that
+// has the name then, for its last holder may just have removed the one that was opened.
+func OpenLocked(path string, flag int) (*File, error) {
 	for {
-		f, err := OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow)
+		f, err := OpenFile(path, flag)
 		if err != nil {
-			return nil, Failed(path, err)
+			return nil, err
 		}
-		switch err := f.Lock(); {
-		case errors.Is(err, ErrLocked):
-			h := holder(f)
-			f.Close()
-			return nil, fault.New(fault.Resource, "wait until it is done, or end it; if it was killed, its lock is free",
-				"%s: %w: %s (%s)", what, err, h, path)
-		case err != nil:
-			f.Close()
-			return nil, Failed(path, err)
+		if err = f.Lock(); err == nil && current(f) {
+			return f, nil
 		}
-		if !current(f) { // its last holder has just removed it
-			f.Close()
-			continue
+		f.Close()
+		if err != nil {
+			return nil, err
 		}
-		l := &Lock{f}
-		if err := l.sign(); err != nil {
-			l.Release()
-			return nil, Failed(path, err)
-		}
-		return l, nil
 	}
 }
 

@@ -6,8 +6,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +47,41 @@ func TestLock(t *testing.T) {
 	if _, err := TryLock(filepath.Join(path, "no", "folder"), "x"); fault.KindOf(err) != fault.Usage {
 		t.Errorf("nowhere: %v", err)
 	}
+}
+
+// A file that many take, remove and give up is held by one at a time, whoever opened it
+// before it was removed.
+func TestOpenLocked(t *testing.T) {
+	if !locks {
+		t.Skip("files cannot be locked here")
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	var holders atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 2000 {
+				f, err := OpenLocked(path, os.O_RDWR|os.O_CREATE)
+				if errors.Is(err, ErrLocked) {
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if n := holders.Add(1); n != 1 {
+					t.Errorf("%d hold the file", n)
+				}
+				runtime.Gosched()
+				holders.Add(-1)
+				if err := Remove(path); err != nil {
+					t.Error(err)
+				}
+				f.Close()
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // A lock, or a file aside, that is a link to another file is not written through.

@@ -64,7 +64,7 @@ func TestIndex(t *testing.T) {
 	for _, table := range []*Table{example(), long} {
 		for format := range Formats {
 			var b strings.Builder
-			w, err := NewWriterAbout(&b, format, table.N, table.D, table.Columns, about)
+			w, err := NewWriter(&b, format, table.N, table.D, table.Columns, about)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +162,7 @@ func TestTexts(t *testing.T) {
 func FuzzIndex(f *testing.F) {
 	for _, format := range []string{"npz", "npy", "parquet"} {
 		var b strings.Builder
-		w, err := NewWriterAbout(&b, format, 5, 3, example().Columns, About{"clr.encoder": "0123"})
+		w, err := NewWriter(&b, format, 5, 3, example().Columns, About{"clr.encoder": "0123"})
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -41,7 +41,7 @@ var Formats = map[string]string{
 
 // Texts are formats that are written for other programs, and not read.
 var Texts = map[string]string{
-	"csv":   "embeddings, a line per clip: path, start, end, label, the manifest's other columns, then the values e0, e1, ...",
+	"csv":   "embeddings, a line per clip: path, start and end where they are known, label, the manifest's other columns, then the values e0, e1, ...",
 	"jsonl": "embeddings, an object per line: the same keys, the values as embedding",
 }
 
@@ -165,16 +165,10 @@ type Writer interface {
 // hold it, of which OpenIndex reads it again; the other formats have no place for it.
 type About map[string]string
 
-// NewWriter begins a table of n embeddings of d values in one of the Formats. It
-// holds some rows at most, so that a table may be larger than the memory. The
-// same rows in any portions give the same bytes.
-func NewWriter(w io.Writer, format string, n, d int, columns Columns) (Writer, error) {
-	return NewWriterAbout(w, format, n, d, columns, nil)
-}
-
-// NewWriterAbout is NewWriter of one of the Formats or Texts, with what is known
-// about the whole table.
-func NewWriterAbout(w io.Writer, format string, n, d int, columns Columns, about About) (Writer, error) {
+// NewWriter begins a table of n embeddings of d values in one of the Formats or Texts,
+// with what is known about the whole table. It holds some rows at most, so that a table
+// may be larger than the memory. The same rows in any portions give the same bytes.
+func NewWriter(w io.Writer, format string, n, d int, columns Columns, about About) (Writer, error) {
 	if err := (&Table{N: n, D: d, Columns: columns}).check(); err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func TestNumPysTables(t *testing.T) {
 func written(t testing.TB, format string, table *Table, portion int) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := NewWriter(&b, format, table.N, table.D, table.Columns)
+	w, err := NewWriter(&b, format, table.N, table.D, table.Columns, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,18 +114,18 @@ func TestRoundTrip(t *testing.T) {
 func TestWriterRefuses(t *testing.T) {
 	for format := range Formats {
 		var b bytes.Buffer
-		w, err := NewWriter(&b, format, 2, 3, Columns{"path": {"a", "b"}})
+		w, err := NewWriter(&b, format, 2, 3, Columns{"path": {"a", "b"}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if w.Write(make([]float32, 2)) == nil || w.Write(make([]float32, 9)) == nil || w.Close() == nil {
 			t.Errorf("%s: a part of a row, a row too many, or rows too few are written", format)
 		}
-		if _, err := NewWriter(&b, format, 2, 3, Columns{"path": {"a"}}); err == nil {
+		if _, err := NewWriter(&b, format, 2, 3, Columns{"path": {"a"}}, nil); err == nil {
 			t.Errorf("%s: one path for two rows", format)
 		}
 	}
-	if _, err := NewWriter(&bytes.Buffer{}, "npz", 1, 1, Columns{"y": {"a"}}); fault.KindOf(err) != fault.Usage {
+	if _, err := NewWriter(&bytes.Buffer{}, "npz", 1, 1, Columns{"y": {"a"}}, nil); fault.KindOf(err) != fault.Usage {
 		t.Errorf("a column y beside the labels: %v", err)
 	}
 }

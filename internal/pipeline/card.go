@@ -38,6 +38,7 @@ type card struct {
 	Probe                            string // kind of the head behind the encoder; empty: none
 	Terms                            string // licence as it was given
 	Dim                              int    // of a clip's embedding
+	HeadLayers                       int    // of the projector that embed
 	FrontEnd                         bool
 	Feature                          string
 	Made                             rundir.Provenance
@@ -99,7 +100,7 @@ func (p *parcel) card(o ExportOptions, frontEnd bool) (*card, error) {
 	c := &card{Name: filepath.Base(filepath.Clean(o.Out)), Task: "feature-extraction", Input: p.input, Rate: p.c.SampleRate, Step: p.step, Learnt: p.step != "0", Fold: p.foldName(p.split), By: p.by, Corpus: p.hash,
 		Normalize: p.c.View.Normalize, Terms: p.license, FrontEnd: frontEnd,
 		Encoder: name("encoder"), EncoderDoc: p.c.Encoder.Doc(), Method: name("method"), MethodDoc: p.c.Method.Doc(), Feature: name("feature"), Made: made, SHA256: p.e.hash(),
-		Clips: len(p.corpus.Items), Train: len(p.split.Train) + len(p.split.Valid), Test: len(p.split.Test), Dataset: p.c.Corpus}
+		HeadLayers: p.c.Embed.HeadLayers, Clips: len(p.corpus.Items), Train: len(p.split.Train) + len(p.split.Valid), Test: len(p.split.Test), Dataset: p.c.Corpus}
 	if !isBuiltin(c.Dataset) { // a path is nobody else's business
 		c.Dataset = "corpus " + p.hash[:12]
 	}
@@ -129,7 +130,7 @@ func (p *parcel) card(o ExportOptions, frontEnd bool) (*card, error) {
 		return nil, err
 	}
 	c.Dim = newPool(p.c.Embed.Pool, 0, net.Dim()).dim
-	if r, ok := p.c.Encoder.(model.ResNet); ok && p.input.Channels == 1 {
+	if r, ok := p.c.Encoder.(model.ResNet); ok && p.input.Channels == 1 && c.HeadLayers == 0 {
 		c.Blocks, c.Count = r.Torchvision()
 	}
 	c.Scores, c.Stale, err = p.scores(o.Run)

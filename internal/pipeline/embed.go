@@ -15,7 +15,7 @@ import (
 type EmbedOptions struct {
 	Hop        float64 `yaml:"hop" doc:"from one window to the next, as a fraction of view.frames"`
 	Pool       string  `yaml:"pool" doc:"over a clip's windows: mean, max, or mean_max (both, one after the other)"`
-	HeadLayers int     `yaml:"head_layers" doc:"hidden layers of the method's projector that stay on the encoder, as SimCLR v2 has it: an embedding is what the last of them gives; 0 is the encoder alone, which is what clr export writes as weights"`
+	HeadLayers int     `yaml:"head_layers" doc:"hidden layers of the method's projector that stay on the encoder, as SimCLR v2 has it: an embedding is what the last of them gives; 0 is the encoder alone"`
 	Weights    string  `yaml:"weights" doc:"of a run that keeps an average of its encoder (update.ema): ema, or raw for the last ones"`
 }
 

@@ -22,14 +22,14 @@ const (
 // paths are relative to the table's folder, so that both can move together.
 type how struct {
 	Source
-	Embed  EmbedOptions `json:"embed"`
-	Window float64      `json:"window"` // seconds; 0: whole lines
-	Hop    float64      `json:"hop"`
+	Embed  map[string]any `json:"embed"`  // by the config's keys
+	Window float64        `json:"window"` // seconds; 0: whole lines
+	Hop    float64        `json:"hop"`
 }
 
 // about is what a table beside out says of itself.
 func (f *frozen) about(out string) (embedding.About, error) {
-	h := how{f.source, f.c.Embed, f.c.Windows.Length, f.c.Windows.Hop}
+	h := how{f.source, f.c.section("embed"), f.c.Windows.Length, f.c.Windows.Hop}
 	for _, path := range []*string{&h.Run, &h.Bundle, &h.Model} {
 		if *path != "" {
 			*path = relative(filepath.Dir(out), *path)
@@ -53,9 +53,9 @@ func openAsIn(index string, about embedding.About, s Source, con Console) (*froz
 		if err := json.Unmarshal([]byte(about[aboutHow]), &h); err != nil {
 			return nil, fault.New(fault.Data, "let clr embed write it again", "%s: its %s is %.100q: %w", index, aboutHow, about[aboutHow], err)
 		}
-		for key, v := range map[string]any{"windows.length": h.Window, "windows.hop": h.Hop, "embed.hop": h.Embed.Hop,
-			"embed.pool": h.Embed.Pool, "embed.head_layers": h.Embed.HeadLayers, "embed.weights": h.Embed.Weights} {
-			ov.Set = append(ov.Set, fmt.Sprintf("%s=%v", key, v))
+		ov.Set = []string{fmt.Sprint("windows.length=", h.Window), fmt.Sprint("windows.hop=", h.Hop)}
+		for key, v := range h.Embed {
+			ov.Set = append(ov.Set, fmt.Sprintf("embed.%s=%v", key, v))
 		}
 	}
 	if !told {

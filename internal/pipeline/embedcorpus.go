@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,28 +94,37 @@ func EmbedCorpus(ctx context.Context, o CorpusOptions, ov Overrides, con Console
 	return err
 }
 
-// earlierTable tells what EmbedCorpus wrote by its first bytes.
+// earlierTable tells an earlier table of embeddings by its first bytes: of text, by the
+// embedding at the end of its first line, which a manifest has not.
 func earlierTable(format string, head []byte) bool {
+	line, _, _ := bytes.Cut(head, []byte("\n"))
 	switch format {
 	case "csv":
-		return bytes.HasPrefix(head, []byte("path,start,end,"))
+		return bytes.HasPrefix(line, []byte("path,")) && firstValues.Match(line)
 	case "jsonl":
-		return bytes.HasPrefix(head, []byte(`{"path":"`))
+		return bytes.HasPrefix(line, []byte(`{"path":"`)) && bytes.Contains(line, []byte(`,"embedding":[`))
 	}
-	return exported(format, head)
+	return embedding.Format(head) == format && (format != "npz" || bytes.Contains(head[:min(len(head), 64)], []byte("x.npy")))
 }
+
+// firstValues are the names of a table's values in CSV.
+var firstValues = regexp.MustCompile(`,e0(,e[0-9]+)*$`)
 
 // corpusAt is the corpus at a path, to be read as the config says: a manifest, a
 // folder of recordings (sub-folders are labels) or one in the binary; without a
 // path the config's own.
 func (f *frozen) corpusAt(ctx context.Context, path string) (*audio.Corpus, error) {
 	if path == "" && f.source.Run == "" {
-		return nil, fault.New(fault.Usage, "name a manifest or a folder of recordings with --corpus", "no corpus is given, and %s names none", modelFile)
+		return nil, fault.New(fault.Usage, "name a manifest or a folder of recordings with --corpus", "no corpus is given, and %s names none", bundleWeights)
 	}
 	if path == "" {
 		return openCorpus(f.c)
 	}
-	if info, err := os.Stat(path); err != nil || !info.IsDir() || isBuiltin(path) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !isBuiltin(path):
+		return nil, fault.New(fault.Data, "name a manifest or a folder of recordings", "--corpus: %w", err)
+	case err != nil || !info.IsDir() || isBuiltin(path):
 		return openCorpus(f.c.over(path))
 	}
 	m, err := layout.Read(ctx, "folder", path, layout.Options{})
@@ -226,7 +237,7 @@ func (w *work) write(ctx context.Context, o CorpusOptions) (clips int, err error
 		return 0, err
 	}
 	return clips, disk.WriteFile(o.Out, func(to io.Writer) error {
-		out, err := embedding.NewWriterAbout(to, o.Format, clips, w.journal.dim, columns, about)
+		out, err := embedding.NewWriter(to, o.Format, clips, w.journal.dim, columns, about)
 		if err != nil {
 			return err
 		}

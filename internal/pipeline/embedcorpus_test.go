@@ -48,6 +48,7 @@ func TestEmbedIsExport(t *testing.T) {
 		"whole":   {"embed.pool=mean_max", "embed.hop=0.3", "view.normalize=corpus_band"},
 		"windows": {"windows.length=0.1", "windows.hop=0.07"},
 		"average": {"update.ema=0.9", "split.by=room"},
+		"headed":  {"embed.head_layers=1", "method.projector={hidden: [6], out: 4, norm: true}"},
 	} {
 		dir := tones(t, 20)
 		run := filepath.Join(dir, "run")
@@ -56,7 +57,7 @@ func TestEmbedIsExport(t *testing.T) {
 		if name == "average" {
 			fold = "x"
 		}
-		npz, model := filepath.Join(dir, "e.npz"), filepath.Join(dir, modelFile)
+		npz, model := filepath.Join(dir, "e.npz"), filepath.Join(dir, bundleWeights)
 		export(t, ExportOptions{Run: run, Fold: fold, Format: "npz", Out: npz})
 		export(t, ExportOptions{Run: run, Fold: fold, Format: "safetensors", Out: model})
 		want := tableOf(t, npz)

@@ -47,29 +47,27 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // partialPath is where embeddings are kept until all of them are there.
 func partialPath(out string) string { return out + ".partial" }
 
-// openJournal opens the journal beside a file, or begins it. One of another key is
-// begun anew, which it says.
+// openJournal opens the journal beside a file for this process alone, or begins it.
+// One of another key is begun anew, which it says.
 func openJournal(out string, key [32]byte, dim int, con Console) (*journal, error) {
 	j := &journal{path: partialPath(out), dim: dim, begun: -1, end: int64(journalHead)}
-	f, err := disk.OpenFile(j.path, os.O_RDWR|os.O_CREATE)
+	f, err := disk.OpenLocked(j.path, os.O_RDWR|os.O_CREATE)
+	if errors.Is(err, disk.ErrLocked) {
+		return nil, fault.New(fault.Resource, "wait until it is done, or end it", "%s: %w", j.path, err)
+	}
 	if err != nil {
 		return nil, disk.Failed(j.path, err)
 	}
 	j.f = f
-	if err := j.own(key, con); err != nil {
+	if err := j.begin(key, con); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return j, nil
 }
 
-// own takes the file for this process alone, and sees what begins it.
-func (j *journal) own(key [32]byte, con Console) error {
-	if err := j.f.Lock(); errors.Is(err, disk.ErrLocked) {
-		return fault.New(fault.Resource, "wait until it is done, or end it", "%s: %w", j.path, err)
-	} else if err != nil {
-		return disk.Failed(j.path, err)
-	}
+// begin sees what begins the file.
+func (j *journal) begin(key [32]byte, con Console) error {
 	head := append([]byte(journalMagic), key[:]...)
 	head = binary.LittleEndian.AppendUint32(head, crc32.Checksum(head, castagnoli))
 	was := make([]byte, journalHead)

@@ -1,14 +1,11 @@
 package pipeline
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/csv"
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"clr/internal/audio"
@@ -26,6 +23,7 @@ type ExportOptions struct {
 	Corpus    string // another manifest to embed; empty: the run's
 	Probe     string // the encoder: with the head that a probe of this kind has fitted; empty: without
 	License   string // the encoder: of its weights, an SPDX expression; empty: nothing is said
+	Projector bool   // safetensors: with what stood behind the encoder while it learnt
 	FrontEnd  bool   // onnx: with all that stands before the encoder
 	FoldBN    bool   // onnx, bundle: batch norms go into the weights before them
 	Force     bool   // bundle: in place of one that is there
@@ -37,9 +35,8 @@ var ExportFormats = func() map[string]string {
 		"safetensors": "the encoder, under torchvision's key names, with the feature settings",
 		"onnx":        "the encoder for ONNX Runtime and others, from spectrograms (N, C, F, T) to embeddings, with the feature settings",
 		"bundle":      "a folder to give away: the encoder in both, from waveforms on where ONNX can, its settings and a model card",
-		"csv":         "embeddings, one line per clip: path, label, with windows start and end, values",
 	}
-	maps.Copy(all, embedding.Formats)
+	maps.Copy(all, EmbedFormats)
 	return all
 }()
 
@@ -58,6 +55,7 @@ func (o ExportOptions) Check() error {
 	}{
 		{"--probe", encoders, o.Probe != "", o.network()},
 		{"--license", encoders, o.License != "", o.network()},
+		{"--projector", "safetensors", o.Projector, o.Format == "safetensors"},
 		{"--front-end", "onnx; a bundle has it where it can", o.FrontEnd, o.Format == "onnx"},
 		{"--fold-bn", "onnx and bundle", o.FoldBN, o.Format == "onnx" || o.Format == "bundle"},
 		{"--force", "bundle; other formats replace what they have written earlier", o.Force, o.Format == "bundle"},
@@ -130,10 +128,8 @@ func exported(format string, head []byte) bool {
 		return bytes.Contains(head, []byte(`"`+encoderKey+`":`))
 	case "onnx":
 		return bytes.HasPrefix(head, []byte("\x08\x08\x12\x03clr"))
-	case "csv":
-		return bytes.HasPrefix(head, []byte("path,label,e0"))
 	}
-	return embedding.Format(head) == format && (format != "npz" || bytes.Contains(head[:min(len(head), 64)], []byte("x.npy")))
+	return earlierTable(format, head)
 }
 
 // encoderKey is metadata that an exported encoder has, and no checkpoint.
@@ -167,12 +163,7 @@ func (d *data) exportEmbeddings(ctx context.Context, o ExportOptions, e encoderS
 	if err != nil {
 		return err
 	}
-	return disk.WriteFile(o.Out, func(w io.Writer) error {
-		if o.Format != "csv" {
-			return d.writeTable(w, o.Format, x, dim)
-		}
-		return d.writeCSV(w, x, dim)
-	})
+	return disk.WriteFile(o.Out, func(w io.Writer) error { return d.writeTable(w, o.Format, x, dim) })
 }
 
 // writeTable writes embeddings with all columns of the manifest but those that are
@@ -191,7 +182,7 @@ func (d *data) writeTable(w io.Writer, format string, x []float64, dim int) erro
 			columns[name] = append(columns[name], it.Value(name))
 		}
 	}
-	out, err := embedding.NewWriter(w, format, len(d.corpus.Items), dim, columns)
+	out, err := embedding.NewWriter(w, format, len(d.corpus.Items), dim, columns, nil)
 	if err != nil {
 		return err
 	}
@@ -205,35 +196,6 @@ func (d *data) writeTable(w io.Writer, format string, x []float64, dim int) erro
 		}
 	}
 	return out.Close()
-}
-
-func (d *data) writeCSV(w io.Writer, x []float64, dim int) error {
-	b := bufio.NewWriter(w)
-	out := csv.NewWriter(b)
-	head := []string{"path", "label"}
-	stretches := d.c.Windows != (audio.Windows{}) // a path stands there more than once
-	if stretches {
-		head = append(head, "start", "end")
-	}
-	for k := range dim {
-		head = append(head, "e"+strconv.Itoa(k))
-	}
-	out.Write(head)
-	for i, it := range d.corpus.Items {
-		row := []string{it.Path, it.Label}
-		if stretches {
-			row = append(row, it.Value("start"), it.Value("end"))
-		}
-		for _, v := range x[i*dim : (i+1)*dim] {
-			row = append(row, strconv.FormatFloat(v, 'g', -1, 32))
-		}
-		out.Write(row)
-	}
-	out.Flush()
-	if err := out.Error(); err != nil {
-		return err
-	}
-	return b.Flush()
 }
 
 // over is the same settings over another manifest.

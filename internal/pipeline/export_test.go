@@ -123,6 +123,50 @@ func TestExportEncoder(t *testing.T) {
 	same(t, "encoder.safetensors", dir, other)
 }
 
+// What stood behind the encoder leaves with it where that is asked for, as the
+// checkpoint has it, and is in nobody's way.
+func TestExportProjector(t *testing.T) {
+	dir := tones(t, 20)
+	const byol = "method={name: byol, projector: {hidden: [8], out: 4}, predictor: {hidden: [6], out: 4}}"
+	run, _, e := trainedOn(t, dir, byol)
+	out := filepath.Join(dir, "encoder.safetensors")
+	export(t, ExportOptions{Run: run, Format: "safetensors", Out: out, Projector: true})
+	tensors, _, err := checkpoint.LoadTensors(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp, err := checkpoint.Load(filepath.Join(run, rundir.LastFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := map[string]int{}
+	for _, x := range tensors {
+		a, ok := cp.Arrays[x.Name]
+		if !ok {
+			continue // the encoder's
+		}
+		name, _, _ := strings.Cut(x.Name, ".")
+		parts[name]++
+		if x.I64 == nil && (!slices.Equal(x.Shape, a.Shape) || !slices.Equal(x.F32, a.Data)) {
+			t.Errorf("%s is not the checkpoint's", x.Name)
+		}
+	}
+	for name := range cp.Arrays {
+		if part, _, _ := strings.Cut(name, "."); part == "projector" || part == "predictor" {
+			parts[part]--
+		}
+	}
+	if want := map[string]int{"projector": 0, "predictor": 0}; !maps.Equal(parts, want) {
+		t.Errorf("of the parts that the checkpoint has, there are too many or too few: %v", parts)
+	}
+	if f, err := openModel(out, Source{Model: out}, Overrides{}); err != nil || f.state.hash() != e.hash() {
+		t.Errorf("it embeds no more: %v", err)
+	}
+	if state := begun(t, load(t, dir, byol, "init="+out)); !equalArrays(encoderIn(state), encoderIn(cp.Arrays)) {
+		t.Error("it begins a run with other weights")
+	}
+}
+
 // Where bins are normalised one by one, the export says by what, as training and
 // probing had it.
 func TestExportSaysBins(t *testing.T) {
@@ -203,17 +247,19 @@ func TestExportEmbeddings(t *testing.T) {
 		t.Fatalf("%v: %v", a.Shape, err)
 	}
 	rows := readCSV(t, table)
-	if len(rows) != 21 || len(rows[0]) != 2+dim || rows[0][2] != "e0" || rows[0][1+dim] != fmt.Sprint("e", dim-1) {
+	labels := slices.Index(rows[0], "label")
+	first := len(rows[0]) - dim
+	if len(rows) != 21 || rows[0][0] != "path" || labels < 1 || first != len(d.corpus.Columns) || rows[0][first] != "e0" || rows[0][first+dim-1] != fmt.Sprint("e", dim-1) {
 		t.Fatalf("%d lines, the first %v", len(rows), rows[0])
 	}
 	for i, row := range rows[1:] {
-		if it := d.corpus.Items[i]; row[0] != it.Path || row[1] != it.Label {
-			t.Errorf("line %d is of %s, %s", i, row[0], row[1])
+		if it := d.corpus.Items[i]; row[0] != it.Path || row[labels] != it.Label {
+			t.Errorf("line %d is of %s, %s", i, row[0], row[labels])
 		}
 		for k := range dim {
 			want := float32(x[i*dim+k])
-			if got, err := strconv.ParseFloat(row[2+k], 32); err != nil || float32(got) != want || a.Data[i*dim+k] != want {
-				t.Fatalf("clip %d, value %d: %s in the table, %v in the array, want %v", i, k, row[2+k], a.Data[i*dim+k], want)
+			if got, err := strconv.ParseFloat(row[first+k], 32); err != nil || float32(got) != want || a.Data[i*dim+k] != want {
+				t.Fatalf("clip %d, value %d: %s in the table, %v in the array, want %v", i, k, row[first+k], a.Data[i*dim+k], want)
 			}
 		}
 	}
@@ -230,12 +276,12 @@ func TestExportOfAnotherCorpus(t *testing.T) {
 	out := filepath.Join(dir, "other.out.csv")
 	export(t, ExportOptions{Run: run, Format: "csv", Out: out, Corpus: filepath.Join(dir, "other.csv")})
 	rows := readCSV(t, out)
-	if len(rows) != 3 || rows[1][0] != "05.wav" || rows[1][1] != "" || rows[2][0] != "02.wav" {
+	if len(rows) != 3 || rows[1][0] != "05.wav" || rows[0][1] != "e0" || rows[2][0] != "02.wav" {
 		t.Fatalf("%d lines: %.20q", len(rows), rows)
 	}
 	for line, clip := range map[int]int{1: 5, 2: 2} {
 		for k := range dim {
-			if got, _ := strconv.ParseFloat(rows[line][2+k], 32); float32(got) != float32(x[clip*dim+k]) {
+			if got, _ := strconv.ParseFloat(rows[line][1+k], 32); float32(got) != float32(x[clip*dim+k]) {
 				t.Fatalf("clip %d, value %d is %v, want %v", clip, k, got, x[clip*dim+k])
 			}
 		}
@@ -276,6 +322,7 @@ func TestExportRefuses(t *testing.T) {
 		"there is no fold \"z\"":             {Run: run, Format: "safetensors", Out: out, Fold: "z"},
 		"is not a run folder":                {Run: dir + "x", Format: "safetensors", Out: out},
 		"writing " + filepath.Join(out, "x"): {Run: run, Format: "safetensors", Out: filepath.Join(out, "x"), Fold: "x"},
+		"--projector is for safetensors":     {Run: run, Format: "onnx", Out: out, Fold: "x", Projector: true},
 		"--fold-bn is for onnx and bundle":   {Run: run, Format: "safetensors", Out: out, Fold: "x", FoldBN: true},
 		"format onnx is the encoder":         {Run: run, Format: "onnx", Out: out, Fold: "x", Corpus: "manifest.csv"},
 		"--corpus manifest.csv was given":    {Run: run, Format: "safetensors", Out: out, Fold: "x", Corpus: "manifest.csv"},

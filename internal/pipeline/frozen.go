@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -26,9 +27,6 @@ type Source struct {
 	Bundle string `json:"bundle,omitempty"` // folder with a model.safetensors
 	Model  string `json:"model,omitempty"`  // such a file alone
 }
-
-// modelFile is an exported encoder in a bundle.
-const modelFile = "model.safetensors"
 
 // A frozen is an encoder with all that it takes to embed sound, and no corpus.
 type frozen struct {
@@ -68,7 +66,7 @@ func openFrozen(s Source, ov Overrides, con Console) (*frozen, error) {
 	case s.Run != "":
 		return openRun(s, ov, con)
 	case s.Bundle != "":
-		return openModel(filepath.Join(s.Bundle, modelFile), s, ov)
+		return openModel(filepath.Join(s.Bundle, bundleWeights), s, ov)
 	}
 	return openModel(s.Model, s, ov)
 }
@@ -135,7 +133,7 @@ func openModel(path string, s Source, ov Overrides) (*frozen, error) {
 	}
 	tensors, meta, err := checkpoint.LoadTensors(path)
 	if err != nil {
-		return nil, fault.New(fault.Data, "name a file that clr export --format safetensors wrote, or with --bundle a folder with such a "+modelFile, "%w", err)
+		return nil, fault.New(fault.Data, "name a file that clr export --format safetensors wrote, or with --bundle a folder with such a "+bundleWeights, "%w", err)
 	}
 	wrong := func(format string, args ...any) error {
 		return fault.New(fault.Data, exportAgain, "%s: "+format, append([]any{path}, args...)...)
@@ -144,10 +142,14 @@ func openModel(path string, s Source, ov Overrides) (*frozen, error) {
 		return nil, fault.New(fault.Data, "name a file that clr export --format safetensors wrote; weights of other programs begin a run by --set init="+filepath.Base(path),
 			"%s: clr export did not write it: its metadata lacks %s or clr.config", path, encoderKey)
 	}
-	ov.Set = append([]string{"corpus=" + builtinPrefix + "fsdd", "workers=1"}, ov.Set...) // an export says neither
-	c, err := ParseConfig("clr.config", []byte(meta["clr.config"]), ov)
-	if err != nil {
+	text, neither := []byte(meta["clr.config"]), []string{"corpus=" + builtinPrefix + "fsdd", "workers=1"} // which an export says
+	if _, err := ParseConfig("clr.config", text, Overrides{Set: neither}); err != nil {
 		return nil, wrong("%w", err)
+	}
+	ov.Set = append(neither, ov.Set...)
+	c, err := ParseConfig("clr.config", text, ov)
+	if err != nil {
+		return nil, err // the command line's
 	}
 	f, err := newFrozen(c, s)
 	if err != nil {
@@ -157,31 +159,30 @@ func openModel(path string, s Source, ov Overrides) (*frozen, error) {
 	if err := limit.Fits(8*streamBatch*int64(f.input.Values()), "embedding", "views of "+f.input.String(), exportAgain); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	draft, err := model.Draft(c.Encoder, f.input)
+	draft, err := model.Draft(c.headed(), f.input)
 	if err != nil {
 		return nil, wrong("%w", err)
 	}
 	want := map[string]kernel.Array{}
 	draft.State("", want)
-	arrays := map[string]kernel.Array{}
-	var own []checkpoint.Tensor
+	encoder, projector := map[string]checkpoint.Tensor{}, map[string]checkpoint.Tensor{}
 	for _, t := range tensors {
-		if want["encoder."+t.Name].Shape != nil || strings.HasSuffix(t.Name, ".num_batches_tracked") {
-			own = append(own, t)
-		} else if strings.HasPrefix(t.Name, "projector.") && c.Embed.HeadLayers > 0 {
-			arrays[t.Name] = kernel.Array{Shape: t.Shape, Data: t.F32}
+		if rest, ok := strings.CutPrefix(t.Name, projectorPrefix); ok {
+			projector[rest] = t
+		} else {
+			encoder[t.Name] = t
 		}
 	}
-	fitted, mistakes, err := fit(c.Encoder, own, f.input)
-	if err == nil && len(mistakes) > 0 {
-		err = fault.List(fault.Data, exportAgain, mistakes)
+	arrays, mistakes := taken(want, "encoder.", encoder, f.input)
+	if len(mistakes) > 0 {
+		return nil, wrong("it does not fit the encoder of its clr.config:\n%w", fault.List(fault.Data, exportAgain, mistakes))
 	}
-	if err != nil {
-		return nil, wrong("it does not fit the encoder of its clr.config:\n%w", err)
+	kept, mistakes := taken(want, projectorPrefix, projector, f.input)
+	if len(mistakes) > 0 {
+		const remedy = "embed from the run's folder with --run, or export it with as many embed.head_layers"
+		return nil, fault.New(fault.Data, remedy, "%s: it lacks what embed.head_layers %d keeps of the projector:\n%w", path, c.Embed.HeadLayers, fault.List(fault.Data, remedy, mistakes))
 	}
-	for name, a := range fitted {
-		arrays[name] = a
-	}
+	maps.Copy(arrays, kept)
 	norm, err := f.normalizationIn(meta)
 	if err != nil {
 		return nil, wrong("%w", err)
@@ -189,13 +190,13 @@ func openModel(path string, s Source, ov Overrides) (*frozen, error) {
 	if f.state, err = f.fresh(norm); err != nil {
 		return nil, wrong("%w", err)
 	}
-	if err := f.state.params.Load("", arrays); err != nil && c.Embed.HeadLayers == 0 {
+	if err := f.state.params.Load("", arrays); err != nil {
 		return nil, wrong("%w", err)
-	} else if err != nil {
-		return nil, fault.New(fault.Data, "embed from the run's folder with --run", "%s: it lacks what embed.head_layers %d keeps of the projector: %w", path, c.Embed.HeadLayers, err)
 	}
-	if sum := f.state.hash(); sum != meta[encoderKey] {
-		return nil, wrong("its weights are not those that it was written with: their SHA-256 is %.12s, %s says %.12s", sum, encoderKey, meta[encoderKey])
+	for key, sum := range map[string]string{encoderKey: f.state.hash(), projectorKey: projectorHash(tensors)} {
+		if sum != meta[key] {
+			return nil, wrong("its weights are not those that it was written with: their SHA-256 is %.12s, %s says %.12s", sum, key, meta[key])
+		}
 	}
 	return f, nil
 }
@@ -217,10 +218,10 @@ func (d *data) normalizationIn(meta map[string]string) (n normalization, err err
 		}
 		return x
 	}
-	any := float32(math.Inf(-1))
-	n.mean, n.std = read("clr.mean", d.input.Channels, any), read("clr.std", d.input.Channels, 0)
+	least := float32(math.Inf(-1))
+	n.mean, n.std = read("clr.mean", d.input.Channels, least), read("clr.std", d.input.Channels, 0)
 	if d.c.View.Normalize == "corpus_band" {
-		n.binMean, n.binStd = read("clr.bin_mean", d.input.Rows(), any), read("clr.bin_std", d.input.Rows(), 0)
+		n.binMean, n.binStd = read("clr.bin_mean", d.input.Rows(), least), read("clr.bin_std", d.input.Rows(), 0)
 	}
 	return n, err
 }

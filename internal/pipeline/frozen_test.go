@@ -35,7 +35,7 @@ func exportedTones(t *testing.T, set ...string) (dir, model string) {
 	t.Helper()
 	dir = tones(t, 20)
 	pretrain(t, load(t, dir, set...), PretrainOptions{Run: filepath.Join(dir, "run"), MaxSteps: 1})
-	model = filepath.Join(dir, modelFile)
+	model = filepath.Join(dir, bundleWeights)
 	export(t, ExportOptions{Run: filepath.Join(dir, "run"), Format: "safetensors", Out: model})
 	return dir, model
 }

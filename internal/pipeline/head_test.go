@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"testing"
 
+	"clr/internal/checkpoint"
 	"clr/internal/disk"
 	"clr/internal/fault"
+	"clr/internal/kernel"
 )
 
 // Embeddings may be taken behind the projector's hidden layers, of a run as it is:
@@ -64,24 +66,55 @@ func TestHeadLayers(t *testing.T) {
 		}
 	}
 
-	// weights are exported without the projector, whatever embeds
-	var files [2][]byte
-	for k := range files {
-		out := filepath.Join(dir, fmt.Sprintf("encoder%d.safetensors", k))
+	// an export has the projector beside the encoder where layers of it embed, by as many
+	// as are asked for
+	digest := func(e encoderState) string {
+		arrays := map[string]kernel.Array{}
+		e.params.State("", arrays)
+		return checkpoint.Digest(arrays)
+	}
+	var want []string
+	file := filepath.Join(dir, "encoder.safetensors")
+	for k := range 3 {
 		d := open(t, load(t, dir, set, fmt.Sprintf("embed.head_layers=%d", k)))
 		head, err := d.trained(cp)
 		if err != nil {
 			t.Fatal(err)
 		}
+		want = append(want, digest(head))
 		p := parcel{data: d, e: head, step: "2"}
-		if err := disk.WriteFile(out, p.writeSafetensors); err != nil {
+		if err := disk.WriteFile(file, p.writeSafetensors); err != nil {
 			t.Fatal(err)
 		}
-		files[k] = bytes.Replace(get(t, out), []byte("head_layers: 1"), []byte("head_layers: 0"), 1)
+		for asked, sum := range want {
+			f, err := openModel(file, Source{Model: file}, Overrides{Set: []string{fmt.Sprint("embed.head_layers=", asked)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if digest(f.state) != sum {
+				t.Errorf("an export with %d layers embeds by %d others", k, asked)
+			}
+		}
+		if k > 0 {
+			continue
+		}
+		_, err = openModel(file, Source{Model: file}, Overrides{Set: []string{"embed.head_layers=1"}})
+		says(t, err, "it lacks what embed.head_layers 1 keeps of the projector")
+		if fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" {
+			t.Errorf("%v", err)
+		}
 	}
-	if !bytes.Equal(files[0], files[1]) {
-		t.Error("a head changes the exported encoder")
-	}
+	other := filepath.Join(dir, "other.safetensors")
+	rewritten(t, file, other, func(_ map[string]string, all []checkpoint.Tensor) []checkpoint.Tensor {
+		for _, x := range all {
+			if x.Name == "projector.3.weight" {
+				x.F32[0]++
+			}
+		}
+		return all
+	})
+	_, err = openModel(other, Source{Model: other}, Overrides{})
+	says(t, err, projectorKey+" says")
 }
 
 func TestHeadLayersThatAreNotThere(t *testing.T) {

@@ -127,10 +127,33 @@ func fit(e model.Encoder, tensors []checkpoint.Tensor, in model.Input) (arrays m
 	want := map[string]kernel.Array{}
 	draft.State("", want)
 	file := unwrapped(tensors, func(name string) bool { _, ok := want[part+name]; return ok })
+	arrays, mistakes = taken(want, part, file, in)
+	classifier := func(name string) bool { // or what an export of clr has behind the encoder
+		behind := []string{"fc.", headPrefix, projectorPrefix, predictorPrefix}
+		return slices.ContainsFunc(behind, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	}
+	if slices.ContainsFunc(slices.Sorted(maps.Keys(want)), func(name string) bool { return classifier(strings.TrimPrefix(name, part)) }) {
+		classifier = func(string) bool { return false }
+	}
+	for _, name := range slices.Sorted(maps.Keys(file)) {
+		if _, ok := want[part+name]; !ok && !classifier(name) {
+			mistakes = append(mistakes, fmt.Errorf("  it has %s %v, the encoder has not", name, file[name].Shape))
+		}
+	}
+	return arrays, mistakes, nil
+}
+
+// taken are the arrays of a part of a network, of tensors whose names lack the part's,
+// and what is amiss with them.
+func taken(want map[string]kernel.Array, part string, file map[string]checkpoint.Tensor, in model.Input) (arrays map[string]kernel.Array, mistakes []error) {
 	amiss := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf("  "+format, args...)) }
 	arrays = map[string]kernel.Array{}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
-		t, ok := file[strings.TrimPrefix(name, part)]
+		bare, ok := strings.CutPrefix(name, part)
+		if !ok {
+			continue
+		}
+		t, ok := file[bare]
 		counts := strings.HasSuffix(name, ".num_batches_tracked")
 		switch {
 		case !ok && counts: // older tools kept none
@@ -146,18 +169,7 @@ func fit(e model.Encoder, tensors []checkpoint.Tensor, in model.Input) (arrays m
 			arrays[name] = a
 		}
 	}
-	classifier := func(name string) bool { // or what an export of clr has behind the encoder
-		return strings.HasPrefix(name, "fc.") || strings.HasPrefix(name, headPrefix) || strings.HasPrefix(name, "projector.")
-	}
-	if slices.ContainsFunc(slices.Sorted(maps.Keys(want)), func(name string) bool { return classifier(strings.TrimPrefix(name, part)) }) {
-		classifier = func(string) bool { return false }
-	}
-	for _, name := range slices.Sorted(maps.Keys(file)) {
-		if _, ok := want[part+name]; !ok && !classifier(name) {
-			amiss("it has %s %v, the encoder has not", name, file[name].Shape)
-		}
-	}
-	return arrays, mistakes, nil
+	return arrays, mistakes
 }
 
 // weight is a tensor as an array of a shape, or says why it cannot be. A first

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"strconv"
 	"unicode/utf8"
 
@@ -141,8 +142,10 @@ func (f *frozen) queries(ctx context.Context, paths []string) (*queries, error) 
 	w := csv.NewWriter(&text)
 	w.Write([]string{"path"})
 	for _, path := range paths {
-		if _, err := os.Stat(path); err != nil {
+		if info, err := os.Stat(path); err != nil {
 			return nil, fault.New(fault.Data, "name a recording", "query: %w", err)
+		} else if info.IsDir() {
+			return nil, fault.New(fault.Data, "name the recordings in it, such as "+filepath.Join(path, "*"), "query: %s is a folder", path)
 		}
 		w.Write([]string{path})
 	}
@@ -184,7 +187,7 @@ func (f *frozen) queries(ctx context.Context, paths []string) (*queries, error) 
 	}
 	if err := s.Each(ctx, 0, func(h audio.Heard) error {
 		if h.Err != nil {
-			return fault.New(fault.Data, fault.Remedy(h.Err), "query %s: %w", paths[s.Line(h.Clip)], h.Err)
+			return fault.New(fault.Data, fault.Remedy(h.Err), "query: %w", h.Err) // which names the recording
 		}
 		_, err := batch.add(ctx, h)
 		return err

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"clr/internal/embedding"
 	"clr/internal/fault"
 )
 
@@ -33,6 +34,14 @@ func TestSearch(t *testing.T) {
 	whole, cut := filepath.Join(dir, "whole.parquet"), filepath.Join(dir, "cut.npz")
 	embedCorpus(t, CorpusOptions{run, "", "parquet", whole}, "embed.pool=max", "embed.hop=0.25")
 	embedCorpus(t, CorpusOptions{run, "", "npz", cut}, "windows.length=0.1", "windows.hop=0.05")
+	x, err := embedding.OpenIndex(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.Close()
+	if got, want := x.About[aboutHow], `{"run":"run","embed":{"head_layers":0,"hop":0.25,"pool":"max","weights":"ema"},"window":0,"hop":0}`; got != want {
+		t.Errorf("%s is %s, want %s", aboutHow, got, want)
+	}
 	for _, s := range []Source{{}, run, {Model: model}, {Bundle: dir}} {
 		found := search(t, SearchOptions{s, whole, []string{clip("07.wav"), clip("12.wav")}, 3})
 		if len(found) != 2 || found[0].Query != clip("07.wav") || found[0].Windows != 1 || len(found[0].Hits) != 3 {
@@ -66,7 +75,7 @@ func TestSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	con, _ := silent()
-	err := Search(t.Context(), SearchOptions{Source{}, whole, []string{clip("07.wav")}, 1}, con)
+	err = Search(t.Context(), SearchOptions{Source{}, whole, []string{clip("07.wav")}, 1}, con)
 	says(t, err, "the encoder that "+whole+" was embedded by", "is not a run folder")
 	if fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" {
 		t.Errorf("%v", err)

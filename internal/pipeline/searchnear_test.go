@@ -29,7 +29,7 @@ func randomTable(t testing.TB, format string, n, d int) (path string, x []float3
 	for i := range n {
 		columns["path"][i] = fmt.Sprint(i)
 	}
-	w, err := embedding.NewWriter(f, format, n, d, columns)
+	w, err := embedding.NewWriter(f, format, n, d, columns, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,12 +43,14 @@ func (t *trainer) begin(dir string, clock rundir.Clock) error {
 	return save.Wait()
 }
 
-// foreigners are formats of weights that are not safetensors, by their first bytes.
+// foreigners are formats of weights that are not safetensors, by their first bytes,
+// where ? is any.
 var foreigners = []struct{ first, what, remedy string }{
 	{"PK\x03\x04", "an archive, as torch.save writes them (.pth, .pt, .bin)", savedByTorch},
 	{"\x80\x02", "a pickle, as old versions of torch.save wrote them", savedByTorch},
 	{"\x89HDF\r\n\x1a\n", "HDF5, as Keras writes it", "save it as safetensors, under the names of a PyTorch state dict"},
 	{"GGUF", "GGUF", "save it as safetensors"},
+	{"\x08?\x12", "ONNX, a graph", "save the state dict that it was made of as safetensors; of a bundle, name its " + bundleWeights},
 }
 
 // savedByTorch is what makes a file of torch.save one that is read here. Pickles are
@@ -71,9 +73,22 @@ func foreignWeights(path string) error {
 		return nil
 	}
 	for _, o := range foreigners {
-		if bytes.HasPrefix(head, []byte(o.first)) && !bytes.HasSuffix(head, []byte("{")) { // with which a header begins behind its length
+		if begins(head, o.first) && !bytes.HasSuffix(head, []byte("{")) { // with which a header begins behind its length
 			return fault.New(fault.Data, o.remedy, "init: %s is %s, not safetensors", path, o.what)
 		}
 	}
 	return nil
+}
+
+// begins says whether bytes are those that a file begins with, where ? is any.
+func begins(head []byte, first string) bool {
+	if len(head) < len(first) {
+		return false
+	}
+	for i, b := range []byte(first) {
+		if b != head[i] && b != '?' {
+			return false
+		}
+	}
+	return true
 }

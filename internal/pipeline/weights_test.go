@@ -170,6 +170,7 @@ func TestImportRefuses(t *testing.T) {
 		"a pickle, as old versions": "\x80\x02\x8a\x0al\xfc\x9cF\xf9",
 		"HDF5, as Keras":            "\x89HDF\r\n\x1a\n\x00\x00",
 		"GGUF, not":                 "GGUF\x03\x00\x00\x00\x00",
+		"ONNX, a graph, not":        "\x08\x08\x12\x03clr\x1a\x02",
 		"too few for a header":      "PK\x05",
 		"the header claims":         "\x80\x02\x00\x00\x00\x00\x00\x00{",
 	} {
