@@ -195,6 +195,7 @@ probes: [{name: knn-probe, k: [1]}, {name: judge, few_shot: {episodes: 5}}]
 // clips validate together.
 func TestSuiteAsksAnew(t *testing.T) {
 	dir := tones(t, 20)
+	t.Chdir(dir) // where features of another manifest are kept
 	run := filepath.Join(dir, "run")
 	pretrain(t, load(t, dir, "schedule.epochs=1"), PretrainOptions{Run: run})
 	lines := strings.Split(strings.TrimSpace(string(get(t, dir, "manifest.csv"))), "\n")
