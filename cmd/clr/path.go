@@ -186,7 +186,7 @@ The config is the run's; --set may change ` + about.Section + `, embed, workers 
 				}
 				p.sets = append(p.sets, about.Section+".c_steps=1")
 			}
-			if err := p.setProtocol(about.Section, protocol, usual); err != nil {
+			if err := p.setProtocol(about.Section, protocol, usual, o.Embeddings != ""); err != nil {
 				return err
 			}
 			o.Run, o.Fold = p.run, p.fold
@@ -219,8 +219,9 @@ func (p *program) askedFlags(c *cobra.Command, o *pipeline.Asked) {
 }
 
 // setProtocol makes --protocol the settings that it means, and refuses others
-// that a named protocol would not heed.
-func (p *program) setProtocol(section, protocol, usual string) error {
+// that a named protocol would not heed. Embeddings that are there already have no
+// windows to be set.
+func (p *program) setProtocol(section, protocol, usual string, there bool) error {
 	if protocol == "" {
 		return nil
 	}
@@ -231,7 +232,7 @@ func (p *program) setProtocol(section, protocol, usual string) error {
 		}
 	}
 	p.sets = append(p.sets, section+".protocol="+protocol)
-	if protocol == "cola" { // the mean of the logits of windows that do not overlap
+	if protocol == "cola" && !there { // the mean of the logits of windows that do not overlap
 		p.sets = append([]string{"embed.pool=mean", "embed.hop=1"}, p.sets...)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -33,9 +34,8 @@ type ClusterScore struct {
 	ARI      float64 `json:"ari"` // adjusted Rand index: 0 by chance, 1 where they are the classes
 }
 
-// score clusters each split's test clips.
-func (o Clustering) score(tests []judged) ClusterScore {
-	var s ClusterScore
+// score clusters each split's test clips. The error is ctx's.
+func (o Clustering) score(ctx context.Context, tests []judged) (s ClusterScore, err error) {
 	for _, t := range tests {
 		k := 0
 		for _, clips := range t.byClass() {
@@ -43,22 +43,29 @@ func (o Clustering) score(tests []judged) ClusterScore {
 				k++
 			}
 		}
-		of, _ := o.cluster(t.x, k)
+		of, _, err := o.cluster(ctx, t.x, k)
+		if err != nil {
+			return s, err
+		}
 		s.Clusters = max(s.Clusters, k)
 		s.NMI += NMI(of, t.set.Labels) / float64(len(tests))
 		s.ARI += ARI(of, t.set.Labels) / float64(len(tests))
 	}
-	return s
+	return s, nil
 }
 
 // cluster gives each row's cluster, and the sum of squared distances to the means.
-func (o Clustering) cluster(x unitRows, k int) (of []int, sum float64) {
+// The error is ctx's.
+func (o Clustering) cluster(ctx context.Context, x unitRows, k int) (of []int, sum float64, err error) {
 	sum = math.Inf(1)
 	for restart := range o.Restarts {
 		r := rand.New(rand.NewPCG(o.Seed, uint64(restart)))
 		m := means{x: x, k: min(k, x.n), of: make([]int, x.n), far: make([]float64, x.n)}
 		m.begin(r)
 		for range o.Iterations {
+			if err := ctx.Err(); err != nil {
+				return nil, 0, err
+			}
 			m.move()
 			if !m.assign() {
 				break
@@ -68,7 +75,7 @@ func (o Clustering) cluster(x unitRows, k int) (of []int, sum float64) {
 			of, sum = m.of, s
 		}
 	}
-	return of, sum
+	return of, sum, nil
 }
 
 // means are the clusters of rows while they move.

@@ -231,6 +231,9 @@ func TestEvaluateSaysWhatIsWrong(t *testing.T) {
 	bad.Names, bad.Row(17)[2] = nil, math.Inf(-1)
 	_, err = Evaluate(ctx, "pretrained", coarse, bad, splits)
 	expect(t, err, fault.Diverged, "row 17 is not finite: feature 2 is -Inf", "")
+	bad.Row(17)[2] = -1e155 // whose square is infinite, so that a deviation of it would silence the feature
+	_, err = Evaluate(ctx, "pretrained", coarse, bad, splits)
+	expect(t, err, fault.Data, "row 17 is too large to be squared: feature 2 is -1e+155", "divide all embeddings")
 	one := s.Rows(seq(0, 24))
 	one.Classes, one.Labels = []string{"dog"}, make([]int, 24)
 	_, err = Evaluate(ctx, "x", coarse, one, splits)

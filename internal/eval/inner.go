@@ -26,7 +26,7 @@ func (t Training) parts(k int) []part {
 		fold = dealClasses(t.Train.strata(), min(k, t.Train.N), len(t.Train.Classes), t.Seed)
 	}
 	var out []part
-	for f := range k {
+	for f := range min(k, t.Train.N) {
 		var in, held []int
 		for i := range fold {
 			if fold[i] == f {

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"math"
 	"slices"
 	"testing"
 )
@@ -118,5 +119,18 @@ func TestHoldOut(t *testing.T) {
 	}
 	if p, note := (recipe{every: 1, share: 0.1}).part(Training{Train: tagged([]int{0, 1, 2}, 3), Seed: 1}); p.valid.N != 3 || p.train.N != 3 || note == "" {
 		t.Error(p)
+	}
+}
+
+// More folds than clips are a fold a clip, or a group.
+func TestMorePartsThanClips(t *testing.T) {
+	s := blobs(6, 2, 2, 1, 0, 1)
+	for _, c := range []struct {
+		groups []string
+		want   int
+	}{{nil, 6}, {[]string{"a", "a", "b", "b", "c", "c"}, 3}} {
+		if got := (Training{Train: s, Groups: c.groups}).parts(math.MaxInt); len(got) != c.want {
+			t.Errorf("groups %v: %d parts, want %d", c.groups, len(got), c.want)
+		}
 	}
 }

@@ -99,9 +99,12 @@ func (j Judge) Row(ctx context.Context, name string, set func(Split) Set, splits
 		tests = append(tests, judged{test, units(test)})
 		row.Dim, row.Clips = s.D, row.Clips+test.N
 	}
-	row.Retrieval, _ = j.Retrieval.score(tests)
+	row.Retrieval, _ = j.Retrieval.score(ctx, tests)
+	if err := ctx.Err(); err != nil {
+		return row, err
+	}
 	if len(tests) > 0 && tests[0].set.Multi() {
-		return row, ctx.Err()
+		return row, nil
 	}
 	for _, shots := range slices.Sorted(slices.Values(j.FewShot.Shots)) {
 		s, ok, err := j.FewShot.score(ctx, tests, shots)
@@ -112,9 +115,9 @@ func (j Judge) Row(ctx context.Context, name string, set func(Split) Set, splits
 			row.FewShot = append(row.FewShot, s)
 		}
 	}
-	clusters := j.Clustering.score(tests)
+	clusters, err := j.Clustering.score(ctx, tests)
 	row.Clustering = &clusters
-	return row, ctx.Err()
+	return row, err
 }
 
 // WriteJSON writes the judgement: the same keys in the same order, no clock.

@@ -2,7 +2,9 @@ package eval
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -43,7 +45,7 @@ func TestKMeansFindsBlobs(t *testing.T) {
 	s := blobs(200, 6, 4, 20, 0.1, 11)
 	x := units(s)
 	o := DefaultJudge.Clustering
-	of, sum := o.cluster(x, 4)
+	of, sum, _ := o.cluster(t.Context(), x, 4)
 	if ARI(of, s.Labels) != 1 {
 		t.Errorf("ARI %g", ARI(of, s.Labels))
 	}
@@ -69,12 +71,26 @@ func TestKMeansFindsBlobs(t *testing.T) {
 	if math.Abs(sum-within) > 1e-9 {
 		t.Errorf("sum of squares %g, within classes %g", sum, within)
 	}
-	if again, _ := o.cluster(x, 4); !slices.Equal(again, of) {
+	if again, _, _ := o.cluster(t.Context(), x, 4); !slices.Equal(again, of) {
 		t.Error("other clusters in a second run")
 	}
 	same := unitRows{n: 5, d: 2, x: slices.Repeat([]float64{1, 0}, 5), finite: slices.Repeat([]bool{true}, 5)}
-	if of, sum := o.cluster(same, 3); len(of) != 5 || sum != 0 {
+	if of, sum, _ := o.cluster(t.Context(), same, 3); len(of) != 5 || sum != 0 {
 		t.Errorf("rows that are all the same: %v, %g", of, sum)
+	}
+}
+
+// Who is interrupted need not wait for what takes long.
+func TestJudgeStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := blobs(200, 6, 4, 1, 0, 1)
+	if _, _, err := DefaultJudge.Clustering.cluster(ctx, units(s), 4); !errors.Is(err, context.Canceled) {
+		t.Errorf("clusters: %v", err)
+	}
+	nearestRows(ctx, units(s), units(s), nil, nil, 1, func(query int, _ []neighbour) { t.Errorf("query %d is answered", query) })
+	if _, err := DefaultJudge.Row(ctx, "x", func(Split) Set { return s }, []Split{{Name: "all", Train: seq(0, 100), Test: seq(100, 200)}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a row: %v", err)
 	}
 }
 
@@ -85,7 +101,7 @@ func TestRetrievalByHand(t *testing.T) {
 	}
 	s := labelledRows([]int{0, 1, 0, 1}, at(0), at(10), at(25), at(45))
 	// Orders: 0: 1 2 3; 1: 0 2 3; 2: 1 3 0; 3: 2 1 0, of classes (1 0 1), (0 0 1), (1 1 0), (0 1 0).
-	scores, ok := Retrieval{K: []int{2, 1, 50}}.score([]judged{{s, units(s)}})
+	scores, ok := Retrieval{K: []int{2, 1, 50}}.score(t.Context(), []judged{{s, units(s)}})
 	want := []float64{0, (1./2 + 0 + 0 + 1./2) / 4, (1./2 + 1./3 + 1./3 + 1./2) / 4}
 	chance := []float64{1. / 3, (1. / 3) * (1 + 1./2), (1. / 3) * (1 + 1./2 + 1./3)}
 	for i, k := range []int{1, 2, 50} {
@@ -94,12 +110,12 @@ func TestRetrievalByHand(t *testing.T) {
 		}
 	}
 	s.Sources = []string{"a", "b", "a", "c"} // 0 and 2 do not find each other, and have none of their class
-	scores, ok = Retrieval{K: []int{1}}.score([]judged{{s, units(s)}})
+	scores, ok = Retrieval{K: []int{1}}.score(t.Context(), []judged{{s, units(s)}})
 	if !ok || scores[0].MAP != 0 || scores[0].Interval != [2]float64{0, 0} {
 		t.Errorf("%+v", scores)
 	}
 	s.Sources = []string{"a", "b", "a", "b"}
-	if _, ok := (Retrieval{K: []int{1}}).score([]judged{{s, units(s)}}); ok {
+	if _, ok := (Retrieval{K: []int{1}}).score(t.Context(), []judged{{s, units(s)}}); ok {
 		t.Error("no clip has another of its class, and there is a score")
 	}
 }
@@ -111,13 +127,13 @@ func TestRetrievalOfSeveralLabels(t *testing.T) {
 		return []float64{math.Cos(degrees * math.Pi / 180), math.Sin(degrees * math.Pi / 180)}
 	}
 	s := labelledRows([]int{0, 1, 0, 1}, at(0), at(10), at(25), at(45))
-	single, _ := Retrieval{K: []int{1, 2, 50}}.score([]judged{{s, units(s)}})
+	single, _ := Retrieval{K: []int{1, 2, 50}}.score(t.Context(), []judged{{s, units(s)}})
 	s.Labels, s.Tags = nil, [][]int{{0}, {1}, {0}, {1}}
-	if got, ok := (Retrieval{K: []int{1, 2, 50}}).score([]judged{{s, units(s)}}); !ok || !slices.Equal(got, single) {
+	if got, ok := (Retrieval{K: []int{1, 2, 50}}).score(t.Context(), []judged{{s, units(s)}}); !ok || !slices.Equal(got, single) {
 		t.Errorf("%+v, of single classes %+v", got, single)
 	}
 	s.Tags = [][]int{{0}, {0, 1}, {0}, {2}} // orders 1 2 3, 0 2 3, 1 3 0, 2 1 0: right are 1 2, 0 2, 1 0, none
-	got, ok := Retrieval{K: []int{2}}.score([]judged{{s, units(s)}})
+	got, ok := Retrieval{K: []int{2}}.score(t.Context(), []judged{{s, units(s)}})
 	if want := (1 + 1 + 1./2) / 3; !ok || math.Abs(got[0].MAP-want) > 1e-15 || math.Abs(got[0].Chance-expected(2, 2, 3)) > 1e-15 {
 		t.Errorf("%+v, want %g", got, want)
 	}

@@ -54,7 +54,7 @@ func (p KNNProbe) Fit(ctx context.Context, t Training) (Head, error) {
 	if len(ks) > 1 {
 		for _, part := range t.parts(p.InnerFolds) {
 			of += part.valid.N
-			for i, logp := range votes(by.learn(part.train), by.learn(part.valid), ks, p.Temperature) {
+			for i, logp := range votes(ctx, by.learn(part.train), by.learn(part.valid), ks, p.Temperature) {
 				scores[i] += validScore(by.gather(part.valid, logp), part.valid)
 			}
 			if err := ctx.Err(); err != nil {
@@ -82,7 +82,7 @@ type knnHead struct {
 }
 
 func (h knnHead) LogProba(s Set) []float64 {
-	return h.over.ask(s, func(s Set) []float64 { return votes(h.train, s, []int{h.k}, h.temperature)[0] })
+	return h.over.ask(s, func(s Set) []float64 { return votes(context.Background(), h.train, s, []int{h.k}, h.temperature)[0] })
 }
 func (h knnHead) Choice() Choice { return h.choice }
 
@@ -90,7 +90,7 @@ func (h knnHead) Choice() Choice { return h.choice }
 // class of each of test. Embeddings that are not finite are not asked, and as
 // queries count as wrong, as do queries with nobody to ask.
 func KNNAccuracy(train, test Set, k int, temperature float64) float64 {
-	logp, hits := votes(train, test, []int{k}, temperature)[0], 0
+	logp, hits := votes(context.Background(), train, test, []int{k}, temperature)[0], 0
 	for i, y := range Predict(logp, len(test.Classes)) {
 		if y == test.Labels[i] && !math.IsInf(logp[i*len(test.Classes)+y], -1) {
 			hits++
@@ -103,14 +103,14 @@ func KNNAccuracy(train, test Set, k int, temperature float64) float64 {
 // of the k nearest of train, a row a clip of test: -Inf in all where nobody is
 // there to ask. What is of a query's own source is never asked, and where fewer
 // than k are left, all are. Of equally near ones the earlier is asked.
-func votes(train, test Set, ks []int, temperature float64) [][]float64 { // of (N, K)
+func votes(ctx context.Context, train, test Set, ks []int, temperature float64) [][]float64 { // of (N, K)
 	most, classes := slices.Max(ks), len(test.Classes)
 	x := units(train)
 	out := make([][]float64, len(ks))
 	for i := range out {
 		out[i] = slices.Repeat([]float64{math.Inf(-1)}, test.N*classes)
 	}
-	nearestRows(x, units(test), train.Sources, test.Sources, most, func(query int, near []neighbour) {
+	nearestRows(ctx, x, units(test), train.Sources, test.Sources, most, func(query int, near []neighbour) {
 		if len(near) == 0 {
 			return
 		}
@@ -168,10 +168,14 @@ type neighbour struct {
 
 // nearestRows finds the k of x that are nearest to each query, the nearest first, the
 // earlier of equals. What is of the query's own source, or is not finite, is
-// passed over. each must not touch another query's.
-func nearestRows(x, queries unitRows, sources, asking []string, k int, each func(query int, near []neighbour)) {
+// passed over. each must not touch another query's, and is not called for those left
+// when ctx is done.
+func nearestRows(ctx context.Context, x, queries unitRows, sources, asking []string, k int, each func(query int, near []neighbour)) {
 	const block = 32 // queries that pass over x together, which is read from memory once for them
 	share((queries.n+block-1)/block, queries.n*len(x.x), func(b int) {
+		if ctx.Err() != nil {
+			return
+		}
 		from := b * block
 		near := make([][]neighbour, min(block, queries.n-from))
 		for i := range x.n {

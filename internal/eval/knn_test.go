@@ -86,7 +86,7 @@ func TestKNNReference(t *testing.T) {
 	}
 	train, test := read("train"), read("test")
 	reftest.Match(t, c.Outputs["accuracy"], "accuracy", KNNAccuracy(train, test, c.Params.K, c.Params.Temperature))
-	got := Predict(votes(train, test, []int{c.Params.K}, c.Params.Temperature)[0], 8)
+	got := Predict(votes(t.Context(), train, test, []int{c.Params.K}, c.Params.Temperature)[0], 8)
 	if want := c.Outputs["predictions"].Ints(t); !slices.Equal(got, want) {
 		t.Errorf("predictions %v, want %v", got, want)
 	}
@@ -102,7 +102,7 @@ func TestVotesInLoops(t *testing.T) {
 		test.Sources = append(test.Sources, string(rune('a'+i%13)))
 	}
 	ks := []int{1, 4, 500}
-	got := votes(train, test, ks, 0.2)
+	got := votes(t.Context(), train, test, ks, 0.2)
 	for i := range test.N {
 		var near []neighbour
 		for j := range train.N {

@@ -16,19 +16,28 @@ type Measured struct {
 	Chance       Score       `json:"chance"`        // of the commonest class, or of an order by chance
 }
 
+// First is a row's score that the report puts first, accuracy or map, and its
+// interval, if it has one.
+func (r *Report) First(row Row) (key string, score Score, interval *[2]float64) {
+	first := headline(r.Multi)
+	if i, ok := row.Intervals[first.key]; ok {
+		interval = &i
+	}
+	return first.key, Score(first.of(row.Mean)), interval
+}
+
 // Measured is the score that the report puts first, accuracy or map.
 func (r *Report) Measured() Measured {
-	first, row := headline(r.Multi), r.Rows[0]
-	m := newMeasured(first.key, first.of(row.Mean))
-	if i, ok := row.Intervals[first.key]; ok {
-		m.Interval = &i
-	}
+	key, score, interval := r.First(r.Rows[0])
+	m := newMeasured(key, float64(score))
+	m.Interval = interval
 	for _, row := range r.Rows[1:] {
+		_, score, _ := r.First(row)
 		if to := m.baseline(row.Name); to != nil {
-			*to = Score(first.of(row.Mean))
+			*to = score
 		}
 		if row.Name == RowMajority {
-			m.Chance = Score(first.of(row.Mean))
+			m.Chance = score
 		}
 	}
 	return m

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"context"
 	"slices"
 	"strconv"
 
@@ -31,8 +32,8 @@ type RetrievalScore struct {
 }
 
 // score fetches for each split's test clips; false where no clip has another of
-// its class.
-func (o Retrieval) score(tests []judged) ([]RetrievalScore, bool) {
+// its class, or ctx is done.
+func (o Retrieval) score(ctx context.Context, tests []judged) ([]RetrievalScore, bool) {
 	ks := slices.Sorted(slices.Values(o.K))
 	precisions := make([][][]float64, len(ks)) // of each k, split and clip
 	chance := make([]float64, len(ks))
@@ -45,7 +46,7 @@ func (o Retrieval) score(tests []judged) ([]RetrievalScore, bool) {
 		}
 		others, relevant := t.others(sources)
 		found := make([][]float64, t.set.N) // by k; nil: nothing is there to find
-		nearestRows(t.x, t.x, sources, sources, ks[len(ks)-1], func(i int, near []neighbour) {
+		nearestRows(ctx, t.x, t.x, sources, sources, ks[len(ks)-1], func(i int, near []neighbour) {
 			if relevant[i] == 0 {
 				return
 			}

@@ -65,9 +65,13 @@ func pickRows(x []float64, d int, index []int) []float64 { // (N, D) → (len(in
 	return out
 }
 
+// mostFeature is below the root of float64's largest number by more than a sum of
+// squares takes: above it lengths and deviations would be infinite.
+const mostFeature = 1e140
+
 // Check refuses sets that no probe can use: sizes that disagree (Usage), an
-// embedding that is not finite (Diverged, naming the clip), fewer than two
-// classes (Data).
+// embedding that is not finite (Diverged, naming the clip) or above 1e140, fewer
+// than two classes (Data).
 func (s Set) Check() error {
 	switch {
 	case s.N < 1 || s.D < 1:
@@ -91,6 +95,9 @@ func (s Set) Check() error {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
 				return fault.New(fault.Diverged, "the encoder may have diverged: probe an earlier checkpoint, or check this clip's recording",
 					"the embedding of %s is not finite: feature %d is %v", s.name(i), j, v)
+			}
+			if math.Abs(v) > mostFeature {
+				return fault.New(fault.Data, "divide all embeddings by one number", "the embedding of %s is too large to be squared: feature %d is %v", s.name(i), j, v)
 			}
 		}
 	}

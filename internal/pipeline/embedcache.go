@@ -63,7 +63,11 @@ func (k *embedCache) embedEach(ctx context.Context, d *data, e encoderState, sho
 	for i := range d.store.Len() {
 		clips[d.store.Key(i)] = append(clips[d.store.Key(i)], i)
 	}
-	found, err := k.read(dir, clips)
+	net, err := d.embedder(e, 1)
+	if err != nil {
+		return nil, 0, err
+	}
+	found, err := k.read(dir, clips, net.Dim())
 	if err != nil {
 		return nil, 0, err
 	}
@@ -113,9 +117,10 @@ func (k *embedCache) embedEach(ctx context.Context, d *data, e encoderState, sho
 	return p.finish(), p.dim, nil
 }
 
-// read finds what there is of some sounds. A file that is damaged is removed, with
-// a warning, and what it held is embedded anew.
-func (k *embedCache) read(dir string, sounds map[string][]int) (map[string]kernel.Array, error) {
+// read finds what there is of some sounds, in windows of so many values. A file that
+// is damaged is removed, with a warning, and what it held is embedded anew; one that
+// somebody else has just removed was never there.
+func (k *embedCache) read(dir string, sounds map[string][]int, dim int) (map[string]kernel.Array, error) {
 	found := map[string]kernel.Array{}
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -130,16 +135,19 @@ func (k *embedCache) read(dir string, sounds map[string][]int) (map[string]kerne
 			continue
 		}
 		cp, err := checkpoint.Load(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err == nil {
 			for _, a := range cp.Arrays {
-				if len(a.Shape) != 2 || len(a.Data) == 0 {
-					err = fmt.Errorf("%s: an array of shape %v is no clip's", path, a.Shape)
+				if len(a.Shape) != 2 || a.Shape[1] != dim || len(a.Data) == 0 {
+					err = fmt.Errorf("%s: an array of shape %v is no clip's, of windows of %d values", path, a.Shape, dim)
 				}
 			}
 		}
 		if err != nil {
 			k.con.Warn("%v; its clips are embedded anew", err)
-			if err := disk.Remove(path); err != nil {
+			if err := disk.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, disk.Failed(path, err)
 			}
 			continue

@@ -119,8 +119,10 @@ func mlflowRun(root, run string, folds []foldLog) (files map[string]string, id s
 		}
 	}
 	for kind, p := range came.Probes {
-		for name, v := range map[string]float64{"accuracy": p.Accuracy, "macro_f1": p.MacroF1, "log_loss": p.LogLoss, "random_init": p.RandomInit, "feature_stats": p.FeatureStats, "majority": p.Majority} {
-			put(kind+"_probe/"+name, last, v, 0)
+		for name, v := range map[string]float64{"accuracy": p.Accuracy, "map": float64(p.MAP), "macro_f1": p.MacroF1, "log_loss": p.LogLoss, "random_init": p.RandomInit, "feature_stats": p.FeatureStats, "majority": p.Majority} {
+			if v == v {
+				put(kind+"_probe/"+name, last, v, 0)
+			}
 		}
 	}
 	for name, b := range texts {

@@ -77,17 +77,28 @@ func (r *reporter) addReport(i int, path string) error {
 	at := slices.IndexFunc(r.page.Probes, func(p report.Probe) bool { return p.Name == name })
 	if at < 0 {
 		at = len(r.page.Probes)
-		first := found.Rows[0]
-		r.page.Probes = append(r.page.Probes, report.Probe{Name: name, About: fmt.Sprintf("%d classes, %d test clips, split by %s", len(found.Classes), first.Clips, found.By)})
+		about := fmt.Sprintf("%d classes, %d test clips, split by %s", len(found.Classes), found.Rows[0].Clips, found.By)
+		if found.Multi {
+			about = "mAP; several labels a clip, " + about
+		}
+		r.page.Probes = append(r.page.Probes, report.Probe{Name: name, About: about})
 	}
 	p := &r.page.Probes[at]
 	for k, row := range found.Rows {
-		s := report.Score{Run: i, Name: strings.ReplaceAll(row.Name, "_", " "), Value: row.Mean.Accuracy, Low: row.Interval[0], High: row.Interval[1],
+		_, score, interval := found.First(row)
+		if interval == nil {
+			interval = &[2]float64{float64(score), float64(score)}
+		}
+		s := report.Score{Run: i, Name: strings.ReplaceAll(row.Name, "_", " "), Value: float64(score), Low: interval[0], High: interval[1],
 			Baseline: row.Name == eval.RowRandomInit || row.Name == eval.RowStats || row.Name == eval.RowMajority}
 		if !s.Baseline {
 			s.Detail = fmt.Sprintf("macro-F1 %.1f %%, log loss %.3f", 100*row.Mean.MacroF1, row.Mean.LogLoss)
-			if len(row.Folds) > 1 {
-				s.Detail += fmt.Sprintf("; ± %.1f over %d folds and seeds", 100*row.Std.Accuracy, len(row.Folds))
+			if found.Multi {
+				s.Detail += fmt.Sprintf(", all labels right %.1f %%", 100*row.Mean.Accuracy)
+			}
+			if n := len(row.Folds); n > 1 {
+				_, deviation, _ := found.First(eval.Row{Mean: row.Std})
+				s.Detail += fmt.Sprintf("; ± %s over %d folds and seeds", deviation.Percent(), n)
 			}
 		}
 		if k == 0 {
@@ -111,7 +122,7 @@ func (r *reporter) addReport(i int, path string) error {
 		for _, c := range row.PerClass {
 			heard.Scores = append(heard.Scores, report.ClassScore{Class: c.Class, Precision: c.Precision, Recall: c.Recall, F1: c.F1, Clips: c.Support})
 		}
-		if heard.Square() {
+		if heard.Square() || found.Multi { // of several labels there are the classes' scores alone
 			r.page.Heard = append(r.page.Heard, heard)
 		} else {
 			r.note("%s: its confusion matrix is not one of its %d classes.", path, len(found.Classes))

@@ -2,12 +2,14 @@ package pipeline
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"clr/internal/eval"
 	"clr/internal/fault"
 	"clr/internal/rundir"
 )
@@ -104,6 +106,35 @@ func TestReportWithoutRecordings(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "warning: 1 of 4 clips cannot be heard in the report: ") || !strings.Contains(string(get(t, run, ReportFile)), "1 of 4 clips cannot be heard") {
 		t.Errorf("%s", log)
+	}
+}
+
+// Where clips have several labels, the mAP is what counts, and there is a table of
+// classes instead of a matrix.
+func TestReportOfSeveralLabels(t *testing.T) {
+	dir := tones(t, 20)
+	con, _ := silent()
+	put(t, filepath.Join(dir, "manifest.csv"), bytes.ReplaceAll(get(t, dir, "manifest.csv"), []byte(",high,train,x"), []byte(",high;low,train,x")))
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir, "schedule.epochs=1"), PretrainOptions{Run: run})
+	asked, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "linear"}, Overrides{}, con)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Report(t.Context(), ReportOptions{Runs: []string{run}}, con); err != nil {
+		t.Fatal(err)
+	}
+	page, first := string(get(t, run, ReportFile)), asked.Rows[0].Mean
+	for _, s := range []string{"mAP; several labels a clip, 2 classes", fmt.Sprintf("<b>%.1f %%</b>", 100*first.MAP), fmt.Sprintf("all labels right %.1f %%", 100*first.Accuracy), `<table class="classes">`} {
+		if !strings.Contains(page, s) {
+			t.Errorf("no %q", s)
+		}
+	}
+	if strings.Contains(page, `<table class="matrix`) || strings.Contains(page, "its confusion matrix") || first.MAP == eval.Score(first.Accuracy) {
+		t.Errorf("there is a matrix, or it is missed: %+v", first)
+	}
+	if r, err := resultOf(run); err != nil || r.Probes["linear"].MAP != first.MAP {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

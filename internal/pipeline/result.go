@@ -48,7 +48,8 @@ type FoldResult struct {
 
 // A ProbeResult is a probe's scores as fractions, with what they are worth.
 type ProbeResult struct {
-	Accuracy     float64    `json:"accuracy"`
+	Accuracy     float64    `json:"accuracy"` // of several labels a clip: all of them right
+	MAP          eval.Score `json:"map"`
 	Interval     [2]float64 `json:"accuracy_interval"`
 	MacroF1      float64    `json:"macro_f1"`
 	LogLoss      float64    `json:"log_loss"`
@@ -156,7 +157,7 @@ func probeResult(run string, kind Kind) (*ProbeResult, error) {
 		return nil, err
 	}
 	row := r.Rows[0]
-	p := &ProbeResult{Accuracy: row.Mean.Accuracy, Interval: row.Interval, MacroF1: row.Mean.MacroF1, LogLoss: row.Mean.LogLoss}
+	p := &ProbeResult{Accuracy: row.Mean.Accuracy, MAP: row.Mean.MAP, Interval: row.Interval, MacroF1: row.Mean.MacroF1, LogLoss: row.Mean.LogLoss}
 	for _, base := range r.Rows {
 		switch base.Name {
 		case eval.RowRandomInit:

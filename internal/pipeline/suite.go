@@ -182,6 +182,8 @@ func (s *Suite) check(tell func(at string, err error)) {
 		switch {
 		case !taskNames.MatchString(t.Name):
 			refuse(at+".name", "use letters, digits and . _ -, first a letter or digit", "name is %q, and a folder is named after it", t.Name)
+		case strings.EqualFold(t.Name, meanTask):
+			refuse(at+".name", "give the task another name", "name is %s, which the table calls means over tasks", t.Name)
 		case slices.ContainsFunc(s.Tasks[:i], func(o Task) bool { return strings.EqualFold(o.Name, t.Name) }):
 			refuse(at+".name", "give each task a name of its own", "name is %s, as of a task before", t.Name)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -150,6 +151,7 @@ type question struct {
 	Corpus   string            `json:"corpus_sha256"`
 	By       string            `json:"by"`
 	Splits   []string          `json:"splits"`
+	Groups   string            `json:"groups_sha256"` // which training clips validate together
 	Probe    string            `json:"probe"`
 	Settings string            `json:"settings"`
 	Pool     string            `json:"pool"`
@@ -167,9 +169,12 @@ type answer struct {
 // to answers in one way, or reads the answer that is there.
 func (a *answering) to(ctx context.Context, way Asking, path string, con Console) (*answer, error) {
 	q := question{Version: rundir.Version(), Run: a.run, Corpus: a.d.hash, By: a.d.by, Probe: way.kind(), Settings: way.settings(), Pool: a.d.c.Embed.Pool, Embedded: map[string]string{}}
+	groups := sha256.New()
 	for _, s := range a.splits {
 		q.Splits, q.Embedded[s.Name] = append(q.Splits, s.Name), a.d.address(a.encoders[s.Name])
+		fmt.Fprintf(groups, "%q\n", s.Groups)
 	}
+	q.Groups = hex.EncodeToString(groups.Sum(nil))
 	var was answer
 	if b, err := os.ReadFile(path); err == nil && json.Unmarshal(b, &was) == nil && reflect.DeepEqual(was.Asked, q) && was.scored() {
 		was.Heard = a.heard

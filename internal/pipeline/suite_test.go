@@ -14,9 +14,11 @@ import (
 	"strings"
 	"testing"
 
+	"clr/internal/checkpoint"
 	"clr/internal/disk"
 	"clr/internal/eval"
 	"clr/internal/fault"
+	"clr/internal/kernel"
 )
 
 // suiteOf writes a suite beside tones, and says how to ask a run by it.
@@ -185,6 +187,78 @@ probes: [{name: knn-probe, k: [1]}, {name: judge, few_shot: {episodes: 5}}]
 	lock.Release()
 	said.Reset()
 	if _, err := Eval(t.Context(), o, con); err != nil || strings.Contains(said.String(), "embeddings:") {
+		t.Errorf("%v, %s", err, said)
+	}
+}
+
+// An answer stands as long as nothing that decides it has changed: groups say which
+// clips validate together.
+func TestSuiteAsksAnew(t *testing.T) {
+	dir := tones(t, 20)
+	t.Chdir(dir) // where features of another manifest are kept
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir, "schedule.epochs=1"), PretrainOptions{Run: run})
+	lines := strings.Split(strings.TrimSpace(string(get(t, dir, "manifest.csv"))), "\n")
+	grouped := func(group func(i int) int) {
+		text := lines[0] + ",group\n"
+		for i, l := range lines[1:] {
+			text += fmt.Sprintf("%s,%d\n", l, group(i))
+		}
+		put(t, filepath.Join(dir, "grouped.csv"), []byte(text))
+	}
+	con, said := silent()
+	o := suiteOf(t, dir, "tasks: [{name: parts, corpus: grouped.csv}]\nprobes: [{name: linear-probe, c_steps: 2, inner_folds: 2}]\n", run)
+	for _, c := range []struct {
+		group func(i int) int
+		asked bool
+	}{{func(i int) int { return i / 10 }, true}, {func(i int) int { return i / 10 }, false}, {func(i int) int { return i / 4 }, true}} {
+		grouped(c.group)
+		said.Reset()
+		if _, err := Eval(t.Context(), o, con); err != nil || strings.Contains(said.String(), "linear probe:") != c.asked {
+			t.Errorf("%v, asked: %t, says %s", err, c.asked, said)
+		}
+	}
+}
+
+// What is in the cache is believed if it can be; what somebody else removes is not
+// missed, and what has another size is no embedding.
+func TestEmbedCacheBesideOthers(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir, "schedule.epochs=1"), PretrainOptions{Run: run})
+	con, said := silent()
+	o := suiteOf(t, dir, "tasks: [{name: parts, corpus: manifest.csv}]\nprobes: [{name: knn-probe, k: [1]}]\n", run)
+	if _, err := Eval(t.Context(), o, con); err != nil {
+		t.Fatal(err)
+	}
+	straight := evaluated(t, o.Out)
+	files, err := filepath.Glob(filepath.Join(o.Cache, "*", "*.safetensors"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	cp, err := checkpoint.Load(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, a := range cp.Arrays {
+		cp.Arrays[key] = kernel.Array{Shape: []int{2 * a.Shape[0], a.Shape[1] / 2}, Data: a.Data}
+	}
+	if err := checkpoint.Save(files[0], cp); err != nil {
+		t.Fatal(err)
+	}
+	put(t, files[1], []byte("no embeddings"))
+	if err := os.Symlink("nowhere", filepath.Join(filepath.Dir(files[1]), "gone.safetensors")); err != nil {
+		t.Skip(err)
+	}
+	defer disk.Intercept(func(c disk.Change) error {
+		if c.Kind == "remove" && filepath.Ext(c.Path) == ".safetensors" {
+			os.Remove(c.Path)
+		}
+		return nil
+	})()
+	os.RemoveAll(o.Out)
+	said.Reset()
+	if _, err := Eval(t.Context(), o, con); err != nil || !reflect.DeepEqual(evaluated(t, o.Out), straight) || strings.Count(said.String(), "embedded anew") != 2 {
 		t.Errorf("%v, %s", err, said)
 	}
 }

@@ -56,7 +56,8 @@ func openTable(path, manifest string, ov Overrides) (*table, error) {
 		return nil, err
 	}
 	t := &table{}
-	if t.c, err = ParseConfig("settings", []byte("corpus: "+strconv.Quote(path)+"\n"), ov); err != nil {
+	settings := "corpus: " + strconv.Quote(path) + "\nembed: {pool: mean, hop: 1}\n" // a row is a clip's only window
+	if t.c, err = ParseConfig("settings", []byte(settings), ov); err != nil {
 		return nil, err
 	}
 	file, err := embedding.Read(path)

@@ -47,7 +47,7 @@ type Probe struct {
 	Scores      []Score
 }
 
-// A Score is an accuracy as a fraction, with its interval.
+// A Score is a fraction, such as an accuracy, with its interval.
 type Score struct {
 	Run            int // index
 	Name           string
@@ -69,7 +69,7 @@ type Confusion struct {
 	Title, About string
 
 	Classes []string
-	Counts  [][]int // (K, K) true × predicted
+	Counts  [][]int // (K, K) true × predicted; nil where clips have several
 	Scores  []ClassScore
 }
 
