@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -222,7 +221,11 @@ for, by the plan of the largest.`,
 				}
 				jobs = max(1, min(jobs, s.Trials))
 			}
-			_, err = fmt.Fprint(p.out, s.Parallel(jobs))
+			lines, err := s.Parallel(jobs)
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(p.out, lines)
 			return err
 		},
 	}
