@@ -55,7 +55,7 @@ func (p *program) sweepOptions(c *cobra.Command, file string, o *sweep.RunOption
 		}
 		o.From, o.To = i, i
 	}
-	if o.From < 0 || o.To < -1 || c.Flags().Changed("to") && o.To < o.From {
+	if o.From < 0 || o.To < -1 {
 		return nil, fault.New(fault.Usage, "trials count from 0", "there are no trials from %d to %d", o.From, o.To)
 	}
 	return sweep.Load(file, p.overrides())
@@ -77,8 +77,8 @@ status lists them, clr sweep retry lets them be tried again.
 
 Exit codes: 0 all trials that were asked for are done, or were stopped early by the
 file's rule; 1 some failed; with --index that trial's own; 75 stopped by a signal, the
-same command goes on; 2 the file; 6 the folder cannot be written, or there is not
-the memory for so many --jobs.`,
+same command goes on; 2 the file, or a folder that may not be written; 6 a full disk,
+or not the memory for so many --jobs.`,
 		Example: "  clr sweep run configs/sweeps/demo.yaml --out sweeps/demo --jobs 2\n" +
 			"  clr sweep run configs/sweeps/demo.yaml --out sweeps/demo --dry-run\n" +
 			"  clr sweep run configs/sweeps/demo.yaml --out sweeps/demo --index 3",
@@ -107,6 +107,7 @@ the memory for so many --jobs.`,
 	}
 	sweepFlags(c, &o)
 	c.Flags().IntVarP(&o.Jobs, "jobs", "j", 1, "trials at a time, which share the cores")
+	c.Flags().BoolVar(&o.Retry, "retry", false, "try trials again that failed for what may have passed: not with exit code 2, 3 or 4")
 	c.Flags().BoolVar(&dry, "dry-run", false, "show trials, with the time and memory that they will take, and run none")
 	p.jsonFlag(c)
 	return c

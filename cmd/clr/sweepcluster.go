@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -145,7 +144,8 @@ func (p *program) sweepKubernetes() *cobra.Command {
 		Use:   "kubernetes FILE --out FOLDER",
 		Short: "Print Kubernetes manifests, an Indexed Job with a pod for each trial",
 		Long: `Prints a Job whose pods carry out one trial each, and the claim of the volume that
-they share. The volume is the folder in which this command is called: it holds the
+they share; unless --claim names one, the Job waits until somebody has filled the new
+volume: docs/sweeps.md has the commands. The volume is the folder in which this command is called: it holds the
 sweep's file, its config and the recordings under the same paths, and gets --out.
 Memory and CPUs are those of the largest trial by its plan.
 
@@ -153,7 +153,7 @@ A pod that is stopped saves and ends with 75, which counts as no failure; exit c
 2, 3 and 4 fail a trial at once, and other trials go on; what may have passed is
 tried again up to three times. The pods need no rights, and an image that holds the
 binary alone: --dockerfile prints how it is made.`,
-		Example: "  clr sweep kubernetes configs/sweeps/demo.yaml --out sweeps/demo --image registry.example/clr:1 | kubectl apply -f -\n" +
+		Example: "  clr sweep kubernetes configs/sweeps/demo.yaml --out sweeps/demo --image registry.example/clr:1 --claim corpora | kubectl apply -f -\n" +
 			"  clr sweep kubernetes --dockerfile > Dockerfile",
 		Args: func(c *cobra.Command, args []string) error {
 			if image && len(args) == 0 {
@@ -222,7 +222,11 @@ for, by the plan of the largest.`,
 				}
 				jobs = max(1, min(jobs, s.Trials))
 			}
-			_, err = fmt.Fprint(p.out, s.Parallel(jobs))
+			lines, err := s.Parallel(jobs)
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(p.out, lines)
 			return err
 		},
 	}

@@ -45,7 +45,7 @@ func mebibytes(bytes int64) int64 { return (bytes + 1<<20 - 1) >> 20 }
 
 // run is the command line of a trial, whose index is said as the shell has it.
 func (s Sweep) run(index string) string {
-	return fmt.Sprintf("%s sweep run %s --out %s --index %s", quote(s.Command), quote(s.File), quote(s.Out), index)
+	return fmt.Sprintf("%s sweep run %s --out %s --retry --index %s", quote(s.Command), quote(s.File), quote(s.Out), index)
 }
 
 // quote makes one word of any text, for a POSIX shell.

@@ -28,11 +28,15 @@ func TestPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sized, err := Sweep{Command: "clr", File: `o "d": d/ä{}.yaml`, Out: "- a", Trials: 1, CPUs: 1}.Manifests(Kubernetes{Image: "clr", Access: "ReadWriteOnce", StorageClass: "fast", Size: "12Gi"})
+	sized, err := Sweep{Command: "clr", File: `o "d": d/ä{}.yaml`, Out: "- $(a)", Trials: 1, CPUs: 1}.Manifests(Kubernetes{Image: "clr", Access: "ReadWriteOnce", StorageClass: "fast", Size: "12Gi"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"slurm.sh": slurm, "parallel.sh": temperatures.Parallel(3), "made.yaml": made, "given.yaml": given, "odd.yaml": sized} {
+	lines, err := temperatures.Parallel(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"slurm.sh": slurm, "parallel.sh": lines, "made.yaml": made, "given.yaml": given, "odd.yaml": sized} {
 		file := filepath.Join("testdata", name)
 		if os.Getenv("CLR_PRINTED") != "" {
 			if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
@@ -78,7 +82,7 @@ func TestSlurmTask(t *testing.T) {
 		}
 		return path
 	}
-	clr := write("clr's twin", `[ "$1 $2 $3 $4 $5 $6 $7" = "sweep run a b.yaml --out o --index 3" ] || exit 99
+	clr := write("clr's twin", `[ "$*" = "sweep run a b.yaml --out o --retry --index 3" ] || exit 99
 trap 'echo warned; trap "exit 143" USR1; [ $END != twice ] || { kill -USR1 $PPID; sleep 0.3; }; exit 75' USR1
 trap 'exit 75' TERM
 case $END in wait|twice) kill -$WARN $PPID; [ $WARN = USR1 ] || { sleep 0.2; kill -$WARN $$; }; while :; do sleep 0.05; done ;; esac
@@ -129,6 +133,8 @@ func TestRefused(t *testing.T) {
 		"word":         func() error { _, err := Options([]string{"cpu"}); return err },
 		"second value": func() error { _, err := Options([]string{"--a=b", "c"}); return err },
 		"line":         func() error { _, err := Options([]string{"--comment=a\n#SBATCH --array=0-9"}); return err },
+		"line's line":  func() error { _, err := Sweep{File: "a", Out: "b\nc", Trials: 1}.Parallel(1); return err },
+		"its place":    func() error { _, err := Sweep{File: "a{}", Out: "b", Trials: 1}.Parallel(1); return err },
 		"path's line":  func() error { _, err := Sweep{File: "a\nb", Trials: 1}.Slurm(nil); return err },
 	} {
 		if err := do(); fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" {
@@ -142,11 +148,11 @@ func TestOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script, err := Sweep{File: "a.yaml", Trials: 1}.Slurm(got)
+	script, err := Sweep{File: "a.yaml", Out: "50%a", Trials: 1}.Slurm(got)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"-p cpu", "--exclusive", "--time=1:00:00", "--mem=4G", "-n1"} {
+	for _, want := range []string{"-p cpu", "--exclusive", "--time=1:00:00", "--mem=4G", "-n1", "--output=50%%a/slurm-%A_%a.log"} {
 		if !strings.Contains(script, "#SBATCH "+want+"\n") {
 			t.Errorf("no %s in\n%s", want, script)
 		}

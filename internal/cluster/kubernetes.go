@@ -53,16 +53,22 @@ ENTRYPOINT ["/clr"]
 //go:embed kubernetes.yaml
 var kubernetesYAML string
 
+// text is a YAML text: JSON's are such.
+func text(s string) (string, error) {
+	b, err := json.Marshal(s)
+	return string(b), err
+}
+
 var kubernetesTemplate = template.Must(template.New("kubernetes").Funcs(template.FuncMap{
-	"text": func(s any) (string, error) { // JSON's strings are YAML's
-		b, err := json.Marshal(s)
-		return string(b), err
-	},
+	"text":      text,
+	"argument":  func(s string) (string, error) { return text(strings.ReplaceAll(s, "$", "$$")) }, // $(NAME) would be a variable
 	"mebibytes": mebibytes,
 }).Option("missingkey=error").Parse(kubernetesYAML))
 
 // Manifests are a volume claim and a Job with an index for each trial. The volume is
-// the folder that a person works in, so the paths in it are those of the sweep.
+// the folder that a person works in, so the paths in it are those of the sweep. A Job
+// whose claim is made with it is suspended: on an empty volume each trial would fail
+// for good.
 func (s Sweep) Manifests(k Kubernetes) (string, error) {
 	if err := k.Check(); err != nil {
 		return "", err

@@ -90,7 +90,7 @@ func (s Sweep) Slurm(options []Option) (string, error) {
 		{"--array", fmt.Sprintf("0-%d", s.Trials-1)},
 		{"--cpus-per-task", fmt.Sprint(s.CPUs)},
 		{"--mem", fmt.Sprintf("%dM", mebibytes(s.Memory))},
-		{"--output", filepath.Join(s.Out, "slurm-%A_%a.log")},
+		{"--output", filepath.Join(strings.ReplaceAll(s.Out, "%", "%%"), "slurm-%A_%a.log")},
 		{"--open-mode", "append"},
 		{"--requeue", ""},
 		{"--signal", "B:USR1@120"},

@@ -119,19 +119,25 @@ func (s *Sweep) best(states []State) (*Best, error) {
 		name := kind + "." + t.Score
 		t.Best = spread(of(b.Point, "", name))
 		for _, f := range folds {
-			t.Nested += spread(of(choose(f.Fold), f.Fold, name)).Mean / float64(len(folds))
+			if p := choose(f.Fold); p >= 0 { // below 0, the files are damaged
+				t.Nested += spread(of(p, f.Fold, name)).Mean / float64(len(folds))
+			}
 		}
 		b.Tests[kind] = t
 	}
-	b.Says = says(len(folds))
+	b.Says = s.says(len(folds))
 	return b, nil
 }
 
-func says(folds int) string {
+func (s *Sweep) says(folds int) string {
 	if folds == 1 {
 		return "chosen by " + unseen + "; the test clips had no part in it"
 	}
-	return "chosen by " + unseen + "; a clip that tests one fold's encoder may choose in another's, so nested chooses for each fold anew by that fold's clips alone, and no choice has seen what it is tested on"
+	all := "chosen by " + unseen + "; a clip that tests one fold's encoder may choose in another's, so nested chooses for each fold anew by that fold's clips alone"
+	if s.Method == bayes || s.Stop != nil {
+		return all + "; which points were drawn and which trials were stopped, means over all folds had a part in: a grid, or random points, without early_terminate keeps the folds quite apart"
+	}
+	return all + ", and no choice has seen what it is tested on"
 }
 
 const unseen = "clips of the training part, or by training itself"

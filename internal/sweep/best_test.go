@@ -67,6 +67,11 @@ func TestBest(t *testing.T) {
 		t.Errorf("%v:\n%s", err, &out)
 	}
 
+	s.Stop = &Hyperband{Min: 3, Eta: 3} // which has looked at all folds
+	if b, err := s.Best(); err != nil || strings.Contains(b.Says, "no choice has seen") || !strings.Contains(b.Says, "means over all folds had a part in") {
+		t.Errorf("stopped early: %v, %+v", err, b)
+	}
+
 	if _, err := begun(t, bestSweep).Best(); fault.KindOf(err) != fault.Data {
 		t.Errorf("nothing is done: %v", err)
 	}

@@ -40,7 +40,11 @@ func (w *worker) trial(ctx context.Context, i int) error {
 		return err
 	}
 	done.begin()
-	for stages := w.stages(c, i); ; {
+	stages := w.stages(c, i)
+	if done.Stages > len(stages) {
+		return damaged(filepath.Join(w.TrialDir(i), progressFile), "%d commands are done of %d", done.Stages, len(stages))
+	}
+	for {
 		if k := done.Stages; k > 0 && stages[k-1].rung > 0 {
 			reason, wait, err := w.compare(i, stages[k-1].rung)
 			if err != nil || wait { // it is gone on with when those before it are as far

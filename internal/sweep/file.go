@@ -130,7 +130,7 @@ func parse(name string, text []byte, config func(string) (*pipeline.Config, erro
 	if w.Seeds < 1 {
 		wrong("seeds", "1 trains each point once", "seeds is %d, it must be 1 or more", w.Seeds)
 	}
-	if w.RunCap < 0 || w.RunCap > MostTrials {
+	if doc.Given("run_cap") && w.RunCap < 1 || w.RunCap > MostTrials {
 		wrong("run_cap", "leave it out of a grid to run all of it", "run_cap is %d, it must be 1 to %d", w.RunCap, MostTrials)
 	}
 	for i, t := range w.Then {
@@ -163,7 +163,7 @@ func parse(name string, text []byte, config func(string) (*pipeline.Config, erro
 		f.base = base
 		problems = append(problems, f.checkKeys()...)
 	}
-	f.count(w.RunCap, wrong)
+	f.count(w.RunCap, doc.Given("run_cap"), wrong)
 	if len(problems) == 0 {
 		return f, nil
 	}
@@ -262,9 +262,9 @@ func (f *File) checkKeys() (problems strict.Problems) {
 	return problems
 }
 
-// count says how many trials there are.
-func (f *File) count(limit int, wrong wrongs) {
-	if f.Seeds < 1 || limit < 0 {
+// count says how many trials there are; capped: at most limit.
+func (f *File) count(limit int, capped bool, wrong wrongs) {
+	if f.Seeds < 1 || capped && limit < 1 {
 		return
 	}
 	if limit%f.Seeds != 0 {
@@ -273,7 +273,7 @@ func (f *File) count(limit int, wrong wrongs) {
 	}
 	f.Trials = limit
 	if f.Method != grid {
-		if limit == 0 {
+		if !capped {
 			wrong("method", "write how many trials there are to be, run_cap: 20", "method %s has no end without run_cap", f.Method)
 		}
 		return

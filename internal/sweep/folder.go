@@ -64,6 +64,12 @@ type Result struct {
 	Rungs  []Rung                `json:"rungs,omitempty"`
 }
 
+// mayPass says whether a trial failed for what may be over when it is tried again: it
+// was ended, or the disk was full. The point, the data and a divergence stay as they are.
+func (r *Result) mayPass() bool {
+	return r.Status == Failed && (r.Exit < int(fault.Usage) || r.Exit > int(fault.Diverged))
+}
+
 // A Rung is what a trial's metric was when it was compared with others.
 type Rung struct {
 	Epoch int     `json:"epoch"`
@@ -188,16 +194,28 @@ func (s *Sweep) ConfigPath(i int) string { return filepath.Join(s.TrialDir(i), c
 // Result is what a trial came to; nil: it is not finished.
 func (s *Sweep) Result(i int) (*Result, error) {
 	r := &Result{}
-	ok, err := readJSON(filepath.Join(s.TrialDir(i), resultFile), r)
+	path := filepath.Join(s.TrialDir(i), resultFile)
+	ok, err := readJSON(path, r)
 	if !ok {
 		return nil, err
+	}
+	if !slices.Contains([]string{Done, Failed, Pruned}, r.Status) {
+		return nil, damaged(path, "no trial ends as %q", r.Status)
 	}
 	return r, nil
 }
 
 func (s *Sweep) progress(i int) (p progress, err error) {
-	_, err = readJSON(filepath.Join(s.TrialDir(i), progressFile), &p)
+	path := filepath.Join(s.TrialDir(i), progressFile)
+	if _, err = readJSON(path, &p); err == nil && p.Stages < 0 {
+		err = damaged(path, "%d commands cannot be done", p.Stages)
+	}
 	return p, err
+}
+
+// damaged is what is wrong with one of our files.
+func damaged(path, format string, args ...any) error {
+	return fault.New(fault.Data, "bring back the file as clr sweep wrote it, or remove it: what it tells is made again", "%s: %w", path, fmt.Errorf(format, args...))
 }
 
 // readJSON reads one of our files; not ok: there is none.
@@ -210,7 +228,7 @@ func readJSON(path string, into any) (ok bool, err error) {
 		err = json.Unmarshal(b, into)
 	}
 	if err != nil {
-		return false, fault.New(fault.Data, "bring back the file as clr sweep wrote it, or remove it: what it tells is made again", "%s: %w", path, err)
+		return false, damaged(path, "%w", err)
 	}
 	return true, nil
 }

@@ -18,7 +18,9 @@ type RunOptions struct {
 	Out  string // the sweep's folder
 	Jobs int    // trials at a time
 	From int    // first trial
-	To   int    // last one; less than From: the sweep's last
+	To   int    // last one; below 0: the sweep's last
+
+	Retry bool // trials that failed for what may have passed are tried again
 }
 
 // one says whether a single trial is asked for.
@@ -26,11 +28,17 @@ func (o RunOptions) one() bool { return o.From == o.To }
 
 // trials are those that are asked for.
 func (f *File) trials(o RunOptions) (all []int, err error) {
-	if o.To < o.From {
+	if o.Jobs < 1 {
+		return nil, fault.New(fault.Usage, "1 trains one trial after the other", "--jobs is %d, it must be 1 or more", o.Jobs)
+	}
+	if last := max(o.From, o.To); o.From < 0 || last >= f.Trials {
+		return nil, fault.New(fault.Usage, fmt.Sprintf("trials count from 0 to %d", f.Trials-1), "%s has %d trials, there is no trial %d", f.Name, f.Trials, last)
+	}
+	if o.To < 0 {
 		o.To = f.Trials - 1
 	}
-	if o.From < 0 || o.To >= f.Trials {
-		return nil, fault.New(fault.Usage, fmt.Sprintf("trials count from 0 to %d", f.Trials-1), "%s has %d trials, there is no trial %d", f.Name, f.Trials, max(o.To, o.From))
+	if o.To < o.From {
+		return nil, fault.New(fault.Usage, "the last is not before the first", "there are no trials from %d to %d", o.From, o.To)
 	}
 	for i := o.From; i <= o.To; i++ {
 		all = append(all, i)
@@ -61,9 +69,6 @@ const pause = 300 * time.Millisecond
 // whoever else works in the folder. It returns when all of them are finished: what
 // others work on it waits for, and takes over from who vanishes.
 func Run(ctx context.Context, f *File, o RunOptions, con pipeline.Console) (*Summary, error) {
-	if o.Jobs < 1 {
-		return nil, fault.New(fault.Usage, "1 trains one trial after the other", "--jobs is %d, it must be 1 or more", o.Jobs)
-	}
 	want, err := f.trials(o)
 	if err != nil {
 		return nil, err
@@ -71,6 +76,11 @@ func Run(ctx context.Context, f *File, o RunOptions, con pipeline.Console) (*Sum
 	s, err := Begin(f, o.Out)
 	if err != nil {
 		return nil, err
+	}
+	if o.Retry {
+		if err := s.retryPassing(want); err != nil {
+			return nil, err
+		}
 	}
 	w := &worker{Sweep: s, con: con, want: want, threads: threads(min(o.Jobs, len(want))), busy: map[int]string{}, over: map[int]*Result{}, given: map[int]error{}, rungs: map[[2]int]*float64{}, wake: make(chan struct{}, o.Jobs)}
 	if err := w.fits(ctx, o.Jobs); err != nil {
@@ -95,6 +105,21 @@ func Run(ctx context.Context, f *File, o RunOptions, con pipeline.Console) (*Sum
 		return nil, err
 	}
 	return sum, w.verdict(ctx, o, sum, errors.Join(errs...))
+}
+
+// retryPassing lets those of these trials be tried again that failed for what may
+// have passed.
+func (s *Sweep) retryPassing(trials []int) error {
+	for _, i := range trials {
+		r, err := s.Result(i)
+		if err == nil && r != nil && r.mayPass() {
+			_, err = s.Retry([]int{i})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // work takes trials until none is left.

@@ -3,6 +3,7 @@ package sweep
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 
 	"clr/internal/pipeline/strict"
@@ -148,6 +149,9 @@ func (w *worker) compare(i, epoch int) (reason string, wait bool, err error) {
 		return "", true, err
 	}
 	own, _, err := w.rungOf(i, epoch)
+	if err == nil && own == nil {
+		err = damaged(filepath.Join(w.TrialDir(i), progressFile), "it does not tell %s after epoch %d", w.Metric.Name, epoch)
+	}
 	if err != nil {
 		return "", false, err
 	}

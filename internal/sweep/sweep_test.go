@@ -114,6 +114,7 @@ func TestFileRefused(t *testing.T) {
 		{"method: random\nparameters: {batch: {value: 8}}", "method random has no end without run_cap"},
 		{"method: grid\nseeds: 2\nrun_cap: 3\nparameters: {batch: {value: 8}}", "run_cap is 3, and trials come by 2 seeds"},
 		{"method: grid\nseeds: 2\nparameters: {seed: {value: 8}}", "seed is a parameter, and seeds is 2"},
+		{"method: grid\nrun_cap: 0\nparameters: {batch: {value: 8}}", "run_cap is 0, it must be 1 to 100000"},
 		{"method: grid\nseeds: 0\nparameters: {seed: {value: 8}}", "seeds is 0"},
 		{"method: bayes\nrun_cap: 3\nparameters: {batch: {value: 8}}", "method bayes needs a metric"},
 		{"method: grid\nparameters: {method: {parameters: {temperature: {value: 1}}}, method.temperature: {value: 2}}", "method.temperature is set by method.temperature, too"},
@@ -237,5 +238,60 @@ func TestStates(t *testing.T) {
 	put(t, filepath.Join(s.TrialDir(4), resultFile), "{")
 	if _, err := s.State(4); fault.KindOf(err) != fault.Data {
 		t.Errorf("%v", err)
+	}
+}
+
+// What failed for a reason that may have passed can be tried again, the rest fails
+// again.
+func TestRetryPassing(t *testing.T) {
+	s := begun(t, "method: grid\nparameters: {batch: {values: [8, 9, 10, 11, 12, 13, 14, 15]}}\n")
+	for i, exit := range []int{0, 1, 2, 3, 4, 6, 137} {
+		r := Result{Status: Failed, Exit: exit}
+		if exit == 0 {
+			r.Status = Done
+		}
+		s.came(t, i, r)
+	}
+	if err := s.retryPassing([]int{0, 1, 2, 3, 4, 5, 7}); err != nil {
+		t.Fatal(err)
+	}
+	states, err := s.States()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for _, st := range states {
+		got += st.Status + " "
+	}
+	if got != "done waiting failed failed failed waiting failed waiting " {
+		t.Error(got)
+	}
+}
+
+// Files of ours that were damaged are refused with their name.
+func TestDamaged(t *testing.T) {
+	s := begun(t, "method: bayes\nrun_cap: 12\nmetric: {name: loss, goal: minimize}\nearly_terminate: {type: hyperband, min_iter: 1}\nparameters: {method.temperature: {min: 0.1, max: 0.9}}\n")
+	w := &worker{Sweep: s, over: map[int]*Result{}, rungs: map[[2]int]*float64{}, busy: map[int]string{}}
+	for _, c := range []struct {
+		file, text string
+		read       func() error
+	}{
+		{"trials/0000/trial.json", "{}", func() error { _, err := s.State(0); return err }},
+		{"trials/0000/trial.json", `{"status": "well"}`, func() error { _, err := s.State(0); return err }},
+		{"trials/0000/trial.json", `[]`, func() error { _, err := s.State(0); return err }},
+		{"trials/0000/progress.json", `{"stages": -1}`, func() error { _, err := s.progress(0); return err }},
+		{"trials/0000/progress.json", `{"stages": 99}`, func() error { return w.trial(t.Context(), 0) }},
+		{"trials/0000/progress.json", `{"stages": 1}`, func() error { return w.trial(t.Context(), 0) }},
+		{"rounds/0001.json", `{"shares": [[0.5]]}`, func() error { _, err := s.State(9); return err }},
+		{"rounds/0001.json", `{"shares": [[5], [0.5]]}`, func() error { _, err := s.State(8); return err }},
+	} {
+		path := filepath.Join(s.Dir, c.file)
+		put(t, path, c.text)
+		if err := c.read(); fault.KindOf(err) != fault.Data || fault.Remedy(err) == "" || !strings.Contains(err.Error(), filepath.FromSlash(c.file)) {
+			t.Errorf("%s in %s: %v", c.text, c.file, err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -60,7 +60,12 @@ func (s *Sweep) point(i int) (p point, known bool, err error) {
 	}
 	k := i - firstOf(round(i))
 	if k >= len(d.Shares) || len(d.Shares[k]) != len(s.Parameters) {
-		return p, false, fmt.Errorf("%s: it has no point %d of %d parameters", s.roundFile(round(i)), i, len(s.Parameters))
+		return p, false, damaged(s.roundFile(round(i)), "it has no point %d of %d parameters", i, len(s.Parameters))
+	}
+	for _, u := range d.Shares[k] {
+		if u < 0 || u >= 1 {
+			return p, false, damaged(s.roundFile(round(i)), "point %d has a share of %g, which is not in 0 to 1", i, u)
+		}
 	}
 	return s.at(d.Shares[k]), true, nil
 }
@@ -113,7 +118,7 @@ func (s *Sweep) seen(before int) (all []trialled, err error) {
 			case r.Status == Done && ok:
 				t.value += v
 				n++
-			case r.Status == Pruned, r.Status == Failed && r.Exit >= 2 && r.Exit <= 4:
+			case r.Status == Pruned, r.Status == Failed && !r.mayPass():
 				t.bad = true
 			}
 		}

@@ -68,6 +68,9 @@ func look(t *testing.T, file string, j *batch.Job, claimed string) {
 	if j.APIVersion != "batch/v1" || s.CompletionMode == nil || *s.CompletionMode != batch.IndexedCompletion || *s.Completions < 1 || *s.Parallelism < 1 || *s.BackoffLimitPerIndex != 3 {
 		t.Errorf("%s: %s, %+v", file, j.APIVersion, s)
 	}
+	if suspended := s.Suspend != nil && *s.Suspend; suspended != (claimed != "") {
+		t.Errorf("%s: a job is to wait where its volume is new: suspended %v, claim %q", file, suspended, claimed)
+	}
 	pod := s.Template.Spec
 	if pod.RestartPolicy != core.RestartPolicyNever || len(pod.Containers) != 1 || *s.PodReplacementPolicy != batch.Failed {
 		t.Errorf("%s: a failure policy takes restartPolicy Never and podReplacementPolicy Failed, there are %s and %s", file, pod.RestartPolicy, *s.PodReplacementPolicy)

@@ -19,7 +19,7 @@ warn() { # once, for a second signal would not let it save
 }
 trap 'warned=${warned:-yes}; warn' USR1
 trap cancelled=yes TERM # which Slurm sends to clr, too
-clr sweep run configs/sweeps/fsdd-temperature.yaml --out sweeps/temperature --index "$SLURM_ARRAY_TASK_ID" &
+clr sweep run configs/sweeps/fsdd-temperature.yaml --out sweeps/temperature --retry --index "$SLURM_ARRAY_TASK_ID" &
 trial=$!
 warn
 while kill -0 "$trial" 2>/dev/null; do wait "$trial"; done
