@@ -175,19 +175,18 @@ func TestResolvedRoundTrip(t *testing.T) {
 	}
 }
 
-// The configs of the project read as they are.
 // Every config loads, and opens with its command, the time it takes and the
-// score to expect, or the words that these are not measured yet.
+// score to expect, or the words that these are not measured yet. Each method has one
+// for either corpus.
 func TestProjectConfigs(t *testing.T) {
-	files, err := filepath.Glob("../../configs/*.yaml")
+	const folder = "../../configs"
+	files, err := filepath.Glob(folder + "/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no configs", err)
 	}
 	for _, f := range files {
-		if filepath.Base(f) == "suite.yaml" {
-			if s, err := LoadSuite(f); err != nil || len(s.Tasks) < 3 {
-				t.Errorf("%+v, %v", s, err)
-			}
+		name := filepath.Base(f)
+		if name == "suite.yaml" {
 			continue
 		}
 		if _, err := LoadConfig(f, Overrides{}); err != nil {
@@ -198,17 +197,37 @@ func TestProjectConfigs(t *testing.T) {
 			t.Fatal(err)
 		}
 		head, _, _ := strings.Cut(string(text), "\nseed:")
-		name := filepath.Base(f)
-		for _, want := range []string{`clr pretrain +--config configs/` + regexp.QuoteMeta(name), `\d+ (seconds|minutes)`, `\d\.\d %`} {
-			if strings.Contains(head, "not measured yet") && !strings.Contains(want, "pretrain") {
-				continue
-			}
-			if strings.Contains(head, "not measured yet") && !strings.Contains(want, "pretrain") {
-				continue
-			}
+		wants := []string{`clr pretrain +--config configs/` + regexp.QuoteMeta(name)}
+		if !strings.Contains(head, "not measured yet") {
+			wants = append(wants, `\d+ (seconds|minutes)`, `\d\.\d %`)
+		}
+		for _, want := range wants {
 			if name != "reference.yaml" && !regexp.MustCompile(want).MatchString(head) {
 				t.Errorf("the header of %s has nothing like %s", name, want)
 			}
+		}
+	}
+	for name, m := range method.Table {
+		for _, corpus := range []string{"fsdd", "esc10"} {
+			c, err := LoadConfig(filepath.Join(folder, corpus+"-"+name+".yaml"), Overrides{})
+			if err != nil {
+				t.Error(err)
+			} else if reflect.TypeOf(c.Method) != reflect.TypeOf(m) {
+				t.Errorf("%s-%s.yaml learns by %T", corpus, name, c.Method)
+			}
+		}
+	}
+}
+
+// The suites of the project read as they are.
+func TestProjectSuites(t *testing.T) {
+	files, err := filepath.Glob("../../configs/suites/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no suites", err)
+	}
+	for _, f := range append(files, "../../configs/suite.yaml") {
+		if _, err := LoadSuite(f); err != nil {
+			t.Error(err)
 		}
 	}
 }
