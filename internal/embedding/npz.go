@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -250,11 +249,8 @@ func writeColumn(to io.Writer, k kind, values []string) error {
 	for _, v := range values {
 		b = b[:0]
 		switch k {
-		case integers:
-			n, _ := strconv.ParseInt(v, 10, 64)
-			b = binary.LittleEndian.AppendUint64(b, uint64(n))
-		case reals:
-			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(number(v)))
+		case integers, reals:
+			b = k.appendNumber(b, v)
 		default:
 			for _, letter := range v {
 				b = binary.LittleEndian.AppendUint32(b, uint32(letter))

@@ -162,11 +162,8 @@ func columnPage(values []string, k kind) []byte {
 		}
 		there[head+i/8] |= 1 << (i % 8)
 		switch k {
-		case integers:
-			n, _ := strconv.ParseInt(v, 10, 64)
-			b = binary.LittleEndian.AppendUint64(b, uint64(n))
-		case reals:
-			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(number(v)))
+		case integers, reals:
+			b = k.appendNumber(b, v)
 		default:
 			b = append(binary.LittleEndian.AppendUint32(b, uint32(len(v))), v...)
 		}

@@ -9,6 +9,7 @@ package embedding
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"maps"
@@ -224,6 +225,15 @@ func decimal(v float64) string {
 		return ""
 	}
 	return strconv.FormatFloat(v, 'g', -1, 64)
+}
+
+// appendNumber adds a value of a column of numbers, little-endian.
+func (k kind) appendNumber(b []byte, v string) []byte {
+	if k == integers {
+		n, _ := strconv.ParseInt(v, 10, 64)
+		return binary.LittleEndian.AppendUint64(b, uint64(n))
+	}
+	return binary.LittleEndian.AppendUint64(b, math.Float64bits(number(v)))
 }
 
 // number undoes decimal.

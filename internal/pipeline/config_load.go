@@ -72,7 +72,7 @@ func ParseConfig(name string, src []byte, o Overrides) (*Config, error) {
 			problems = append(problems, c.doc.Locate(w.path, w.err))
 		}
 	}
-	if err := refused(name, problems); err != nil {
+	if err := problems.Refused(name); err != nil {
 		return nil, err
 	}
 	if no := strict.Refuses(c.Resolved()); no != "" { // a run folder could not be read again
@@ -103,17 +103,6 @@ func decodeConfig(name string, src []byte, o Overrides) (*Config, strict.Problem
 		}
 	}
 	return c, problems
-}
-
-// refused is all that is wrong with a file, as an error.
-func refused(name string, problems strict.Problems) error {
-	switch len(problems) {
-	case 0:
-		return nil
-	case 1:
-		return fault.New(fault.Usage, "", "%w", problems)
-	}
-	return fault.New(fault.Usage, "", "%d problems with %s\n%w", len(problems), name, strict.Sort(problems))
 }
 
 // rebase makes a path from a flag or variable, which is relative to where the

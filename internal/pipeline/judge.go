@@ -35,11 +35,7 @@ func Judge(ctx context.Context, o Asked, ov Overrides, con Console) (*eval.Judge
 		}
 		return j, nil
 	}
-	c, err := runConfig(o.Run, ov)
-	if err != nil {
-		return nil, err
-	}
-	d, err := openData(ctx, c, con, false)
+	d, err := openRunData(ctx, o.Run, ov, con)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +44,7 @@ func Judge(ctx context.Context, o Asked, ov Overrides, con Console) (*eval.Judge
 	if err != nil {
 		return nil, err
 	}
-	j, err := a.judge(ctx, c.Judge, d.by, con)
+	j, err := a.judge(ctx, d.c.Judge, d.by, con)
 	if err != nil {
 		return nil, err
 	}

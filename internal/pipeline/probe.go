@@ -70,11 +70,7 @@ func Probe(ctx context.Context, o ProbeOptions, ov Overrides, con Console) (*eva
 	if o.Embeddings != "" {
 		return probeTable(ctx, o, ov, con)
 	}
-	c, err := runConfig(o.Run, ov)
-	if err != nil {
-		return nil, err
-	}
-	d, err := openData(ctx, c, con, false)
+	d, err := openRunData(ctx, o.Run, ov, con)
 	if err != nil {
 		return nil, err
 	}

@@ -34,11 +34,7 @@ const neighboursShown = 5
 // where there are any.
 func (r *reporter) addMap(ctx context.Context) error {
 	run := r.o.Runs[0]
-	c, err := runConfig(run, Overrides{})
-	if err != nil {
-		return err
-	}
-	d, err := openData(ctx, c, r.con, false)
+	d, err := openRunData(ctx, run, Overrides{}, r.con)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -136,6 +137,15 @@ func (c *Config) over(corpus string) *Config {
 // set anew.
 func runConfig(dir string, o Overrides) (*Config, error) {
 	return runConfigBut(dir, o, append([]string{"embed", "finetune", "workers", "store"}, asking()...)...)
+}
+
+// openRunData opens the data of a run; the caller closes it.
+func openRunData(ctx context.Context, dir string, o Overrides, con Console) (*data, error) {
+	c, err := runConfig(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	return openData(ctx, c, con, false)
 }
 
 // runConfigBut is a run folder's config, of which some sections may be set anew.

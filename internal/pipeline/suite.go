@@ -2,11 +2,8 @@ package pipeline
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -133,18 +130,9 @@ func suiteSchema() *strict.Schema { return strict.New(strict.Of(Askings)) }
 
 // LoadSuite reads a suite's file.
 func LoadSuite(path string) (*Suite, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fault.New(fault.Usage, "name a YAML file with --suite; configs/suite.yaml is one", "there is no suite %s", path)
-	case err == nil && !info.Mode().IsRegular():
-		return nil, fault.New(fault.Usage, "name a YAML file", "%s is not a regular file", path)
-	case err == nil && info.Size() > strict.MaxSize:
-		return nil, fault.New(fault.Usage, "name a YAML file", "%s has %d bytes, a suite at most %d", path, info.Size(), strict.MaxSize)
-	}
-	text, err := os.ReadFile(path)
+	text, err := strict.ReadFile(path, "suite", "name a YAML file with --suite; configs/suite.yaml is one", "name a YAML file")
 	if err != nil {
-		return nil, fault.New(fault.Usage, "name a YAML file that may be read", "suite: %w", err)
+		return nil, err
 	}
 	return ParseSuite(path, text)
 }
@@ -159,13 +147,10 @@ func ParseSuite(name string, text []byte) (*Suite, error) {
 			problems = append(problems, doc.Locate(at, err))
 		}
 	})
-	switch len(problems) {
-	case 0:
-		return s, nil
-	case 1:
-		return nil, fault.New(fault.Usage, "", "%w", problems)
+	if err := problems.Refused(name); err != nil {
+		return nil, err
 	}
-	return nil, fault.New(fault.Usage, "", "%d problems with %s\n%w", len(problems), name, strict.Sort(problems))
+	return s, nil
 }
 
 // check tells of each path what is wrong with it.

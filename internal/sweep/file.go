@@ -1,11 +1,8 @@
 package sweep
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,20 +95,7 @@ func Load(path string, o pipeline.Overrides) (*File, error) {
 }
 
 func read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fault.New(fault.Usage, "name a sweep's YAML file, such as configs/sweeps/demo.yaml", "there is no sweep %s", path)
-	case err == nil && !info.Mode().IsRegular():
-		return nil, fault.New(fault.Usage, "name a sweep's YAML file", "%s is not a regular file", path)
-	case err == nil && info.Size() > strict.MaxSize:
-		return nil, fault.New(fault.Usage, "name a sweep's YAML file", "%s has %d bytes, a sweep at most %d", path, info.Size(), strict.MaxSize)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fault.New(fault.Usage, "", "sweep: %w", err)
-	}
-	return text, nil
+	return strict.ReadFile(path, "sweep", "name a sweep's YAML file, such as configs/sweeps/demo.yaml", "name a sweep's YAML file")
 }
 
 // parse reads a file's text; config reads the config that it names.
@@ -164,14 +148,10 @@ func parse(name string, text []byte, config func(string) (*pipeline.Config, erro
 		problems = append(problems, f.checkKeys()...)
 	}
 	f.count(w.RunCap, doc.Given("run_cap"), wrong)
-	if len(problems) == 0 {
-		return f, nil
+	if err := problems.Refused(name); err != nil {
+		return nil, err
 	}
-	strict.Sort(problems)
-	if len(problems) == 1 {
-		return nil, fault.New(fault.Usage, "", "%w", problems)
-	}
-	return nil, fault.New(fault.Usage, "", "%d problems with %s\n%w", len(problems), name, problems)
+	return f, nil
 }
 
 // probeOf is the kind of probe that a command of then asks.
@@ -207,7 +187,10 @@ func (f *File) checkMetric(doc *strict.Document, wrong wrongs) {
 	kind, known, unseen := pipeline.ScoreProbe(m.Name)
 	switch {
 	case !known:
-		names := append(pipeline.TrainingScores(), "linear.valid_accuracy", "linear.valid_map", "mlp.valid_accuracy", "mlp.valid_map", "knn.valid_accuracy", "knn.valid_map")
+		names := pipeline.TrainingScores()
+		for _, k := range pipeline.Kinds {
+			names = append(names, k.Name+".valid_accuracy", k.Name+".valid_map")
+		}
 		wrong("metric.name", "one of "+strings.Join(names, ", "), "there is no score %q", m.Name)
 	case !unseen:
 		wrong("metric.name", "use "+kind+".valid_accuracy, or "+kind+".valid_map where clips have several labels; scores of test clips stand beside",

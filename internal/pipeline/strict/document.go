@@ -97,5 +97,14 @@ func (d *Document) nearest(path string) origin {
 	return origin{source: d.src}
 }
 
-// Sort puts problems in the order of the file, those of overrides last.
-func Sort(p Problems) Problems { return sorted(p) }
+// Refused is all that is wrong with a file, in its order and those of overrides last,
+// as a Usage error; nil where nothing is.
+func (p Problems) Refused(name string) error {
+	switch len(p) {
+	case 0:
+		return nil
+	case 1:
+		return fault.New(fault.Usage, "", "%w", p)
+	}
+	return fault.New(fault.Usage, "", "%d problems with %s\n%w", len(p), name, sorted(p))
+}
