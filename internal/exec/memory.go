@@ -73,9 +73,11 @@ func (m *Machine) settleIn() error {
 	return nil
 }
 
-// allocate makes memory that starts at a multiple of 64 bytes.
+// allocate makes memory that starts at a multiple of 64 bytes, in large pages
+// where there are any.
 func allocate(n int) []float32 {
 	memory := make([]float32, n+align)
+	onLargePages(memory)
 	skip := 0
 	if past := int(uintptr(unsafe.Pointer(&memory[0])) % (4 * align)); past > 0 {
 		skip = align - past/4

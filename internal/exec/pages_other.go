@@ -1,0 +1,6 @@
+//go:build !linux
+
+package exec
+
+// onLargePages is for Linux.
+func onLargePages([]float32) {}
