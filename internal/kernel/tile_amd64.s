@@ -4000,13 +4000,15 @@ block:
 
 // func tileAVX512(t *byte)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·tileAVX512(SB), NOSPLIT, $0-8
+TEXT ·tileAVX512(SB), NOSPLIT, $8-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 24(AX), DX
 	MOVQ 48(AX), BX
 	MOVQ 96(AX), SI
 	MOVQ 128(AX), DI
+	MOVQ 144(AX), R8
+	MOVQ R8, (SP)
 
 two:
 	CMPQ   SI, $0x02
@@ -4145,6 +4147,12 @@ fourtwo0:
 	VBROADCASTSS 220(R11), Z18
 	VFMADD231PS  Z18, Z16, Z14
 	VFMADD231PS  Z18, Z17, Z15
+	MOVQ         (SP), R14
+	PREFETCHT1   (R14)
+	PREFETCHT1   64(R14)
+	MOVQ         152(AX), R15
+	LEAQ         (R14)(R15*4), R14
+	MOVQ         R14, (SP)
 	ADDQ         $0x00000100, R11
 	ADDQ         $0x00000100, R12
 	SUBQ         $0x04, R13
@@ -4638,6 +4646,12 @@ four0:
 	VFMADD231PS.BCST 244(R10), Z16, Z13
 	VFMADD231PS.BCST 248(R10), Z16, Z14
 	VFMADD231PS.BCST 252(R10), Z16, Z15
+	MOVQ             (SP), R13
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
+	MOVQ             152(AX), R14
+	LEAQ             (R13)(R14*4), R13
+	MOVQ             R13, (SP)
 	ADDQ             $0x00000100, R10
 	ADDQ             $0x00000100, R11
 	SUBQ             $0x04, R12

@@ -42,6 +42,20 @@ func (v vectors) tile() {
 	p := Load(Param("t"), GP64())
 	a, b, c := field(p, tileA), field(p, tileB), field(p, tileC)
 	outer, rows := field(p, tileOuter), field(p, tileRows)
+	fetch := func() {}
+	if v.wide() {
+		next, at := AllocLocal(8), field(p, tileAhead)
+		MOVQ(at, next)
+		fetch = func() {
+			at := GP64()
+			MOVQ(next, at)
+			PREFETCHT1(Mem{Base: at})
+			PREFETCHT1(Mem{Base: at, Disp: 64})
+			step := field(p, tileAheadStep)
+			LEAQ(Mem{Base: at, Index: step, Scale: 4}, at)
+			MOVQ(at, next)
+		}
+	}
 	advance := func() {
 		for _, x := range []struct {
 			r    reg.GPVirtual
@@ -61,7 +75,7 @@ func (v vectors) tile() {
 				CMPQ(rows, U8(s.first))
 				JLE(LabelRef("advance2"))
 			}
-			v.stripOf(fmt.Sprint("two", i), p, a, b, c, outer, rows, s, 2)
+			v.stripOf(fmt.Sprint("two", i), p, a, b, c, outer, rows, s, 2, fetch)
 		}
 		Label("advance2")
 		advance()
@@ -77,7 +91,7 @@ func (v vectors) tile() {
 			CMPQ(rows, U8(s.first))
 			JLE(LabelRef("advance"))
 		}
-		v.stripOf(fmt.Sprint(i), p, a, b, c, outer, rows, s, 1)
+		v.stripOf(fmt.Sprint(i), p, a, b, c, outer, rows, s, 1, fetch)
 	}
 	Label("advance")
 	advance()
@@ -88,8 +102,9 @@ func (v vectors) tile() {
 	ret()
 }
 
-// stripOf makes the products of one strip for one or two outer ones.
-func (v vectors) stripOf(l string, p reg.Register, a, b, c, outer, rows reg.GPVirtual, s strip, columns int) {
+// stripOf makes the products of one strip for one or two outer ones, and calls
+// fetch every four steps.
+func (v vectors) stripOf(l string, p reg.Register, a, b, c, outer, rows reg.GPVirtual, s strip, columns int, fetch func()) {
 	sums := make([][]reg.VecVirtual, s.rows)
 	for i := range sums {
 		for range columns * v.per() {
@@ -149,6 +164,9 @@ func (v vectors) stripOf(l string, p reg.Register, a, b, c, outer, rows reg.GPVi
 		Label("four" + l)
 		for u := range 4 {
 			step(u)
+		}
+		if s.first == 0 {
+			fetch()
 		}
 		ADDQ(U32(256), sa)
 		ADDQ(U32(256), sb)
