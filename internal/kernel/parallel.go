@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A Task is work cut into items. An item owns what it writes, and the cut
@@ -26,9 +27,14 @@ func Parallel(n int, t Task) {
 	team.do(n, helpers, t)
 }
 
-// spins is how often a worker looks for the next job before it goes to sleep:
-// some ten microseconds, more than lies between two layers of a network.
-const spins = 20_000
+// A worker looks for the next job many times before it goes to sleep, for some
+// hundred microseconds: as long as another may need for its last item, and no
+// longer than it takes to be woken. Where that is in vain, for the processor
+// has other work, it comes down to few times, some ten microseconds.
+const (
+	fewSpins, manySpins = 20_000, 400_000
+	nap                 = 300 * time.Microsecond // a sleep that more spins would have saved
+)
 
 // team is the one crew of the process. It holds no settings, only sleeping
 // goroutines: starting new ones for each call costs more than the work of a
@@ -97,7 +103,7 @@ func (c *crew) do(n, helpers int, t Task) {
 		}
 	}
 	c.mu.Unlock()
-	for i := 0; j.helpers.Load() != 0 && i < spins; i++ {
+	for i := 0; j.helpers.Load() != 0 && i < manySpins; i++ {
 	}
 	c.mu.Lock()
 	for j.helpers.Load() != 0 {
@@ -132,6 +138,7 @@ func (j *job) run() {
 
 // work is the life of a worker.
 func (c *crew) work() {
+	spins := fewSpins
 	c.mu.Lock()
 	for {
 		seen := c.news.Load()
@@ -149,9 +156,13 @@ func (c *crew) work() {
 		}
 		c.mu.Lock()
 		if c.news.Load() == seen {
+			asleep := time.Now()
 			c.sleep++
 			c.wake.Wait()
 			c.sleep--
+			if spins = fewSpins; time.Since(asleep) < nap {
+				spins = manySpins
+			}
 		}
 	}
 }
