@@ -50,9 +50,6 @@ func detected() []string {
 func runTile(t *tile) {
 	switch machine.isa {
 	case avx512:
-		if t.ahead == nil {
-			t.ahead, t.aheadStep = unsafe.SliceData(t.a), 0
-		}
 		tileAVX512(t)
 	case avx2:
 		tileAVX2(t)

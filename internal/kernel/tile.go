@@ -29,8 +29,9 @@ type tile struct {
 	rows    int  // rows i of c that exist, at most 16; for tileT maxRowsT
 	acc     bool // add to c, after the sum over all segs: so sums of sums have short chains
 
-	// tileT only: what to bring into the second-level cache meanwhile, 512
-	// bytes with each pixel; any address will do.
+	// What to bring into the second-level cache meanwhile; any address will do.
+	// tileT: 512 bytes with each pixel. tile, with AVX-512: 128 with every four
+	// rows of two tiles o; nil is nothing.
 	ahead     *float32
 	aheadStep int // float32s
 }

@@ -3999,16 +3999,18 @@ block:
 	RET
 
 // func tileAVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
 TEXT ·tileAVX512(SB), NOSPLIT, $8-8
-	MOVQ t+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 24(AX), DX
-	MOVQ 48(AX), BX
-	MOVQ 96(AX), SI
-	MOVQ 128(AX), DI
-	MOVQ 144(AX), R8
-	MOVQ R8, (SP)
+	MOVQ    t+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    24(AX), DX
+	MOVQ    48(AX), BX
+	MOVQ    96(AX), SI
+	MOVQ    128(AX), DI
+	MOVQ    144(AX), R8
+	TESTQ   R8, R8
+	CMOVQEQ CX, R8
+	MOVQ    R8, (SP)
 
 two:
 	CMPQ   SI, $0x02

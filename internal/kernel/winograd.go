@@ -307,7 +307,7 @@ func (t *winoTask) products(m, v []float32, point, from, to, n int) {
 			c0, c1 := k*t.inner/cuts, (k+1)*t.inner/cuts
 			segs[0].n, g.acc = c1-c0, k > 0
 			g.a = t.packed[point*t.weightPlane+(q*t.inner+c0)*Lanes:]
-			g.ahead, g.aheadStep = nil, 0
+			g.ahead, g.aheadStep = nil, 0 // what comes next, all of it by the time that this is done
 			if next := point*t.weightPlane + (q*t.inner+c1)*Lanes; next+(c1-c0+2)*Lanes < len(t.packed) {
 				g.ahead, g.aheadStep = &t.packed[next], 8*Lanes/n
 			}

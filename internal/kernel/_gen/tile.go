@@ -45,6 +45,8 @@ func (v vectors) tile() {
 	fetch := func() {}
 	if v.wide() {
 		next, at := AllocLocal(8), field(p, tileAhead)
+		TESTQ(at, at)
+		CMOVQEQ(a, at) // nothing to fetch: what is at hand
 		MOVQ(at, next)
 		fetch = func() {
 			at := GP64()
