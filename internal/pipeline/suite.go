@@ -264,6 +264,16 @@ func (s *Suite) askings(t Task) []Asking {
 	return s.Probes
 }
 
+// asks is how many tasks are asked by the probe of a title.
+func (s *Suite) asks(title string) (n int) {
+	for _, t := range s.Tasks {
+		if slices.ContainsFunc(s.askings(t), func(a Asking) bool { return a.title() == title }) {
+			n++
+		}
+	}
+	return n
+}
+
 // resolve is where a path in the suite leads.
 func (s *Suite) resolve(path string) string {
 	if path == "" || isBuiltin(path) || filepath.IsAbs(path) {

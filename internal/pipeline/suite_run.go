@@ -109,7 +109,7 @@ func Eval(ctx context.Context, o EvalOptions, con Console) (*SuiteResult, error)
 			}
 		}
 	}
-	result.addMeans()
+	result.addMeans(suite)
 	if err := result.write(o.Out); err != nil {
 		return nil, err
 	}

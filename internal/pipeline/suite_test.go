@@ -313,7 +313,10 @@ probes:
 		t.Fatal(err)
 	}
 	var tells []string
-	for _, r := range got.Rows {
+	for i, r := range got.Rows {
+		if line := got.lines()[i+1]; r.Task == meanTask && (r.Tasks != 2 || r.Of != 2 || line[0] != "mean of 2 tasks") {
+			t.Errorf("%q, %+v", line, r)
+		}
 		tells = append(tells, strings.Join([]string{r.Task, r.Probe, r.Name}, " "))
 		if r.Task != meanTask && (r.Clips != 4 || r.Splits != 1) {
 			t.Errorf("%+v", r)
