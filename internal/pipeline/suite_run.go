@@ -92,10 +92,11 @@ func Eval(ctx context.Context, o EvalOptions, con Console) (*SuiteResult, error)
 	}
 	defer lock.Release()
 	result := &SuiteResult{Rows: []SuiteRow{}}
+	cache := newEmbedCache(o.Cache, con)
 	var failed []error
 	for _, r := range runs {
 		for _, t := range suite.Tasks {
-			rows, err := r.ask(ctx, suite, t, o, con)
+			rows, err := r.ask(ctx, suite, t, o, cache, con)
 			if ctx.Err() != nil {
 				return nil, fault.New(fault.Interrupted, "run the same command again; it goes on from there", "interrupted in task %s; what was asked is in %s", t.Name, o.Out)
 			}
@@ -183,7 +184,7 @@ func (r *suiteRun) config(s *Suite, t Task, a Asking, corpus string) *Config {
 }
 
 // ask asks all of a task, or reads what was answered before.
-func (r *suiteRun) ask(ctx context.Context, s *Suite, t Task, o EvalOptions, con Console) (rows []SuiteRow, err error) {
+func (r *suiteRun) ask(ctx context.Context, s *Suite, t Task, o EvalOptions, cache *embedCache, con Console) (rows []SuiteRow, err error) {
 	if root := s.resolve(t.Corpus); !isBuiltin(root) {
 		if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) && t.Optional {
 			con.Warn("task %s is left out: there is no %s", t.Name, root)
@@ -206,7 +207,7 @@ func (r *suiteRun) ask(ctx context.Context, s *Suite, t Task, o EvalOptions, con
 		return nil, err
 	}
 	defer d.Close()
-	d.cache = &embedCache{o.Cache, con}
+	d.cache = cache
 	a, err := r.answering(d, o, con)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"clr/internal/audio"
 	"clr/internal/checkpoint"
 	"clr/internal/disk"
 	"clr/internal/eval"
@@ -260,6 +261,67 @@ func TestEmbedCacheBesideOthers(t *testing.T) {
 	said.Reset()
 	if _, err := Eval(t.Context(), o, con); err != nil || !reflect.DeepEqual(evaluated(t, o.Out), straight) || strings.Count(said.String(), "embedded anew") != 2 {
 		t.Errorf("%v, %s", err, said)
+	}
+}
+
+// Of files that other tasks have filled the headers alone are read, each once.
+func TestEmbedCacheOfOtherTasks(t *testing.T) {
+	dir := tones(t, 20)
+	t.Chdir(dir) // where features of the other manifest are kept
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir, "schedule.epochs=1"), PretrainOptions{Run: run})
+	other := strings.ReplaceAll(string(get(t, dir, "manifest.csv")), ".wav", "b.wav")
+	for i := range 20 {
+		put(t, fmt.Sprintf("%02db.wav", i), wav(float64(300+40*i), 0.5, 1))
+	}
+	put(t, "other.csv", []byte(other))
+	const both, probe = "{name: parts, corpus: manifest.csv}, {name: others, corpus: other.csv}", "]\nprobes: [{name: knn-probe, k: [1]}]\n"
+	con, said := silent()
+	o := suiteOf(t, dir, "tasks: ["+both+probe, run)
+	if _, err := Eval(t.Context(), o, con); err != nil {
+		t.Fatal(err)
+	}
+	straight := evaluated(t, o.Out)
+	files, err := filepath.Glob(filepath.Join(o.Cache, "*", "*.safetensors"))
+	if err != nil || len(files) != 4 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	store, err := audio.OpenStore(load(t, dir).StorePath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for _, path := range files { // the others', behind their headers
+		if names, err := checkpoint.Names(path); err != nil || slices.Contains(names, store.Key(0)) {
+			continue
+		}
+		b := get(t, filepath.Dir(path), filepath.Base(path))
+		b[len(b)-1] ^= 1
+		put(t, path, b)
+	}
+	for _, c := range []struct {
+		tasks string
+		anew  int
+	}{{"{name: parts, corpus: manifest.csv}", 0}, {both, 2}} {
+		os.RemoveAll(o.Out)
+		suiteOf(t, dir, "tasks: ["+c.tasks+probe, run)
+		said.Reset()
+		if _, err := Eval(t.Context(), o, con); err != nil || strings.Count(said.String(), "embedded anew") != c.anew {
+			t.Errorf("%s: %v, %s", c.tasks, err, said)
+		}
+	}
+	if !reflect.DeepEqual(evaluated(t, o.Out), straight) {
+		t.Error("other bytes")
+	}
+	k := newEmbedCache(o.Cache, con)
+	for _, path := range files {
+		if some, err := k.of(path, nil, 1); len(some) > 0 || err != nil || len(k.holds[path]) != 20 {
+			t.Errorf("%d, %v, %v", len(some), err, k.holds)
+		}
+		put(t, path, nil)
+		if _, err := k.of(path, nil, 1); err != nil {
+			t.Errorf("the header is read again: %v", err)
+		}
 	}
 }
 
