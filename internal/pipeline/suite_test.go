@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -177,6 +178,23 @@ probes: [{name: knn-probe, k: [1]}, {name: judge, few_shot: {episodes: 5}}]
 		if at > 30 && !t.Failed() {
 			at += 4
 		}
+	}
+	// Stopped, it says what is not done.
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stopped := o
+	stopped.Out = filepath.Join(memory(t), "stopped")
+	restore := disk.Intercept(func(c disk.Change) error {
+		if strings.Contains(c.Path, "knn-probe") {
+			cancel()
+		}
+		return nil
+	})
+	_, err := Eval(ctx, stopped, con)
+	restore()
+	says(t, err, "interrupted in task parts", "not done: parts, rooms", stopped.Out)
+	if fault.KindOf(err) != fault.Interrupted || !strings.Contains(fault.Remedy(err), "the same command") {
+		t.Errorf("%v", err)
 	}
 	lock, err := disk.TryLock(filepath.Join(o.Out, evalLock), o.Out)
 	if err != nil {
