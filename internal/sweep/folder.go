@@ -24,8 +24,7 @@ import (
 const (
 	FileName = "sweep.yaml" // the file, as it was when the sweep began
 	baseName = "base.yaml"  // the config that trials vary, every key
-	hashName = "sweep.json" // the hashes of both
-	lockName = "sweep.lock" // while these three are made
+	lockName = "sweep.lock" // while these two are made
 	trialDir = "trials"
 
 	lockFile     = "trial.lock"    // who works on a trial
@@ -159,15 +158,10 @@ func (s *Sweep) begin() error {
 
 // write writes what the folder is of; the file is last, for what has it is a sweep.
 func (s *Sweep) write() error {
-	base := s.base.At(s.Dir).Resolved()
-	hashes, err := json.MarshalIndent(map[string]string{"sweep_sha256": hash(s.text), "config_sha256": hash(base)}, "", " ")
-	if err != nil {
-		return err
-	}
 	for _, f := range []struct {
 		name string
 		text []byte
-	}{{baseName, base}, {hashName, append(hashes, '\n')}, {FileName, s.text}} {
+	}{{baseName, s.base.At(s.Dir).Resolved()}, {FileName, s.text}} {
 		if err := disk.WriteBytes(filepath.Join(s.Dir, f.name), f.text); err != nil {
 			return err
 		}
