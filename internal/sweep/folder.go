@@ -93,7 +93,7 @@ type session struct {
 // Open is a sweep that was begun, with its file and config as they were.
 func Open(dir string) (*Sweep, error) {
 	path := filepath.Join(dir, FileName)
-	text, err := os.ReadFile(path)
+	text, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Usage, "give the folder that clr sweep run --out made", "%s is not a sweep's folder: it has no %s", dir, FileName)
 	}
@@ -130,7 +130,7 @@ func Begin(f *File, dir string) (*Sweep, error) {
 
 func (s *Sweep) begin() error {
 	path := filepath.Join(s.Dir, FileName)
-	was, err := os.ReadFile(path)
+	was, err := readFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return s.write()
@@ -212,9 +212,17 @@ func damaged(path, format string, args ...any) error {
 	return fault.New(fault.Data, "bring back the file as clr sweep wrote it, or remove it: what it tells is made again", "%s: %w", path, fmt.Errorf(format, args...))
 }
 
+// readFile reads one of our files.
+func readFile(path string) ([]byte, error) {
+	if err := disk.Regular(path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
 // readJSON reads one of our files; not ok: there is none.
 func readJSON(path string, into any) (ok bool, err error) {
-	b, err := os.ReadFile(path)
+	b, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
