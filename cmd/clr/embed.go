@@ -29,8 +29,10 @@ than a minute of it.
 
 What is made is kept in FILE.partial until all is there. Stopped by a signal it
 exits with 75; stopped or killed, the same command goes on from there, to the same
-bytes. One process at a time writes a file. What on_error lets it leave out is
-listed in FILE.quarantine.csv.
+bytes. One process at a time writes a file. What a finished FILE was made of stands in
+FILE.inputs: of the same encoder, settings and recordings nothing is made again; of
+others it is neither kept nor written over, but refused. What on_error lets it leave
+out is listed in FILE.quarantine.csv.
 
 --model takes what clr export --format safetensors wrote, --bundle a folder with such
 a model.safetensors; no run folder is needed then. --set may change embed, windows

@@ -186,7 +186,7 @@ The config is the run's; --set may change ` + about.Section + `, embed, workers 
 				}
 				p.sets = append(p.sets, about.Section+".c_steps=1")
 			}
-			if err := p.setProtocol(about.Section, protocol, usual, o.Embeddings != ""); err != nil {
+			if err := p.setProtocol(about, protocol, usual, o.Embeddings != ""); err != nil {
 				return err
 			}
 			o.Run, o.Fold = p.run, p.fold
@@ -221,17 +221,17 @@ func (p *program) askedFlags(c *cobra.Command, o *pipeline.Asked) {
 // setProtocol makes --protocol the settings that it means, and refuses others
 // that a named protocol would not heed. Embeddings that are there already have no
 // windows to be set.
-func (p *program) setProtocol(section, protocol, usual string, there bool) error {
+func (p *program) setProtocol(about pipeline.Kind, protocol, usual string, there bool) error {
 	if protocol == "" {
 		return nil
 	}
 	for _, s := range p.sets {
 		key, _, _ := strings.Cut(s, "=")
-		if rest, ok := strings.CutPrefix(key, section+"."); ok && protocol != usual && rest != "protocol_lr" {
+		if rest, ok := strings.CutPrefix(key, about.Section+"."); ok && !eval.Heeds(about.Name, protocol, rest) {
 			return fault.New(fault.Usage, "leave it out, or use --protocol "+usual, "--set %s: the protocol %s has constants of its own and does not heed %s", s, protocol, key)
 		}
 	}
-	p.sets = append(p.sets, section+".protocol="+protocol)
+	p.sets = append(p.sets, about.Section+".protocol="+protocol)
 	if protocol == "cola" && !there { // the mean of the logits of windows that do not overlap
 		p.sets = append([]string{"embed.pool=mean", "embed.hop=1"}, p.sets...)
 	}

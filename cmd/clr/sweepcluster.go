@@ -19,12 +19,14 @@ import (
 	"clr/internal/disk"
 	"clr/internal/fault"
 	"clr/internal/host"
+	"clr/internal/pipeline"
 	"clr/internal/sweep"
 )
 
 // The commands that hand a sweep to other programs.
 
-// handed is a sweep as schedulers have to know it. Paths are as they are given.
+// handed is a sweep as schedulers have to know it, with the variables that are laid over
+// its config here. Paths are as they are given.
 func (p *program) handed(ctx context.Context, file, out string) (*cluster.Sweep, error) {
 	if out == "" {
 		return nil, fault.New(fault.Usage, "name the sweep's folder with --out, such as --out sweeps/first", "no output is given")
@@ -37,7 +39,7 @@ func (p *program) handed(ctx context.Context, file, out string) (*cluster.Sweep,
 	if err != nil {
 		return nil, err
 	}
-	return &cluster.Sweep{Command: "clr", File: file, Out: out, Trials: f.Trials, Memory: size.Memory, Disk: size.Disk, CPUs: size.CPUs}, nil
+	return &cluster.Sweep{Command: "clr", File: file, Out: out, Env: pipeline.Settings(p.overrides().Env), Trials: f.Trials, Memory: size.Memory, Disk: size.Disk, CPUs: size.CPUs}, nil
 }
 
 // here makes a sweep's paths such as hold in any folder of this machine, and calls

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	"clr/internal/fault"
@@ -81,6 +82,9 @@ func FuzzLoad(f *testing.F) {
 		if err != nil {
 			fuzztest.Refused(t, err, fault.Data, path)
 			return
+		}
+		if names, err := Names(path); err != nil || len(names) != len(c.Arrays) || slices.ContainsFunc(names, func(n string) bool { _, ok := c.Arrays[n]; return !ok }) {
+			t.Errorf("its names are %q, %v", names, err)
 		}
 		if err := Save(copied, c); err != nil {
 			t.Fatal(err)

@@ -192,6 +192,19 @@ func verify(path string) error {
 	return err
 }
 
+// Names lists the arrays of a file that Save wrote, in their order, reading its header
+// alone: what they hold is not looked at. Errors are as for Load.
+func Names(path string) (names []string, err error) {
+	_, err = open(path, func(f io.Reader, size uint64) (map[string]string, error) {
+		entries, meta, err := readHeader(path, f, size, true)
+		for _, e := range entries {
+			names = append(names, e.Name)
+		}
+		return meta, err
+	})
+	return names, err
+}
+
 // collect makes memory for each tensor and lists it.
 func collect(tensors *[]Tensor) func(entry) Tensor {
 	return func(e entry) Tensor {
@@ -226,35 +239,44 @@ func open(path string, read func(f io.Reader, size uint64) (map[string]string, e
 	return read(f, uint64(info.Size()))
 }
 
+// readHeader reads what f, the file at path with size bytes, begins with.
+func readHeader(path string, f io.Reader, size uint64, strict bool) ([]entry, map[string]string, error) {
+	head := make([]byte, 8)
+	if size < 8 {
+		return nil, nil, damaged(path, "%d bytes are too few for a header", size)
+	}
+	if err := fill(path, f, head); err != nil {
+		return nil, nil, err
+	}
+	n := binary.LittleEndian.Uint64(head)
+	if n > maxHeader || n > size-8 {
+		return nil, nil, damaged(path, "the header claims %d bytes, the file has %d", n, size)
+	}
+	head = append(head, make([]byte, n)...)
+	if err := fill(path, f, head[8:]); err != nil {
+		return nil, nil, err
+	}
+	present, right := sealed(head)
+	if present && !right {
+		return nil, nil, damaged(path, "the header does not match its checksum")
+	}
+	if strict && !present {
+		return nil, nil, damaged(path, "it carries no checksums")
+	}
+	entries, meta, err := decodeHeader(head[8:], size-8-n)
+	if err != nil {
+		return nil, nil, damaged(path, "%v", err)
+	}
+	return entries, meta, nil
+}
+
 // scan goes once through the size bytes of f, the file at path. into gives
 // each tensor the memory to fill, once its size is known to be in the file; nil
 // only checks.
 func scan(path string, f io.Reader, size uint64, strict bool, into func(entry) Tensor) (map[string]string, error) {
-	head := make([]byte, 8)
-	if size < 8 {
-		return nil, damaged(path, "%d bytes are too few for a header", size)
-	}
-	if err := fill(path, f, head); err != nil {
-		return nil, err
-	}
-	n := binary.LittleEndian.Uint64(head)
-	if n > maxHeader || n > size-8 {
-		return nil, damaged(path, "the header claims %d bytes, the file has %d", n, size)
-	}
-	head = append(head, make([]byte, n)...)
-	if err := fill(path, f, head[8:]); err != nil {
-		return nil, err
-	}
-	present, right := sealed(head)
-	if present && !right {
-		return nil, damaged(path, "the header does not match its checksum")
-	}
-	if strict && !present {
-		return nil, damaged(path, "it carries no checksums")
-	}
-	entries, meta, err := decodeHeader(head[8:], size-8-n)
+	entries, meta, err := readHeader(path, f, size, strict)
 	if err != nil {
-		return nil, damaged(path, "%v", err)
+		return nil, err
 	}
 	buf := make([]byte, chunk)
 	for _, e := range entries {

@@ -4,18 +4,23 @@
 // It hides these languages, their quoting, and what each does with the exit codes
 // of clr. Every trial is the same command with another index, so nothing but the
 // index goes from a scheduler to a trial, and nothing but its exit code comes back.
+// Variables that set keys of the config are written into what is printed, so that it
+// means the same wherever it is submitted.
 package cluster
 
 import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"clr/internal/fault"
 )
 
 // A Sweep is what a scheduler has to know of one.
 type Sweep struct {
-	Command   string // the binary, as it is called where trials run
-	File, Out string // the sweep's file, the folder of its trials
+	Command   string   // the binary, as it is called where trials run
+	File, Out string   // the sweep's file, the folder of its trials
+	Env       []string // variables that each trial is to have, NAME=value
 	Trials    int
 	Memory    int64 // of the largest trial, bytes
 	Disk      int64 // of all trials' folders, bytes
@@ -46,6 +51,25 @@ func mebibytes(bytes int64) int64 { return (bytes + 1<<20 - 1) >> 20 }
 // run is the command line of a trial, whose index is said as the shell has it.
 func (s Sweep) run(index string) string {
 	return fmt.Sprintf("%s sweep run %s --out %s --retry --index %s", quote(s.Command), quote(s.File), quote(s.Out), index)
+}
+
+// oneLine refuses what no line of a script can say.
+func (s Sweep) oneLine() error {
+	for _, word := range append([]string{s.Command, s.File, s.Out}, s.Env...) {
+		if strings.ContainsAny(word, "\n\r") {
+			return fault.New(fault.Usage, "rename it, or write a variable's value into the config", "%q holds the end of a line, which a script's line cannot say", word)
+		}
+	}
+	return nil
+}
+
+// settings are the variables as words of a shell, each with one before it.
+func (s Sweep) settings(before string) string {
+	var b strings.Builder
+	for _, e := range s.Env {
+		b.WriteString(before + quote(e))
+	}
+	return b.String()
 }
 
 // quote makes one word of any text, for a POSIX shell.

@@ -11,7 +11,7 @@ import (
 	"clr/internal/fault"
 )
 
-var temperatures = Sweep{Command: "clr", File: "configs/sweeps/fsdd-temperature.yaml", Out: "sweeps/temperature", Trials: 18, Memory: 700<<20 + 1, Disk: 3 << 30, CPUs: 2}
+var temperatures = Sweep{Command: "clr", File: "configs/sweeps/fsdd-temperature.yaml", Out: "sweeps/temperature", Env: []string{"CLR_BATCH=64", `CLR_METHOD={name: "moco", queue: 64}`}, Trials: 18, Memory: 700<<20 + 1, Disk: 3 << 30, CPUs: 2}
 
 // What is printed is what stands in testdata, where it can be read, and where
 // testdata/kubernetes decodes the manifests into Kubernetes' own types.
@@ -28,7 +28,7 @@ func TestPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sized, err := Sweep{Command: "clr", File: `o "d": d/ä{}.yaml`, Out: "- $(a)", Trials: 1, CPUs: 1}.Manifests(Kubernetes{Image: "clr", Access: "ReadWriteOnce", StorageClass: "fast", Size: "12Gi"})
+	sized, err := Sweep{Command: "clr", File: `o "d": d/ä{}.yaml`, Out: "- $(a)", Env: []string{"CLR_CORPUS=$(a)=b"}, Trials: 1, CPUs: 1}.Manifests(Kubernetes{Image: "clr", Access: "ReadWriteOnce", StorageClass: "fast", Size: "12Gi"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,11 @@ func TestRefused(t *testing.T) {
 		"line":         func() error { _, err := Options([]string{"--comment=a\n#SBATCH --array=0-9"}); return err },
 		"line's line":  func() error { _, err := Sweep{File: "a", Out: "b\nc", Trials: 1}.Parallel(1); return err },
 		"its place":    func() error { _, err := Sweep{File: "a{}", Out: "b", Trials: 1}.Parallel(1); return err },
-		"path's line":  func() error { _, err := Sweep{File: "a\nb", Trials: 1}.Slurm(nil); return err },
+		"its variable": func() error {
+			_, err := Sweep{File: "a", Env: []string{"CLR_AUGMENT=[\n]"}, Trials: 1}.Slurm(nil)
+			return err
+		},
+		"path's line": func() error { _, err := Sweep{File: "a\nb", Trials: 1}.Slurm(nil); return err },
 	} {
 		if err := do(); fault.KindOf(err) != fault.Usage || fault.Remedy(err) == "" {
 			t.Errorf("%s: %v, hint %q", what, err, fault.Remedy(err))

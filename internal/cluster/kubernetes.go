@@ -78,7 +78,13 @@ func (s Sweep) Manifests(k Kubernetes) (string, error) {
 			return "", fault.New(fault.Usage, "call clr sweep kubernetes in the folder that the volume holds, and name what is in it", "%s is not inside this folder, and would not be inside the volume", path)
 		}
 	}
+	type variable struct{ Name, Value string }
+	var env []variable
+	for _, e := range s.Env {
+		name, value, _ := strings.Cut(e, "=")
+		env = append(env, variable{name, value})
+	}
 	var b strings.Builder
-	err := kubernetesTemplate.Execute(&b, map[string]any{"S": s, "K": k, "Attempts": Attempts, "Gibibytes": (mebibytes(s.Disk) + 1023) / 1024})
+	err := kubernetesTemplate.Execute(&b, map[string]any{"S": s, "K": k, "Env": env, "Attempts": Attempts, "Gibibytes": (mebibytes(s.Disk) + 1023) / 1024})
 	return b.String(), err
 }

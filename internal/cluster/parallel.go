@@ -11,12 +11,15 @@ import (
 // parallel is not: so many trials at a time, each on its CPUs. Both go on after a
 // trial has failed; the line again does what is left.
 func (s Sweep) Parallel(jobs int) (string, error) {
+	if err := s.oneLine(); err != nil {
+		return "", err
+	}
 	for _, path := range []string{s.Command, s.File, s.Out} {
-		if strings.ContainsAny(path, "{\n\r") {
-			return "", fault.New(fault.Usage, "rename it", "%q holds a brace or the end of a line, which parallel and xargs take for their own", path)
+		if strings.Contains(path, "{") {
+			return "", fault.New(fault.Usage, "rename it", "%q holds a brace, which parallel and xargs take for their own", path)
 		}
 	}
-	env := fmt.Sprintf("GOMAXPROCS=%d", s.CPUs)
+	env := fmt.Sprintf("GOMAXPROCS=%d%s", s.CPUs, s.settings(" "))
 	text := fmt.Sprintf(`# %d trials, %d at a time, each of %d MiB at most
 seq 0 %d | env %s parallel --jobs %d --line-buffer --tag %s
 

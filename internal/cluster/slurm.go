@@ -80,10 +80,8 @@ func Options(words []string) ([]Option, error) {
 // so that the script can wait for what clr makes of the warning. A task that is
 // cancelled is told, as is clr, by SIGTERM, and stays cancelled.
 func (s Sweep) Slurm(options []Option) (string, error) {
-	for _, path := range []string{s.Command, s.File, s.Out} {
-		if strings.ContainsAny(path, "\n\r") {
-			return "", fault.New(fault.Usage, "rename it", "%q holds the end of a line, which a batch script cannot say", path)
-		}
+	if err := s.oneLine(); err != nil {
+		return "", err
 	}
 	ours := []Option{
 		{"--job-name", s.Name()},
@@ -105,7 +103,7 @@ func (s Sweep) Slurm(options []Option) (string, error) {
 	for _, o := range options {
 		fmt.Fprintf(&b, "#SBATCH %s\n", sbatchWord(o))
 	}
-	fmt.Fprintf(&b, slurmBody, s.run(`"$SLURM_ARRAY_TASK_ID"`), Attempts)
+	fmt.Fprintf(&b, slurmBody, s.settings("\nexport "), s.run(`"$SLURM_ARRAY_TASK_ID"`), Attempts)
 	return b.String(), nil
 }
 
@@ -146,7 +144,7 @@ func given(options []Option, name string) bool {
 // process that ends just then bash 5.2 loses the code and says 255, which has the
 // trial begin once more and find that it is finished.
 const slurmBody = `
-export GOMAXPROCS="${SLURM_CPUS_PER_TASK:-1}"
+export GOMAXPROCS="${SLURM_CPUS_PER_TASK:-1}"%s
 trial= warned= cancelled=
 warn() { # once, for a second signal would not let it save
 	[ -z "$trial" ] || [ "$warned" != yes ] || { warned=told && kill -USR1 "$trial"; }

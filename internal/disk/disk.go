@@ -50,8 +50,21 @@ func allowed(kind, path string) error {
 // A File is one that is written.
 type File struct{ f *os.File }
 
-// OpenFile opens a file for writing, with os's flags.
+// Regular refuses, as a Usage error, a pipe or a device where a file belongs: its end
+// may never come, and it cannot be gone back in. What is not there, or is a folder, is
+// told by whoever opens it.
+func Regular(path string) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return fault.New(fault.Usage, "name another place, or remove it", "%s is not a regular file", path)
+	}
+	return nil
+}
+
+// OpenFile opens a regular file for writing, with os's flags.
 func OpenFile(path string, flag int) (*File, error) {
+	if err := Regular(path); err != nil {
+		return nil, err
+	}
 	if flag&os.O_CREATE != 0 {
 		if err := allowed("create", path); err != nil {
 			return nil, err

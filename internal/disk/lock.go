@@ -103,6 +103,9 @@ func (l *Lock) Release() {
 // there is no file, or its process has ended. It takes no lock, so that whoever
 // looks is in nobody's way; of a process of another machine it believes the file.
 func HolderOf(path string) (h Holder, ok bool) {
+	if Regular(path) != nil { // it would never be opened
+		return Holder{}, false
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return Holder{}, false

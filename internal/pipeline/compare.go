@@ -63,16 +63,28 @@ type ProbeCompare struct {
 type ProbeScore struct {
 	Run      string       `json:"run"`
 	Protocol string       `json:"protocol"`
-	Accuracy float64      `json:"accuracy"`
-	Std      float64      `json:"std"` // over splits and seeds
+	Measure  string       `json:"measure"` // what its report puts first, accuracy or map
+	Score    eval.Score   `json:"score"`
+	Std      eval.Score   `json:"std"` // over splits and seeds
 	Splits   int          `json:"splits"`
-	Interval [2]float64   `json:"accuracy_interval"`
+	Interval *[2]float64  `json:"ci95"`
 	MacroF1  float64      `json:"macro_f1"`
 	Stale    bool         `json:"stale"`          // a fold's encoder is not the checkpoint's
-	Test     *eval.Paired `json:"test,omitempty"` // against the first run; with more than two runs P is Holm's
+	Test     *eval.Paired `json:"test,omitempty"` // against the first run, of clips that are right (of several labels, all of them); with more than two runs P is Holm's
 	Why      string       `json:"why,omitempty"`  // there is no test
 	corpus   string       // hash
 	shares   *predictions // nil: none
+}
+
+// tested says what the test against the run called first finds; of several labels,
+// that it is no test of the mAP.
+func (s ProbeScore) tested(beside string) string {
+	t := s.Test
+	said := fmt.Sprintf("%+.1f%s (%+.1f to %+.1f), p = %s", 100*t.Difference, beside, 100*t.Interval[0], 100*t.Interval[1], pValue(t.P))
+	if s.Measure != "accuracy" {
+		said = "all labels right " + said
+	}
+	return said
 }
 
 // Compare puts runs side by side.
@@ -219,7 +231,9 @@ func (c *Comparison) addProbe(kind Kind, corpora []string) error {
 			continue
 		}
 		row := r.Rows[0]
-		s := ProbeScore{Run: run, Protocol: r.Protocol, Accuracy: row.Mean.Accuracy, Std: row.Std.Accuracy, Splits: len(row.Folds), Interval: row.Interval, MacroF1: row.Mean.MacroF1, corpus: corpora[i]}
+		s := ProbeScore{Run: run, Protocol: r.Protocol, Splits: len(row.Folds), MacroF1: row.Mean.MacroF1, corpus: corpora[i]}
+		s.Measure, s.Score, s.Interval = r.First(row)
+		_, s.Std, _ = r.First(eval.Row{Mean: row.Std})
 		if s.shares, err = readPredictions(run, kind, r.Predictions); err != nil {
 			s.Why = err.Error()
 		}

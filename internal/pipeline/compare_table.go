@@ -70,20 +70,26 @@ func (c *Comparison) writeTraining(b *strings.Builder, f FoldCompared) {
 }
 
 func (c *Comparison) writeProbe(b *strings.Builder, p ProbeCompare) {
-	fmt.Fprintf(b, "\n%-12s %12s %14s %10s  %s\n", p.Probe+" probe", "accuracy %", "95 % interval", "macro-F1 %", "beside "+c.letter(p.Runs[0].Run))
+	measure := p.Runs[0].Measure
+	fmt.Fprintf(b, "\n%-12s %12s %14s %10s  %s\n", p.Probe+" probe", measure+" %", "95 % interval", "macro-F1 %", "beside "+c.letter(p.Runs[0].Run))
 	for _, s := range p.Runs {
-		accuracy := fmt.Sprintf("%.1f", 100*s.Accuracy)
+		score, interval := s.Score.Percent(), "-"
 		if s.Splits > 1 {
-			accuracy += fmt.Sprintf(" ± %.1f", 100*s.Std)
+			score += " ± " + s.Std.Percent()
+		}
+		if s.Measure != measure { // of other labels
+			score = s.Measure + " " + score
+		}
+		if i := s.Interval; i != nil {
+			interval = fmt.Sprintf("%.1f..%.1f", 100*i[0], 100*i[1])
 		}
 		how := s.Why
 		if t := s.Test; t != nil {
-			how = fmt.Sprintf("%+.1f (%+.1f to %+.1f), p = %s; better on %d clips, worse on %d", 100*t.Difference, 100*t.Interval[0], 100*t.Interval[1], pValue(t.P), t.Better, t.Worse)
+			how = fmt.Sprintf("%s; better on %d clips, worse on %d", s.tested(""), t.Better, t.Worse)
 		} else if how != "" {
 			how = "no test: " + how
 		}
-		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("%-12s %12s %14s %10.1f  %s", c.letter(s.Run), accuracy,
-			fmt.Sprintf("%.1f..%.1f", 100*s.Interval[0], 100*s.Interval[1]), 100*s.MacroF1, how), " "))
+		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("%-12s %12s %14s %10.1f  %s", c.letter(s.Run), score, interval, 100*s.MacroF1, how), " "))
 	}
 }
 

@@ -42,7 +42,7 @@ func TestCompareFolds(t *testing.T) {
 		if s.Test == nil || s.Test.Clips != 20 || s.Why != "" {
 			t.Fatalf("%+v", s)
 		}
-		if d := s.Accuracy - p.Runs[0].Accuracy; s.Test.Difference-d > 1e-9 || d-s.Test.Difference > 1e-9 {
+		if d := float64(s.Score - p.Runs[0].Score); s.Test.Difference-d > 1e-9 || d-s.Test.Difference > 1e-9 {
 			t.Errorf("%s: the accuracies differ by %g, the clips by %g", p.Probe, d, s.Test.Difference)
 		}
 	}
@@ -75,6 +75,33 @@ func TestCompareFolds(t *testing.T) {
 	put(t, filepath.Join(b, kindOf("mlp").report()), []byte("{"))
 	if _, err = Compare([]string{a, b}); fault.KindOf(err) != fault.Data || !strings.Contains(err.Error(), kindOf("mlp").report()) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Of several labels a clip, runs are compared by the mAP, and what is tested is said.
+func TestCompareSeveralLabels(t *testing.T) {
+	dir := tones(t, 20)
+	put(t, filepath.Join(dir, "manifest.csv"), []byte(strings.ReplaceAll(string(get(t, dir, "manifest.csv")), "4.wav,low", "4.wav,high;low")))
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	con, said := silent()
+	for run, set := range map[string]string{a: "seed=1", b: "seed=2"} {
+		pretrain(t, load(t, dir, "schedule.epochs=1", set), PretrainOptions{Run: run})
+		if _, err := Probe(t.Context(), ProbeOptions{Asked: Asked{Run: run}, Kind: "knn"}, Overrides{}, con); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := Compare([]string{a, b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range c.Probes[0].Runs {
+		r, err := kindOf("knn").read(s.Run)
+		if err != nil || s.Measure != "map" || s.Score != r.Rows[0].Mean.MAP || s.Interval == nil || *s.Interval != r.Rows[0].Intervals["map"] || (s.Test != nil) != (i > 0) {
+			t.Errorf("%+v, %v", s, err)
+		}
+	}
+	if c.Write(con) != nil || !strings.Contains(said.String(), "        map %") || !strings.Contains(said.String(), "  all labels right ") {
+		t.Errorf("%s", said)
 	}
 }
 

@@ -210,11 +210,18 @@ func (c *Config) At(dir string) *Config {
 }
 
 // WithoutSettings is an environment without the variables that set keys of a config.
-func WithoutSettings(env []string) []string {
-	return slices.DeleteFunc(slices.Clone(env), func(e string) bool {
-		name, _, _ := strings.Cut(e, "=")
-		return strings.HasPrefix(name, envPrefix) && !slices.Contains(notSettings, name)
-	})
+func WithoutSettings(env []string) []string { return slices.DeleteFunc(slices.Clone(env), isSetting) }
+
+// Settings are the others, by name.
+func Settings(env []string) []string {
+	only := slices.DeleteFunc(slices.Clone(env), func(e string) bool { return !isSetting(e) })
+	slices.Sort(only)
+	return only
+}
+
+func isSetting(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return strings.HasPrefix(name, envPrefix) && !slices.Contains(notSettings, name)
 }
 
 // Within refuses overrides outside some sections, and says why, for commands that

@@ -27,8 +27,13 @@ import (
 // hashes. Files are written whole and never changed, so several processes may share
 // a cache.
 type embedCache struct {
-	dir string
-	con Console
+	dir   string
+	con   Console
+	holds map[string][]string // what files hold, by path, as far as their headers were read
+}
+
+func newEmbedCache(dir string, con Console) *embedCache {
+	return &embedCache{dir, con, map[string][]string{}}
 }
 
 // cachedClips of a file: what a killed process loses at most.
@@ -119,7 +124,8 @@ func (k *embedCache) embedEach(ctx context.Context, d *data, e encoderState, sho
 
 // read finds what there is of some sounds, in windows of so many values. A file that
 // is damaged is removed, with a warning, and what it held is embedded anew; one that
-// somebody else has just removed was never there.
+// somebody else has just removed was never there. Of a file that holds none of the
+// sounds the header alone is read, once for all tasks: other tasks' files are many.
 func (k *embedCache) read(dir string, sounds map[string][]int, dim int) (map[string]kernel.Array, error) {
 	found := map[string]kernel.Array{}
 	entries, err := os.ReadDir(dir)
@@ -134,16 +140,9 @@ func (k *embedCache) read(dir string, sounds map[string][]int, dim int) (map[str
 		if filepath.Ext(path) != ".safetensors" || strings.HasPrefix(f.Name(), ".") {
 			continue
 		}
-		cp, err := checkpoint.Load(path)
+		some, err := k.of(path, sounds, dim)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
-		}
-		if err == nil {
-			for _, a := range cp.Arrays {
-				if len(a.Shape) != 2 || a.Shape[1] != dim || len(a.Data) == 0 {
-					err = fmt.Errorf("%s: an array of shape %v is no clip's, of windows of %d values", path, a.Shape, dim)
-				}
-			}
 		}
 		if err != nil {
 			k.con.Warn("%v; its clips are embedded anew", err)
@@ -152,13 +151,35 @@ func (k *embedCache) read(dir string, sounds map[string][]int, dim int) (map[str
 			}
 			continue
 		}
-		for key, a := range cp.Arrays {
-			if sounds[key] != nil {
-				found[key] = a
-			}
-		}
+		maps.Copy(found, some)
 	}
 	return found, nil
+}
+
+// of is what a file holds of some sounds.
+func (k *embedCache) of(path string, sounds map[string][]int, dim int) (map[string]kernel.Array, error) {
+	names, ok := k.holds[path]
+	if !ok {
+		var err error
+		if names, err = checkpoint.Names(path); err != nil {
+			return nil, err
+		}
+		k.holds[path] = names // a file is named after them, so another one under this name holds the same
+	}
+	if !slices.ContainsFunc(names, func(key string) bool { return sounds[key] != nil }) {
+		return nil, nil
+	}
+	cp, err := checkpoint.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range cp.Arrays {
+		if len(a.Shape) != 2 || a.Shape[1] != dim || len(a.Data) == 0 {
+			return nil, fmt.Errorf("%s: an array of shape %v is no clip's, of windows of %d values", path, a.Shape, dim)
+		}
+	}
+	maps.DeleteFunc(cp.Arrays, func(key string, _ kernel.Array) bool { return sounds[key] == nil })
+	return cp.Arrays, nil
 }
 
 // write keeps the embeddings of some sounds.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +45,9 @@ var EmbedFormats = func() map[string]string {
 
 // EmbedCorpus writes a corpus's embeddings, a row a clip, without a store and without
 // holding them. What is made is kept beside the file until all is there, so that
-// the same command goes on where it was stopped or killed, to the same bytes.
+// the same command goes on where it was stopped or killed, to the same bytes. What a
+// finished table was made of is kept beside it: made of the same it stays, and one of
+// anything else is refused.
 func EmbedCorpus(ctx context.Context, o CorpusOptions, ov Overrides, con Console) error {
 	if _, ok := EmbedFormats[o.Format]; !ok {
 		return fault.New(fault.Usage, "use one of "+strings.Join(slices.Sorted(maps.Keys(EmbedFormats)), ", "), "there is no format %q", o.Format)
@@ -59,25 +63,40 @@ func EmbedCorpus(ctx context.Context, o CorpusOptions, ov Overrides, con Console
 	if err != nil {
 		return err
 	}
-	w, err := newWork(ctx, f, corpus, o.Out, con)
+	w, err := newWork(ctx, f, corpus, o, con)
 	if err != nil {
 		return err
 	}
-	defer w.journal.f.Close()
-	began := time.Now()
-	if err := w.run(ctx); err != nil {
-		return err
-	}
-	took := time.Since(began)
-	if err := w.stream.Finish(); err != nil {
-		return err
-	}
-	clips, err := w.write(ctx, o)
+	done, err := w.there(o.Out)
 	if err != nil {
 		return err
 	}
-	if err := w.journal.remove(); err != nil {
-		return err
+	var took time.Duration
+	if done == nil || journalBegun(o.Out, w.key) { // or its journal is left over
+		if err := w.open(o.Out); err != nil {
+			return err
+		}
+		defer w.journal.f.Close()
+	}
+	if done == nil {
+		began := time.Now()
+		if err := w.run(ctx); err != nil {
+			return err
+		}
+		took = time.Since(began)
+		if err := w.stream.Finish(); err != nil {
+			return err
+		}
+		if done, err = w.write(ctx, o); err != nil {
+			return err
+		}
+	} else {
+		con.Say("%s is there, made by the same encoder of the same recordings", o.Out)
+	}
+	if w.journal != nil {
+		if err := w.journal.remove(); err != nil {
+			return err
+		}
 	}
 	if con.JSON {
 		return con.Show(struct {
@@ -88,9 +107,9 @@ func EmbedCorpus(ctx context.Context, o CorpusOptions, ov Overrides, con Console
 			Made   int     `json:"made"`  // now; the others were there from an earlier start
 			Left   int     `json:"left_out"`
 			Rate   float64 `json:"clips_per_s"` // of those made now
-		}{o.Out, o.Format, clips, w.journal.dim, w.made, w.stream.LeftOut(), perSecond(w.made, took)})
+		}{o.Out, o.Format, done.Clips, done.Dim, w.made, done.Left, perSecond(w.made, took)})
 	}
-	_, err = fmt.Fprintf(con.Out, "%s: %d clips of %d values, %d made now, %.0f clips/s\n", o.Out, clips, w.journal.dim, w.made, perSecond(w.made, took))
+	_, err = fmt.Fprintf(con.Out, "%s: %d clips of %d values, %d made now, %.0f clips/s\n", o.Out, done.Clips, done.Dim, w.made, perSecond(w.made, took))
 	return err
 }
 
@@ -144,32 +163,40 @@ type work struct {
 	corpus  *audio.Corpus
 	stream  *audio.Stream
 	batch   *batcher
+	key     [sha256.Size]byte // of all that decides the embeddings
+	is      finish            // as far as it is known before
 	journal *journal
 	from    int // clips that were there
 	made    int
 	con     Console
 }
 
-func newWork(ctx context.Context, f *frozen, corpus *audio.Corpus, out string, con Console) (w *work, err error) {
+func newWork(ctx context.Context, f *frozen, corpus *audio.Corpus, o CorpusOptions, con Console) (w *work, err error) {
 	w = &work{f: f, corpus: corpus, con: con}
-	if w.stream, err = audio.NewStream(ctx, out, corpus, f.c.Feature, f.c.SampleRate, audio.BuildOptions{Say: con.Say}); err != nil {
+	if w.stream, err = audio.NewStream(ctx, o.Out, corpus, f.c.Feature, f.c.SampleRate, audio.BuildOptions{Say: con.Say}); err != nil {
 		return nil, halted(err, 0, len(corpus.Items))
 	}
 	if w.batch, err = f.batcher(); err != nil {
 		return nil, err
 	}
-	key := sha256.Sum256(fmt.Appendf(nil, "%s %v %t", f.digest(), f.c.Windows, kernel.CPU() == "generic"))
-	if w.journal, err = openJournal(out, key, w.batch.dim(), con); err != nil {
-		return nil, err
+	w.key = sha256.Sum256(fmt.Appendf(nil, "%s %v %t", f.digest(), f.c.Windows, kernel.CPU() == "generic"))
+	w.is = w.inputs(o.Format)
+	return w, nil
+}
+
+// open opens the journal, and takes what is in it.
+func (w *work) open(out string) (err error) {
+	if w.journal, err = openJournal(out, w.key, w.batch.dim(), w.con); err != nil {
+		return err
 	}
 	if w.from, err = w.journal.resume(w.stream); err != nil {
 		w.journal.f.Close()
-		return nil, err
+		return err
 	}
 	if w.from > 0 {
-		con.Say("%s: going on from clip %d of %d", w.journal.path, w.from, w.stream.Len())
+		w.con.Say("%s: going on from clip %d of %d", w.journal.path, w.from, w.stream.Len())
 	}
-	return w, nil
+	return nil
 }
 
 // halted is an error's word for a person who has stopped the work.
@@ -228,16 +255,19 @@ func (w *work) run(ctx context.Context) error {
 	return halted(err, done, w.stream.Len())
 }
 
-// write makes the table of what is in the journal.
-func (w *work) write(ctx context.Context, o CorpusOptions) (clips int, err error) {
+// write makes the table of what is in the journal, and then says beside it what it was
+// made of.
+func (w *work) write(ctx context.Context, o CorpusOptions) (*finish, error) {
 	columns := w.columns()
-	clips = len(columns["path"])
+	done := w.is
+	done.Clips, done.Left = len(columns["path"]), w.stream.LeftOut()
 	about, err := w.f.about(o.Out)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return clips, disk.WriteFile(o.Out, func(to io.Writer) error {
-		out, err := embedding.NewWriter(to, o.Format, clips, w.journal.dim, columns, about)
+	sum := sha256.New()
+	err = disk.WriteFile(o.Out, func(to io.Writer) error {
+		out, err := embedding.NewWriter(io.MultiWriter(to, sum), o.Format, done.Clips, done.Dim, columns, about)
 		if err != nil {
 			return err
 		}
@@ -246,6 +276,15 @@ func (w *work) write(ctx context.Context, o CorpusOptions) (clips int, err error
 		}
 		return out.Close()
 	})
+	if err != nil {
+		return nil, err
+	}
+	done.Table = hex.EncodeToString(sum.Sum(nil))
+	b, err := json.MarshalIndent(done, "", " ")
+	if err != nil {
+		return nil, err
+	}
+	return &done, disk.WriteBytes(finishPath(o.Out), append(b, '\n'))
 }
 
 // columns are what is known of the rows: the stretch of each, and the manifest's

@@ -31,6 +31,15 @@ func embedCorpus(t *testing.T, o CorpusOptions, set ...string) {
 	}
 }
 
+// embedAnew is embedCorpus where a table may be in the way.
+func embedAnew(t *testing.T, o CorpusOptions, set ...string) {
+	t.Helper()
+	if err := os.Remove(o.Out); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	embedCorpus(t, o, set...)
+}
+
 // table reads embeddings.
 func tableOf(t *testing.T, path string) *embedding.Table {
 	t.Helper()
@@ -70,7 +79,7 @@ func TestEmbedIsExport(t *testing.T) {
 				out := filepath.Join(dir, by+"."+format)
 				for _, threads := range []int{1, 2, 5} {
 					before := runtime.GOMAXPROCS(threads)
-					embedCorpus(t, CorpusOptions{source, manifest, format, out})
+					embedAnew(t, CorpusOptions{source, manifest, format, out})
 					runtime.GOMAXPROCS(before)
 					if first := out + ".first"; threads == 1 {
 						put(t, first, get(t, out))
@@ -201,7 +210,7 @@ func TestEmbedResumes(t *testing.T) {
 		damaged[at] ^= 0x40
 		for _, b := range [][]byte{whole[:at], damaged, append(slices.Clone(whole[:at]), whole[journalHead:]...)} {
 			put(t, partial, b)
-			embedCorpus(t, o)
+			embedAnew(t, o)
 			if !bytes.Equal(get(t, out), want) {
 				t.Fatalf("what was kept is damaged at %d: it ends in other bytes", at)
 			}
@@ -211,12 +220,12 @@ func TestEmbedResumes(t *testing.T) {
 	// A recording that was replaced since is embedded as it is now, and so is all behind it.
 	put(t, partial, whole)
 	put(t, filepath.Join(dir, "03.wav"), wav(500, 0.3, 1))
-	embedCorpus(t, o)
+	embedAnew(t, o)
 	got := get(t, out)
 	if bytes.Equal(got, want) {
 		t.Error("a recording's old embedding was taken")
 	}
-	embedCorpus(t, o)
+	embedAnew(t, o)
 	if !bytes.Equal(got, get(t, out)) {
 		t.Error("after a recording was replaced it ends in other bytes than from the beginning")
 	}
@@ -224,7 +233,7 @@ func TestEmbedResumes(t *testing.T) {
 	// Other settings begin anew; what is no journal stays.
 	put(t, partial, whole)
 	o.Out = out
-	embedCorpus(t, o, "embed.pool=max")
+	embedAnew(t, o, "embed.pool=max")
 	if tableOf(t, out).D != 32 {
 		t.Error("an earlier start's embeddings were taken")
 	}
@@ -232,6 +241,56 @@ func TestEmbedResumes(t *testing.T) {
 	con, _ := silent()
 	if err := EmbedCorpus(t.Context(), o, Overrides{}, con); fault.KindOf(err) != fault.Usage || string(get(t, partial)) != "mine" {
 		t.Errorf("a file in the way: %v", err)
+	}
+}
+
+// A finished table stays where it was made of the same, in all formats; of anything
+// else it is neither kept silently nor written over.
+func TestEmbedFinished(t *testing.T) {
+	dir := tones(t, 20)
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir), PretrainOptions{Run: run, MaxSteps: 1})
+	for format := range EmbedFormats {
+		o := CorpusOptions{Source{Run: run}, "", format, filepath.Join(dir, "e."+format)}
+		embedCorpus(t, o)
+		table := get(t, o.Out)
+		again := func(set ...string) (changes int, said string, err error) {
+			restore := disk.Intercept(func(disk.Change) error { changes++; return nil })
+			defer restore()
+			con, b := silent()
+			err = EmbedCorpus(t.Context(), o, Overrides{Set: set}, con)
+			if !bytes.Equal(get(t, o.Out), table) {
+				t.Errorf("%s, %q: the table is another", format, set)
+			}
+			return changes, b.String(), err
+		}
+		if n, said, err := again(); n != 0 || err != nil || !strings.Contains(said, "is there, made by the same encoder") || !strings.Contains(said, ": 20 clips of 32 values, 0 made now") {
+			t.Errorf("%s: %d changes, %v, %s", format, n, err, said)
+		}
+		refused := func(why string, set ...string) {
+			t.Helper()
+			n, _, err := again(set...)
+			if says(t, err, o.Out+" is there, and "+why); n != 0 || fault.KindOf(err) != fault.Usage || !strings.Contains(fault.Remedy(err), "remove this one") {
+				t.Errorf("%s: %d changes, %v", format, n, err)
+			}
+		}
+		refused("it was made by another encoder or with other settings", "embed.pool=max")
+		manifest := get(t, dir, "manifest.csv")
+		put(t, filepath.Join(dir, "manifest.csv"), bytes.Replace(manifest, []byte("low"), []byte("lower"), 1))
+		refused("the manifest or a recording is not what it was made of")
+		put(t, filepath.Join(dir, "manifest.csv"), manifest)
+		sound := get(t, dir, "03.wav")
+		put(t, filepath.Join(dir, "03.wav"), sound[:len(sound)-2])
+		refused("the manifest or a recording is not what it was made of")
+		put(t, filepath.Join(dir, "03.wav"), sound)
+		embedAnew(t, o) // the recording has another time now
+		table = append(get(t, o.Out), "\n"...)
+		put(t, o.Out, table)
+		refused("it was changed since it was made")
+		if err := os.Remove(finishPath(o.Out)); err != nil {
+			t.Fatal(err)
+		}
+		refused("nothing beside it says of what it was made")
 	}
 }
 
@@ -306,7 +365,9 @@ func TestEmbedOnError(t *testing.T) {
 	}
 	put(t, filepath.Join(dir, "04.wav"), wav(440, 0.3, 1))
 	put(t, filepath.Join(dir, "11.wav"), wav(440, 0.3, 1))
-	if embedCorpus(t, o); exists(audio.QuarantinePath(out)) {
+	con, _ = silent()
+	says(t, EmbedCorpus(t.Context(), o, Overrides{}, con), "e.csv is there, and it was made by another encoder or with other settings")
+	if embedAnew(t, o); exists(audio.QuarantinePath(out)) {
 		t.Error("a list of nothing")
 	}
 }

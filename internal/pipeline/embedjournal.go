@@ -66,10 +66,15 @@ func openJournal(out string, key [32]byte, dim int, con Console) (*journal, erro
 	return j, nil
 }
 
+// journalBegins is what a journal of a key begins with.
+func journalBegins(key [32]byte) []byte {
+	head := append([]byte(journalMagic), key[:]...)
+	return binary.LittleEndian.AppendUint32(head, crc32.Checksum(head, castagnoli))
+}
+
 // begin sees what begins the file.
 func (j *journal) begin(key [32]byte, con Console) error {
-	head := append([]byte(journalMagic), key[:]...)
-	head = binary.LittleEndian.AppendUint32(head, crc32.Checksum(head, castagnoli))
+	head := journalBegins(key)
 	was := make([]byte, journalHead)
 	n, err := j.f.ReadAt(was, 0)
 	if err != nil && err != io.EOF {

@@ -52,7 +52,7 @@ func TestEmbedLong(t *testing.T) {
 			return nil
 		})
 		defer restore()
-		embedCorpus(t, CorpusOptions{Source{Run: run}, filepath.Join(dir, "long.csv"), "parquet", out}, "windows.length=1", "embed.hop=1")
+		embedAnew(t, CorpusOptions{Source{Run: run}, filepath.Join(dir, "long.csv"), "parquet", out}, "windows.length=1", "embed.hop=1")
 		x, err := embedding.OpenIndex(out)
 		if err != nil {
 			t.Fatal(err)

@@ -149,8 +149,8 @@ func (r *reporter) beside(i int, probe string) string {
 			if p.Probe != probe || s.Run != r.o.Runs[i] {
 				continue
 			}
-			if t := s.Test; t != nil {
-				return fmt.Sprintf("%+.1f beside %s (%+.1f to %+.1f), p = %s", 100*t.Difference, r.compared.letter(p.Runs[0].Run), 100*t.Interval[0], 100*t.Interval[1], pValue(t.P))
+			if s.Test != nil {
+				return s.tested(" beside " + r.compared.letter(p.Runs[0].Run))
 			}
 			if s.Stale {
 				return s.Why

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"clr/internal/fault"
@@ -82,8 +83,11 @@ func TestMaxEpochs(t *testing.T) {
 
 // Variables that are settings are not handed on, others are.
 func TestWithoutSettings(t *testing.T) {
-	got := WithoutSettings([]string{"HOME=/", "CLR_BATCH=3", "CLR_CPU=avx2"})
-	if len(got) != 2 || got[0] != "HOME=/" || got[1] != "CLR_CPU=avx2" {
+	env := []string{"HOME=/", "CLR_SEED=2", "CLR_BATCH=3", "CLR_CPU=avx2"}
+	if got := WithoutSettings(env); !slices.Equal(got, []string{"HOME=/", "CLR_CPU=avx2"}) {
+		t.Error(got)
+	}
+	if got := Settings(env); !slices.Equal(got, []string{"CLR_BATCH=3", "CLR_SEED=2"}) {
 		t.Error(got)
 	}
 }

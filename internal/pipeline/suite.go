@@ -69,6 +69,8 @@ type Asking interface {
 	kind() string     // of Kinds; empty: it judges
 	into(c *Config)   // lays the settings into a config
 	settings() string // all of them, in a line
+	// unheeded are the keys that are given and that the protocol does not heed.
+	unheeded(given func(key string) bool) []string
 }
 
 // Askings are the ways to ask that a suite can name: the commands, each with the
@@ -104,12 +106,27 @@ func (a asks[S]) Check() error {
 }
 
 func (a asks[S]) title() string {
-	p, ok := any(a.Of).(eval.Probe)
-	if !ok {
+	if a.probe == "" {
 		return cmp.Or(a.Title, "judge")
 	}
-	protocol, _ := eval.ProtocolOf(p)
-	return cmp.Or(a.Title, strings.TrimSpace(a.probe+"-probe "+protocol))
+	return cmp.Or(a.Title, strings.TrimSpace(a.probe+"-probe "+a.protocol()))
+}
+
+func (a asks[S]) protocol() string {
+	if p, ok := any(a.Of).(eval.Probe); ok {
+		name, _ := eval.ProtocolOf(p)
+		return name
+	}
+	return ""
+}
+
+func (a asks[S]) unheeded(given func(key string) bool) (keys []string) {
+	for _, l := range schema().Leaves(a.Of) {
+		if given(l.Path) && !eval.Heeds(a.probe, a.protocol(), l.Path) {
+			keys = append(keys, l.Path)
+		}
+	}
+	return keys
 }
 
 func (a asks[S]) settings() string {
@@ -142,7 +159,7 @@ func LoadSuite(path string) (*Suite, error) {
 func ParseSuite(name string, text []byte) (*Suite, error) {
 	s := &Suite{dir: filepath.Dir(name)}
 	doc, problems := suiteSchema().Decode(name, text, strict.Overrides{}, s)
-	s.check(func(at string, err error) {
+	s.check(doc.Given, func(at string, err error) {
 		if err != nil && !doc.Bad(at) {
 			problems = append(problems, doc.Locate(at, err))
 		}
@@ -153,15 +170,15 @@ func ParseSuite(name string, text []byte) (*Suite, error) {
 	return s, nil
 }
 
-// check tells of each path what is wrong with it.
-func (s *Suite) check(tell func(at string, err error)) {
+// check tells of each path what is wrong with it; given says which the file has.
+func (s *Suite) check(given func(at string) bool, tell func(at string, err error)) {
 	refuse := func(at, remedy, format string, args ...any) {
 		tell(at, fault.New(fault.Usage, remedy, format, args...))
 	}
 	if len(s.Tasks) == 0 {
 		refuse("tasks", "write tasks: [{name: digits, corpus: builtin:fsdd, split: {by: speaker}}]", "there are no tasks")
 	}
-	checkAskings("probes", s.Probes, tell)
+	checkAskings("probes", s.Probes, given, tell)
 	for i, t := range s.Tasks {
 		at := fmt.Sprintf("tasks.%d", i)
 		switch {
@@ -180,15 +197,16 @@ func (s *Suite) check(tell func(at string, err error)) {
 		tell(at+".windows", t.Windows.Check())
 		tell(at+".on_error", t.OnError.Check())
 		tell(at+".embed", t.Embed.over(DefaultConfig().Embed).Check())
-		checkAskings(at+".probes", t.Probes, tell)
+		checkAskings(at+".probes", t.Probes, given, tell)
 		if len(t.Probes)+len(s.Probes) == 0 {
 			refuse(at, "write probes: [{name: linear-probe}] beside tasks", "nothing asks the task %s", t.Name)
 		}
 	}
 }
 
-// checkAskings refuses settings that cannot work, and titles that are not told apart.
-func checkAskings(at string, all []Asking, tell func(at string, err error)) {
+// checkAskings refuses settings that cannot work or would not be heeded, and titles
+// that are not told apart.
+func checkAskings(at string, all []Asking, given func(at string) bool, tell func(at string, err error)) {
 	seen := map[string]bool{}
 	for i, a := range all {
 		if a == nil { // it could not be decoded
@@ -198,6 +216,9 @@ func checkAskings(at string, all []Asking, tell func(at string, err error)) {
 		if err := a.Check(); err != nil {
 			tell(here, err)
 			continue
+		}
+		for _, key := range a.unheeded(func(key string) bool { return given(here + "." + key) }) {
+			tell(here+"."+key, fault.New(fault.Usage, "leave it out, or leave out the protocol", "%s has constants of its own and does not heed %s", a.title(), key))
 		}
 		if seen[fileTitle(a)] {
 			tell(here, fault.New(fault.Usage, "give one of them another title", "two probes are called %s", a.title()))
@@ -241,6 +262,16 @@ func (s *Suite) askings(t Task) []Asking {
 		return t.Probes
 	}
 	return s.Probes
+}
+
+// asks is how many tasks are asked by the probe of a title.
+func (s *Suite) asks(title string) (n int) {
+	for _, t := range s.Tasks {
+		if slices.ContainsFunc(s.askings(t), func(a Asking) bool { return a.title() == title }) {
+			n++
+		}
+	}
+	return n
 }
 
 // resolve is where a path in the suite leads.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"clr/internal/disk"
 	"clr/internal/eval"
@@ -92,31 +93,47 @@ func Eval(ctx context.Context, o EvalOptions, con Console) (*SuiteResult, error)
 	}
 	defer lock.Release()
 	result := &SuiteResult{Rows: []SuiteRow{}}
+	cache := newEmbedCache(o.Cache, con)
 	var failed []error
-	for _, r := range runs {
-		for _, t := range suite.Tasks {
-			rows, err := r.ask(ctx, suite, t, o, con)
-			if ctx.Err() != nil {
-				return nil, fault.New(fault.Interrupted, "run the same command again; it goes on from there", "interrupted in task %s; what was asked is in %s", t.Name, o.Out)
-			}
+	var left []string // tasks that are not done
+	for i, r := range runs {
+		for j, t := range suite.Tasks {
+			rows, err := r.ask(ctx, suite, t, o, cache, con)
 			result.Rows = append(result.Rows, rows...)
-			if err != nil {
-				err = fmt.Errorf("%s, task %s: %w", r.path, t.Name, err)
-				if fault.KindOf(err) == fault.Resource {
-					return nil, err
-				}
-				failed = append(failed, err)
+			if err == nil {
+				continue
 			}
+			left = append(left, r.label(t, runs))
+			if ctx.Err() == nil {
+				err = fmt.Errorf("%s, task %s: %w", r.path, t.Name, err)
+				if fault.KindOf(err) != fault.Resource {
+					failed = append(failed, err)
+					continue
+				}
+			}
+			for at := i*len(suite.Tasks) + j + 1; at < len(runs)*len(suite.Tasks); at++ {
+				left = append(left, runs[at/len(suite.Tasks)].label(suite.Tasks[at%len(suite.Tasks)], runs))
+			}
+			if ctx.Err() != nil {
+				err = fault.New(fault.Interrupted, "run the same command again; it goes on from there", "interrupted in task %s", t.Name)
+			}
+			return nil, notDone(errors.Join(append(failed, err)...), fault.KindOf(err), fault.Remedy(err), left, o.Out)
 		}
 	}
-	result.addMeans()
+	result.addMeans(suite)
 	if err := result.write(o.Out); err != nil {
 		return nil, err
 	}
 	if len(failed) > 0 {
-		return result, fault.List(fault.KindOf(failed[0]), fault.Remedy(failed[0]), failed)
+		kind, remedy := fault.KindOf(failed[0]), fault.Remedy(failed[0])
+		return result, notDone(fault.List(kind, remedy, failed), kind, remedy, left, o.Out)
 	}
 	return result, nil
+}
+
+// notDone says of what stopped or failed which tasks are not done, and how to go on.
+func notDone(err error, kind fault.Kind, remedy string, left []string, out string) error {
+	return fault.New(kind, remedy, "%w\nnot done: %s\nthe answers that are there are in %s; the same command asks only for those that are not", err, strings.Join(left, ", "), out)
 }
 
 // A suiteRun is a run whose encoders are asked.
@@ -128,6 +145,14 @@ type suiteRun struct {
 	fold       string   // asked about other corpora
 	known      bool     // that it is
 	heard      map[string]bool
+}
+
+// label names a task for a person, with the run where there are several.
+func (r *suiteRun) label(t Task, runs []*suiteRun) string {
+	if len(runs) == 1 {
+		return t.Name
+	}
+	return r.name + "/" + t.Name
 }
 
 func openSuiteRun(path, fold string, con Console) (*suiteRun, error) {
@@ -183,7 +208,7 @@ func (r *suiteRun) config(s *Suite, t Task, a Asking, corpus string) *Config {
 }
 
 // ask asks all of a task, or reads what was answered before.
-func (r *suiteRun) ask(ctx context.Context, s *Suite, t Task, o EvalOptions, con Console) (rows []SuiteRow, err error) {
+func (r *suiteRun) ask(ctx context.Context, s *Suite, t Task, o EvalOptions, cache *embedCache, con Console) (rows []SuiteRow, err error) {
 	if root := s.resolve(t.Corpus); !isBuiltin(root) {
 		if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) && t.Optional {
 			con.Warn("task %s is left out: there is no %s", t.Name, root)
@@ -206,7 +231,7 @@ func (r *suiteRun) ask(ctx context.Context, s *Suite, t Task, o EvalOptions, con
 		return nil, err
 	}
 	defer d.Close()
-	d.cache = &embedCache{o.Cache, con}
+	d.cache = cache
 	a, err := r.answering(d, o, con)
 	if err != nil {
 		return nil, err

@@ -40,12 +40,14 @@ type SuiteRow struct {
 	Clips  int  `json:"test_clips"`
 	Splits int  `json:"splits"`
 	Heard  *int `json:"heard"` // test clips that were heard in pretraining; null: nobody can tell
+	Tasks  int  `json:"tasks"` // that a mean is of; else 1
+	Of     int  `json:"of"`    // tasks that the suite has the probe asked of: more than Tasks where some failed or were left out; else 1
 	first  bool // of its report
 }
 
 // rows are an answer's lines.
 func (a *answer) rows(run, task, probe string) []SuiteRow {
-	row := SuiteRow{Run: run, Task: task, Probe: probe, Splits: len(a.Asked.Splits), Heard: a.Heard}
+	row := SuiteRow{Run: run, Task: task, Probe: probe, Splits: len(a.Asked.Splits), Heard: a.Heard, Tasks: 1, Of: 1}
 	if a.Report != nil {
 		row.Measured, row.Clips, row.first = a.Report.Measured(), a.Report.Rows[0].Clips, true
 		return []SuiteRow{row}
@@ -59,8 +61,8 @@ func (a *answer) rows(run, task, probe string) []SuiteRow {
 	return all
 }
 
-// addMeans adds the means over tasks.
-func (r *SuiteResult) addMeans() {
+// addMeans adds the means over a suite's tasks.
+func (r *SuiteResult) addMeans(s *Suite) {
 	type key struct{ run, probe string }
 	var order []key
 	of := map[key][]SuiteRow{}
@@ -78,7 +80,7 @@ func (r *SuiteResult) addMeans() {
 		if n < 2 {
 			continue
 		}
-		mean := SuiteRow{Run: k.run, Task: meanTask, Probe: k.probe, Measured: eval.Measured{Name: "mean"}}
+		mean := SuiteRow{Run: k.run, Task: meanTask, Probe: k.probe, Measured: eval.Measured{Name: "mean"}, Tasks: len(of[k]), Of: s.asks(k.probe)}
 		for _, row := range of[k] {
 			mean.Score, mean.RandomInit, mean.FeatureStats, mean.Chance = mean.Score+row.Score/n, mean.RandomInit+row.RandomInit/n, mean.FeatureStats+row.FeatureStats/n, mean.Chance+row.Chance/n
 			mean.Clips, mean.Splits = mean.Clips+row.Clips, mean.Splits+row.Splits
@@ -127,7 +129,7 @@ func (r *SuiteResult) text() ([]byte, error) {
 // csv writes fractions to the last digit, and nothing where nothing is known.
 func (r *SuiteResult) csv(w io.Writer) error {
 	out := csv.NewWriter(w)
-	out.Write([]string{"run", "task", "probe", "measure", "score", "ci95_low", "ci95_high", "random_init", "feature_stats", "chance", "test_clips", "splits", "heard"})
+	out.Write([]string{"run", "task", "probe", "measure", "score", "ci95_low", "ci95_high", "random_init", "feature_stats", "chance", "test_clips", "splits", "heard", "tasks", "of"})
 	number := func(s eval.Score) string {
 		if s != s {
 			return ""
@@ -142,7 +144,7 @@ func (r *SuiteResult) csv(w io.Writer) error {
 		if row.Heard != nil {
 			heard = strconv.Itoa(*row.Heard)
 		}
-		out.Write([]string{row.Run, row.Task, row.Probe, row.Name, number(row.Score), low, high, number(row.RandomInit), number(row.FeatureStats), number(row.Chance), strconv.Itoa(row.Clips), strconv.Itoa(row.Splits), heard})
+		out.Write([]string{row.Run, row.Task, row.Probe, row.Name, number(row.Score), low, high, number(row.RandomInit), number(row.FeatureStats), number(row.Chance), strconv.Itoa(row.Clips), strconv.Itoa(row.Splits), heard, strconv.Itoa(row.Tasks), strconv.Itoa(row.Of)})
 	}
 	out.Flush()
 	return out.Error()
@@ -158,7 +160,14 @@ func (r *SuiteResult) lines() [][]string {
 		if i := row.Interval; i != nil {
 			interval = fmt.Sprintf("%.1f..%.1f", 100*i[0], 100*i[1])
 		}
-		all = append(all, []string{row.Task, row.Probe, row.Name, row.Score.Percent(), interval, row.RandomInit.Percent(), row.FeatureStats.Percent(), row.Chance.Percent()})
+		task := row.Task
+		switch {
+		case row.Tasks < row.Of:
+			task = fmt.Sprintf("%s of %d of %d tasks", task, row.Tasks, row.Of)
+		case row.Tasks > 1:
+			task = fmt.Sprintf("%s of %d tasks", task, row.Tasks)
+		}
+		all = append(all, []string{task, row.Probe, row.Name, row.Score.Percent(), interval, row.RandomInit.Percent(), row.FeatureStats.Percent(), row.Chance.Percent()})
 	}
 	if several {
 		for i := range all {

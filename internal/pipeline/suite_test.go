@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"clr/internal/audio"
 	"clr/internal/checkpoint"
 	"clr/internal/disk"
 	"clr/internal/eval"
@@ -177,6 +179,23 @@ probes: [{name: knn-probe, k: [1]}, {name: judge, few_shot: {episodes: 5}}]
 			at += 4
 		}
 	}
+	// Stopped, it says what is not done.
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stopped := o
+	stopped.Out = filepath.Join(memory(t), "stopped")
+	restore := disk.Intercept(func(c disk.Change) error {
+		if strings.Contains(c.Path, "knn-probe") {
+			cancel()
+		}
+		return nil
+	})
+	_, err := Eval(ctx, stopped, con)
+	restore()
+	says(t, err, "interrupted in task parts", "not done: parts, rooms", stopped.Out)
+	if fault.KindOf(err) != fault.Interrupted || !strings.Contains(fault.Remedy(err), "the same command") {
+		t.Errorf("%v", err)
+	}
 	lock, err := disk.TryLock(filepath.Join(o.Out, evalLock), o.Out)
 	if err != nil {
 		t.Fatal(err)
@@ -263,6 +282,67 @@ func TestEmbedCacheBesideOthers(t *testing.T) {
 	}
 }
 
+// Of files that other tasks have filled the headers alone are read, each once.
+func TestEmbedCacheOfOtherTasks(t *testing.T) {
+	dir := tones(t, 20)
+	t.Chdir(dir) // where features of the other manifest are kept
+	run := filepath.Join(dir, "run")
+	pretrain(t, load(t, dir, "schedule.epochs=1"), PretrainOptions{Run: run})
+	other := strings.ReplaceAll(string(get(t, dir, "manifest.csv")), ".wav", "b.wav")
+	for i := range 20 {
+		put(t, fmt.Sprintf("%02db.wav", i), wav(float64(300+40*i), 0.5, 1))
+	}
+	put(t, "other.csv", []byte(other))
+	const both, probe = "{name: parts, corpus: manifest.csv}, {name: others, corpus: other.csv}", "]\nprobes: [{name: knn-probe, k: [1]}]\n"
+	con, said := silent()
+	o := suiteOf(t, dir, "tasks: ["+both+probe, run)
+	if _, err := Eval(t.Context(), o, con); err != nil {
+		t.Fatal(err)
+	}
+	straight := evaluated(t, o.Out)
+	files, err := filepath.Glob(filepath.Join(o.Cache, "*", "*.safetensors"))
+	if err != nil || len(files) != 4 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	store, err := audio.OpenStore(load(t, dir).StorePath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for _, path := range files { // the others', behind their headers
+		if names, err := checkpoint.Names(path); err != nil || slices.Contains(names, store.Key(0)) {
+			continue
+		}
+		b := get(t, filepath.Dir(path), filepath.Base(path))
+		b[len(b)-1] ^= 1
+		put(t, path, b)
+	}
+	for _, c := range []struct {
+		tasks string
+		anew  int
+	}{{"{name: parts, corpus: manifest.csv}", 0}, {both, 2}} {
+		os.RemoveAll(o.Out)
+		suiteOf(t, dir, "tasks: ["+c.tasks+probe, run)
+		said.Reset()
+		if _, err := Eval(t.Context(), o, con); err != nil || strings.Count(said.String(), "embedded anew") != c.anew {
+			t.Errorf("%s: %v, %s", c.tasks, err, said)
+		}
+	}
+	if !reflect.DeepEqual(evaluated(t, o.Out), straight) {
+		t.Error("other bytes")
+	}
+	k := newEmbedCache(o.Cache, con)
+	for _, path := range files {
+		if some, err := k.of(path, nil, 1); len(some) > 0 || err != nil || len(k.holds[path]) != 20 {
+			t.Errorf("%d, %v, %v", len(some), err, k.holds)
+		}
+		put(t, path, nil)
+		if _, err := k.of(path, nil, 1); err != nil {
+			t.Errorf("the header is read again: %v", err)
+		}
+	}
+}
+
 // Tasks as HEAR and EVAR lay them out are asked where they are; events are refused.
 func TestSuiteOfLayouts(t *testing.T) {
 	dir := tones(t, 20)
@@ -313,7 +393,10 @@ probes:
 		t.Fatal(err)
 	}
 	var tells []string
-	for _, r := range got.Rows {
+	for i, r := range got.Rows {
+		if line := got.lines()[i+1]; r.Task == meanTask && (r.Tasks != 2 || r.Of != 2 || line[0] != "mean of 2 tasks") {
+			t.Errorf("%q, %+v", line, r)
+		}
 		tells = append(tells, strings.Join([]string{r.Task, r.Probe, r.Name}, " "))
 		if r.Task != meanTask && (r.Clips != 4 || r.Splits != 1) {
 			t.Errorf("%+v", r)

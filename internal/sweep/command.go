@@ -60,6 +60,9 @@ func (w *worker) command(ctx context.Context, i int, args []string) (code int, r
 		return 0, "", err
 	}
 	path := filepath.Join(w.TrialDir(i), LogFile)
+	if err := disk.Regular(path); err != nil {
+		return 0, "", err
+	}
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o666)
 	if err != nil {
 		return 0, "", disk.Failed(path, err)

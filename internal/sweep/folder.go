@@ -24,8 +24,7 @@ import (
 const (
 	FileName = "sweep.yaml" // the file, as it was when the sweep began
 	baseName = "base.yaml"  // the config that trials vary, every key
-	hashName = "sweep.json" // the hashes of both
-	lockName = "sweep.lock" // while these three are made
+	lockName = "sweep.lock" // while these two are made
 	trialDir = "trials"
 
 	lockFile     = "trial.lock"    // who works on a trial
@@ -94,7 +93,7 @@ type session struct {
 // Open is a sweep that was begun, with its file and config as they were.
 func Open(dir string) (*Sweep, error) {
 	path := filepath.Join(dir, FileName)
-	text, err := os.ReadFile(path)
+	text, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Usage, "give the folder that clr sweep run --out made", "%s is not a sweep's folder: it has no %s", dir, FileName)
 	}
@@ -131,7 +130,7 @@ func Begin(f *File, dir string) (*Sweep, error) {
 
 func (s *Sweep) begin() error {
 	path := filepath.Join(s.Dir, FileName)
-	was, err := os.ReadFile(path)
+	was, err := readFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return s.write()
@@ -159,15 +158,10 @@ func (s *Sweep) begin() error {
 
 // write writes what the folder is of; the file is last, for what has it is a sweep.
 func (s *Sweep) write() error {
-	base := s.base.At(s.Dir).Resolved()
-	hashes, err := json.MarshalIndent(map[string]string{"sweep_sha256": hash(s.text), "config_sha256": hash(base)}, "", " ")
-	if err != nil {
-		return err
-	}
 	for _, f := range []struct {
 		name string
 		text []byte
-	}{{baseName, base}, {hashName, append(hashes, '\n')}, {FileName, s.text}} {
+	}{{baseName, s.base.At(s.Dir).Resolved()}, {FileName, s.text}} {
 		if err := disk.WriteBytes(filepath.Join(s.Dir, f.name), f.text); err != nil {
 			return err
 		}
@@ -218,9 +212,17 @@ func damaged(path, format string, args ...any) error {
 	return fault.New(fault.Data, "bring back the file as clr sweep wrote it, or remove it: what it tells is made again", "%s: %w", path, fmt.Errorf(format, args...))
 }
 
+// readFile reads one of our files.
+func readFile(path string) ([]byte, error) {
+	if err := disk.Regular(path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
 // readJSON reads one of our files; not ok: there is none.
 func readJSON(path string, into any) (ok bool, err error) {
-	b, err := os.ReadFile(path)
+	b, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -13,6 +13,8 @@
 #SBATCH --exclusive
 
 export GOMAXPROCS="${SLURM_CPUS_PER_TASK:-1}"
+export CLR_BATCH=64
+export 'CLR_METHOD={name: "moco", queue: 64}'
 trial= warned= cancelled=
 warn() { # once, for a second signal would not let it save
 	[ -z "$trial" ] || [ "$warned" != yes ] || { warned=told && kill -USR1 "$trial"; }
