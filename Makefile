@@ -18,7 +18,7 @@ test:           ## all tests
 	go test ./...
 
 # Tests of what is computed, not of who does it, long under the race detector: a line each for pipeline, kernel, audio and eval.
-ARITHMETIC = TestSameBytes|TestEveryChangeFails|TestMethodsTrain|TestEncodersTrain|TestInit|TestUpdate|TestFrozen|TestMoreEpochs|TestAverage|TestShapesResume|TestFinetune|TestGenerated|TestONNXRuntime|TestEmbedIsExport|TestForecastIsWhatComes|TestExtremeFeatures|TestHealthIsThatOfARunWithoutAStop|TestPictures|TestReportInABrowser
+ARITHMETIC = TestSameBytes|TestEveryChangeFails|TestMethodsTrain|TestEncodersTrain|TestInit|TestUpdate|TestFrozen|TestMoreEpochs|TestAverage|TestShapesResume|TestFinetune|TestGenerated|TestONNXRuntime|TestEmbedIsExport|TestForecastIsWhatComes|TestExtremeFeatures|TestHealthIsThatOfARunWithoutAStop|TestPictures|TestReportInABrowser|TestWaitIsMeasured|TestPreviewSameBytes|TestPreviewAll|TestPreviewWindow
 ARITHMETIC := $(ARITHMETIC)|TestConvAccuracy|TestConvNotFinite|TestConvLoops|TestPaddedLanes|TestWinograd$$|TestWinogradBounded|TestNormPoolIsTheChain|TestForwardTail|TestPixelConvLoops|TestNormLoops|TestPoolLoops|TestOrderIsTheElementsOwn|TestNoAllocations
 ARITHMETIC := $(ARITHMETIC)|AgainstDefinition|TestChroma|TestCQT|TestFeatureTable|TestFeaturesOnAllPaths|TestONNXFeatures|TestSpoiltFLAC|TestFLACSeek|TestMP3Seeks|TestExtractAllocatesNothing
 ARITHMETIC := $(ARITHMETIC)|TestProtocolsLearn|TestPlainOf|TestShuffledTestLabels|TestTableFitsTheTerminal
