@@ -17,11 +17,15 @@ demo-check:     ## the same, as a test of what the README says of it
 test:           ## all tests
 	go test ./...
 
-# Tests of what is computed, not of who does it: long under the race detector.
-ARITHMETIC = TestSameBytes|TestEveryChangeFails|TestMethodsTrain|TestEncodersTrain|TestInit|TestUpdate|TestFrozen|TestMoreEpochs|TestAverage|TestShapesResume|TestFinetune|TestConvAccuracy|TestConvNotFinite|TestConvLoops|TestPaddedLanes|TestWinograd$$|TestWinogradBounded|TestGenerated|TestNormPoolIsTheChain|TestForwardTail|TestPixelConvLoops|TestONNXRuntime
+# Tests of what is computed, not of who does it, long under the race detector: a line each for pipeline, kernel, audio and eval.
+ARITHMETIC = TestSameBytes|TestEveryChangeFails|TestMethodsTrain|TestEncodersTrain|TestInit|TestUpdate|TestFrozen|TestMoreEpochs|TestAverage|TestShapesResume|TestFinetune|TestGenerated|TestONNXRuntime|TestEmbedIsExport|TestForecastIsWhatComes|TestExtremeFeatures|TestHealthIsThatOfARunWithoutAStop|TestPictures|TestReportInABrowser|TestWaitIsMeasured|TestPreviewSameBytes|TestPreviewAll|TestPreviewWindow
+ARITHMETIC := $(ARITHMETIC)|TestConvAccuracy|TestConvNotFinite|TestConvLoops|TestPaddedLanes|TestWinograd$$|TestWinogradBounded|TestNormPoolIsTheChain|TestForwardTail|TestPixelConvLoops|TestNormLoops|TestPoolLoops|TestOrderIsTheElementsOwn|TestNoAllocations
+ARITHMETIC := $(ARITHMETIC)|AgainstDefinition|TestChroma|TestCQT|TestFeatureTable|TestFeaturesOnAllPaths|TestONNXFeatures|TestSpoiltFLAC|TestFLACSeek|TestMP3Seeks|TestExtractAllocatesNothing
+ARITHMETIC := $(ARITHMETIC)|TestProtocolsLearn|TestPlainOf|TestShuffledTestLabels|TestTableFitsTheTerminal
 
+# The longest comes first: packages start in this order, as many at a time as there are cores.
 race:           ## the concurrent parts under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -timeout 20m -skip '$(ARITHMETIC)' ./internal/kernel ./internal/exec ./internal/eval ./internal/audio ./internal/layout ./internal/survey ./internal/disk ./internal/checkpoint ./internal/rundir ./internal/pipeline
+	CGO_ENABLED=1 go test -race -timeout 20m -skip '$(ARITHMETIC)' ./internal/pipeline ./internal/kernel ./internal/audio ./internal/eval ./internal/exec ./internal/layout ./internal/survey ./internal/disk ./internal/checkpoint ./internal/rundir
 
 lint:           ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l cmd configs internal)" || { echo "gofmt would change:"; gofmt -l cmd configs internal; exit 1; }
@@ -31,7 +35,7 @@ lint:           ## formatting, vet, staticcheck
 ENGINE = ./internal/kernel ./internal/op ./internal/exec ./internal/model ./internal/loss
 
 purego:         ## the plain Go twins alone, and the machines that have nothing else
-	go test -tags purego -short $(ENGINE) ./internal/method ./internal/augment
+	go test -tags purego -short ./internal/method $(ENGINE) ./internal/augment
 	GOARCH=arm64 go vet ./...
 
 arm64:          ## the engine's tests and a whole step under emulation; needs Debian's qemu-user; some minutes

@@ -21,6 +21,18 @@ func TestReadme(t *testing.T) {
 	if err := os.CopyFS(filepath.Join(dir, "configs"), os.DirFS("../../configs")); err != nil {
 		t.Fatal(err)
 	}
+	sweep := filepath.Join(dir, "configs", "sweeps", "demo.yaml")
+	file, err := os.ReadFile(sweep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	once := strings.Replace(string(file), "\nseeds: 2\n", "\nseeds: 1\n", 1) // no variable says so
+	if once == string(file) {
+		t.Errorf("%s has no two seeds to take one of", sweep)
+	}
+	if err := os.WriteFile(sweep, []byte(once), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

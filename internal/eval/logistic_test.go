@@ -178,6 +178,9 @@ func TestThreadsChangeNoBit(t *testing.T) {
 	t.Run("more features", func(t *testing.T) { threads(t, blobs(150, 700, 5, 0.3, 1, 3)) })
 }
 
+// crews are the numbers of threads that are compared with one.
+var crews = []int{2, 3, 8}
+
 func threads(t *testing.T, s Set) {
 	fit := func(threads int) string {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(threads))
@@ -191,7 +194,7 @@ func threads(t *testing.T, s Set) {
 		return fmt.Sprintf("%x %x %x %+v", m.model.W, m.model.B, m.LogProba(s), m.choice)
 	}
 	want := fit(1)
-	for _, threads := range []int{2, 3, 8} {
+	for _, threads := range crews {
 		if fit(threads) != want {
 			t.Errorf("%d threads give other bytes than 1", threads)
 		}

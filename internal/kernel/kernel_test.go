@@ -150,6 +150,9 @@ func onAll(t *testing.T, f func(t *testing.T)) {
 	}
 }
 
+// crews are the numbers of workers that results are compared over.
+var crews = []int{1, 2, 3, 8}
+
 // sameOnAll runs f, which returns its results, with several numbers of workers
 // and on all paths: equal bytes for the first and for AVX2 and AVX-512, near
 // the twin otherwise.
@@ -162,7 +165,7 @@ func sameOnAll(t *testing.T, name string, tolerance float64, f func() []float32)
 	for _, i := range paths() {
 		machine.isa = i
 		var first []float32
-		for _, procs := range []int{1, 2, 3, 8} {
+		for _, procs := range crews {
 			runtime.GOMAXPROCS(procs)
 			got := f()
 			if first == nil {

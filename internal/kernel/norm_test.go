@@ -197,7 +197,7 @@ func TestNormSumsSameBytes(t *testing.T) {
 	want := map[bool][]float64{} // plain Go's, and the others'
 	for _, i := range paths() {
 		machine.isa = i
-		for _, procs := range []int{1, 2, 3, 8} {
+		for _, procs := range crews {
 			runtime.GOMAXPROCS(procs)
 			got := s.laneSums(x, nil, nil, false)
 			if want[i == generic] == nil {

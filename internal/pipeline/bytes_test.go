@@ -149,7 +149,7 @@ func TestSameBytes(t *testing.T) {
 		best := run(here, here, "all", self)
 		n := sameFiles(t, best, run("again", here, "once", self))
 		if here == "avx512" {
-			sameFiles(t, best, run("avx2", "avx2", "all", self))
+			sameFiles(t, best, run("avx2", "avx2", "half", self))
 		} else {
 			t.Log("no AVX-512 here to compare with")
 		}
@@ -206,6 +206,8 @@ func TestOtherProcess(t *testing.T) {
 		return
 	case "once":
 		counts = counts[:1]
+	case "half": // other numbers than the first, which it is compared with
+		counts = counts[len(counts)/2:]
 	}
 	for i, c := range counts {
 		runtime.GOMAXPROCS(c[0])
