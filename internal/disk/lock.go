@@ -59,10 +59,13 @@ func TryLock(path, what string) (*Lock, error) {
 	return l, nil
 }
 
-// OpenLocked opens a file as OpenFile does, and takes it as Lock does: the file that
+// OpenLocked opens a regular file as OpenFile does, and takes it as Lock does: the file that
 // has the name then, for its last holder may just have removed the one that was opened.
 func OpenLocked(path string, flag int) (*File, error) {
 	for {
+		if err := Regular(path); err != nil {
+			return nil, err
+		}
 		f, err := OpenFile(path, flag)
 		if err != nil {
 			return nil, err

@@ -21,7 +21,6 @@ func TestPipe(t *testing.T) {
 	}
 	for what, do := range map[string]func() error{
 		"regular": func() error { return Regular(path) },
-		"open":    func() error { _, err := OpenFile(path, os.O_WRONLY); return Failed(path, err) },
 		"locked":  func() error { _, err := OpenLocked(path, os.O_RDWR|os.O_CREATE); return err },
 		"lock":    func() error { _, err := TryLock(path, "it"); return err },
 		"replace": func() error { return WriteBytes(path, nil) },
