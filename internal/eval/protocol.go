@@ -162,11 +162,11 @@ func ProtocolOf(p Probe) (name, settings string) {
 	return "", ""
 }
 
-// Heeds tells whether a kind of probe that follows a protocol heeds a key of its
+// Heeds tells whether a kind of probe that follows a protocol heeds another key of its
 // section: of named ones the constants are their own.
 func Heeds(kind, protocol, key string) bool {
 	usual, _ := ProtocolOf(Table[kind])
-	return protocol == usual || key == "protocol" || key == "protocol_lr"
+	return protocol == usual || key == "protocol_lr"
 }
 
 // settings are a protocol's constants, written from what is obeyed.

@@ -307,12 +307,13 @@ func (t *winoTask) products(m, v []float32, point, from, to, n int) {
 			c0, c1 := k*t.inner/cuts, (k+1)*t.inner/cuts
 			segs[0].n, g.acc = c1-c0, k > 0
 			g.a = t.packed[point*t.weightPlane+(q*t.inner+c0)*Lanes:]
-			g.ahead, g.aheadStep = nil, 0 // what comes next, all of it by the time that this is done
+			g.ahead = nil
 			if next := point*t.weightPlane + (q*t.inner+c1)*Lanes; next+(c1-c0+2)*Lanes < len(t.packed) {
-				g.ahead, g.aheadStep = &t.packed[next], 8*Lanes/n
+				g.ahead = &t.packed[next]
 			}
 			for i := 0; i < n; i += most {
 				g.outer = min(most, n-i)
+				g.aheadStep = max(1, 8*Lanes/g.outer) // all that comes next is fetched in each call
 				g.b, g.c = v[point*t.vs+i*g.bStep+c0*Lanes:], m[point*t.ms+i*g.cStep+q*256:]
 				runTile(&g)
 			}

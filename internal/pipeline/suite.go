@@ -122,7 +122,7 @@ func (a asks[S]) protocol() string {
 
 func (a asks[S]) unheeded(given func(key string) bool) (keys []string) {
 	for _, l := range schema().Leaves(a.Of) {
-		if given(l.Path) && !eval.Heeds(a.probe, a.protocol(), l.Path) {
+		if l.Path != "protocol" && given(l.Path) && !eval.Heeds(a.probe, a.protocol(), l.Path) {
 			keys = append(keys, l.Path)
 		}
 	}
