@@ -98,6 +98,30 @@ func TestDoctorTells(t *testing.T) {
 	}
 }
 
+// Projections that share a large mean are not the same to COLA's bilinear product,
+// whose loss says so; where it does not, or there is none to guess, they are.
+func TestDoctorHearsTheLoss(t *testing.T) {
+	for _, c := range []struct {
+		loss, chance float64
+		want         int
+	}{{3.1, 4.16, 0}, {4.1, 4.16, 1}, {4.16, 4.16, 1}, {0.01, 0, 1}} {
+		d, told := NewDoctor(Defaults), 0
+		step := settle(t, d, 0)
+		for i := range 10 {
+			s := well(step + i)
+			s.Z.Std, s.Loss, s.Chance = 0.16*s.Z.StdSpread, c.loss, c.chance
+			for _, w := range see(t, d, s) {
+				if w.Code == "collapse.complete" {
+					told++
+				}
+			}
+		}
+		if told != c.want {
+			t.Errorf("a loss of %g where guessing costs %g: told %d times, want %d", c.loss, c.chance, told, c.want)
+		}
+	}
+}
+
 // What comes and goes is told once.
 func TestDoctorDoesNotRepeat(t *testing.T) {
 	d := NewDoctor(Defaults)
@@ -156,7 +180,7 @@ func TestDoctorAndSmallBatches(t *testing.T) {
 		d, told := NewDoctor(Defaults), 0
 		for step := range 1000 {
 			s := well(step)
-			s.Z.Pairs, s.Z.RankMe, s.Z.Std = 4, 3.9, c.std[step%2]
+			s.Z.Pairs, s.Z.RankMe, s.Z.Std, s.Loss = 4, 3.9, c.std[step%2], 4.6
 			w := see(t, d, s)
 			told += len(w)
 			// grace is over at step 800, then the patience takes three times eight steps

@@ -34,8 +34,8 @@ func (o CLAR) Check() error {
 	return checkHead(o.Temperature, o.Learn, o.Projector, o.Groups)
 }
 
-// Needs asks for labels.
-func (o CLAR) Needs() Needs { return Needs{Labels: true} }
+// Needs asks for labels, where they weigh something.
+func (o CLAR) Needs() Needs { return Needs{Labels: o.Weight > 0} }
 
 // Unit implements Options: the tower sees both views at once.
 func (o CLAR) Unit() int { return unitOf(o.Groups, 2) }
@@ -45,7 +45,12 @@ func (o CLAR) New(s Setup) (Method, error) {
 		h := s.Encoder.Build(b, p, "encoder", in.x)                                  // (2N, D)
 		z := b.Normalize(o.Projector.Build(b, p, "projector", h))                    // (2N, P)
 		contrast := b.Try(loss.NTXent(z, temperature(b, p, o.Temperature, o.Learn))) // scalar
-		named := b.Try(loss.CrossEntropy(s.classify(b, p, h), in.labels))            // scalar
-		return outputs{z: z, loss: b.Add(contrast, b.Times(named, o.Weight)), chance: math.Log(float64(2*in.n-1)) + o.Weight*math.Log(float64(s.Classes))}
+		out := outputs{z: z, loss: contrast, chance: math.Log(float64(2*in.n - 1))}
+		if o.Weight > 0 {
+			named := b.Try(loss.CrossEntropy(s.classify(b, p, h), in.labels)) // scalar
+			out.loss = b.Add(contrast, b.Times(named, o.Weight))
+			out.chance += o.Weight * math.Log(float64(s.Classes))
+		}
+		return out
 	})
 }

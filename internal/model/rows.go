@@ -30,7 +30,11 @@ func (b *Builder) Normalize(x *G.Node) *G.Node {
 
 // Softmax turns each row into exp(x) over its sum.
 func (b *Builder) Softmax(x *G.Node) *G.Node {
-	return b.lay("softmax", func() (*G.Node, error) { return op.Softmax(x) })
+	return b.lay("softmax", func() (*G.Node, error) {
+		d := [3]int{x.Shape()[1], 1, 1}
+		b.layers = append(b.layers, Layer{Name: "softmax", Kind: "softmax", In: d, Out: d})
+		return op.Softmax(x)
+	})
 }
 
 // LayerNorm normalises each row by its own mean and variance, name.weight being the

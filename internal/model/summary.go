@@ -10,7 +10,7 @@ import (
 // A Layer is what one layer does to one example: to look at, not to run.
 type Layer struct {
 	Name           string // of its weights, without .weight
-	Kind           string // conv, batch_norm, linear, max_pool, avg_pool, global_mean, global_max, dropout, or an activation
+	Kind           string // conv, batch_norm, linear, max_pool, avg_pool, global_mean, global_max, dropout, softmax, or an activation
 	In, Out        [3]int // (C, H, W)
 	Window                // of a conv, a linear (a conv of one pixel), a pool, or the max pool after a batch_norm
 	ReLU, Residual bool   // what a batch_norm or linear does besides

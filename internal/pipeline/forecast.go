@@ -287,7 +287,7 @@ func (f *Forecast) Write(con Console) error {
 		return con.Show(f)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %s: batch %d, %s, %.3g GFLOPs a step\n\n", f.Method, f.Encoder, f.Optimizer,
+	fmt.Fprintf(&b, "%s, %s, %s: batch %d, %s, %.3g GFLOPs of the encoder a step\n\n", f.Method, f.Encoder, f.Optimizer,
 		f.Batch, f.views(), float64(f.StepFLOPs)/1e9)
 	for _, p := range f.Parts {
 		what := "parameters"
