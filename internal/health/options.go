@@ -16,8 +16,8 @@ import (
 //	            healthy: FSDD, ESC-10; the demo   toys          broken
 //	std         0.63 to 0.99; 0.77 to 1.00        0.6 to 1      toys 0.03 to 0.19: no negatives, no predictor, no stop-gradient, no variance
 //	                                                            demo 0.00 to 0.46, ESC-10 0.006, MoCo's momentum 0, which wanders on to the next line
-//	            COLA's 0.28; 0.14, at a loss of
-//	            0.38; 0.75 of chance at most
+//	            COLA's 0.26; 0.14, at a loss of
+//	            0.48; 0.74 of chance at most
 //	rank        0.34 to 0.79; 0.09 (SimSiam) to   0.34 to 0.97  toys 0.06, one hidden unit, which leaves RankMe 2 at most, or no covariance;
 //	            0.85                                            ESC-10 0.04, demo 0.02 at most, momentum 0
 //	chance      at most 0.80; 0.94                at most 0.2   demo 1.00, momentum 0; where all projections are equal 1, by the formula
