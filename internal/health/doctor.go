@@ -235,7 +235,7 @@ func (d *Doctor) projections(s Sample, say say) bool {
 	}
 	// A bilinear product can tell apart rows that share a large mean: what the loss
 	// tells apart is not all the same.
-	apart := s.Chance > 0 && s.Loss < tellsApart*s.Chance
+	apart := s.Chance > 0 && s.Loss < d.o.Apart*s.Chance
 	if share := z.Std / z.StdSpread; share < d.o.Std && !apart {
 		say("collapse.complete", "the projections of all clips are nearly the same: their deviation is %.3g, %.2g of the %.3g of an even spread (at least %g, std)",
 			z.Std, share, z.StdSpread, d.o.Std)
@@ -284,11 +284,6 @@ func (d *Doctor) gradients(layers []Norms, say say) {
 	d.known++
 	d.usual += (math.Log(f.Gradient) - d.usual) / float64(min(d.known, settled))
 }
-
-// tellsApart is a loss that tells clips apart, as a share of what guessing costs. COLA's
-// on ESC-10 was at most 0.74 of it from step 100 on, with a deviation of 0.14 of an
-// even spread.
-const tellsApart = 0.9
 
 // settled is how many samples make usual.
 const settled = 10

@@ -40,6 +40,7 @@ type Options struct {
 	Grace      int     `yaml:"grace" doc:"steps of the run that are not judged, while nothing is learnt yet; batches below 32 clips count in part"`
 	Patience   int     `yaml:"patience" doc:"measurements in a row that must look bad before it is said; those of batches below 32 clips are averaged"`
 	Std        float64 `yaml:"std" doc:"collapse.complete: least deviation of unit projections, as a share of 1/√d, that of an even spread"`
+	Apart      float64 `yaml:"apart" doc:"collapse.complete: not where the loss is below this share of what guessing costs, for it tells projections apart; 0: none vouches"`
 	Rank       float64 `yaml:"rank" doc:"collapse.dimensions: least number of directions in use (RankMe), as a share of those that a batch can use"`
 	Chance     float64 `yaml:"chance" doc:"loss.at_chance: largest loss, as a share of what guessing costs"`
 	Still      float64 `yaml:"still" doc:"gradient.collapse: least gradient of all layers, as a share of their weights"`
@@ -54,7 +55,7 @@ type Options struct {
 // Defaults are the options where a config says nothing.
 var Defaults = Options{
 	OnCollapse: "warn", Grace: 100, Patience: 3,
-	Std: 0.2, Rank: 0.07, Chance: 0.98,
+	Std: 0.2, Apart: 0.9, Rank: 0.07, Chance: 0.98,
 	Still: 1e-6, Vanishing: 1e-5, Exploding: 100, Update: 0.5,
 	Epochs: 50, Turned: 0.9, Drift: 0.6,
 }
@@ -75,7 +76,7 @@ func (o Options) Check() error {
 		value float64
 		most  float64
 	}{
-		{"std", o.Std, 1}, {"rank", o.Rank, 1}, {"still", o.Still, 1}, {"vanishing", o.Vanishing, 1}, {"queue_turned", o.Turned, 1},
+		{"std", o.Std, 1}, {"apart", o.Apart, 1}, {"rank", o.Rank, 1}, {"still", o.Still, 1}, {"vanishing", o.Vanishing, 1}, {"queue_turned", o.Turned, 1},
 		{"chance", o.Chance, math.MaxFloat64}, {"exploding", o.Exploding, math.MaxFloat64}, {"update", o.Update, math.MaxFloat64},
 		{"queue_epochs", o.Epochs, math.MaxFloat64}, {"drift", o.Drift, math.MaxFloat64},
 	} {

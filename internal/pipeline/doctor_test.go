@@ -15,7 +15,7 @@ import (
 
 // strictly makes a doctor who finds healthy runs collapsed: of the small config
 // he says so at the third measurement, and at the second that the loss is high.
-var strictly = []string{"health.every=2", "health.grace=0", "health.std=1", "health.patience=1", "health.chance=0.5"}
+var strictly = []string{"health.every=2", "health.grace=0", "health.std=1", "health.apart=0", "health.patience=1", "health.chance=0.5"}
 
 // warned are the warnings among what was said.
 func warned(said string) (lines []string) {
