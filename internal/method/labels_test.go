@@ -78,6 +78,12 @@ func TestWhoNeedsLabels(t *testing.T) {
 	}
 	b := toy(4, 0)
 	b.Labels = nil
+	s := setup(4)
+	s.Classes = 0
+	weightless := CLAR{Temperature: 0.2, Projector: head, Groups: 1}
+	if _, err := newMethod(t, weightless, s).Step(t.Context(), b); NeedsOf(weightless).Labels || err != nil {
+		t.Errorf("clar of weight 0 needs labels: %v, %v", NeedsOf(weightless).Labels, err)
+	}
 	if _, err := newMethod(t, options()["supcon"], setup(4)).Step(t.Context(), b); err == nil {
 		t.Error("a batch without labels is taken")
 	}

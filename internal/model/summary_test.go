@@ -58,3 +58,17 @@ func TestLayers(t *testing.T) {
 		t.Error("no error for spectrograms without bins")
 	}
 }
+
+// What an MLP ends with has a row, a softmax as well as other activations.
+func TestLayersOfOutputs(t *testing.T) {
+	for _, output := range []string{"softmax", "sigmoid"} {
+		layers, err := Layers(Dense{Hidden: []int{9}, Out: 6, Activation: "relu", Output: output}, Input{1, 4, 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Layer{Name: output, Kind: output, In: [3]int{6, 1, 1}, Out: [3]int{6, 1, 1}}
+		if last := layers[len(layers)-1]; last != want {
+			t.Errorf("the last layer is %+v, want %+v", last, want)
+		}
+	}
+}
